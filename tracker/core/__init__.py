@@ -1,0 +1,1 @@
+"""The pure core: snapshots in, events out. No I/O, no clock, no randomness, no logging."""

@@ -1,0 +1,31 @@
+"""How events of older shapes are read: upcast at the door, so that the rest knows the newest.
+
+An upcaster takes the JSON object of one version of a topic and gives that of the next. A release
+that changes the shape of an event raises its `topic_version`, adds the step here, and keeps a
+file of the old shape in `tests/golden`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+# (topic, version it reads) -> the step to the next version. All topics are at their first.
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+
+def upcast(
+    topic: str,
+    version: int,
+    target: int,
+    fields: dict[str, Any],
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+) -> dict[str, Any]:
+    """`fields` of `version` in the shape of `target`. Raises LookupError where a step lacks."""
+    for step in range(version, target):
+        if (topic, step) not in upcasters:
+            raise LookupError(f"no upcaster from version {step} of {topic!r}")
+        fields = upcasters[topic, step](fields)
+    return fields

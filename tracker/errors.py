@@ -1,0 +1,124 @@
+"""Every exception that runfold raises. The first fork is what the caller does next.
+
+RunfoldError
+├── SourceError                 a service's answer could not be used; no run has failed by it
+│   ├── PollAgain               ask again later; nothing about the run is known to have changed
+│   │   ├── Unreachable         no whole answer came: refused, reset, timed out, service down
+│   │   ├── UnusableAnswer      an answer came that is not the one asked for
+│   │   ├── RateLimited         the service refuses for now and may say until when
+│   │   └── Busy                the service asks for the same request once more
+│   └── StopPolling             asking again will not help until somebody changes something
+│       ├── KeyRefused          the key is missing, wrong, without rights or without quota
+│       ├── NotFound            the service knows no such thing
+│       ├── RequestRefused      the service understood and refused the request
+│       └── Misconfigured       the address does not lead to this API
+├── PayloadError                a document is not a run (also a ValueError)
+├── WaitTimeout                 the deadline passed before the run got there (also a TimeoutError)
+├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
+├── SettingsError               an argument, URL or name cannot be used (also a ValueError)
+├── StoreError                  the event store could not do it; what it acknowledged stands
+│   ├── ConcurrencyError        somebody else appended first: read again, decide again
+│   ├── StoreUnavailable        the database cannot be reached or opened
+│   └── UnreadableEvent         a recorded event is of a kind or version not known here
+└── ViewsError                  the tables could not be read or brought up to date
+    ├── SchemaError             the tables are of another release
+    └── ProjectionFailed        a projection stopped at an event; its checkpoint stays before it
+"""
+
+from __future__ import annotations
+
+
+class RunfoldError(Exception):
+    """The base of all exceptions raised by runfold."""
+
+
+class SourceError(RunfoldError):
+    """A service's answer could not be used; the run it was asked about is unchanged."""
+
+
+class PollAgain(SourceError):
+    """Ask again later. `retry_after` is the wait that the service asked for, in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unreachable(PollAgain):
+    """No whole answer came: refused, reset, timed out, or the service is down."""
+
+
+class UnusableAnswer(PollAgain):
+    """An answer came that is not the one asked for: no JSON, cut off, too large, another id."""
+
+
+class RateLimited(PollAgain):
+    """The service refuses for now. `retry_after` says until when, where the service did."""
+
+
+class Busy(PollAgain):
+    """The service asks for the same request once more: a conflict or a request timeout."""
+
+
+class StopPolling(SourceError):
+    """Asking again will not help until somebody changes something."""
+
+
+class KeyRefused(StopPolling):
+    """The key is missing, wrong, without the rights, or out of quota."""
+
+
+class NotFound(StopPolling):
+    """The service knows no such run, thread or step."""
+
+
+class RequestRefused(StopPolling):
+    """The service understood the request and refused it; its own words are in the message."""
+
+
+class Misconfigured(StopPolling):
+    """The address does not lead to this API: a redirect, a page, a wrong base URL."""
+
+
+class PayloadError(RunfoldError, ValueError):
+    """A document is not a run: the message says which field is missing or wrong."""
+
+
+class WaitTimeout(RunfoldError, TimeoutError):
+    """The deadline passed before the run got there; it stays tracked."""
+
+
+class UnknownRun(RunfoldError, LookupError):
+    """Nothing was ever recorded of that run."""
+
+
+class SettingsError(RunfoldError, ValueError):
+    """An argument, URL or name cannot be used; the message says what would do."""
+
+
+class StoreError(RunfoldError):
+    """The event store could not do it; everything that it acknowledged stands."""
+
+
+class ConcurrencyError(StoreError):
+    """Somebody else appended to a stream first: read it again and decide again."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, opened or written."""
+
+
+class UnreadableEvent(StoreError):
+    """A recorded event is of a kind or version that this release does not know."""
+
+
+class ViewsError(RunfoldError):
+    """The tables could not be read or brought up to date."""
+
+
+class SchemaError(ViewsError):
+    """The tables are of another release; the message names the command that cures it."""
+
+
+class ProjectionFailed(ViewsError):
+    """A projection stopped at an event; its checkpoint stays before that event."""

@@ -1,0 +1,180 @@
+"""The event store in PostgreSQL: one order of positions, whatever the number of writers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eventsourcing.persistence import (
+    IntegrityError,
+    Notification,
+    PersistenceError,
+    StoredEvent,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from tracker.errors import SettingsError, StoreUnavailable
+from tracker.event_store.recorded import RecordedEventStore, Row, notifications
+from tracker.event_store.store import EventStore
+
+try:
+    import psycopg
+    from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+    from psycopg.rows import tuple_row
+except ImportError as error:  # pragma: no cover - only without the extra
+    raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
+
+TABLE = "runfold_events"
+CONNECT_TIMEOUT_SECONDS = 10
+_TABLE_MAKERS_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
+
+_COLUMNS = "position, originator_id, originator_version, topic, state"
+
+
+class PostgresRecorder(PostgresApplicationRecorder):
+    """The library's recorder, inserting by arrays and without the driver's pipeline.
+
+    The library's own pipelined insert was seen to hang for ever from about 700 events on a
+    Unix socket; its database functions take no lock on the table, so that a reader misses
+    events. Neither is used.
+    """
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        super().__init__(datastore, events_table_name=TABLE)
+
+    def create_table(self) -> None:
+        # Several processes that create one table at once fail in PostgreSQL's catalogue.
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLE_MAKERS_LOCK,))
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {TABLE} ("
+                "position bigserial PRIMARY KEY, "
+                "originator_id text NOT NULL, "
+                "originator_version bigint NOT NULL, "
+                "topic text NOT NULL, "
+                "state bytea NOT NULL, "
+                "UNIQUE (originator_id, originator_version))"
+            )
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        before: dict[object, int] = {}
+        for stored in stored_events:
+            before.setdefault(stored.originator_id, stored.originator_version - 1)
+        heads = [(stream, version) for stream, version in before.items() if version > 0]
+        with self.datastore.get_connection() as connection, connection.transaction():
+            # The lock makes the order of positions the order of commits, for readers by position.
+            connection.execute(f"LOCK TABLE {TABLE} IN EXCLUSIVE MODE; NOTIFY {TABLE}")
+            with connection.cursor(row_factory=tuple_row) as c:
+                c.execute(
+                    f"WITH added AS (INSERT INTO {TABLE} "
+                    "(originator_id, originator_version, topic, state) SELECT * FROM unnest("
+                    "%b::text[], %b::bigint[], %b::text[], %b::bytea[])) "
+                    f"SELECT count(*) FROM {TABLE} JOIN unnest(%b::text[], %b::bigint[]) "
+                    "AS head (stream, version) "
+                    "ON originator_id = head.stream AND originator_version = head.version",
+                    (
+                        [s.originator_id for s in stored_events],
+                        [s.originator_version for s in stored_events],
+                        [s.topic for s in stored_events],
+                        [s.state for s in stored_events],
+                        [stream for stream, _ in heads],
+                        [version for _, version in heads],
+                    ),
+                )
+                found = c.fetchone()
+                if found is None or found[0] != len(heads):
+                    raise IntegrityError("a stream is behind its expected version")
+        return None
+
+    def select_rows(self, after: int, limit: int) -> Sequence[Row]:
+        return self._rows("position > %s ORDER BY position LIMIT %s", (after, limit))
+
+    def select_stream(self, stream: str, after: int) -> Sequence[Row]:
+        return self._rows(
+            "originator_id = %s AND originator_version > %s ORDER BY originator_version",
+            (stream, after),
+        )
+
+    def _rows(self, condition: str, parameters: tuple[object, ...]) -> Sequence[Row]:
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row, binary=True) as c,
+        ):
+            c.execute(f"SELECT {_COLUMNS} FROM {TABLE} WHERE {condition}", parameters)
+            return c.fetchall()
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        after = (start or 0) - (1 if start and inclusive_of_start else 0)
+        return notifications(self.select_rows(after, limit), stop, topics)
+
+    def max_notification_id(self) -> int | None:
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as c,
+        ):
+            c.execute(f"SELECT max(position) FROM {TABLE}")
+            row = c.fetchone()
+            return row[0] if row else None
+
+    def close(self) -> None:
+        self.datastore.close()
+
+
+def open_postgres(url: str) -> EventStore:
+    """The event store in the PostgreSQL database of a URL; see `open_event_store`."""
+    settings = _connection_settings(url)
+    try:
+        # A first connection by itself says why it failed; a pool only says that it waited.
+        psycopg.connect(**settings, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+    except psycopg.Error as error:
+        raise StoreUnavailable(
+            f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
+            f"cannot be reached: {str(error).strip()}"
+        ) from None
+    datastore = PostgresDatastore(
+        dbname=settings.pop("dbname"),
+        host=settings.pop("host"),
+        port=settings.pop("port"),
+        user=settings.pop("user"),
+        password=settings.pop("password"),
+        pool_size=1,
+        max_overflow=9,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        originator_id_type="text",
+    )
+    assert isinstance(datastore.pool.kwargs, dict)
+    datastore.pool.kwargs.update(settings)
+    try:
+        recorder = PostgresRecorder(datastore)
+        recorder.create_table()
+    except PersistenceError as error:
+        datastore.close()
+        raise StoreUnavailable(f"the events table cannot be made: {error}") from error
+    return RecordedEventStore(recorder)
+
+
+def _connection_settings(url: str) -> dict[str, Any]:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "the PostgreSQL URL cannot be read: use postgresql://user:password@host:port/database"
+        ) from None
+    options = {key: value for key, value in parsed.query.items() if isinstance(value, str)}
+    return {
+        "dbname": parsed.database or parsed.username or "postgres",
+        "host": parsed.host or options.pop("host", "localhost"),
+        "port": parsed.port or options.pop("port", 5432),
+        "user": parsed.username or options.pop("user", None),
+        "password": parsed.password or options.pop("password", None),
+        **options,
+    }

@@ -1,0 +1,52 @@
+"""The port of the event store: what every backend does, and the records it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from tracker.core.events import Event
+
+
+class RecordedEvent(NamedTuple):
+    """An event with its place: `position` in the whole store, `version` in its stream, from 1."""
+
+    position: int
+    stream: str
+    version: int
+    event: Event
+
+
+class Append(NamedTuple):
+    """Events to add to one stream. `expected_version` is the version it has now, 0 for none."""
+
+    stream: str
+    expected_version: int
+    events: Sequence[Event]
+
+
+class EventStore(Protocol):
+    """Streams of events, in one order. Synchronous and safe for threads."""
+
+    def append(self, batch: Sequence[Append]) -> None:
+        """Adds all of `batch` in one transaction, or nothing.
+
+        Raises ConcurrencyError if any stream is not at its expected version.
+        """
+        ...
+
+    def read(self, stream: str, after: int = 0) -> list[RecordedEvent]:
+        """The events of one stream after a version, oldest first; empty if there are none."""
+        ...
+
+    def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
+        """Up to `limit` events of all streams after a position, in order of position."""
+        ...
+
+    def last_position(self) -> int:
+        """The position of the newest event; 0 for an empty store."""
+        ...
+
+    def close(self) -> None:
+        """Gives the connections back. What was acknowledged stays."""
+        ...
