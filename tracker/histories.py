@@ -1,0 +1,215 @@
+"""The histories of runs: looks at runs go in, events come out, each recorded once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import NamedTuple
+
+from tracker.core.decider import decide, evolve, fold, initial_state
+from tracker.core.events import (
+    ConfigurationRecorded,
+    Event,
+    configuration_stream,
+    run_stream,
+)
+from tracker.core.snapshot import Configuration, RunSnapshot
+from tracker.core.state import RunState
+from tracker.errors import ConcurrencyError, PayloadError, RunfoldError
+from tracker.event_store.recorded import transactions
+from tracker.event_store.store import Append, EventStore, RecordedEvent
+
+_ATTEMPTS = 20
+
+
+class Look(NamedTuple):
+    """Something learnt about one run, and what it means given what is known."""
+
+    stream: str
+    decide: Callable[[RunState], list[Event]]
+    configuration: Configuration | None = None
+
+
+class Observed(NamedTuple):
+    """What came of one look: the events it added, and the run's state after them."""
+
+    state: RunState
+    events: Sequence[Event]
+
+
+class _Head(NamedTuple):
+    version: int
+    state: RunState
+
+
+@dataclass(slots=True)
+class _Change:
+    """What looks make of one stream: its head before and after, and the events between."""
+
+    stream: str
+    before: _Head
+    after: _Head
+    looks: list[tuple[int, Look]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def look(snapshot: RunSnapshot) -> Look:
+    """The look that a snapshot is."""
+    return Look(
+        run_stream(snapshot.source, snapshot.run_id),
+        lambda state: decide(state, snapshot),
+        snapshot.configuration,
+    )
+
+
+class Histories:
+    """Decides what looks mean and appends it, against an expected version.
+
+    Synchronous and safe for threads. The states of the runs looked at last are kept in memory,
+    `capacity` of them; they are only a copy, and a conflict reads the stream again.
+    """
+
+    def __init__(self, store: EventStore, *, capacity: int = 200_000) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._heads: OrderedDict[str, _Head] = OrderedDict()
+        self._configurations: set[str] = set()
+        self._lock = Lock()
+
+    def record(self, looks: Sequence[Look]) -> list[Observed | RunfoldError]:
+        """Records what `looks` show, in few transactions: a commit for up to 250 events.
+
+        Gives what came of each, in order. An entry is an error where that look alone could not
+        be recorded: a text that no database takes, or other writers that would not let it in.
+        Raises StoreUnavailable where the database fails; then looks may or may not be recorded,
+        and looking again settles it.
+        """
+        results: list[Observed | RunfoldError] = [Observed(initial_state, ())] * len(looks)
+        with self._lock:
+            changes = self._decide(enumerate(looks), results)
+            for part in transactions(self._appends(changes.values())):
+                try:
+                    self._append(part, changes)
+                except (ConcurrencyError, PayloadError):
+                    for entry in part:
+                        if entry.stream in changes:
+                            self._record_alone(changes[entry.stream].looks, results)
+        return results
+
+    def state(self, stream: str) -> RunState:
+        """What is known of a run; `initial_state` where nothing is."""
+        with self._lock:
+            return self._head(stream).state
+
+    def read(self, stream: str) -> list[RecordedEvent]:
+        """The whole history of a run, oldest first."""
+        return self._store.read(stream)
+
+    def open_runs(self) -> list[RunState]:
+        """The runs that have not come to an end, by reading the whole store once."""
+        states: dict[str, RunState] = {}
+        position = 0
+        while page := self._store.read_all(position, 5000):
+            position = page[-1].position
+            for _, stream, _, event in page:
+                if not isinstance(event, ConfigurationRecorded):
+                    states[stream] = evolve(states.get(stream, initial_state), event)
+                    if states[stream].is_ended:
+                        del states[stream]
+        return [state for state in states.values() if state.status is not None]
+
+    def _decide(
+        self, looks: Iterable[tuple[int, Look]], results: list[Observed | RunfoldError]
+    ) -> dict[str, _Change]:
+        changes: dict[str, _Change] = {}
+        for index, entry in looks:
+            change = changes.get(entry.stream)
+            if change is None:
+                head = self._head(entry.stream)
+                change = changes[entry.stream] = _Change(entry.stream, head, head)
+            events = entry.decide(change.after.state)
+            version, state = change.after
+            change.after = _Head(version + len(events), fold(events, state))
+            change.looks.append((index, entry))
+            change.events.extend(events)
+            results[index] = Observed(change.after.state, events)
+        return changes
+
+    def _record_alone(
+        self, looks: list[tuple[int, Look]], results: list[Observed | RunfoldError]
+    ) -> None:
+        """One run by itself: reads its stream again and decides again until it goes in."""
+        stream = looks[0][1].stream
+        error: RunfoldError | None = None
+        for _ in range(_ATTEMPTS):
+            self._heads.pop(stream, None)
+            changes = self._decide(looks, results)
+            try:
+                self._append(list(self._appends(changes.values())), changes)
+            except PayloadError as refused:
+                error = refused
+                break
+            except ConcurrencyError as conflict:
+                error = conflict
+            else:
+                return
+        if len(looks) > 1:
+            # One of them may be what cannot be written: the others go in without it.
+            for alone in looks:
+                self._record_alone([alone], results)
+        elif error is not None:
+            results[looks[0][0]] = error
+
+    def _appends(self, changes: Iterable[_Change]) -> Iterator[Append]:
+        for change in changes:
+            if change.before.version == 0 and change.events:
+                yield from self._configuration(change)
+            if change.events:
+                yield Append(change.stream, change.before.version, change.events)
+            else:
+                self._remember(change.stream, change.after)
+
+    def _configuration(self, change: _Change) -> Iterator[Append]:
+        configuration = change.looks[0][1].configuration
+        digest = change.after.state.configuration_digest
+        if configuration is None or digest is None or digest in self._configurations:
+            return
+        self._configurations.add(digest)
+        stream = configuration_stream(digest)
+        if not self._store.read(stream):
+            recorded = ConfigurationRecorded(
+                observed_at=change.events[0].observed_at,
+                digest=digest,
+                configuration=configuration,
+            )
+            yield Append(stream, 0, [recorded])
+
+    def _append(self, part: list[Append], changes: dict[str, _Change]) -> None:
+        try:
+            self._store.append(part)
+        except BaseException:
+            # Whether it was stored is not known, or not all of it: what is in memory is void.
+            for entry in part:
+                self._heads.pop(entry.stream, None)
+            self._configurations.clear()
+            raise
+        for entry in part:
+            if entry.stream in changes:
+                self._remember(entry.stream, changes[entry.stream].after)
+
+    def _head(self, stream: str) -> _Head:
+        head = self._heads.get(stream)
+        if head is None:
+            recorded = self._store.read(stream)
+            version = recorded[-1].version if recorded else 0
+            head = _Head(version, fold(entry.event for entry in recorded))
+        return head
+
+    def _remember(self, stream: str, head: _Head) -> None:
+        if head.version:
+            self._heads[stream] = head
+            self._heads.move_to_end(stream)
+            if len(self._heads) > self._capacity:
+                self._heads.popitem(last=False)

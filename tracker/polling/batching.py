@@ -1,0 +1,58 @@
+"""Group commit: looks that arrive while one batch is being written go together in the next."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tracker.errors import RunfoldError
+from tracker.histories import Histories, Look, Observed
+
+
+class Batching:
+    """Records looks in a worker thread, many to a transaction, without waiting for more to come.
+
+    An awaited `record` returns once its look is durable, or raises what came of it.
+    """
+
+    def __init__(self, histories: Histories) -> None:
+        self._histories = histories
+        self._pending: list[tuple[Look, asyncio.Future[Observed]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def record(self, look: Look) -> Observed:
+        """What came of `look` once it is recorded. Raises RunfoldError where it could not be."""
+        future: asyncio.Future[Observed] = asyncio.get_running_loop().create_future()
+        self._pending.append((look, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        # A caller that is cancelled does not take the others' batch with it.
+        return await asyncio.shield(future)
+
+    async def drain(self) -> None:
+        """Returns once everything handed in is written."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def _write(self) -> None:
+        try:
+            while self._pending:
+                batch, self._pending = self._pending, []
+                await self._write_batch(batch)
+        finally:
+            self._writer = None
+
+    async def _write_batch(self, batch: list[tuple[Look, asyncio.Future[Observed]]]) -> None:
+        results: list[Observed | RunfoldError] | list[Exception]
+        try:
+            results = await asyncio.to_thread(self._histories.record, [look for look, _ in batch])
+        except Exception as error:
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.cancelled():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+                # Whoever waited may be gone; the error was theirs to see.
+                future.exception()
+            else:
+                future.set_result(result)

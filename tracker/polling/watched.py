@@ -1,0 +1,74 @@
+"""One run that is being watched, and those who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tracker.core.state import RunState, initial_state
+from tracker.errors import RunfoldError
+from tracker.sources.source import Source
+
+Condition = Callable[[RunState], bool]
+
+
+@dataclass(eq=False, slots=True)
+class Watched:
+    """A run between two looks. Times without a date are monotonic seconds.
+
+    `body` and `glance` are the last answer that is recorded, so that the next that says the
+    same need not be worked through.
+    """
+
+    source: Source
+    thread_id: str
+    run_id: str
+    stream: str
+    due: float
+    changed: float
+    state: RunState = initial_state
+    body: bytes | None = None
+    glance: object = None
+    unchanged_until: datetime | None = None
+    failures: int = 0
+    refusals: int = 0
+    missing_since: float | None = None
+    error: RunfoldError | None = None
+    _waiters: list[tuple[Condition, asyncio.Future[RunState]]] = field(default_factory=list)
+
+    def learn(self, state: RunState, now: float) -> None:
+        """Takes in a state that is recorded, and wakes those who waited for it."""
+        if state.status != self.state.status:
+            self.changed = now
+        self.state = state
+        self.error = None
+        waiting = self._waiters
+        self._waiters = []
+        for condition, future in waiting:
+            if future.done():
+                continue
+            if condition(state):
+                future.set_result(state)
+            else:
+                self._waiters.append((condition, future))
+
+    def fail(self, error: RunfoldError) -> None:
+        """Tells those who wait that it cannot go on."""
+        self.error = error
+        waiting = self._waiters
+        self._waiters = []
+        for _, future in waiting:
+            if not future.done():
+                future.set_exception(error)
+
+    async def until(self, condition: Condition) -> RunState:
+        """The state once `condition` holds. Raises what keeps the run from being watched."""
+        if condition(self.state):
+            return self.state
+        if self.error is not None:
+            raise self.error
+        future: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+        self._waiters.append((condition, future))
+        return await future

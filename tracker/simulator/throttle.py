@@ -1,0 +1,37 @@
+"""A limit on requests, as services have one. Pure: it is told the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Throttle:
+    """A bucket of tokens: `per_minute` requests, at most a second's worth of them at once."""
+
+    per_minute: float
+    tokens: float = 1.0
+    seen_at: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        return self.per_minute / 60.0
+
+    def take(self, now: float) -> float:
+        """Takes a token at `now` (monotonic seconds) and returns 0, or returns the wait."""
+        most = max(1.0, self.per_second)
+        self.tokens = min(most, self.tokens + (now - self.seen_at) * self.per_second)
+        self.seen_at = now
+        if self.tokens >= 1.0:
+            self.tokens -= 1.0
+            return 0.0
+
+        return (1.0 - self.tokens) / self.per_second
+
+    def headers(self, wait: float) -> dict[str, str]:
+        """What an answer says about the limit."""
+        return {
+            "x-ratelimit-limit-requests": f"{self.per_minute:g}",
+            "x-ratelimit-remaining-requests": str(int(self.tokens)),
+            "x-ratelimit-reset-requests": f"{wait:.3f}s",
+        }

@@ -1,0 +1,70 @@
+"""Tokens of simulated steps, and the text on the wire for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from tracker.core.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Counts; `prompt` includes `cached`, `completion` includes `reasoning`."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+        )
+
+    def wire(self) -> dict[str, object]:
+        """The usage object of a run or a step."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.total,
+            "prompt_token_details": {"cached_tokens": self.cached},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
+        }
+
+    def usage(self) -> Usage:
+        """The same in the tracker's own words."""
+        return Usage(
+            prompt_tokens=self.prompt,
+            completion_tokens=self.completion,
+            total_tokens=self.total,
+            cached_tokens=self.cached,
+            reasoning_tokens=self.reasoning,
+        )
+
+
+@dataclass(slots=True)
+class Context:
+    """What a run has in its window: each step reads all of it and adds to it."""
+
+    size: int
+    reasons: bool
+    cached: int = 0
+
+    def spend(self, rng: Random, typical: int) -> Tokens:
+        """Draws the tokens of the next step, which writes about `typical` tokens."""
+        written = max(1, round(typical * rng.lognormvariate(0.0, 0.5)))
+        thought = 64 * rng.randrange(0, 12) if self.reasons else 0
+        spent = Tokens(self.size, written + thought, self.cached, thought)
+
+        # A prompt is cached in blocks of 128 tokens once it has 1024.
+        self.cached = self.size // 128 * 128 if self.size >= 1024 else 0
+        self.size += written + rng.randrange(20, 300)
+        return spent

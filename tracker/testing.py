@@ -1,0 +1,155 @@
+"""For tests of runfold and of code that uses it: a clock, sentences, and the store's contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from tracker.core.decider import decide, fold
+from tracker.core.events import Event, RunStatusChanged
+from tracker.core.snapshot import RunSnapshot
+from tracker.errors import ConcurrencyError
+from tracker.event_store.store import Append, EventStore
+
+
+class FakeClock:
+    """A clock that moves when it is told to, and by `sleep`."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Moves the time on."""
+        self._elapsed += seconds
+
+
+class Given:
+    """A history so far. `given(...).when(...).then(...)` is a sentence about the decider."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = list(events)
+        self.decided: list[Event] = []
+
+    def when(self, *snapshots: RunSnapshot) -> Given:
+        """Observes snapshots one after another."""
+        for snapshot in snapshots:
+            self.decided += decide(fold([*self._events, *self.decided]), snapshot)
+        return self
+
+    def then(self, *expected: Event | type[Event]) -> Given:
+        """Fails unless exactly these were decided: events, or kinds where no more matters."""
+        kinds = [
+            type(event) if isinstance(kind, type) else event
+            for event, kind in zip(self.decided, expected, strict=False)
+        ]
+        assert kinds == list(expected), f"decided {self.decided}"
+        assert len(self.decided) == len(expected), f"decided {self.decided}"
+        return self
+
+    def then_nothing(self) -> Given:
+        """Fails if anything was decided."""
+        return self.then()
+
+
+def given(*events: Event) -> Given:
+    """Begins a sentence about the decider."""
+    return Given(events)
+
+
+class EventStoreContract:
+    """What every event store does. Subclass it and give a fixture `store` with an empty one."""
+
+    def test_an_empty_store_has_nothing(self, store: EventStore) -> None:
+        assert store.read("a:1") == []
+        assert store.read_all() == []
+        assert store.last_position() == 0
+
+    def test_a_stream_reads_back_in_order_from_version_1(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2))])
+        store.append([Append("a:1", 2, _events(1, start=2))])
+        recorded = store.read("a:1")
+        assert [entry.version for entry in recorded] == [1, 2, 3]
+        assert [entry.event for entry in recorded] == _events(3)
+        assert [entry.version for entry in store.read("a:1", after=2)] == [3]
+
+    def test_all_streams_read_in_one_order_in_pages(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2)), Append("a:2", 0, _events(1))])
+        store.append([Append("a:1", 2, _events(1))])
+        everything = store.read_all()
+        places = [(entry.stream, entry.version) for entry in everything]
+        assert places == [("a:1", 1), ("a:1", 2), ("a:2", 1), ("a:1", 3)]
+        positions = [entry.position for entry in everything]
+        assert positions == sorted(set(positions))
+        assert store.last_position() == positions[-1]
+        first = store.read_all(limit=3)
+        assert first + store.read_all(after=first[-1].position) == everything
+
+    def test_a_version_that_exists_is_refused(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2))])
+        _refused(store, [Append("a:1", 0, _events(1))])
+        _refused(store, [Append("a:1", 1, _events(1))])
+        assert len(store.read("a:1")) == 2
+
+    def test_a_gap_is_refused(self, store: EventStore) -> None:
+        _refused(store, [Append("a:1", 1, _events(1))])
+        store.append([Append("a:1", 0, _events(1))])
+        _refused(store, [Append("a:1", 2, _events(1))])
+        assert len(store.read("a:1")) == 1
+
+    def test_a_batch_is_all_or_nothing(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(1))])
+        _refused(store, [Append("a:2", 0, _events(3)), Append("a:1", 0, _events(1))])
+        _refused(store, [Append("a:2", 0, _events(3)), Append("a:1", 7, _events(1))])
+        assert store.read("a:2") == []
+        store.append([Append("a:2", 0, _events(3)), Append("a:1", 1, _events(1))])
+        assert (len(store.read("a:1")), len(store.read("a:2"))) == (2, 3)
+
+    def test_a_refused_append_can_be_tried_again(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(1))])
+        _refused(store, [Append("a:1", 0, _events(1))])
+        store.append([Append("a:1", len(store.read("a:1")), _events(1))])
+        assert [entry.version for entry in store.read("a:1")] == [1, 2]
+
+    def test_an_append_of_nothing_is_nothing(self, store: EventStore) -> None:
+        store.append([])
+        store.append([Append("a:1", 0, [])])
+        assert store.last_position() == 0
+
+    def test_large_appends_return(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(3000))])
+        store.append([Append(f"b:{run}", 0, _events(5)) for run in range(400)])
+        assert len(store.read("a:1")) == 3000
+        assert len(store.read_all(limit=10_000)) == 5000
+
+
+def _events(number: int, *, start: int = 0) -> list[Event]:
+    moment = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    return [
+        RunStatusChanged(
+            observed_at=moment + timedelta(microseconds=second),
+            occurred_at=moment,
+            previous="queued",
+            status="in_progress",
+        )
+        for second in range(start, start + number)
+    ]
+
+
+def _refused(store: EventStore, batch: list[Append]) -> None:
+    try:
+        store.append(batch)
+    except ConcurrencyError:
+        return
+    raise AssertionError("the append should have been refused")
