@@ -129,11 +129,15 @@ class Poller:
             self._polls.add(poll)
             poll.add_done_callback(self._polls.discard)
 
+    async def settle(self) -> None:
+        """Returns once the polls that are under way have come to something."""
+        await asyncio.gather(*self._polls, return_exceptions=True)
+
     async def close(self) -> None:
         """Stops polling; an answer that is being recorded is recorded."""
         for poll in self._polls:
             poll.cancel()
-        await asyncio.gather(*self._polls, return_exceptions=True)
+        await self.settle()
         self._watched.clear()
         await self._batching.drain()
 
@@ -149,7 +153,7 @@ class Poller:
         else:
             gate.refusing, gate.limited = False, 0
             watched.failures = watched.refusals = 0
-            watched.missing_since = None
+            watched.missing_since = watched.trouble = None
             if self._watched.get(watched.stream) is watched:
                 self._schedule(watched, self._wait(watched, hint))
         finally:
@@ -181,6 +185,7 @@ class Poller:
 
     def _failed(self, watched: Watched, gate: _Gate, error: RunfoldError) -> None:
         watched.failures += 1
+        watched.trouble = error
         pause = self._backoff(watched.failures, error)
         now = self._clock.monotonic()
         if isinstance(error, (KeyRefused, Misconfigured)):

@@ -19,7 +19,8 @@ class Watched:
     """A run between two looks. Times without a date are monotonic seconds.
 
     `body` and `glance` are the last answer that is recorded, so that the next that says the
-    same need not be worked through.
+    same need not be worked through. `trouble` is what became of the last look, if it failed;
+    `error` is what keeps the run from being looked at any more.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class Watched:
     failures: int = 0
     refusals: int = 0
     missing_since: float | None = None
+    trouble: RunfoldError | None = None
     error: RunfoldError | None = None
     _waiters: list[tuple[Condition, asyncio.Future[RunState]]] = field(default_factory=list)
 

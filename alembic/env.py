@@ -1,0 +1,54 @@
+"""Alembic's entry: on the connection that `projections.migrations` hands in, or on a URL."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from alembic import context
+from projections.engine import open_engine
+from projections.migrations import include_name, locked
+from projections.schema import VERSION_TABLE, metadata
+
+config = context.config
+
+
+def _url() -> str:
+    url = context.get_x_argument(as_dictionary=True).get("db")
+    url = url or config.get_main_option("sqlalchemy.url")
+    if not url:
+        raise SystemExit("which database? alembic -x db=sqlite:///runfold.db upgrade head")
+    return url
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table=VERSION_TABLE,
+        include_name=include_name,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _print_sql() -> None:
+    context.configure(
+        dialect_name=_url().partition(":")[0].partition("+")[0],
+        literal_binds=True,
+        version_table=VERSION_TABLE,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    _print_sql()
+elif (given := config.attributes.get("connection")) is not None:
+    _migrate(given)
+else:
+    engine = open_engine(_url(), create=True)
+    try:
+        with locked(engine) as connection:
+            _migrate(connection)
+    finally:
+        engine.dispose()

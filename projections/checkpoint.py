@@ -1,0 +1,76 @@
+"""How far a projection has come: read, and advanced in the transaction of the rows.
+
+Advancing compares and sets, as the first statement of its transaction: of two runners that
+read the same batch, the one that comes second changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from projections.projection import Projection
+from projections.schema import checkpoints
+from tracker.errors import SchemaError, ViewsError
+
+
+class Checkpoint(NamedTuple):
+    """The position of the last event applied, by which version of the projection."""
+
+    position: int
+    version: int
+
+
+class CheckpointMoved(ViewsError):
+    """Another runner applied the batch first: roll back and read again."""
+
+
+def read(connection: Connection, name: str) -> Checkpoint | None:
+    """The checkpoint of a projection; None where it never ran."""
+    columns = select(checkpoints.c.position, checkpoints.c.version)
+    row = connection.execute(columns.where(checkpoints.c.projection == name)).first()
+    return None if row is None else Checkpoint(row.position, row.version)
+
+
+def start(engine: Engine, projection: Projection) -> Checkpoint:
+    """The checkpoint of a projection, made at position 0 where there is none.
+
+    Raises SchemaError where another version of the projection filled its tables.
+    """
+    with engine.connect() as connection:
+        found = read(connection, projection.name)
+    if found is None:
+        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        values = {"projection": projection.name, "position": 0, "version": projection.version}
+        with engine.begin() as connection:
+            connection.execute(insert(checkpoints).values(values).on_conflict_do_nothing())
+        with engine.connect() as connection:
+            found = read(connection, projection.name)
+    if found is None or found.version != projection.version:
+        raise SchemaError(
+            f"the tables of the projection {projection.name!r} were filled by its version "
+            f"{found and found.version}, this release has version {projection.version}: "
+            "rebuild them"
+        )
+    return found
+
+
+def advance(connection: Connection, name: str, old: int, new: int) -> None:
+    """Moves a checkpoint from `old` to `new`; must be the first statement of the transaction.
+
+    Raises CheckpointMoved where it is not at `old` any more.
+    """
+    here = (checkpoints.c.projection == name) & (checkpoints.c.position == old)
+    if connection.execute(update(checkpoints).where(here).values(position=new)).rowcount != 1:
+        raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")
+
+
+def check_behind(checkpoint: Checkpoint, last_position: int) -> None:
+    """Raises ViewsError where the tables hold events that the event store has not."""
+    if checkpoint.position > last_position:
+        raise ViewsError(
+            f"the views are ahead of the event store (at position {checkpoint.position}, its "
+            f"last is {last_position}): it was restored or replaced; rebuild them"
+        )

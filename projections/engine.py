@@ -1,0 +1,93 @@
+"""The way to the database: URLs to engines, and a driver's errors to ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from tracker.errors import SettingsError, StoreUnavailable, ViewsError
+
+# How long a statement waits for another writer.
+BUSY_SECONDS = 30.0
+
+_FORMS = "use sqlite:///file.db, sqlite:////path/file.db or postgresql://user@host/database"
+
+
+def open_engine(url: str, *, create: bool = False) -> Engine:
+    """An engine for `url`; nothing is connected before its first use.
+
+    With `create`, an SQLite file that does not exist is made; else using it raises
+    StoreUnavailable. Raises SettingsError where the URL cannot be used.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(Path(parsed.database or ""), create)
+    if find_spec("psycopg") is None:
+        raise SettingsError('PostgreSQL needs its driver: pip install "runfold[postgres]"')
+    parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turns a driver's errors into StoreUnavailable or ViewsError, with no password in them."""
+    try:
+        yield
+    except DBAPIError as error:
+        words = str(error.orig).strip() or type(error.orig).__name__
+        for secret in _secrets(engine.url):
+            words = words.replace(secret, "***")
+        place = _shown(engine.url)
+        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+            raise StoreUnavailable(f"the database {place} cannot be used: {words}") from None
+        raise ViewsError(f"the tables in {place} cannot be read or written: {words}") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(f"this is not the URL of a database: {_FORMS}") from None
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(f"{parsed.drivername!r} is no database that runfold knows: {_FORMS}")
+    if parsed.database in (None, "", ":memory:") or parsed.host or parsed.query:
+        raise SettingsError(f"the tables live in a file, which the URL must name: {_FORMS}")
+    return parsed
+
+
+def _sqlite_engine(path: Path, create: bool) -> Engine:
+    def connect() -> sqlite3.Connection:
+        if not create and not path.exists():
+            raise StoreUnavailable(f"no database at {path}")
+        # A mode without `c`, so that a file that goes away meanwhile is not made again.
+        location = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
+        return sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def _acknowledge_only_what_is_safe(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous=FULL").close()
+
+    return engine
+
+
+def _shown(url: URL) -> str:
+    place = URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)
+    return place.render_as_string()
+
+
+def _secrets(url: URL) -> list[str]:
+    given = [url.password, url.query.get("password")]
+    return [str(secret) for secret in given if secret]

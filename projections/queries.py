@@ -1,0 +1,110 @@
+"""The answers of the views: typed and frozen. `None` is never zero; it is what nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class RunRow(NamedTuple):
+    """One run as the table `runs` has it. Times are aware and UTC, durations in seconds.
+
+    `status` is the last one known, or `vanished` while the service denies the run; `outcome` is
+    the status of the end. `created_at` and `ended_at` are the server's stamps, or when we saw it.
+    `started_at` is the server's newest: it is overwritten each time work resumes. `expires_at`
+    is the last one known. While a run is open, its durations are of the phases that it left so
+    far; None means no phase of the kind. Each of the four may be off by `uncertainty_seconds` at
+    most, or by an unknown amount where that is None.
+    """
+
+    run_key: str
+    source: str
+    run_id: str
+    thread_id: str | None
+    assistant_id: str | None
+    model: str | None
+    status: str
+    outcome: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime | None
+    first_seen_at: datetime
+    last_changed_at: datetime
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    queued_seconds: float | None
+    running_seconds: float | None
+    action_seconds: float | None
+    total_seconds: float | None
+    uncertainty_seconds: float | None
+    error_code: str | None
+    error_message: str | None
+    incomplete_reason: str | None
+    metadata: dict[str, Any]
+    configuration_digest: str | None
+    version: int
+
+
+class PhaseRow(NamedTuple):
+    """One stay in a status, as the table `run_phases` has it; `left_at` is None while it lasts.
+
+    `uncertainty_seconds` is the width of its two bounds together, None where nothing limits it.
+    `basis` says what they rest on: `server` stamps, what we `observed`, or what was `inferred`.
+    """
+
+    run_key: str
+    seq: int
+    status: str
+    entered_at: datetime
+    left_at: datetime | None
+    seconds: float | None
+    uncertainty_seconds: float | None
+    basis: str
+
+
+class TimingRow(NamedTuple):
+    """How long the runs of one group took in one phase: queued, running, action or total.
+
+    `runs` is how many of them this is known of.
+    `percentiles` maps each percentage asked for to seconds, by nearest rank: the shortest time
+    that so many percent of the runs did not exceed, so always one that was really measured.
+    `uncertainty_seconds` is the mean of the runs' own, the most by which `mean_seconds` may be
+    off; None where that of any run is not known.
+    """
+
+    group: Mapping[str, object]
+    phase: str
+    runs: int
+    mean_seconds: float
+    uncertainty_seconds: float | None
+    percentiles: Mapping[float, float]
+
+
+class UsageRow(NamedTuple):
+    """The tokens of the runs of one group, summed over the runs that report them.
+
+    A sum is None where no run of the group reports that count. `runs_without_usage` of the
+    `runs` report neither prompt, completion nor total tokens.
+    """
+
+    group: Mapping[str, object]
+    runs: int
+    runs_without_usage: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+
+
+class StatusCount(NamedTuple):
+    """How many runs of one group are in one status."""
+
+    group: Mapping[str, object]
+    status: str
+    runs: int

@@ -1,0 +1,82 @@
+"""Runs, their phases and their number in each status, read from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from projections.grouping import By, created_between, group_names, sort_key
+from projections.queries import PhaseRow, RunRow, StatusCount
+from projections.schema import run_phases, runs
+from tracker.core.events import run_stream
+from tracker.core.status import ENDED
+from tracker.errors import SettingsError, UnknownRun
+
+# What a service is called unless its user named it.
+_USUAL_SOURCE = "assistants"
+
+Choice = str | Sequence[str] | None
+
+
+def find_runs(
+    connection: Connection,
+    choices: dict[str, Choice],
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+) -> list[RunRow]:
+    """The runs whose columns have one of the values chosen for them, newest first."""
+    query = created_between(select(runs), since, until)
+    for column, choice in choices.items():
+        if choice is not None:
+            values = [choice] if isinstance(choice, str) else list(choice)
+            query = query.where(runs.c[column].in_(values))
+            if column == "status" and not ENDED.intersection(values):
+                # True of each of them, and what lets the index of open runs be used.
+                query = query.where(runs.c.outcome.is_(None))
+    if limit is not None:
+        if limit < 0:
+            raise SettingsError(f"limit is how many runs at most, not {limit}")
+        query = query.limit(limit)
+    query = query.order_by(runs.c.created_at.desc(), runs.c.run_key.desc())
+    return [RunRow(*row) for row in connection.execute(query)]
+
+
+def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
+    """The run of that id; without a source, that of the usual name, else of any other.
+
+    Raises UnknownRun, or SettingsError where several other sources have a run of that id.
+    """
+    by_key = select(runs).where(runs.c.run_key == run_stream(source or _USUAL_SOURCE, run_id))
+    found = connection.execute(by_key).all()
+    if not found and source is None:
+        # Reads the whole table: an index for the rare service with another name is not worth it.
+        found = connection.execute(select(runs).where(runs.c.run_id == run_id)).all()
+    if not found:
+        raise UnknownRun(f"no run {run_id!r} in the tables; if it is new, catch up first")
+    if len(found) > 1:
+        sources = ", ".join(sorted(row.source for row in found))
+        raise SettingsError(f"several sources have a run {run_id!r}, say which: {sources}")
+    return RunRow(*found[0])
+
+
+def find_phases(connection: Connection, run_key: str) -> list[PhaseRow]:
+    """The phases of a run, first to last."""
+    query = select(run_phases).where(run_phases.c.run_key == run_key).order_by(run_phases.c.seq)
+    return [PhaseRow(*row) for row in connection.execute(query)]
+
+
+def count_statuses(
+    connection: Connection, by: By, since: datetime | None, until: datetime | None
+) -> list[StatusCount]:
+    """How many runs of each group are in each status."""
+    names = group_names(by)
+    columns = [*(runs.c[name] for name in names), runs.c.status.label("of")]
+    query = created_between(select(*columns, func.count()), since, until).group_by(*columns)
+    counts = [
+        StatusCount(dict(zip(names, row, strict=False)), row[-2], row[-1])
+        for row in connection.execute(query)
+    ]
+    return sorted(counts, key=lambda it: (sort_key(it.group), it.status))

@@ -1,0 +1,130 @@
+"""The tables of the read side. Their names and columns are public; see `alembic/` for the DDL.
+
+All times are UTC: `timestamptz` on PostgreSQL, ISO text without a zone on SQLite, aware in Python.
+All `*_seconds` are seconds. NULL means not known or not applicable; it is never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+REVISION = "0001"
+VERSION_TABLE = "runfold_alembic_version"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware and UTC in Python, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_UtcText())  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _UtcText(sqlite.DATETIME):
+    """A moment as ISO text: shorter for whole seconds, so that text and time sort alike."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
+        return utc_text
+
+
+def utc_text(moment: datetime | None) -> str | None:
+    """The text that SQLite keeps of a moment in UTC: no zone, and no fraction if it is zero."""
+    return None if moment is None else moment.isoformat(" ").removesuffix("+00:00")
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("thread_id", Text),
+    Column("assistant_id", Text),
+    Column("model", Text),
+    Column("status", Text, nullable=False),
+    Column("outcome", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_changed_at", UtcDateTime, nullable=False),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("queued_seconds", Float),
+    Column("running_seconds", Float),
+    Column("action_seconds", Float),
+    Column("total_seconds", Float),
+    Column("uncertainty_seconds", Float),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("incomplete_reason", Text),
+    Column("metadata", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+    Column("configuration_digest", Text),
+    Column("version", Integer, nullable=False),
+)
+
+# Open runs are few and asked for all the time; ended ones would only make this index long.
+_is_open = runs.c.outcome.is_(None)
+Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
+Index("ix_runs_created_at", runs.c.created_at)
+Index("ix_runs_thread_id", runs.c.thread_id)
+
+run_phases = Table(
+    "run_phases",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("entered_at", UtcDateTime, nullable=False),
+    Column("left_at", UtcDateTime),
+    Column("seconds", Float),
+    Column("uncertainty_seconds", Float),
+    Column("basis", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("projection", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,64 @@
+"""Rounds of contenders taking turns, and what came of them as Markdown."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+
+def take_turns(
+    contenders: Mapping[str, Callable[[int], float]], rounds: int
+) -> dict[str, list[float]]:
+    """What each contender measured in each round; they go A B C A B C, so noise hits all alike.
+
+    A contender is called with the number of the round. A first round, of number 0, warms up.
+    """
+    measured: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, measure in contenders.items():
+            gc.collect()
+            value = measure(number)
+            if number:
+                measured[name].append(value)
+    return measured
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median of the rounds."""
+    return median(values)
+
+
+def spread(values: Sequence[float]) -> str:
+    """How far the rounds lie apart: slowest and fastest as a share of the median."""
+    typical = median(values)
+    return f"{min(values) / typical - 1:+.0%} to {max(values) / typical - 1:+.0%}"
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Writes a Markdown table under a heading."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * width for width in widths], *rows]
+    write(f"\n## {title}\n")
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        write(f"| {' | '.join(cells)} |")
+
+
+def write(line: str) -> None:
+    """Writes one line, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def machine() -> str:
+    """Where this runs, and how busy it is."""
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    return (
+        f"\nPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{os.cpu_count()} cores, load {load}"
+    )

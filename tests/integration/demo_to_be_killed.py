@@ -1,0 +1,65 @@
+"""The demo as a process that a test kills: it notes each event once it is acknowledged."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from projections import Views
+from tracker import EventStore, open_event_store
+from tracker.cli.demo import DemoProgress, run_demo
+from tracker.event_store import Append, RecordedEvent
+
+
+class Noting:
+    """An event store that writes down, past any kill, what was acknowledged."""
+
+    def __init__(self, store: EventStore, notes: int) -> None:
+        self._store = store
+        self._notes = notes
+
+    def append(self, batch: Sequence[Append]) -> None:
+        self._store.append(batch)
+        for stream, version, events in batch:
+            os.write(self._notes, f"{stream} {version + len(events)}\n".encode())
+
+    def read(self, stream: str, after: int = 0) -> list[RecordedEvent]:
+        return self._store.read(stream, after)
+
+    def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
+        return self._store.read_all(after, limit)
+
+    def last_position(self) -> int:
+        return self._store.last_position()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def keep_up(url: str, stop: threading.Event) -> None:
+    with Views(url) as views:
+        views.prepare(create=True)
+        while not stop.wait(0.02):
+            views.catch_up()
+        views.catch_up()
+
+
+def main(url: str, base_url: str, notes: str, runs: int, seed: int) -> None:
+    store = Noting(open_event_store(url), os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+    stop = threading.Event()
+    views = threading.Thread(target=keep_up, args=(url, stop))
+    views.start()
+    try:
+        demo = run_demo(
+            store, base_url, runs=runs, threads=20, seed=seed, progress=DemoProgress(runs)
+        )
+        asyncio.run(demo)
+    finally:
+        stop.set()
+        views.join()
+        store.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -1,0 +1,241 @@
+"""Any history, in any batches, by any number of runners, gives the rows of one plain fold."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, delete, select, update
+
+from projections import Views
+from projections.engine import open_engine
+from projections.migrations import upgrade
+from projections.queries import PhaseRow, RunRow
+from projections.runs import History, fold
+from projections.runs_projection import RunsProjection
+from projections.schema import checkpoints, run_phases, runs
+from projections.subscription import catch_up
+from tests.lives import lives, looks, second
+from tests.stories import created, ended, started, waiting
+from tracker.core import events as e
+from tracker.core.decider import decide, initial_state
+from tracker.core.decider import fold as fold_state
+from tracker.core.snapshot import Configuration
+from tracker.core.usage import Usage
+from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
+
+BATCH = 25
+Tables = tuple[list[RunRow], list[PhaseRow]]
+
+ASIDES: list[e.Event] = [
+    e.ToolOutputsSubmitted(observed_at=second(1), tool_call_ids=("call_1",)),
+    e.RunStepRecorded(observed_at=second(2.5), step_id="s", type="t", status="completed"),
+    e.RunMetadataChanged(observed_at=second(3), previous={}, metadata={"ü\x00": [1, None, "\x00"]}),
+    e.RunTimesChanged(observed_at=second(4), started_at=second(3), expires_at=second(700.5)),
+    e.RunVanished(observed_at=second(5)),
+    e.RunReappeared(observed_at=second(6)),
+    e.RunAnomalyObserved(observed_at=second(7), kind="k", status="x", known_status="y"),
+    e.RunUsageReported(observed_at=second(8), usage=Usage(prompt_tokens=2**63 - 1)),
+]
+CONFIGURATION = e.ConfigurationRecorded(
+    observed_at=second(0), digest="ab", configuration=Configuration(instructions="Hello")
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> dict[str, list[e.Event]]:
+    """The streams of one to four runs, as decided from polls, with all that can lie between."""
+    streams: dict[str, list[e.Event]] = {}
+    for number in range(draw(st.integers(1, 4))):
+        life = draw(lives(stamps=draw(st.booleans()), run_id=f"run_{number}"))
+        state, events = initial_state, []
+        for look in draw(looks(life)):
+            shift = timedelta(microseconds=draw(st.sampled_from([0, 1, 250_000])))
+            decided = decide(
+                state, look.model_copy(update={"observed_at": look.observed_at + shift})
+            )
+            state = fold_state(decided, state)
+            events += decided
+        for aside in draw(st.lists(st.sampled_from(ASIDES), max_size=3)):
+            if events:
+                events.insert(draw(st.integers(1, len(events))), aside)
+        streams[f"assistants:run_{number}"] = events
+    return streams
+
+
+@st.composite
+def appends(draw: st.DrawFn) -> list[Append]:
+    """The events of several runs in any order that keeps each run's own."""
+    streams = draw(histories())
+    order = draw(st.permutations([key for key, events in streams.items() for _ in events]))
+    steps = [Append("configuration:ab", 0, [CONFIGURATION])]
+    done = dict.fromkeys(streams, 0)
+    for key in order:
+        steps.append(Append(key, done[key], [streams[key][done[key]]]))
+        done[key] += 1
+    return steps
+
+
+def plainly(store: EventStore) -> Tables:
+    """The tables as a fold of each stream from its beginning gives them."""
+    streams: dict[str, History] = {}
+    for recorded in store.read_all(0, 100_000):
+        if not isinstance(recorded.event, e.ConfigurationRecorded):
+            fold(streams.setdefault(recorded.stream, History()), recorded)
+    rows = [RunRow(**it.row) for _, it in sorted(streams.items()) if it.row is not None]
+    rows = [row._replace(metadata=_without_nul(row.metadata)) for row in rows]
+    phases = [it.phases[seq] for _, it in sorted(streams.items()) for seq in sorted(it.phases)]
+    return rows, phases
+
+
+def _without_nul(metadata: dict[str, object]) -> dict[str, object]:
+    harmless: dict[str, object] = {"ü\ufffd": [1, None, "\ufffd"]}
+    return harmless if any("\x00" in key for key in metadata) else metadata
+
+
+def stored(engine: Engine) -> Tables:
+    with engine.connect() as connection:
+        rows = connection.execute(select(runs).order_by(runs.c.run_key)).all()
+        ordered = select(run_phases).order_by(run_phases.c.run_key, run_phases.c.seq)
+        phases = connection.execute(ordered).all()
+    return [RunRow(*row) for row in rows], [PhaseRow(*row) for row in phases]
+
+
+def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
+    """Appends and catches up in turns, replays some of it, and compares."""
+    store = open_event_store("memory://")
+    with engine.begin() as connection:
+        for table in (runs, run_phases, checkpoints):
+            connection.execute(delete(table))
+    projection, applied = RunsProjection(), 0
+    while steps:
+        count = data.draw(st.integers(1, len(steps)))
+        store.append(steps[:count])
+        steps = steps[count:]
+        applied += catch_up(engine, store, projection, batch=data.draw(st.integers(1, 9)))
+    assert applied == store.last_position()
+    assert stored(engine) == plainly(store)
+
+    back = data.draw(st.integers(0, store.last_position()))
+    with engine.begin() as connection:
+        connection.execute(update(checkpoints).values(position=back))
+    catch_up(engine, store, projection, batch=data.draw(st.integers(1, 9)))
+    assert stored(engine) == plainly(store)
+
+
+any_number = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return _upgraded(f"sqlite:///{tmp_path_factory.mktemp('views') / 'runs.db'}")
+
+
+def _upgraded(url: str) -> Engine:
+    engine = open_engine(url, create=True)
+    upgrade(engine)
+    return engine
+
+
+@settings(any_number, max_examples=60)
+@given(appends(), st.data())
+def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
+    sqlite_engine: Engine, steps: list[Append], data: st.DataObject
+) -> None:
+    check(sqlite_engine, steps, data)
+    sqlite_engine.dispose()
+
+
+def test_any_batches_give_the_rows_of_one_fold_on_postgresql(postgres_db: str) -> None:
+    engine = _upgraded(postgres_db)
+
+    @settings(any_number, max_examples=20)
+    @given(appends(), st.data())
+    def compare(steps: list[Append], data: st.DataObject) -> None:
+        check(engine, steps, data)
+
+    compare()
+    engine.dispose()
+
+
+def many_runs(number: int) -> list[Append]:
+    """Whole lives with a pause, step by step beside one another."""
+    life = [
+        created(),
+        started(4, stamp=2, since=1),
+        waiting(10, since=8),
+        started(20, stamp=19, since=12, previous="requires_action"),
+        ended(e.RunCompleted, 31, stamp=29, since=28, usage=Usage(total_tokens=5)),
+    ]
+    keys = [f"assistants:run_{it}" for it in range(number)]
+    return [Append(key, version, [event]) for version, event in enumerate(life) for key in keys]
+
+
+def _run_one(url: str, counts: "multiprocessing.Queue[int]") -> None:
+    engine, store = open_engine(url), open_event_store(url)
+    counts.put(catch_up(engine, store, RunsProjection(), batch=BATCH))
+    engine.dispose()
+    store.close()
+
+
+def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> None:
+    engine, store = _upgraded(database_url), open_event_store(database_url)
+    steps = many_runs(300)
+    for start in range(0, len(steps), 200):
+        store.append(steps[start : start + 200])
+
+    spawn = multiprocessing.get_context("spawn")
+    victim = spawn.Process(target=_run_until_killed, args=(database_url,))
+    victim.start()
+    victim.join(60)
+    assert victim.exitcode == -signal.SIGKILL
+
+    counts: multiprocessing.Queue[int] = spawn.Queue()
+    runners = [spawn.Process(target=_run_one, args=(database_url, counts)) for _ in range(3)]
+    for process in runners:
+        process.start()
+    applied = [counts.get(timeout=60) for _ in runners]
+    for process in runners:
+        process.join(60)
+        assert process.exitcode == 0
+    assert sum(applied) == len(steps) - 2 * BATCH
+    assert catch_up(engine, store, RunsProjection()) == 0
+    assert stored(engine) == plainly(store)
+    counts.close()
+    engine.dispose()
+    store.close()
+
+
+def _run_until_killed(url: str) -> None:
+    """Is killed with the rows of its third batch written and not committed."""
+
+    class Fatal(RunsProjection):
+        batches = 0
+
+        def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+            super().apply(connection, batch)
+            self.batches += 1
+            if self.batches == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    catch_up(open_engine(url), open_event_store(url), Fatal(), batch=BATCH)
+
+
+def test_threads_share_the_work(database_url: str) -> None:
+    store = open_event_store("memory://")
+    store.append(many_runs(100))
+    with Views(database_url, store=store) as views:
+        views.upgrade()
+        counts: list[int] = []
+        threads = [threading.Thread(target=lambda: counts.append(views.catch_up())) for _ in "123"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert sum(counts) == 500
+        assert [it.version for it in views.runs()] == [5] * 100

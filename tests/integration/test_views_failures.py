@@ -1,0 +1,202 @@
+"""What the views say when they cannot do it, and what they leave behind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from projections import Views
+from projections.checkpoint import read
+from projections.engine import open_engine
+from projections.migrations import downgrade, upgrade
+from projections.runs_projection import RunsProjection
+from projections.schema import REVISION, runs
+from projections.subscription import catch_up
+from tests.stories import created, started
+from tracker.errors import (
+    ProjectionFailed,
+    SchemaError,
+    StoreUnavailable,
+    UnreadableEvent,
+    ViewsError,
+)
+from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
+
+
+def many(number: int) -> list[Append]:
+    return [
+        Append(f"assistants:run_{it}", 0, [created(run_id=f"run_{it}")]) for it in range(number)
+    ]
+
+
+def test_reading_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "missing.db"
+    with Views(f"sqlite:///{path}") as views:
+        for call in (views.runs, views.catch_up, views.usage):
+            with pytest.raises(StoreUnavailable, match=f"no database at {path}"):
+                call()
+        assert not path.exists()
+        views.upgrade()
+        assert views.runs() == []
+
+
+def test_old_tables_are_refused_with_the_cure(database_url: str) -> None:
+    engine = open_engine(database_url, create=True)
+    upgrade(engine)
+    downgrade(engine, "base")
+    with Views(database_url) as views:
+        words = f"the tables are at nothing, this release needs {REVISION}: run `runfold upgrade"
+        for call in (views.runs, views.catch_up):
+            with pytest.raises(SchemaError, match=words):
+                call()
+        views.upgrade()
+        assert views.runs() == []
+    engine.dispose()
+
+
+def test_an_unreachable_server_is_named_without_its_password() -> None:
+    for url in (
+        "postgresql://ann:s3cret@127.0.0.1:1/runs",
+        "postgresql://ann@127.0.0.1:1/runs?password=s3cret",
+    ):
+        with Views(url) as views, pytest.raises(StoreUnavailable) as caught:
+            views.runs()
+        assert "ann@127.0.0.1:1/runs" in str(caught.value)
+        shown = [str(caught.value), str(caught.value.__cause__), repr(caught.value.__context__)]
+        assert "s3cret" not in " ".join(shown)
+
+
+def test_a_missing_database_and_a_file_that_is_none(postgres_url: str, tmp_path: Path) -> None:
+    none = postgres_url.removesuffix("postgres") + "none"
+    missing = pytest.raises(StoreUnavailable, match='database "none" does not exist')
+    with Views(none) as views, missing:
+        views.runs()
+    path = tmp_path / "notes.txt"
+    path.write_text("These are no tables, but notes." * 100)
+    with Views(f"sqlite:///{path}") as views:
+        for call in (views.runs, views.upgrade):
+            with pytest.raises(ViewsError, match="file is not a database"):
+                call()
+    refused = pytest.raises(StoreUnavailable, match="unable to open")
+    with Views(f"sqlite:///{tmp_path}/no/folder/runs.db") as views, refused:
+        views.upgrade()
+
+
+class Fussy(RunsProjection):
+    """Cannot bear one run."""
+
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+        super().apply(connection, batch)
+        if any(it.stream == "assistants:run_700" for it in batch):
+            raise ZeroDivisionError("not this one")
+
+
+def test_a_failing_projection_stops_before_the_event_and_says_where(database_url: str) -> None:
+    engine, store = open_engine(database_url, create=True), open_event_store("memory://")
+    upgrade(engine)
+    store.append(many(1000))
+    seen: list[tuple[int, int]] = []
+    for _ in range(2):
+        with pytest.raises(ProjectionFailed) as caught:
+            catch_up(engine, store, Fussy(), progress=lambda *it: seen.append(it))
+        assert str(caught.value) == (
+            "the projection 'runs' stopped after position 700, at the event 'run.created' of the "
+            "stream 'assistants:run_700' (version 1, position 701): ZeroDivisionError: not this one"
+        )
+        with engine.connect() as connection:
+            checkpoint = read(connection, "runs")
+            assert checkpoint is not None
+            assert checkpoint.position == len(connection.execute(select(runs)).all()) == 700
+    assert seen[-1] == (700, 1000)
+    assert catch_up(engine, store, RunsProjection()) == 300
+    engine.dispose()
+
+
+class Torn:
+    """An event store with an event that this release cannot read."""
+
+    def __init__(self, store: EventStore, at: int) -> None:
+        self._store, self._at = store, at
+
+    def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
+        if after < self._at <= after + limit:
+            raise UnreadableEvent("an event of topic 'run.painted/1' cannot be read")
+        return self._store.read_all(after, limit)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+def test_an_event_that_cannot_be_read_stops_it_right_before(database_url: str) -> None:
+    engine, store = open_engine(database_url, create=True), open_event_store("memory://")
+    upgrade(engine)
+    store.append(many(100))
+    with pytest.raises(ProjectionFailed, match=r"stopped after position 76: .*run\.painted/1"):
+        catch_up(engine, Torn(store, 77), RunsProjection())  # type: ignore[arg-type]
+    assert catch_up(engine, store, RunsProjection()) == 24
+    engine.dispose()
+
+
+def test_a_missing_event_stops_it(database_url: str) -> None:
+    store = open_event_store("memory://")
+    store.append(many(1))
+    with Views(database_url, store=store) as views:
+        views.upgrade()
+        views.catch_up()
+        engine = open_engine(database_url)
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM runs"))
+        engine.dispose()
+        store.append([Append("assistants:run_0", 1, [started(2, 1, 1)])])
+        with pytest.raises(ProjectionFailed, match=r"version 1 .* is missing before it"):
+            views.catch_up()
+
+
+def test_tables_ahead_of_their_events_are_refused(database_url: str) -> None:
+    full, empty = open_event_store("memory://"), open_event_store("memory://")
+    full.append(many(3))
+    with Views(database_url, store=full) as views:
+        views.upgrade()
+        views.catch_up()
+    refused = pytest.raises(ViewsError, match=r"ahead of the event store .*rebuild")
+    with Views(database_url, store=empty) as views, refused:
+        views.catch_up()
+
+
+def test_tables_of_another_version_of_the_projection_are_refused(database_url: str) -> None:
+    class Next(RunsProjection):
+        version = 2
+
+    engine, store = open_engine(database_url, create=True), open_event_store("memory://")
+    upgrade(engine)
+    catch_up(engine, store, RunsProjection())
+    with pytest.raises(SchemaError, match=r"by its version 1, .* has version 2: rebuild"):
+        catch_up(engine, store, Next())
+    engine.dispose()
+
+
+def test_events_and_tables_share_one_database(database_url: str) -> None:
+    store = open_event_store(database_url)
+    with Views(database_url) as views:
+        views.upgrade()
+        for number in range(3):
+            run_id = f"run_{number}"
+            store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
+            assert views.catch_up() == 1
+        assert views.catch_up() == 0
+        assert len(views.runs()) == 3
+    store.close()
+
+
+def test_text_that_postgresql_has_no_place_for_does_not_stop_it(database_url: str) -> None:
+    store = open_event_store("memory://")
+    nasty = {"a\x00b": "\x00", "deep": [{"x": "\\u0000"}]}
+    event = created(metadata=nasty, thread_id="t\x00" * 5000, model="m\x00")
+    store.append([Append("assistants:run_1", 0, [event])])
+    with Views(database_url, store=store) as views:
+        views.upgrade()
+        views.catch_up()
+        run = views.run("run_1")
+    assert run.metadata == {"a\ufffdb": "\ufffd", "deep": [{"x": "\\u0000"}]}
+    assert run.model == "m\ufffd"

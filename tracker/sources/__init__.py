@@ -1,0 +1,32 @@
+"""Where runs are asked about: one module an API, each loaded on first use.
+
+Importing this package loads no HTTP client; `Assistants` does when it is first named.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracker.sources.answer import Answer as Answer
+    from tracker.sources.assistants import Assistants as Assistants
+    from tracker.sources.source import Source as Source
+
+_HOMES = {
+    "Answer": "tracker.sources.answer",
+    "Assistants": "tracker.sources.assistants",
+    "Source": "tracker.sources.source",
+}
+
+__all__ = ["Answer", "Assistants", "Source"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tracker.sources' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

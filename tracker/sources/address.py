@@ -1,0 +1,53 @@
+"""Where a service is, and what is asked there: addresses, paths and headers, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import httpx
+
+from tracker.errors import SettingsError
+
+
+def service_url(text: str) -> httpx.URL:
+    """The address of an API, without a slash at its end. Raises SettingsError.
+
+    The message does not repeat the address, which may hold a password.
+    """
+    try:
+        url = httpx.URL(text.strip())
+    except httpx.InvalidURL:
+        raise SettingsError("base_url is not a URL: give one like https://host/v1") from None
+    # httpx quotes what cannot be in a host, and would look for that.
+    if url.scheme not in ("http", "https") or not url.host or b"%" in url.raw_host:
+        raise SettingsError("base_url has to begin with https:// or http:// and a host")
+    if url.userinfo:
+        raise SettingsError("base_url holds a user or password: give api_key or headers instead")
+    if url.query or url.fragment:
+        raise SettingsError(
+            "base_url holds a query or fragment: give api_version or params instead"
+        )
+    return url.copy_with(path=url.path.rstrip("/"))
+
+
+def path_of(*segments: str) -> str:
+    """The path of these segments, quoted. Raises SettingsError for an id that would lead astray."""
+    for segment in segments:
+        if not segment or segment in (".", "..") or len(segment) > 256:
+            raise SettingsError(f"{segment[:80]!r} cannot be an id: give that of a thread or run")
+        if not segment.isprintable():
+            raise SettingsError("an id holds unprintable characters: give that of a thread or run")
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers of the caller. Raises SettingsError naming one that cannot be sent, not its value."""
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not (name and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+            raise SettingsError(f"{name!r} cannot be the name of a header")
+        if not (value.isascii() and value.isprintable()):
+            raise SettingsError(f"the header {name} holds characters that no header can carry")
+        checked[name.lower()] = value.strip()
+    return checked

@@ -1,0 +1,107 @@
+"""Asking for runs and steps by path, and checking that the answer is the one asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from tracker.errors import PayloadError, SettingsError, UnusableAnswer
+from tracker.sources.address import path_of
+from tracker.sources.answer import Answer
+from tracker.sources.documents import read
+from tracker.sources.models import Run, RunStep
+from tracker.sources.pages import RunPage, StepPage
+from tracker.sources.transport import PAGE_CAP, Query, Transport
+
+PageType = TypeVar("PageType", RunPage, StepPage)
+Model = TypeVar("Model", Run, RunStep, RunPage, StepPage)
+
+
+async def ask_for(
+    transport: Transport,
+    method: str,
+    path: str,
+    expected: Mapping[str, str],
+    document: Mapping[str, Any] | None = None,
+    query: Query = (),
+) -> tuple[Answer, dict[str, Any]]:
+    """One answer whose ids and kind are `expected`; only `id` may not be missing from it.
+
+    Raises what `Transport.ask` raises, and UnusableAnswer for another run, thread or kind.
+    """
+    answer, found = await transport.ask(method, path, document=document, query=query)
+    if not isinstance(found.get("id"), str) or not found["id"]:
+        raise UnusableAnswer(f"{method} {path} brought an object without an id.")
+    _check(f"{method} {path}", found, expected)
+    return answer, found
+
+
+async def ask_for_page(
+    transport: Transport,
+    path: str,
+    page_type: type[PageType],
+    expected: Mapping[str, str],
+    query: Query,
+) -> PageType:
+    """One page of a list, ready to turn; each of its items has what is `expected`.
+
+    Raises what `Transport.ask` raises, and UnusableAnswer for another list.
+    """
+    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
+    if not isinstance(found.get("data"), list):
+        raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
+    for sent in found["data"]:
+        _check(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
+    page = answered(page_type, answer, found, f"GET {path}")
+    for item, sent in zip(page.data, found["data"], strict=True):
+        item._answer, item._body = answer, sent
+
+    async def turn(direction: str, cursor: str) -> PageType:
+        others: Query = [(name, value) for name, value in query if name != direction]
+        return await ask_for_page(
+            transport, path, page_type, expected, [*others, (direction, cursor)]
+        )
+
+    given = {name for name, _ in query}
+    page._turn = turn
+    page._backwards = "before" in given and "after" not in given
+    return page
+
+
+def answered(model: type[Model], answer: Answer, document: dict[str, Any], asked: str) -> Model:
+    """A document as a model that knows its answer. Raises UnusableAnswer where it is not one."""
+    try:
+        known = read(model, document, "what was asked for")
+    except PayloadError as error:
+        why = str(error)
+    else:
+        known._answer, known._body = answer, document
+        return known
+    raise UnusableAnswer(f"{asked} brought an answer of no use, {why}.")
+
+
+def page_query(
+    *, after: str | None, before: str | None, limit: int | None, order: str | None
+) -> list[tuple[str, str]]:
+    """The query of a list; what is None is left to the service."""
+    given = {"after": after, "before": before, "limit": limit, "order": order}
+    return [(name, str(value)) for name, value in given.items() if value is not None]
+
+
+def without_stream(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document. Raises SettingsError where it asks for a stream of events."""
+    if document.get("stream"):
+        raise SettingsError("stream is not offered: leave it out, and watch the run")
+    return document
+
+
+def runs_path(thread_id: str, *more: str) -> str:
+    """The path of a thread's runs, of one of them, or below it. Raises SettingsError."""
+    return path_of("threads", thread_id, "runs", *more)
+
+
+def _check(asked: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
+    for name, value in expected.items():
+        if found.get(name) not in (value, None):
+            # What came instead is not repeated: it may be anything, a key too.
+            raise UnusableAnswer(f"{asked} brought another {name} than {value!r}.")

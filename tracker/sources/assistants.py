@@ -1,0 +1,230 @@
+"""The Assistants resource: runs of assistants on threads, in full, and as snapshots.
+
+Follows the OpenAI API reference, versions 1 and 2 of the beta, as OpenAI, Azure and their
+look-alikes serve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from tracker.clock import Clock
+from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.errors import SettingsError
+from tracker.sources import snapshots
+from tracker.sources.answer import Answer
+from tracker.sources.asking import (
+    answered,
+    ask_for,
+    ask_for_page,
+    page_query,
+    runs_path,
+    without_stream,
+)
+from tracker.sources.keys import ApiKey
+from tracker.sources.models import Run, RunStep
+from tracker.sources.pages import RunPage
+from tracker.sources.snapshots import RUN_OBJECT, Glance
+from tracker.sources.steps import Steps
+from tracker.sources.transport import Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Assistants:
+    """A service that speaks the Assistants API. Nothing is opened before the first call.
+
+    `name` is what its runs are filed under. `beta` is the version of the API, None for a service
+    that wants no such header. `api_version` is Azure's. The rest is as in `Transport`.
+
+    Every call is one request, never repeated, and raises SourceError where it did not come
+    through. What it gives has the answer it came in as `.answer`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey = None,
+        *,
+        name: str = "assistants",
+        beta: str | None = "assistants=v2",
+        api_version: str | None = None,
+        auth_header: Literal["bearer", "api-key"] = "bearer",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        deadline: float = 30.0,
+        connect_timeout: float = 5.0,
+        max_connections: int = 32,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._name = _checked_name(name)
+        self._transport = Transport(
+            base_url,
+            api_key=api_key,
+            auth_header=auth_header,
+            headers={**({"OpenAI-Beta": beta} if beta else {}), **(headers or {})},
+            params={**({"api-version": api_version} if api_version else {}), **(params or {})},
+            deadline=deadline,
+            connect_timeout=connect_timeout,
+            max_connections=max_connections,
+            clock=clock,
+            transport=transport,
+        )
+        self.steps = Steps(self._transport)
+
+    @property
+    def name(self) -> str:
+        """What the runs of this service are filed under."""
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"Assistants({self._name!r}, {self._transport!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        await self._transport.aclose()
+
+    async def create(
+        self,
+        thread_id: str,
+        *,
+        assistant_id: str,
+        additional_instructions: str | None = None,
+        instructions: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        model: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        **more: Any,
+    ) -> Run:
+        """Starts a run of an assistant on a thread.
+
+        What is None is left out. `more` is sent as it is: whatever else the service takes.
+        """
+        named = {
+            "additional_instructions": additional_instructions,
+            "instructions": instructions,
+            "metadata": metadata,
+            "model": model,
+            "tools": tools,
+        }
+        given = {name: value for name, value in named.items() if value is not None}
+        return await self._post(thread_id, document={"assistant_id": assistant_id, **given, **more})
+
+    async def retrieve(self, thread_id: str, run_id: str) -> Run:
+        """One run as it is now."""
+        path = runs_path(thread_id, run_id)
+        answer, document = await ask_for(self._transport, "GET", path, _expected(thread_id, run_id))
+        return answered(Run, answer, document, f"GET {path}")
+
+    async def update(
+        self, thread_id: str, run_id: str, *, metadata: Mapping[str, str] | None
+    ) -> Run:
+        """Changes the metadata of a run."""
+        return await self._post(thread_id, run_id, document={"metadata": metadata})
+
+    async def cancel(self, thread_id: str, run_id: str) -> Run:
+        """Asks for a run to stop; it is `cancelling` until it does."""
+        return await self._post(thread_id, run_id, "cancel")
+
+    async def submit_tool_outputs(
+        self, thread_id: str, run_id: str, tool_outputs: Iterable[Mapping[str, Any]], **more: Any
+    ) -> Run:
+        """Answers all the calls that a run waits for: each a `tool_call_id` and an `output`.
+
+        `more` is sent as it is, for services that wait for other things too.
+        """
+        document = {"tool_outputs": [*tool_outputs], **more}
+        return await self._post(thread_id, run_id, "submit_tool_outputs", document=document)
+
+    async def list(
+        self,
+        thread_id: str,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+    ) -> RunPage:
+        """A page of a thread's runs, the newest first unless `order` says otherwise."""
+        query = page_query(after=after, before=before, limit=limit, order=order)
+        expected = {"object": RUN_OBJECT, "thread_id": thread_id}
+        return await ask_for_page(self._transport, runs_path(thread_id), RunPage, expected, query)
+
+    async def fetch(self, thread_id: str, run_id: str) -> Answer:
+        """The answer about one run, checked to be about it and otherwise unread."""
+        path = runs_path(thread_id, run_id)
+        answer, _ = await ask_for(self._transport, "GET", path, _expected(thread_id, run_id))
+        return answer
+
+    def glance(self, body: bytes) -> Glance:
+        """The fields of a run's body that change, as sent, to be compared with `==`.
+
+        Takes a few microseconds. Raises PayloadError for what is no run.
+        """
+        return snapshots.glance(body)
+
+    def snapshot(
+        self,
+        body: bytes | Mapping[str, Any] | Run,
+        *,
+        observed_at: datetime,
+        asked_at: datetime | None = None,
+        unchanged_until: datetime | None = None,
+    ) -> RunSnapshot:
+        """A run as a snapshot.
+
+        Raises PayloadError naming the field that keeps it from being one, and why.
+        """
+        return snapshots.run_snapshot(
+            body,
+            self._name,
+            observed_at=observed_at,
+            asked_at=asked_at,
+            unchanged_until=unchanged_until,
+        )
+
+    def steps_snapshot(self, body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
+        """A step as a snapshot. Raises PayloadError as `snapshot` does."""
+        return snapshots.step_snapshot(body)
+
+    def recognises(self, body: Mapping[str, Any]) -> bool:
+        """Whether a document of unknown origin is a run of this API."""
+        return body.get("object") == RUN_OBJECT
+
+    async def _post(
+        self, thread_id: str, *more: str, document: dict[str, Any] | None = None
+    ) -> Run:
+        path = runs_path(thread_id, *more)
+        answer, found = await ask_for(
+            self._transport,
+            "POST",
+            path,
+            _expected(thread_id, *more[:1]),
+            without_stream(document or {}),
+        )
+        return answered(Run, answer, found, f"POST {path}")
+
+
+def _expected(thread_id: str, run_id: str | None = None) -> dict[str, str]:
+    known = {"object": RUN_OBJECT, "thread_id": thread_id}
+    return known if run_id is None else {**known, "id": run_id}
+
+
+def _checked_name(name: str) -> str:
+    if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
+        raise SettingsError(
+            f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"
+        )
+    if name == "configuration":
+        raise SettingsError("a source cannot be named 'configuration', which the store uses itself")
+    return name

@@ -1,0 +1,69 @@
+"""JSON objects from bytes, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from tracker.errors import PayloadError, SettingsError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def decode(body: bytes) -> tuple[dict[str, Any], bytes]:
+    """The JSON object that `body` is, and `body`, mended where need be. Raises PayloadError."""
+    try:
+        document = from_json(body)
+    except ValueError:
+        body = mend(body)
+        document = from_json(body)
+    if not isinstance(document, dict):
+        raise PayloadError(f"expected a JSON object, got {_json_type(document)}")
+    return document, body
+
+
+def mend(body: bytes) -> bytes:
+    """The same JSON in the UTF-8 that every reader and database takes.
+
+    Half a surrogate pair, which a service that cuts texts by UTF-16 units escapes into its JSON,
+    becomes a question mark; a byte order mark goes. Raises PayloadError for what is no JSON.
+    """
+    # Errors are raised outside of `except`, lest the body, which may hold a key, be their context.
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+    raise PayloadError("expected JSON, got something else or less than a whole")
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The JSON text of a request. Raises SettingsError for what JSON cannot hold."""
+    try:
+        return to_json(document)
+    except ValueError as error:
+        raise SettingsError(f"the request cannot be written as JSON: {error}") from None
+
+
+def read(model: type[Model], document: object, what: str) -> Model:
+    """`document` as a model. Raises PayloadError naming the fields that are missing or wrong."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        why = complaints(error)
+    raise PayloadError(f"not {what}: {why}")
+
+
+def complaints(error: ValidationError, at_most: int = 3) -> str:
+    """The fields that a validation failed on, and why, without the values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    texts = [f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found]
+    more = f" and {len(texts) - at_most} more" if len(texts) > at_most else ""
+    return "; ".join(texts[:at_most]) + more
+
+
+def _json_type(value: object) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

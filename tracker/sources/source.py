@@ -1,0 +1,52 @@
+"""What the poller needs of a service, whichever API it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from tracker.core.snapshot import RunSnapshot
+from tracker.sources.answer import Answer
+
+
+class Source(Protocol):
+    """A service that can be asked about runs, and the reading of what it says."""
+
+    @property
+    def name(self) -> str:
+        """What its runs are filed under; it is the `source` of every snapshot."""
+        ...
+
+    async def fetch(self, thread_id: str, run_id: str) -> Answer:
+        """The service's answer about one run, whole and the one asked for, but not yet read.
+
+        Raises SourceError: PollAgain where a later try may do, else StopPolling.
+        """
+        ...
+
+    def glance(self, body: bytes) -> object:
+        """What is tracked of a body, raw, to be compared with `==`; cheap.
+
+        Raises PayloadError where it is not a run.
+        """
+        ...
+
+    def snapshot(
+        self,
+        body: bytes | Mapping[str, Any],
+        *,
+        observed_at: datetime,
+        asked_at: datetime | None = None,
+        unchanged_until: datetime | None = None,
+    ) -> RunSnapshot:
+        """A body as a snapshot. Raises PayloadError where it is not a run."""
+        ...
+
+    def recognises(self, body: Mapping[str, Any]) -> bool:
+        """Whether a document of unknown origin has this API's shape of a run."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        ...
