@@ -28,10 +28,9 @@ SERVER, OBSERVED, INFERRED = "server", "observed", "inferred"
 
 # Where a run can only have come straight from the one status to the other, the server's stamp
 # for the new one tells when the old one was left too. Elsewhere a pause for an action, or all
-# of the work, may lie unseen between them.
-_STRAIGHT = frozenset(
-    {(QUEUED, IN_PROGRESS), *((CANCELLING, end) for end in ENDED)},
-)
+# of the work, may lie unseen between them. A start without a `not_before` is the first.
+_STRAIGHT = frozenset((CANCELLING, end) for end in ENDED)
+_START = (QUEUED, IN_PROGRESS)
 # The same, given that the service stamps starts: what began in between would have moved that.
 _STRAIGHT_BY_START = frozenset(
     {
@@ -82,10 +81,11 @@ def boundary(phase: PhaseRow, event: Change, status: str, has_start: bool) -> Bo
         width = _at_least(exact, _since_last_known(phase, event, moment)) if bounded else exact
         return Boundary(moment, width, INFERRED, exact, INFERRED)
     step = (phase.status, status)
-    if step in _STRAIGHT or (has_start and step in _STRAIGHT_BY_START):
+    is_first = step == _START and event.not_before is None
+    if is_first or step in _STRAIGHT or (has_start and step in _STRAIGHT_BY_START):
         return Boundary(moment, exact, SERVER, exact, SERVER)
     width = _at_least(exact, _since_last_known(phase, event, moment))
-    return Boundary(moment, width, OBSERVED, exact, SERVER)
+    return Boundary(moment, width, SERVER if width == exact else OBSERVED, exact, SERVER)
 
 
 def closed(phase: PhaseRow, bound: Boundary) -> PhaseRow:

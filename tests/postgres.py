@@ -39,11 +39,16 @@ _SETTINGS = {
 class PostgresServer:
     """A running server: `url(database)` is how to reach one of its databases."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, sockets: Path | None = None) -> None:
         self.port = port
+        self.sockets = sockets
 
     def url(self, database: str) -> str:
         return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
+
+    def socket_url(self, database: str) -> str:
+        """The same over the server's Unix socket."""
+        return f"postgresql://runfold@/{database}?host={self.sockets}&port={self.port}"
 
     def execute(self, statement: str) -> None:
         """Runs one statement outside of any transaction, in the database `postgres`."""
@@ -65,7 +70,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         _initialise(binaries, data, user)
         process, port = _start(binaries, data, home, user)
         try:
-            yield PostgresServer(port)
+            yield PostgresServer(port, home)
         finally:
             # A fast shutdown: open sessions are ended.
             process.send_signal(signal.SIGINT)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from tracker.core.decider import decide_steps, decide_submitted
 from tracker.core.events import Event, run_stream
+from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.histories import Look, look
@@ -22,6 +24,8 @@ from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import RunPage, StepPage
 
 logger = logging.getLogger("runfold.capture")
+
+Decide = Callable[[RunState], list[Event]]
 
 # What a call of ours has just shown need not be asked for at once.
 FIRST_LOOK_SECONDS = 0.2
@@ -102,7 +106,7 @@ class CapturedRuns:
             return None
         return await self._look(look(snapshot))
 
-    async def _record(self, run_id: str, decide: Callable[[RunState], list[Event]]) -> None:
+    async def _record(self, run_id: str, decide: Decide) -> None:
         await self._look(Look(run_stream(self._api.name, run_id), decide))
 
     async def _look(self, entry: Look) -> RunState | None:
@@ -121,7 +125,7 @@ class CapturedSteps:
     def __init__(
         self,
         api: Assistants,
-        record: Callable[[str, Callable[[RunState], list[Event]]], Awaitable[None]],
+        record: Callable[[str, Decide], Awaitable[None]],
     ) -> None:
         self._api = api
         self._record = record
@@ -151,7 +155,8 @@ class CapturedSteps:
             except RunfoldError as error:
                 logger.warning("%s: a step of it cannot be recorded: %s", run_id, error)
                 continue
-            at = step.answer.observed_at
-            await self._record(
-                run_id, lambda state, s=snapshot, at=at: decide_steps(state, [s], at)
-            )
+            await self._record(run_id, _steps_seen(snapshot, step.answer.observed_at))
+
+
+def _steps_seen(step: StepSnapshot, observed_at: datetime) -> Decide:
+    return lambda state: decide_steps(state, [step], observed_at)

@@ -34,7 +34,7 @@ def test_an_event_of_a_newer_release_is_refused_by_name() -> None:
         decode("run.created/9", b"{}")
     with pytest.raises(UnreadableEvent, match="no such"):
         decode("no such", b"{}")
-    with pytest.raises(UnreadableEvent, match="run.status_changed/1"):
+    with pytest.raises(UnreadableEvent, match=r"run\.status_changed/1"):
         decode("run.status_changed/1", b'{"observed_at": 1')
 
 

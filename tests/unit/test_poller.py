@@ -56,7 +56,7 @@ class Scripted:
         self.asked: list[float] = []
         self.read = 0
 
-    async def fetch(self, thread_id: str, run_id: str) -> Answer:
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
         self.asked.append(self.clock.monotonic())
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, RunfoldError):
@@ -262,11 +262,11 @@ def test_a_run_that_is_refused_three_times_is_set_aside() -> None:
 
 def test_a_source_that_breaks_does_not_lose_the_run() -> None:
     class Broken(Scripted):
-        async def fetch(self, thread_id: str, run_id: str) -> Answer:
+        async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
             if not self.asked:
                 self.asked.append(self.clock.monotonic())
                 raise ZeroDivisionError("a defect")
-            return await super().fetch(thread_id, run_id)
+            return await super().fetch(thread_id, run_id, known)
 
     async def scenario(bench: Bench) -> None:
         watched = watch(bench, Broken(bench.clock, body("completed")))

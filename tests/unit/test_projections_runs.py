@@ -62,7 +62,7 @@ def test_stamps_make_a_run_exact_to_the_second() -> None:
 def test_stamps_finer_than_a_second_are_exact() -> None:
     run, phases = told(
         created(occurred_at=second(0.5)),
-        started(4, stamp=2.25, since=1),
+        started(4, stamp=2.25, since=None),
         ended(e.RunCompleted, 9, stamp=7.125, since=6),
     )
 
@@ -163,7 +163,7 @@ def test_a_run_cancelled_in_the_queue_never_ran() -> None:
         created(), ended(e.RunCancelled, 9, stamp=8, since=7, previous="queued", usage=Usage())
     )
 
-    assert phases_of(phases) == [("queued", 8, 2, "observed")]
+    assert phases_of(phases) == [("queued", 8, 2, "server")]
     assert (run.running_seconds, run.action_seconds, run.total_seconds) == (None, None, 8)
     assert (run.started_at, run.prompt_tokens) == (None, None)
 

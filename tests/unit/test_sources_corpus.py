@@ -42,7 +42,7 @@ def test_every_recorded_run_is_a_run() -> None:
         assert (seen.usage is None) == (sent.get("usage") is None)
         assert len(glance(json.dumps(sent).encode())) >= 2
         if seen.configuration:
-            assert list(seen.configuration.tools) == sent.get("tools", [])
+            assert list(seen.configuration.tools or ()) == sent.get("tools", [])
         if sent["status"] == "requires_action" and sent.get("required_action"):
             calls = sent["required_action"]["submit_tool_outputs"]["tool_calls"]
             assert [call.id for call in seen.tool_calls] == [call["id"] for call in calls]

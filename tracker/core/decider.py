@@ -212,7 +212,8 @@ def _follow_start(decision: _Decision) -> None:
         e.RunStatusChanged(
             observed_at=snapshot.observed_at,
             occurred_at=started,
-            not_before=decision.floor if seen or _can_pause(snapshot) else None,
+            # Without a floor the stamp says it all: no earlier start can lie behind this one.
+            not_before=decision.floor if _can_pause(snapshot) else None,
             inferred=not seen,
             previous=decision.status,
             status=IN_PROGRESS,
@@ -312,7 +313,5 @@ def _anomaly(decision: _Decision, kind: str) -> None:
 
 def _can_pause(snapshot: RunSnapshot) -> bool:
     """Whether the run may have waited for an action that nobody saw."""
-    configuration = snapshot.configuration
-    return configuration is None or any(
-        tool.get("type") not in _SERVED_TOOLS for tool in configuration.tools
-    )
+    tools = snapshot.configuration.tools if snapshot.configuration else None
+    return tools is None or any(tool.get("type") not in _SERVED_TOOLS for tool in tools)

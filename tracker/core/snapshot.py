@@ -41,10 +41,10 @@ class RunError(_Frozen):
 
 
 class Configuration(_Frozen):
-    """What a run was asked to work with; many runs share one."""
+    """What a run was asked to work with; many runs share one. `tools` None: nobody said."""
 
     instructions: str | None = None
-    tools: tuple[dict[str, Any], ...] = ()
+    tools: tuple[dict[str, Any], ...] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -25,7 +26,7 @@ def wait(cadence: Cadence, since_change: float, *, hint: float | None, jitter: f
     `since_change` is the time since the run last changed. `hint` is what the service asked to
     wait at least, which always holds. `jitter` from -1 to 1 moves the rest by up to 5 %.
     """
-    grown = cadence.growth * max(since_change, 0.0) ** 0.5
+    grown = cadence.growth * math.sqrt(max(since_change, 0.0))
     bounded = min(max(grown, cadence.shortest), cadence.longest)
     return max(bounded * (1 + 0.05 * jitter), hint or 0.0)
 

@@ -162,7 +162,7 @@ class Poller:
     async def _ask(self, watched: Watched) -> float | None:
         """Asks once, records what is new, and gives the wait that the service asked for."""
         source = watched.source
-        answer = await source.fetch(watched.thread_id, watched.run_id)
+        answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         if answer.body != watched.body:
             glance = source.glance(answer.body)
             if watched.glance is None or glance != watched.glance:

@@ -30,9 +30,7 @@ async def ask_for(
     Raises what `Transport.ask` raises, and UnusableAnswer for another run, thread or kind.
     """
     answer, found = await transport.ask(method, path, document=document, query=query)
-    if not isinstance(found.get("id"), str) or not found["id"]:
-        raise UnusableAnswer(f"{method} {path} brought an object without an id.")
-    _check(f"{method} {path}", found, expected)
+    check(f"{method} {path}", found, expected)
     return answer, found
 
 
@@ -98,6 +96,13 @@ def without_stream(document: dict[str, Any]) -> dict[str, Any]:
 def runs_path(thread_id: str, *more: str) -> str:
     """The path of a thread's runs, of one of them, or below it. Raises SettingsError."""
     return path_of("threads", thread_id, "runs", *more)
+
+
+def check(asked: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
+    """Raises UnusableAnswer unless `found` has an id, and nothing but what is `expected`."""
+    if not isinstance(found.get("id"), str) or not found["id"]:
+        raise UnusableAnswer(f"{asked} brought an object without an id.")
+    _check(asked, found, expected)
 
 
 def _check(asked: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from tracker.sources.asking import (
     answered,
     ask_for,
     ask_for_page,
+    check,
     page_query,
     runs_path,
     without_stream,
@@ -160,10 +161,15 @@ class Assistants:
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         return await ask_for_page(self._transport, runs_path(thread_id), RunPage, expected, query)
 
-    async def fetch(self, thread_id: str, run_id: str) -> Answer:
-        """The answer about one run, checked to be about it and otherwise unread."""
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+        """The answer about one run, checked to be about it and otherwise unread.
+
+        The body `known`, which an earlier answer brought, is taken as checked.
+        """
         path = runs_path(thread_id, run_id)
-        answer, _ = await ask_for(self._transport, "GET", path, _expected(thread_id, run_id))
+        answer, found = await self._transport.ask("GET", path, known=known)
+        if answer.body is not known:
+            check(f"GET {path}", found, _expected(thread_id, run_id))
         return answer
 
     def glance(self, body: bytes) -> Glance:

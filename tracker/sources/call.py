@@ -28,6 +28,7 @@ class Call:
     """One question and how far its answer has come.
 
     `asked` is the method and the path, `where` the host, `deadline` in seconds, `cap` in bytes.
+    `known` is a body that was found good before: the same again is not decoded.
     `secrets` is None until the key is known, `status` until the head of the answer came.
     """
 
@@ -35,6 +36,7 @@ class Call:
     where: str
     deadline: float
     cap: int
+    known: bytes | None = None
     secrets: Secrets | None = None
     asked_at: datetime | None = None
     status: int | None = None
@@ -111,11 +113,11 @@ class Call:
                 f"If it stays so, check base_url.{self._doubt}"
             )
         try:
-            document, body = decode(bytes(self.body))
+            document, body = self._decoded(bytes(self.body))
         except PayloadError as error:
             size = f"{len(self.body)} bytes"
             return UnusableAnswer(f"{asked} brought {size} of no use: {error}.{self._doubt}")
-        if "id" not in document and isinstance(document.get("error"), dict | str):
+        if document and "id" not in document and isinstance(document.get("error"), dict | str):
             said = quote(words(body).text, secrets)
             return UnusableAnswer(f"{asked} brought an error as a success: {said}.{self._doubt}")
         assert self.status is not None
@@ -130,6 +132,9 @@ class Call:
             kept_headers(self.headers),
         )
         return answer, document
+
+    def _decoded(self, body: bytes) -> tuple[dict[str, Any], bytes]:
+        return ({}, self.known) if self.known == body else decode(body)
 
     @property
     def _doubt(self) -> str:

@@ -207,6 +207,8 @@ def _configuration(run: Run) -> Configuration | None:
     settings = run.model_dump(include=_SETTINGS, exclude_unset=True)
     return Configuration(
         instructions=run.instructions,
-        tools=tuple(tool.model_dump(exclude_unset=True) for tool in run.tools or ()),
+        tools=None
+        if run.tools is None
+        else tuple(tool.model_dump(exclude_unset=True) for tool in run.tools),
         settings={name: value for name, value in settings.items() if value is not None},
     )

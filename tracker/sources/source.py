@@ -18,8 +18,10 @@ class Source(Protocol):
         """What its runs are filed under; it is the `source` of every snapshot."""
         ...
 
-    async def fetch(self, thread_id: str, run_id: str) -> Answer:
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
         """The service's answer about one run, whole and the one asked for, but not yet read.
+
+        `known` is the body of an earlier answer: the same again need not be checked.
 
         Raises SourceError: PollAgain where a later try may do, else StopPolling.
         """

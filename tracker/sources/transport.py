@@ -81,8 +81,11 @@ class Transport:
         cap: int = RUN_CAP,
         query: Query = (),
         document: Mapping[str, Any] | None = None,
+        known: bytes | None = None,
     ) -> tuple[Answer, dict[str, Any]]:
         """The answer to one request, and the JSON object in it. `cap` is in bytes.
+
+        An answer with the body `known` is not decoded: its object is empty.
 
         Raises SourceError as `tracker.sources.refusals` reads the status; Unreachable where no
         whole answer came in time; UnusableAnswer for one that is too large, cut off or no JSON
@@ -91,7 +94,7 @@ class Transport:
         """
         content = None if document is None else encode(document)
         asked = f"{method} {self._url.path.rstrip('/')}{path}"
-        call = Call(asked, self._url.netloc.decode(), self._deadline, cap)
+        call = Call(asked, self._url.netloc.decode(), self._deadline, cap, known)
         # Raised out here, so that no exception that holds the request stays its context.
         outcome = await self._settle(call, method, path, query, content)
         if isinstance(outcome, SourceError):
