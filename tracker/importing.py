@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from tracker.clock import Clock
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.status import is_ended
 from tracker.errors import PayloadError, RunfoldError
 from tracker.histories import Histories, look
 
@@ -55,7 +56,7 @@ def import_lines(
     report = ImportReport()
     numbered = enumerate(lines, 1)
     while batch := list(islice(numbered, LINES_PER_BATCH)):
-        read = list(_read(batch, to_snapshot, source, clock.now(), report))
+        read = _bounded(list(_read(batch, to_snapshot, source, clock.now(), report)))
         results = histories.record([look(snapshot) for _, snapshot in read])
         for (number, snapshot), result in zip(read, results, strict=True):
             if isinstance(result, RunfoldError):
@@ -82,6 +83,29 @@ def _read(
                 yield number, _snapshot(line, to_snapshot, source, now)
             except PayloadError as error:
                 report.bad.append((number, str(error)))
+
+
+def _bounded(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot]]:
+    """The same, where a document of unknown age is bounded by what others say of its run.
+
+    An open run was seen before its next start, and before its end.
+    """
+    stamps: dict[tuple[str, str], set[datetime]] = {}
+    for _, snapshot in read:
+        of_run = stamps.setdefault((snapshot.source, snapshot.run_id), set())
+        of_run.update(filter(None, (snapshot.started_at, snapshot.ended_at)))
+    bounded = []
+    for number, snapshot in read:
+        if snapshot.asked_at is None and not is_ended(snapshot.status):
+            began = snapshot.started_at or snapshot.created_at
+            later = [
+                stamp
+                for stamp in stamps[snapshot.source, snapshot.run_id]
+                if began is None or stamp > began
+            ]
+            snapshot = snapshot.model_copy(update={"not_after": min(later, default=None)})
+        bounded.append((number, snapshot))
+    return bounded
 
 
 def _snapshot(line: bytes, to_snapshot: ToSnapshot, source: str, now: datetime) -> RunSnapshot:

@@ -83,6 +83,26 @@ def test_recorded_sequences_end_as_they_ended(url: str, tmp_path: Path) -> None:
             assert transitions(url) == before
 
 
+def test_files_without_times_give_phases_within_the_stamps(tmp_path: Path) -> None:
+    file = tmp_path / "undated.jsonl"
+    bodies = [body for sequence in SEQUENCES for body in sequence["snapshots"]]
+    file.write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
+    url = f"sqlite:///{tmp_path}/runs.db"
+    assert import_file(url, file, source="assistants")
+    with Views(url) as views:
+        ended = [row for row in views.runs() if row.ended_at]
+        assert any(row.action_seconds is not None for row in ended)
+        for row in ended:
+            phases = views.phases(row.run_id)
+            assert row.ended_at is not None
+            assert phases[-1].left_at == row.ended_at
+            assert sum(phase.seconds or 0 for phase in phases) == row.total_seconds
+            for phase in phases:
+                assert phase.seconds is not None
+                assert phase.uncertainty_seconds is not None
+                assert row.created_at <= phase.entered_at <= row.ended_at
+
+
 def test_all_recorded_runs_are_accepted_as_they_are(tmp_path: Path) -> None:
     bodies = [line["body"] for line in lines("runs.jsonl") if line["kind"] == "run"]
     assert len(bodies) == 181

@@ -368,3 +368,17 @@ def test_steps_are_recorded_once_when_they_ended() -> None:
     recorded = decide_steps(fold(known), steps, at(5))
     assert [type(event) for event in recorded] == [RunStepRecorded]
     assert decide_steps(fold([*known, *recorded]), steps, at(6)) == []
+
+
+def test_a_document_of_unknown_age_is_bounded_by_stamps_alone() -> None:
+    history(seen("in_progress", 2, started=1)).when(
+        document("requires_action", 9000, started=1, tool_calls=(CALL,), not_after=at(20))
+    ).then(
+        RunActionRequired(
+            observed_at=at(9000),
+            not_before=at(1),
+            not_after=at(20),
+            previous="in_progress",
+            tool_calls=(CALL,),
+        )
+    )

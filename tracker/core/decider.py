@@ -110,12 +110,7 @@ class _Decision:
             and state.observed_at is not None
             and snapshot.asked_at > state.observed_at
         )
-        # The last moment known not to show what comes: the run's birth at first sight.
-        self.floor = (
-            snapshot.unchanged_until or state.observed_at
-            if state.status is not None
-            else snapshot.created_at
-        )
+        self.floor = _floor(state, snapshot)
         self.state = state
 
     def add(self, event: e.Event) -> None:
@@ -125,6 +120,16 @@ class _Decision:
     @property
     def status(self) -> str:
         return self.state.status or QUEUED
+
+
+def _floor(state: RunState, snapshot: RunSnapshot) -> datetime | None:
+    """The last moment known not to show what the snapshot may show for the first time."""
+    if state.status is None:
+        return snapshot.created_at
+    if snapshot.asked_at is None:
+        # When we saw the state before says nothing about a document of unknown age.
+        return state.started_at or state.created_at
+    return snapshot.unchanged_until or state.observed_at
 
 
 def _created(snapshot: RunSnapshot) -> e.RunCreated:
@@ -225,7 +230,7 @@ def _follow_status(decision: _Decision) -> None:
     """Brings the state to the snapshot's status."""
     snapshot = decision.snapshot
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
-        _infer_action(decision, not_after=None)
+        _infer_action(decision, not_after=snapshot.not_after)
     if snapshot.status in e.RUN_ENDS:
         decision.add(
             e.RUN_ENDS[snapshot.status](
@@ -244,6 +249,7 @@ def _follow_status(decision: _Decision) -> None:
                 e.RunActionRequired(
                     observed_at=snapshot.observed_at,
                     not_before=decision.floor,
+                    not_after=snapshot.not_after,
                     previous=decision.status,
                     tool_calls=snapshot.tool_calls,
                 )
@@ -253,6 +259,7 @@ def _follow_status(decision: _Decision) -> None:
             e.RunStatusChanged(
                 observed_at=snapshot.observed_at,
                 not_before=decision.floor,
+                not_after=snapshot.not_after,
                 previous=decision.status,
                 status=snapshot.status,
             )

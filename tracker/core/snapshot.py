@@ -62,8 +62,9 @@ class RunSnapshot(_Frozen):
     `status` is one of `tracker.core.status` where the source can map it, else as given.
     `observed_at` is when the answer reached us. `asked_at` is when the question was sent, so
     the answer is at least that new; None for a document of unknown age (a file, a webhook),
-    which may be older than what is already known. `unchanged_until` is the last earlier moment
-    at which the observer asked and saw nothing new, where it knows one.
+    which may be older than what is already known; for such a one `not_after` is the latest
+    moment at which it can have been true, where that is known. `unchanged_until` is the last
+    earlier moment at which the observer asked and saw nothing new, where it knows one.
     `created_at`, `started_at`, `expires_at` and `ended_at` are the service's own stamps.
     `usage` None means that the service did not say.
     """
@@ -73,6 +74,7 @@ class RunSnapshot(_Frozen):
     observed_at: UtcDatetime
     asked_at: UtcDatetime | None = None
     unchanged_until: UtcDatetime | None = None
+    not_after: UtcDatetime | None = None
 
     status: Identifier
     thread_id: str | None = None
