@@ -88,7 +88,7 @@ class Histories:
         """
         results: list[Observed | RunfoldError] = [Observed(initial_state, ())] * len(looks)
         with self._lock:
-            changes = self._decide(enumerate(looks), results)
+            changes = self._decide(list(enumerate(looks)), results)
             for part in transactions(self._appends(changes.values())):
                 try:
                     self._append(part, changes)
@@ -101,7 +101,7 @@ class Histories:
     def state(self, stream: str) -> RunState:
         """What is known of a run; `initial_state` where nothing is."""
         with self._lock:
-            return self._head(stream).state
+            return self._heads_of([stream])[stream].state
 
     def read(self, stream: str) -> list[RecordedEvent]:
         """The whole history of a run, oldest first."""
@@ -121,13 +121,14 @@ class Histories:
         return [state for state in states.values() if state.status is not None]
 
     def _decide(
-        self, looks: Iterable[tuple[int, Look]], results: list[Observed | RunfoldError]
+        self, looks: list[tuple[int, Look]], results: list[Observed | RunfoldError]
     ) -> dict[str, _Change]:
         changes: dict[str, _Change] = {}
+        heads = self._heads_of([entry.stream for _, entry in looks])
         for index, entry in looks:
             change = changes.get(entry.stream)
             if change is None:
-                head = self._head(entry.stream)
+                head = heads[entry.stream]
                 change = changes[entry.stream] = _Change(entry.stream, head, head)
             events = entry.decide(change.after.state)
             version, state = change.after
@@ -199,13 +200,15 @@ class Histories:
             if entry.stream in changes:
                 self._remember(entry.stream, changes[entry.stream].after)
 
-    def _head(self, stream: str) -> _Head:
-        head = self._heads.get(stream)
-        if head is None:
-            recorded = self._store.read(stream)
+    def _heads_of(self, streams: Iterable[str]) -> dict[str, _Head]:
+        """The heads of streams; those that are not in memory are read at once."""
+        heads = {stream: self._heads.get(stream) for stream in streams}
+        unknown = [stream for stream, head in heads.items() if head is None]
+        found = self._store.read_many(unknown) if unknown else {}
+        for stream, recorded in found.items():
             version = recorded[-1].version if recorded else 0
-            head = _Head(version, fold(entry.event for entry in recorded))
-        return head
+            heads[stream] = _Head(version, fold(entry.event for entry in recorded))
+        return {stream: head for stream, head in heads.items() if head is not None}
 
     def _remember(self, stream: str, head: _Head) -> None:
         if head.version:

@@ -96,6 +96,13 @@ class EventStoreContract:
         first = store.read_all(limit=3)
         assert first + store.read_all(after=first[-1].position) == everything
 
+    def test_several_streams_read_at_once(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2)), Append("a:2", 0, _events(1))])
+        store.append([Append("a:1", 2, _events(1, start=2))])
+        found = store.read_many(["a:1", "a:2", "a:3"])
+        assert found == {stream: store.read(stream) for stream in ("a:1", "a:2", "a:3")}
+        assert store.read_many([]) == {}
+
     def test_a_version_that_exists_is_refused(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(2))])
         _refused(store, [Append("a:1", 0, _events(1))])
@@ -106,7 +113,8 @@ class EventStoreContract:
         _refused(store, [Append("a:1", 1, _events(1))])
         store.append([Append("a:1", 0, _events(1))])
         _refused(store, [Append("a:1", 2, _events(1))])
-        assert len(store.read("a:1")) == 1
+        _refused(store, [Append("a:2", 0, _events(1)), Append("a:2", 2, _events(1))])
+        assert (len(store.read("a:1")), store.read("a:2")) == (1, [])
 
     def test_a_batch_is_all_or_nothing(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(1))])

@@ -2,7 +2,8 @@
 
 Every contender appends the same events in transactions of the same size, in turns, each to a
 database of its own. Only the append is timed, with all encoding of ours and of stock; the rows
-of the floors are encoded before. `decide and append` starts from looks instead of events.
+of the floors are encoded before. `decide and append` starts from looks instead of events. A ratio
+is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
 from tests.benchmarks.floors import PostgresFloor, SqliteFloor, rows
-from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
+from tests.benchmarks.report import machine, middle, settle, spread, table, take_turns, write
 from tests.benchmarks.stock import StockApplication
 from tests.benchmarks.workload import Arrival, appends, arrivals, batches, count_checked
 from tracker import open_event_store
@@ -61,6 +62,7 @@ def _rate(
     size: int, prepare: Callable[[Sequence[Arrival]], T], append: Callable[[T], object], number: int
 ) -> float:
     arrived = arrivals(RUNS[size], number)
+    settle()
     seconds = 0.0
     for batch in batches(arrived, size):
         prepared = prepare(batch)
@@ -78,21 +80,16 @@ def _show(title: str, fresh: Fresh) -> None:
     shown = []
     for size in RUNS:
         measured = measure(fresh, size)
-        stock, raw = middle(measured[_STOCK]), middle(measured[_RAW])
-        for name, values in measured.items():
-            rate = middle(values)
-            shown.append(
-                (
-                    str(size),
-                    name,
-                    f"{rate:,.0f}",
-                    spread(values),
-                    f"{rate / stock:.2f}",
-                    f"{rate / raw:.2f}",
-                )
-            )
+        for name, rates in measured.items():
+            ratios = [_ratio(rates, measured[floor]) for floor in (_STOCK, _RAW)]
+            shown.append((str(size), name, f"{middle(rates):,.0f}", spread(rates), *ratios))
     header = ("events a transaction", "contender", "events/s", "rounds", "÷ stock", "÷ raw")
     table(title, header, shown)
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> str:
+    # Round by round, so that what slowed a whole round down slowed both.
+    return f"{middle([rate / other for rate, other in zip(rates, others, strict=True)]):.2f}"
 
 
 def main() -> None:

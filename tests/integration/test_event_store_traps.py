@@ -161,6 +161,9 @@ class Ambiguous:
     def read(self, stream: str, after: int = 0) -> list[RecordedEvent]:
         return self.store.read(stream, after)
 
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        return self.store.read_many(streams)
+
     def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         return self.store.read_all(after, limit)
 

@@ -9,7 +9,7 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
-from tracker.event_store.recorded import RecordedEventStore, Row
+from tracker.event_store.recorded import NewRow, RecordedEventStore, Row
 from tracker.event_store.store import EventStore
 
 
@@ -33,6 +33,9 @@ class MemoryRecorder(POPOApplicationRecorder):
                     raise IntegrityError(f"no such version of {event.originator_id}")
             return super().insert_events(stored_events, **kwargs)
 
+    def insert_rows(self, rows: Sequence[NewRow]) -> None:
+        self.insert_events([StoredEvent(*row) for row in rows])
+
     def _version(self, stream: object) -> int:
         last = self.select_events(stream, desc=True, limit=1)  # type: ignore[arg-type]
         return last[0].originator_version if last else 0
@@ -45,6 +48,9 @@ class MemoryRecorder(POPOApplicationRecorder):
 
     def select_stream(self, stream: str, after: int) -> Sequence[Row]:
         return [row for row in self.select_rows(0, 2**62) if row[1] == stream and row[2] > after]
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[Row]:
+        return [row for stream in streams for row in self.select_stream(stream, 0)]
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -15,7 +15,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.event_store.recorded import RecordedEventStore, Row, notifications
+from tracker.event_store.recorded import (
+    NewRow,
+    RecordedEventStore,
+    Row,
+    new_row,
+    notifications,
+)
 from tracker.event_store.store import EventStore
 
 try:
@@ -58,9 +64,18 @@ class PostgresRecorder(PostgresApplicationRecorder):
             )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        before: dict[object, int] = {}
-        for stored in stored_events:
-            before.setdefault(stored.originator_id, stored.originator_version - 1)
+        self.insert_rows([new_row(stored) for stored in stored_events])
+        return None
+
+    def insert_rows(self, rows: Sequence[NewRow]) -> None:
+        streams, versions, topics, states = (list(column) for column in zip(*rows, strict=True))
+        before: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for stream, version in zip(streams, versions, strict=True):
+            before.setdefault(stream, version - 1)
+            if last.setdefault(stream, version - 1) != version - 1:
+                raise IntegrityError("a stream's versions do not follow one another")
+            last[stream] = version
         heads = [(stream, version) for stream, version in before.items() if version > 0]
         with self.datastore.get_connection() as connection, connection.transaction():
             # The lock makes the order of positions the order of commits, for readers by position.
@@ -74,10 +89,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
                     "AS head (stream, version) "
                     "ON originator_id = head.stream AND originator_version = head.version",
                     (
-                        [s.originator_id for s in stored_events],
-                        [s.originator_version for s in stored_events],
-                        [s.topic for s in stored_events],
-                        [s.state for s in stored_events],
+                        streams,
+                        versions,
+                        topics,
+                        states,
                         [stream for stream, _ in heads],
                         [version for _, version in heads],
                     ),
@@ -85,7 +100,6 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 found = c.fetchone()
                 if found is None or found[0] != len(heads):
                     raise IntegrityError("a stream is behind its expected version")
-        return None
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]:
         return self._rows("position > %s ORDER BY position LIMIT %s", (after, limit))
@@ -94,6 +108,12 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return self._rows(
             "originator_id = %s AND originator_version > %s ORDER BY originator_version",
             (stream, after),
+        )
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[Row]:
+        return self._rows(
+            "originator_id = ANY(%s) ORDER BY originator_id, originator_version",
+            (list(streams),),
         )
 
     def _rows(self, condition: str, parameters: tuple[object, ...]) -> Sequence[Row]:

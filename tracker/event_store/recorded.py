@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from eventsourcing.persistence import IntegrityError, Notification, PersistenceError, StoredEvent
 
@@ -17,18 +17,25 @@ from tracker.event_store.store import Append, RecordedEvent
 EVENTS_PER_TRANSACTION = 250
 
 Row = tuple[int, str, int, str, bytes]
+# A row that has no position yet. The library's own StoredEvent costs more to make than to insert.
+NewRow = tuple[str, int, str, bytes]
 
 
 class Recorder(Protocol):
     """What a backend does: the library's recorder, and rows in order of position."""
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
-    ) -> Sequence[int] | None: ...
+    def insert_rows(self, rows: Sequence[NewRow]) -> None:
+        """Adds all of `rows` in one transaction, or nothing.
+
+        Raises IntegrityError where a version exists already, or the one before it does not.
+        """
+        ...
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]: ...
 
     def select_stream(self, stream: str, after: int) -> Sequence[Row]: ...
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[Row]: ...
 
     def max_notification_id(self) -> int | None: ...
 
@@ -43,7 +50,7 @@ class RecordedEventStore:
 
     def append(self, batch: Sequence[Append]) -> None:
         rows = [
-            StoredEvent(stream, version, *encode(event))
+            (stream, version, *encode(event))
             for stream, expected, events in batch
             for version, event in enumerate(events, expected + 1)
         ]
@@ -51,7 +58,7 @@ class RecordedEventStore:
             return
         try:
             with _translated():
-                self._recorder.insert_events(rows)
+                self._recorder.insert_rows(rows)
         except IntegrityError:
             raise ConcurrencyError(self._conflict(batch)) from None
 
@@ -59,6 +66,14 @@ class RecordedEventStore:
         with _translated():
             rows = self._recorder.select_stream(stream, after)
         return list(_decoded(rows))
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        with _translated():
+            rows = self._recorder.select_streams(streams)
+        found: dict[str, list[RecordedEvent]] = {stream: [] for stream in streams}
+        for entry in _decoded(rows):
+            found[entry.stream].append(entry)
+        return found
 
     def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         with _translated():
@@ -100,6 +115,11 @@ def transactions(batch: Iterable[Append]) -> Iterator[list[Append]]:
         count += len(entry.events)
     if part:
         yield part
+
+
+def new_row(stored: StoredEvent) -> NewRow:
+    """A row of the library's own kind of event."""
+    return str(stored.originator_id), stored.originator_version, stored.topic, stored.state
 
 
 def notifications(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -19,16 +20,32 @@ from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
     SQLiteConnection,
     SQLiteConnectionPool,
-    SQLiteCursor,
     SQLiteDatastore,
 )
 
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.event_store.recorded import RecordedEventStore, Row, notifications
+from tracker.event_store.recorded import (
+    NewRow,
+    RecordedEventStore,
+    Row,
+    new_row,
+    notifications,
+)
 from tracker.event_store.store import EventStore
 
 TABLE = "runfold_events"
 LOCK_TIMEOUT_SECONDS = 30
+
+_INSERT = (
+    f"INSERT INTO {TABLE} (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)"
+)
+# Among the rows added last, of which the transaction's lock lets nobody else add any.
+_FIND_GAP = (
+    f"SELECT 1 FROM {TABLE} AS added WHERE position > (SELECT max(position) FROM {TABLE}) - ? "
+    f"AND originator_version > 1 AND NOT EXISTS (SELECT 1 FROM {TABLE} WHERE "
+    "originator_id = added.originator_id AND originator_version = added.originator_version - 1) "
+    "LIMIT 1"
+)
 
 
 class DurableConnectionPool(SQLiteConnectionPool):
@@ -54,12 +71,6 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def __init__(self, datastore: SQLiteDatastore) -> None:
         super().__init__(datastore, events_table_name=TABLE)
-        # One statement refuses both a version that exists (by the key) and a gap (inserts none).
-        self.insert_events_statement = (
-            f"INSERT INTO {TABLE} (originator_id, originator_version, topic, state) "
-            f"SELECT ?1, ?2, ?3, ?4 WHERE ?2 = 1 OR EXISTS (SELECT 1 FROM {TABLE} "
-            "WHERE originator_id = ?1 AND originator_version = ?2 - 1)"
-        )
 
     def construct_create_table_statements(self) -> list[str]:
         return [
@@ -72,14 +83,18 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             "UNIQUE (originator_id, originator_version))"
         ]
 
-    def _insert_events(
-        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any
-    ) -> Sequence[int] | None:
-        rows = [(s.originator_id, s.originator_version, s.topic, s.state) for s in stored_events]
-        c.executemany(self.insert_events_statement, rows)
-        if c.sqlite_cursor.rowcount != len(rows):
-            raise IntegrityError("a stream is behind its expected version")
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        self.insert_rows([new_row(stored) for stored in stored_events])
         return None
+
+    def insert_rows(self, rows: Sequence[NewRow]) -> None:
+        with self.datastore.transaction(commit=True) as c:
+            # The key refuses a version that exists. A gap is looked for after, in one statement:
+            # a transaction that reads before it writes may be refused beside another writer.
+            c.executemany(_INSERT, rows)
+            c.execute(_FIND_GAP, (len(rows),))
+            if c.fetchone() is not None:
+                raise IntegrityError("a stream is behind its expected version")
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]:
         return self._rows("position > ? ORDER BY position LIMIT ?", (after, limit))
@@ -88,6 +103,13 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return self._rows(
             "originator_id = ? AND originator_version > ? ORDER BY originator_version",
             (stream, after),
+        )
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[Row]:
+        return self._rows(
+            "originator_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY originator_id, originator_version",
+            (json.dumps(list(streams)),),
         )
 
     def _rows(self, condition: str, parameters: tuple[object, ...]) -> Sequence[Row]:

@@ -39,6 +39,10 @@ class EventStore(Protocol):
         """The events of one stream after a version, oldest first; empty if there are none."""
         ...
 
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        """The events of several streams, each oldest first; an empty list where there are none."""
+        ...
+
     def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         """Up to `limit` events of all streams after a position, in order of position."""
         ...
