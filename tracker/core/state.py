@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker.core import events as e
 from tracker.core.snapshot import RunError, ToolCall
@@ -16,8 +15,7 @@ from tracker.core.usage import Usage
 Trace = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunState:
+class RunState(NamedTuple):
     """One run as its events tell it; `status` is None before the first.
 
     `resumed` is true where the run went on after an action under its old `started_at`.
@@ -39,7 +37,7 @@ class RunState:
     usage: Usage | None = None
     error: RunError | None = None
     incomplete_reason: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
     configuration_digest: str | None = None
     resumed: bool = False
     vanished: bool = False
@@ -98,8 +96,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
             )
         case e.RunStatusChanged():
             started = event.occurred_at if event.status == IN_PROGRESS else None
-            return replace(
-                state,
+            return state._replace(
                 status=event.status,
                 observed_at=event.observed_at,
                 started_at=started or state.started_at,
@@ -108,16 +105,14 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 past=state.past | {current_place(state)},
             )
         case e.RunActionRequired():
-            return replace(
-                state,
+            return state._replace(
                 status=REQUIRES_ACTION,
                 observed_at=event.observed_at,
                 tool_calls=event.tool_calls,
                 past=state.past | {current_place(state)},
             )
         case e.RunEnded():
-            return replace(
-                state,
+            return state._replace(
                 status=event.status,
                 observed_at=event.observed_at,
                 ended_at=event.occurred_at,
@@ -132,22 +127,21 @@ def evolve(state: RunState, event: e.Event) -> RunState:
             return _noted(state, event, ("step", event.step_id))
         case e.RunUsageReported():
             known = _noted(state, event, ("usage", event.previous))
-            return replace(known, usage=event.usage)
+            return known._replace(usage=event.usage)
         case e.RunMetadataChanged():
             known = _noted(state, event, metadata_trace(event.previous))
-            return replace(known, metadata=event.metadata)
+            return known._replace(metadata=event.metadata)
         case e.RunTimesChanged():
             known = _noted(state, event, ("expires_at", event.previous_expires_at))
-            return replace(
-                known,
+            return known._replace(
                 started_at=event.started_at or state.started_at,
                 expires_at=event.expires_at or state.expires_at,
                 resumed=state.resumed and event.started_at is None,
             )
         case e.RunVanished():
-            return replace(state, observed_at=event.observed_at, vanished=True)
+            return state._replace(observed_at=event.observed_at, vanished=True)
         case e.RunReappeared():
-            return replace(state, observed_at=event.observed_at, vanished=False)
+            return state._replace(observed_at=event.observed_at, vanished=False)
         case e.RunAnomalyObserved():
             return _noted(state, event, ("anomaly", event.kind, event.status))
         case _:
@@ -155,7 +149,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
 
 
 def _noted(state: RunState, event: e.Event, trace: Trace) -> RunState:
-    return replace(state, observed_at=event.observed_at, past=state.past | {trace})
+    return state._replace(observed_at=event.observed_at, past=state.past | {trace})
 
 
 def rank(status: str, started_at: datetime | None) -> int:
