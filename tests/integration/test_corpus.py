@@ -132,7 +132,7 @@ def test_all_recorded_steps_are_accepted() -> None:
                 step_snapshot(step)
 
 
-@pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda s: s["run_id"])
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=[s["run_id"] for s in SEQUENCES])
 def test_the_laws_hold_for_what_was_recorded(sequence: dict[str, Any]) -> None:
     looks: list[RunSnapshot] = []
     for number, body in enumerate(sequence["snapshots"]):
