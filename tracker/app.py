@@ -50,9 +50,10 @@ class Tracker:
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
-    caller's to close. Each source needs a name of its own. Entering opens the store, watches
-    again every run that has not ended, and starts to poll; leaving stops polling and loses
-    nothing. Nothing happens before it is entered.
+    caller's to close. Each source needs a name of its own: the runs recorded under it are its
+    runs. Entering opens the store, watches again every run that has not ended (unless `resume`
+    is false), and starts to poll; leaving stops polling and loses nothing. Nothing happens
+    before it is entered.
 
     Raises SettingsError for two sources of one name, StoreUnavailable where the store cannot
     be opened.
@@ -65,6 +66,7 @@ class Tracker:
         clock: Clock | None = None,
         cadence: Cadence | None = None,
         concurrency: int = 32,
+        resume: bool = True,
     ) -> None:
         self._given = store
         self._sources: dict[str, Source] = {source.name: source for source in sources}
@@ -73,6 +75,7 @@ class Tracker:
         self._clock = clock or SystemClock()
         self._cadence = cadence
         self._concurrency = concurrency
+        self._resumes = resume
         self._stack = AsyncExitStack()
         self._parts: _Parts | None = None
 
@@ -90,7 +93,8 @@ class Tracker:
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)
             stack.push_async_callback(poller.close)
-            self._resume(poller, await asyncio.to_thread(histories.open_runs))
+            if self._resumes:
+                self._resume(poller, await asyncio.to_thread(histories.open_runs))
             scheduler = Scheduler()
             scheduler.every(TICK_SECONDS, poller.tick, "poll")
             scheduler.start()
@@ -130,6 +134,12 @@ class Tracker:
     def watching(self) -> list[RunState]:
         """The runs that are being watched, as they are known now."""
         return [watched.state for watched in self._entered().poller.watched]
+
+    @property
+    def troubles(self) -> dict[str, RunfoldError]:
+        """What became of the last look at each watched run where it failed, by the run's id."""
+        watched = self._entered().poller.watched
+        return {entry.run_id: entry.trouble for entry in watched if entry.trouble is not None}
 
     async def watch(self, thread_id: str, run_id: str, *, source: str | None = None) -> None:
         """Watches a run that somebody else created, until it ends."""

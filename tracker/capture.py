@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tracker.core.decider import decide_steps, decide_submitted
 from tracker.core.events import Event, run_stream
+from tracker.core.facts import decide_steps, decide_submitted
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tracker.core.decider import decide, decide_steps, decide_submitted, decide_vanished, fold
+from tracker.core.decider import decide, fold
 from tracker.core.events import (
     Event,
     RunActionRequired,
@@ -24,6 +24,7 @@ from tracker.core.events import (
     RunVanished,
     ToolOutputsSubmitted,
 )
+from tracker.core.facts import decide_steps, decide_submitted, decide_vanished
 from tracker.core.snapshot import Configuration, RunSnapshot, StepSnapshot, ToolCall
 from tracker.core.usage import Usage
 from tracker.testing import Given, given

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
-def main() -> None:
-    """Runs `runfold`. Exit codes: 0 done, 1 the thing asked about failed, 2 usage."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs `runfold` and exits: 0 done, 1 the thing asked about failed, 2 usage, 130 stopped."""
+    # What services send and tables draw may be more than a terminal or a pipe can show.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     from tracker.cli.commands import app
-    from tracker.errors import RunfoldError, SettingsError
 
-    try:
-        app()
-    except SettingsError as error:
-        sys.stderr.write(f"runfold: {error}\n")
-        sys.exit(2)
-    except RunfoldError as error:
-        sys.stderr.write(f"runfold: {error}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("runfold: stopped; what was recorded stays\n")
-        sys.exit(130)
+    app(arguments)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tracker.cli.outcomes import Commands
 from tracker.errors import SettingsError
 
 app = typer.Typer(
     name="runfold",
+    cls=Commands,
     help="Follow runs of AI agents from the wire to SQL.",
     no_args_is_help=True,
     add_completion=False,
@@ -69,13 +72,17 @@ def demo(
 def simulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 4010,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    seed: Annotated[int, typer.Option(help="For the same lives again.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="For the same lives and ids again.")] = None,
     speed: Annotated[float, typer.Option(min=0.001, help="How much faster than life.")] = 1.0,
 ) -> None:
     """The simulator alone: an Assistants-compatible server at /v1, until it is interrupted."""
     from tracker.simulator import serve
 
-    serve(host, port, seed, speed, announce=lambda url: typer.echo(f"serving at {url}", err=False))
+    # Ids come from the seed: two simulators of one seed would mix in one database.
+    seed = random.randrange(10_000) if seed is None else seed
+    serve(
+        host, port, seed, speed, announce=lambda url: typer.echo(f"serving at {url}, seed {seed}")
+    )
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -9,14 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from projections.queries import PhaseRow
-from tracker.cli.tables import UNKNOWN, console, opened, print_json
+from tracker.cli.tables import opened, print_json
+from tracker.cli.terminal import UNKNOWN, console, show, table, visible
 from tracker.codec import encode
 from tracker.core.events import Change, Event
 from tracker.event_store import RecordedEvent, open_event_store
 
 COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "magenta"}
-BAR_WIDTH = 60
-_TIMES = frozenset({"observed_at", "occurred_at", "not_before", "not_after"})
+BAR_WIDTH = 30
+# What other columns or the heading say already.
+_TIMES = ("observed_at", "occurred_at", "not_before", "not_after")
+_ELSEWHERE = frozenset((*_TIMES, "source", "run_id", "thread_id", "configuration_digest"))
 
 
 def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> None:
@@ -33,8 +38,11 @@ def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> No
         print_json([_document(entry) for entry in recorded])
         return
     out = console()
-    out.print(Text(f"{run.run_key}  thread {run.thread_id or UNKNOWN}", style="bold"))
-    out.print(_events(recorded))
+    heading = f"{run.run_key}, thread {run.thread_id or UNKNOWN}, {run.created_at:%Y-%m-%d} UTC"
+    out.print(Text(visible(heading), style="bold"))
+    out.print()
+    show(_events(recorded, run.created_at))
+    out.print()
     _picture(out, phases)
 
 
@@ -44,26 +52,53 @@ def _document(entry: RecordedEvent) -> dict[str, Any]:
     return {"position": entry.position, "version": entry.version, "topic": topic, **fields}
 
 
-def _events(recorded: list[RecordedEvent]) -> Table:
-    table = Table(title="events", title_justify="left", title_style="bold")
-    for name in ("#", "event", "the server says", "we saw", "what"):
-        table.add_column(name, overflow="fold")
+def _events(recorded: list[RecordedEvent], began: datetime) -> Table:
+    shown = table()
+    shown.add_column("#", justify="right", no_wrap=True)
+    for name in ("server said", "we saw", "event"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("what", overflow="fold")
     for entry in recorded:
         event = entry.event
         happened = event.occurred_at if isinstance(event, Change) else None
-        table.add_row(
+        shown.add_row(
             str(entry.version),
+            _time(happened, began) if happened else UNKNOWN,
+            f"{_time(event.observed_at, began)}.{event.observed_at.microsecond // 1000:03}",
             type(event).__name__,
-            f"{happened:%Y-%m-%d %H:%M:%S}" if happened else UNKNOWN,
-            f"{event.observed_at:%H:%M:%S.%f}"[:-3],
-            Text(_what(event)),
+            Text(visible(_what(event))),
         )
-    return table
+    return shown
+
+
+def _time(moment: datetime, began: datetime) -> str:
+    """The time of day, with the date where it is another one than that of the beginning."""
+    return f"{moment:%H:%M:%S}" if moment.date() == began.date() else f"{moment:%m-%d %H:%M:%S}"
 
 
 def _what(event: Event) -> str:
-    fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_TIMES))
-    return ", ".join(f"{name}={value}" for name, value in fields.items())
+    fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_ELSEWHERE))
+    ends = [fields.pop(name) for name in ("previous", "status") if _is_text(fields.get(name))]
+    moved = [" → ".join(ends)] if ends else []
+    if "status" not in type(event).model_fields:
+        # The name of the event says where it went.
+        moved = [f"from {end}" for end in moved]
+    return ", ".join(moved + [f"{name} {_short(value)}" for name, value in fields.items()])
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _short(value: Any) -> str:
+    """A value in few signs: calls as `name(arguments)`, pairs without the signs around them."""
+    if isinstance(value, Mapping):
+        if "name" in value and "arguments" in value:
+            return f"{value['name']}({value['arguments']})"
+        return " ".join(f"{name}={_short(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return " ".join(_short(each) for each in value)
+    return str(value)
 
 
 def _picture(out: Console, phases: list[PhaseRow]) -> None:
@@ -73,7 +108,7 @@ def _picture(out: Console, phases: list[PhaseRow]) -> None:
         width = round(BAR_WIDTH * (phase.seconds or 0.0) / total) if total else 0
         known = UNKNOWN if phase.seconds is None else f"{phase.seconds:.2f} s"
         within = f" ± {phase.uncertainty_seconds:.2f}" if phase.uncertainty_seconds else ""
-        line = Text(f"{phase.status:>16} ")
+        line = Text(f"{visible(phase.status):>16} ")
         line.append("█" * max(width, 1), style=COLOURS.get(phase.status, "cyan"))
         line.append(f" {known}{within} ({phase.basis})")
         out.print(line)

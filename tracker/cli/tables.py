@@ -9,19 +9,27 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from projections import Views
+from tracker.cli.terminal import UNKNOWN, bar, console, show, table, visible
 
 PERCENTILES = (50, 95, 99)
-UNKNOWN = "–"
-
-
-def console() -> Console:
-    """The terminal, or a plain file where there is none."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+# Text up to this length stays on one line, so that a heading of two words gives way first.
+_UNBROKEN = 20
+_HEADINGS = {
+    "runs_without_usage": "no usage",
+    "prompt_tokens": "prompt",
+    "completion_tokens": "completion",
+    "total_tokens": "total",
+    "cached_tokens": "cached",
+    "reasoning_tokens": "reasoning",
+    "mean_seconds": "mean s",
+    "uncertainty_seconds": "± s",
+    "assistant_id": "assistant",
+    "thread_id": "thread",
+}
 
 
 @contextmanager
@@ -45,12 +53,15 @@ def opened(db: str, *, quiet: bool = False) -> Iterator[Views]:
 
 def with_progress(views: Views) -> int:
     """Catches up, with a bar on the terminal where it takes time; gives the events applied."""
-    columns = (TextColumn("catching up"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bar(TextColumn("catching up"), BarColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=None)
-        return views.catch_up(
-            lambda position, last: progress.update(task, completed=position, total=last)
-        )
+
+        def moved(position: int, last: int) -> None:
+            if position < last:
+                progress.start()
+            progress.update(task, completed=position, total=last)
+
+        return views.catch_up(moved)
 
 
 def print_status(
@@ -101,7 +112,8 @@ def print_usage(
         }
         for row in views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
     ]
-    _print(f"tokens by {by}", rows, json=json)
+    grouped = ", ".join(_columns(by) or ())
+    _print(f"tokens by {grouped}" if grouped else "tokens", rows, json=json)
 
 
 def print_json(document: object) -> None:
@@ -116,21 +128,37 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None
     if not rows:
         console().print(f"{title}: no runs yet")
         return
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name, value in rows[0].items():
-        is_number = isinstance(value, int | float) or name.endswith(("_seconds", "_tokens"))
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    shown = table(title)
+    for name in rows[0]:
+        if _is_number(name, rows):
+            shown.add_column(_heading(name), justify="right", no_wrap=name != "runs_without_usage")
+        else:
+            longest = max(len(_cell(row[name])) for row in rows)
+            shown.add_column(_heading(name), overflow="fold", no_wrap=longest <= _UNBROKEN)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console().print(table)
+        shown.add_row(*(_cell(value) for value in row.values()))
+    show(shown)
+    console().print()
 
 
-def _cell(value: object) -> str:
+def _is_number(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return name.endswith(("_seconds", "_tokens")) or isinstance(rows[0][name], int | float)
+
+
+def _heading(name: str) -> str:
+    if name.startswith("p") and name.endswith("_seconds") and name not in _HEADINGS:
+        return f"{name.removesuffix('_seconds')} s"
+    return _HEADINGS.get(name, name)
+
+
+def _cell(value: object) -> Text:
     if value is None:
-        return UNKNOWN
+        return Text(UNKNOWN)
     if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return Text(f"{value:,.2f}")
+    if isinstance(value, datetime):
+        return Text(f"{value:%Y-%m-%d %H:%M %Z}")
+    return Text(f"{value:,}" if isinstance(value, int) else visible(str(value)))
 
 
 def _flat(group: Mapping[str, object]) -> dict[str, Any]:

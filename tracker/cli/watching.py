@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.status import Status
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from projections import Views
 from tracker.app import Tracker
 from tracker.cli.histories import print_history
+from tracker.cli.terminal import bar, console, hush, messages, visible
 from tracker.clock import SystemClock
 from tracker.core.state import RunState
 from tracker.core.status import COMPLETED
-from tracker.errors import PayloadError, RunfoldError, SettingsError, WaitTimeout
+from tracker.errors import PayloadError, SettingsError, WaitTimeout
 from tracker.event_store import open_event_store
 from tracker.histories import Histories
 from tracker.importing import ImportReport, import_lines
@@ -23,6 +27,10 @@ from tracker.sources.assistants import Assistants
 from tracker.sources.snapshots import run_snapshot
 
 SHOWN_BAD_LINES = 20
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+# Told the status of a run each time it is looked at.
+Show = Callable[[str], None]
 
 
 def watch_run(
@@ -36,7 +44,10 @@ def watch_run(
     source: str,
     api_version: str | None,
 ) -> bool:
-    """Watches a run until it ends, and prints its history; True where it completed."""
+    """Watches a run until it ends, and prints its history; True where it completed.
+
+    Raises WaitTimeout where it has not ended within `timeout`; what was seen of it is kept.
+    """
     api = Assistants(
         base_url=base_url,
         api_key=api_key,
@@ -44,67 +55,96 @@ def watch_run(
         auth_header="api-key" if api_version else "bearer",
         api_version=api_version,
     )
-    err = Console(stderr=True, highlight=False)
-    state: RunState | None = None
-    failure: RunfoldError | None = None
     with Views(db) as views:
         views.prepare(create=True)
-    with err.status(f"{run}: asking …") as status:
+    # What keeps the run from being asked about is raised, and so said, anyway.
+    hush()
+    with _spinner(run) as show:
         try:
-            state = asyncio.run(_watch(db, api, thread, run, timeout, status))
+            state = asyncio.run(_watch(db, api, thread, run, timeout, show))
         except WaitTimeout as error:
-            failure = error
-    if state is None and failure is not None:
-        err.print(f"runfold: {failure}")
-        return False
+            trouble = f"; the last look failed: {error.__cause__}" if error.__cause__ else ""
+            message = f"{run} has not ended within {timeout:g} s, watch it again{trouble}"
+            raise WaitTimeout(message) from error
     print_history(db, run, source=source, json=False)
-    return state is not None and state.status == COMPLETED
+    return state.status == COMPLETED
 
 
 async def _watch(
-    db: str, api: Assistants, thread: str, run: str, timeout: float | None, status: Status
+    db: str, api: Assistants, thread: str, run: str, timeout: float | None, show: Show
 ) -> RunState:
-    async with Tracker(db, api) as tracker:
+    # Other open runs of the database may be of another service: they are not asked about here.
+    async with Tracker(db, api, resume=False) as tracker:
         await tracker.watch(thread, run)
         ended = asyncio.create_task(tracker.wait(run, timeout=timeout))
         while not ended.done():
             await asyncio.wait([ended], timeout=0.2)
-            for state in tracker.watching:
-                if state.run_id == run and state.status:
-                    status.update(f"{run}: {state.status}")
+            status = next((s.status for s in tracker.watching if s.run_id == run), None)
+            trouble = tracker.troubles.get(run)
+            show((status or "asking …") + (f" ({trouble})" if trouble else ""))
         return await ended
+
+
+@contextmanager
+def _spinner(run: str) -> Iterator[Show]:
+    """Shows on a terminal which status the run is in; silent without one."""
+    err = messages()
+    if not err.is_terminal:
+        yield lambda status: None
+        return
+    with err.status(Text(f"{visible(run)}: asking …")) as spinner:
+        yield lambda status: spinner.update(Text(visible(f"{run}: {status}")))
 
 
 def import_file(db: str, file: Path, *, source: str) -> bool:
     """Imports a file, and says what came of it; False where a line of it was bad."""
-    if not file.is_file():
-        raise SettingsError(f"no file {file}: say which JSON lines to import")
-    with Views(db) as views:
+    with _opened(file) as lines, Views(db) as views:
+        if not lines.peek(1):
+            raise PayloadError(f"{file} is empty: there is nothing to import")
         views.prepare(create=True)
-        report = _import(db, file, source)
+        report = _import(db, lines, file.stat().st_size, source)
         if not report.lines and not report.bad:
-            raise PayloadError(f"{file} holds no snapshots: it is empty")
+            raise PayloadError(f"{file} holds no snapshots: all of its lines are blank")
         views.catch_up()
-    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-    out.print(
-        f"{report.lines} snapshots of {len(report.runs)} runs imported, {report.events} events new"
+    console().print(
+        f"{report.lines:,} snapshots of {len(report.runs):,} runs imported, "
+        f"{report.events:,} events new"
     )
+    err = messages()
     for number, reason in report.bad[:SHOWN_BAD_LINES]:
-        err.print(f"{file}:{number}: {reason}", markup=False, soft_wrap=True)
+        err.print(visible(f"{file}:{number}: {reason}"))
     if len(report.bad) > SHOWN_BAD_LINES:
-        err.print(f"… and {len(report.bad) - SHOWN_BAD_LINES} more bad lines")
+        err.print(f"… and {len(report.bad) - SHOWN_BAD_LINES:,} more bad lines")
     return not report.bad
 
 
-def _import(db: str, file: Path, source: str) -> ImportReport:
-    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    store = open_event_store(db)
+@contextmanager
+def _opened(file: Path) -> Iterator[BufferedReader]:
+    """The file past its mark of UTF-8. Raises SettingsError where it cannot be read as such."""
     try:
-        with (
-            file.open("rb") as lines,
-            Progress(*columns, console=Console(stderr=True), transient=True) as progress,
-        ):
-            task = progress.add_task("", total=file.stat().st_size)
+        lines = file.open("rb")
+    except IsADirectoryError:
+        raise SettingsError(f"{file} is a folder: say which file of JSON lines to import") from None
+    except FileNotFoundError:
+        raise SettingsError(f"no file {file}: say which JSON lines to import") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from None
+    with lines:
+        start = lines.peek(3)
+        if start.startswith(_UTF_16):
+            raise PayloadError(f"{file} is UTF-16: save it as UTF-8, and import that")
+        if start.startswith(codecs.BOM_UTF8):
+            lines.read(len(codecs.BOM_UTF8))
+        yield lines
+
+
+def _import(db: str, lines: BufferedReader, size: int, source: str) -> ImportReport:
+    store = open_event_store(db)
+    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    try:
+        with bar(*columns) as progress:
+            task = progress.add_task("", total=size or None)
+            progress.start()
             return import_lines(
                 lines,
                 Histories(store),

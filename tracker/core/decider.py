@@ -7,11 +7,11 @@ work resumes. So a start that moved proves a pause, and orders any two open snap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from tracker.core import events as e
-from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
     RunState,
     current_place,
@@ -26,9 +26,6 @@ from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 
 __all__ = [
     "decide",
-    "decide_steps",
-    "decide_submitted",
-    "decide_vanished",
     "evolve",
     "fold",
     "initial_state",
@@ -55,48 +52,6 @@ def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
         decision.add(e.RunReappeared(observed_at=snapshot.observed_at))
     _advance(decision)
     return decision.events
-
-
-def decide_submitted(
-    state: RunState, tool_call_ids: Sequence[str], observed_at: datetime
-) -> list[e.Event]:
-    """The event that our own client had its outputs of these calls accepted; once for each."""
-    known = ("submitted", *tool_call_ids) in state.past
-    if state.status is None or known:
-        return []
-    return [e.ToolOutputsSubmitted(observed_at=observed_at, tool_call_ids=tuple(tool_call_ids))]
-
-
-def decide_steps(
-    state: RunState, steps: Iterable[StepSnapshot], observed_at: datetime
-) -> list[e.Event]:
-    """An event for each step that ended and was not recorded yet, in order of creation."""
-    if state.status is None:
-        return []
-    ended = {
-        step.step_id: step
-        for step in steps
-        if is_ended(step.status) and ("step", step.step_id) not in state.past
-    }
-    in_order = sorted(
-        ended.values(), key=lambda step: (step.created_at or observed_at, step.step_id)
-    )
-    return [
-        e.RunStepRecorded(
-            observed_at=observed_at,
-            **step.model_dump(exclude={"usage", "error"}),
-            usage=step.usage,
-            error=step.error,
-        )
-        for step in in_order
-    ]
-
-
-def decide_vanished(state: RunState, observed_at: datetime) -> list[e.Event]:
-    """The event that the service knows an open run no more; it is for the caller to be sure."""
-    if state.status is None or state.vanished or state.is_ended:
-        return []
-    return [e.RunVanished(observed_at=observed_at)]
 
 
 class _Decision:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from tracker.clock import Clock
-from tracker.core.decider import decide_vanished
 from tracker.core.events import run_stream
+from tracker.core.facts import decide_vanished
 from tracker.core.state import RunState, initial_state
 from tracker.errors import (
     KeyRefused,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import quote
 
 import httpx
@@ -29,6 +30,16 @@ def service_url(text: str) -> httpx.URL:
             "base_url holds a query or fragment: give api_version or params instead"
         )
     return url.copy_with(path=url.path.rstrip("/"))
+
+
+def is_loopback(url: httpx.URL) -> bool:
+    """Whether a service runs on this machine, so that no proxy leads to it."""
+    if url.host == "localhost":
+        return True
+    try:
+        return ip_address(url.host).is_loopback
+    except ValueError:
+        return False
 
 
 def path_of(*segments: str) -> str:

@@ -13,7 +13,7 @@ import httpx
 
 from tracker.clock import Clock, SystemClock
 from tracker.errors import KeyRefused, SettingsError, SourceError
-from tracker.sources.address import checked_headers, service_url
+from tracker.sources.address import checked_headers, is_loopback, service_url
 from tracker.sources.answer import Answer
 from tracker.sources.call import Call
 from tracker.sources.documents import encode
@@ -170,6 +170,7 @@ class Transport:
             self._client = httpx.AsyncClient(
                 transport=self._transport,
                 follow_redirects=False,
+                trust_env=not is_loopback(self._url),
                 # The deadline bounds what these leave open.
                 timeout=httpx.Timeout(None, connect=self._connect_timeout),
                 limits=httpx.Limits(

@@ -1,0 +1,127 @@
+"""What importing costs: nothing is started, read or loaded before it is used."""
+
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import projections
+import tracker
+
+HEAVY = ("alembic", "apscheduler", "eventsourcing", "httpx", "pydantic", "sqlalchemy")
+OTHERS = ("psycopg", "rich", "starlette", "typer", "uvicorn")
+# Running these is what they are for.
+PROGRAMS = ("tracker.cli.__main__",)
+
+
+def module_names() -> Iterator[str]:
+    for package in (tracker, projections):
+        yield package.__name__
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if found.name not in PROGRAMS:
+                yield found.name
+
+
+MODULES = sorted(module_names())
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after some code."""
+    report = "import json, sys; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_both_packages_load_no_library() -> None:
+    assert not loaded_by("import tracker, projections, tracker.sources") & {*HEAVY, *OTHERS}
+
+
+def test_the_read_side_loads_no_network_and_no_scheduler() -> None:
+    loaded = loaded_by("from projections import Views; Views('sqlite:///none.db').close()")
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"httpx", "apscheduler", "alembic", "psycopg", "rich", "typer"}
+
+
+def test_the_write_side_loads_no_read_side_and_no_terminal() -> None:
+    loaded = loaded_by("from tracker import Tracker; from tracker.sources import Assistants")
+    assert {"httpx", "apscheduler"} <= loaded
+    assert not loaded & {"projections", "sqlalchemy", "alembic", "typer", "uvicorn"}
+
+
+def test_the_names_of_the_commands_load_neither_side() -> None:
+    loaded = loaded_by("import tracker.cli.commands")
+    assert not loaded & {"httpx", "apscheduler", "sqlalchemy", "alembic", "eventsourcing"}
+
+
+@pytest.fixture(scope="module")
+def imported_anew() -> Iterator[dict[str, str]]:
+    """What each module did when it was imported with none of ours loaded; empty if nothing."""
+    ours = ("tracker", "projections")
+    kept = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] in ours}
+    try:
+        yield {name: _import_alone(name, ours) for name in MODULES}
+    finally:
+        _forget(ours)
+        sys.modules.update(kept)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imported_alone_does_nothing(name: str, imported_anew: dict[str, str]) -> None:
+    assert imported_anew[name] == ""
+
+
+def _import_alone(name: str, ours: tuple[str, ...]) -> str:
+    _forget(ours)
+    reading = _Environment()
+    threads = threading.enumerate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", reading)
+        try:
+            module: ModuleType = importlib.import_module(name)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    started = [thread.name for thread in threading.enumerate() if thread not in threads]
+    return f"{module.__name__} started {started}" if started else ", ".join(reading.asked)
+
+
+def _forget(ours: tuple[str, ...]) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
+        del sys.modules[name]
+
+
+class _Environment(dict[str, str]):
+    """An environment that notes what our own code asks of it."""
+
+    def __init__(self) -> None:
+        super().__init__(os.environ)
+        self.asked: list[str] = []
+
+    def __getitem__(self, name: str) -> str:
+        self._note(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self._note(name)
+        return super().get(name, default)
+
+    def _note(self, name: str) -> None:
+        frame = sys._getframe(2)
+        while frame.f_back is not None and frame.f_globals.get("__name__") == "os":
+            frame = frame.f_back
+        asking = frame.f_globals.get("__name__", "")
+        if asking.partition(".")[0] in ("tracker", "projections"):
+            self.asked.append(f"{asking} reads {name}")

@@ -1,0 +1,86 @@
+"""The project as it is kept and packed: short files, docstrings, migrations, clean names."""
+
+import ast
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 300
+SOURCES = sorted(
+    path for package in ("tracker", "projections") for path in (ROOT / package).rglob("*.py")
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+# Spelled so that this file is not one of those that it looks for.
+REGISTRY = "pypi" + "." + "org"
+HERE = ("/" + "work/", "/" + "tmp/dev", "/" + "root/", "/" + "home/")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_file_is_short(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_everything_public_says_what_it_is(path: Path) -> None:
+    module = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(module), "the module"
+    silent = [node.name for node in public(module) if not ast.get_docstring(node)]
+    assert silent == []
+
+
+def public(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """The classes and functions whose names have no underscore; methods say it by their class."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [
+        node for node in module.body if isinstance(node, kinds) and not node.name.startswith("_")
+    ]
+
+
+def test_the_migrations_are_packed_and_are_no_package() -> None:
+    assert list((ROOT / "alembic").rglob("__init__.py")) == []
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"] == {"alembic": "projections/_alembic"}
+    assert wheel["packages"] == ["tracker", "projections"]
+    assert not (ROOT / "projections" / "_alembic").exists()
+
+
+def test_both_packages_say_that_they_are_typed() -> None:
+    for package in ("tracker", "projections"):
+        assert (ROOT / package / "py.typed").is_file()
+
+
+def test_the_top_level_holds_what_it_may() -> None:
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "alembic.ini"}
+    folders = {"tracker", "projections", "tests", "alembic"}
+    tops = {name.partition("/")[0] for name in tracked() if not name.startswith(".")}
+    assert tops == allowed | folders
+
+
+def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
+    found = []
+    for name in tracked():
+        text = (ROOT / name).read_text("utf-8", errors="replace")
+        for word in (REGISTRY, *HERE):
+            found += [f"{name} has {word}"] if word in text else []
+    assert found == []
+
+
+def tracked() -> list[str]:
+    """The files that git keeps and that are there; skips the test where there is no git."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, timeout=60
+    )
+    if listed.returncode:
+        pytest.skip(f"git cannot tell: {listed.stderr}")
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]

@@ -1,0 +1,83 @@
+"""The public API as a user's code has it: never run, but checked by mypy for what it promises."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, assert_type
+
+from projections import Views, metadata
+from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
+from tracker import EventStore, RunfoldError, RunState, Tracker, open_event_store
+from tracker.core.events import Event, RunCompleted
+from tracker.core.usage import Usage
+from tracker.errors import PollAgain, StopPolling
+from tracker.event_store import RecordedEvent
+from tracker.simulator import Parameters, Simulator
+from tracker.sources import Assistants
+from tracker.sources.models import Run, RunStep
+
+
+async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
+    """Starts a run and answers it; as the README has it, with each type named."""
+    api = Assistants(base_url="https://example.com/v1", api_key=lambda: key)
+    async with Tracker("sqlite:///runs.db", api) as tracker:
+        assert_type(tracker, Tracker)
+        run = await tracker.runs.create("thread_1", assistant_id="asst_1", metadata={"team": "a"})
+        assert_type(run, Run)
+        state = await tracker.wait(run.id, timeout=300, until="actionable")
+        assert_type(state, RunState)
+        while state.needs_action:
+            outputs = [{"tool_call_id": call.id, "output": "42"} for call in state.tool_calls]
+            await tracker.runs.submit_tool_outputs("thread_1", run.id, outputs)
+            state = await tracker.wait(run.id, timeout=300, until="actionable")
+        await tracker.watch("thread_2", "run_2")
+        assert_type(tracker.observe(payload), list[Event])
+        assert_type(tracker.watching, list[RunState])
+        async for step in await tracker.runs.steps.list("thread_1", run.id):
+            assert_type(step, RunStep)
+        async for other in await tracker.runs.list("thread_1", limit=20, order="desc"):
+            assert_type(other, Run)
+        for recorded in tracker.history(run.id):
+            assert_type(recorded, RecordedEvent)
+            if isinstance(recorded.event, RunCompleted):
+                assert_type(recorded.event.usage, Usage | None)
+    return state.usage.total_tokens if state.usage else None
+
+
+async def asks_for_what_to_do(api: Assistants) -> float | None:
+    """Tells apart what can be asked again, and what somebody has to change first."""
+    try:
+        assert_type(await api.retrieve("thread_1", "run_1"), Run)
+    except PollAgain as error:
+        return error.retry_after
+    except StopPolling:
+        return None
+    except RunfoldError as error:
+        raise RuntimeError("runfold") from error
+    return 0.0
+
+
+def asks_the_tables(since: datetime) -> timedelta:
+    """Asks each question, and uses what each answer holds."""
+    with Views("sqlite:///runs.db") as views:
+        views.upgrade()
+        assert_type(views.catch_up(lambda position, last: None), int)
+        runs = views.runs(status=["queued", "in_progress"], since=since, limit=10)
+        assert_type(runs, list[RunRow])
+        assert_type(views.run("run_1").ended_at, datetime | None)
+        assert_type(views.phases("run_1"), list[PhaseRow])
+        assert_type(views.timing(by="model", percentiles=(50, 99)), list[TimingRow])
+        assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), list[UsageRow])
+        assert_type(views.status_counts(), list[StatusCount])
+        days = [row.group["day"] for row in views.usage(by="day")]
+        assert all(isinstance(day, date) for day in days)
+    assert "runs" in metadata.tables
+    return max((run.last_changed_at - run.created_at for run in runs), default=timedelta())
+
+
+def brings_a_store_of_its_own(api: Assistants) -> tuple[Tracker, Views]:
+    """One event store for both sides; and a simulator to try them on."""
+    store = open_event_store("memory://")
+    assert_type(store, EventStore)
+    with Simulator(parameters=Parameters(time_scale=0.1)) as simulator:
+        assert_type(simulator.base_url, str)
+    return Tracker(store, api), Views("sqlite:///views.db", store=store)
