@@ -7,10 +7,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, running_postgres
 
 _NUMBERS = count(1)
+
+# A law that is slow on a busy machine is no less a law.
+settings.register_profile("runfold", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("runfold")
 
 
 @pytest.fixture(scope="session")
