@@ -67,7 +67,9 @@ def _parse(url: str) -> URL:
 def _sqlite_engine(path: Path, create: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         if not create and not path.exists():
-            raise StoreUnavailable(f"no database at {path}")
+            raise StoreUnavailable(
+                f"no database at {path}: check --db, or make one with `runfold import` or `watch`"
+            )
         # A mode without `c`, so that a file that goes away meanwhile is not made again.
         location = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
         return sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)

@@ -1,17 +1,18 @@
 """The phases of a run: pure arithmetic of the moments between two statuses and their widths.
 
 A boundary is at the server's stamp, else where we saw it, and never before the one before it.
-Its width is how far off that moment may be, in seconds; None where nothing limits it. A phase
-is off by the width of its opening and of its closing boundary together.
+Its width is how far off that moment may be; None where nothing limits it. A phase is off by the
+width of its opening and of its closing boundary together. All in microseconds.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+from projections.moments import SECOND, moment_of, seconds
 from projections.queries import PhaseRow
-from tracker.core.events import Change, RunCreated
 from tracker.core.status import (
     CANCELLED,
     CANCELLING,
@@ -22,6 +23,7 @@ from tracker.core.status import (
     IN_PROGRESS,
     INCOMPLETE,
     QUEUED,
+    REQUIRES_ACTION,
 )
 
 SERVER, OBSERVED, INFERRED = "server", "observed", "inferred"
@@ -42,104 +44,140 @@ _STRAIGHT_BY_START = frozenset(
     }
 )
 
+_NOTHING: Mapping[int, int] = MappingProxyType({})
 
-class Boundary(NamedTuple):
-    """A change of status: its moment, and what it says of the phases on its two sides."""
-
-    moment: datetime
-    closing: float | None
-    closing_basis: str
-    opening: float | None
-    opening_basis: str
+# A change of status as its event tells it: the new status, the server's stamp, that or when we
+# saw it, the last moment without it, the first known to be past it, whether it was inferred, and
+# whether the service gave a start of the run before. Plain, since there are millions of them.
+Transition = tuple[str, int | None, int, int | None, int | None, bool, bool]
 
 
-def first_phase(run_key: str, event: RunCreated) -> PhaseRow:
-    """The phase that every history opens in: queued, since its creation or since we saw it."""
-    stamp = event.occurred_at
-    entered_at = (stamp or event.observed_at).astimezone(UTC)
-    width = None if stamp is None else stamp_width(stamp)
-    basis = OBSERVED if stamp is None else SERVER
-    return PhaseRow(run_key, 1, QUEUED, entered_at, None, None, width, basis)
+class Stay(NamedTuple):
+    """A stay in one status, and how sure its two boundaries are; not yet left where open.
 
-
-def boundary(phase: PhaseRow, event: Change, status: str, has_start: bool) -> Boundary:
-    """The boundary by which `event` closes the open `phase` and brings the run to `status`.
-
-    `has_start` says whether the service gave a start of the run before.
+    The last stay of an ended run is its end: it has no length and is no phase.
     """
-    stamp = event.occurred_at
-    seen = stamp or _first_known(event)
-    late = max(0.0, (phase.entered_at - seen).total_seconds())
-    moment = phase.entered_at if late else seen.astimezone(UTC)
-    if stamp is None:
-        basis = INFERRED if event.inferred else OBSERVED
-        width = _since_last_known(phase, event, moment)
-        return Boundary(moment, width, basis, width, basis)
-    exact = stamp_width(stamp) + late
-    if event.inferred:
-        bounded = event.not_before is not None
-        width = _at_least(exact, _since_last_known(phase, event, moment)) if bounded else exact
-        return Boundary(moment, width, INFERRED, exact, INFERRED)
-    step = (phase.status, status)
-    is_first = step == _START and event.not_before is None
-    if is_first or step in _STRAIGHT or (has_start and step in _STRAIGHT_BY_START):
-        return Boundary(moment, exact, SERVER, exact, SERVER)
-    width = _at_least(exact, _since_last_known(phase, event, moment))
-    return Boundary(moment, width, SERVER if width == exact else OBSERVED, exact, SERVER)
+
+    status: str
+    entered: int
+    opening: int | None
+    opening_basis: str
+    left: int | None = None
+    closing: int | None = None
+    closing_basis: str = SERVER
 
 
-def closed(phase: PhaseRow, bound: Boundary) -> PhaseRow:
-    """The open `phase` as it is once `bound` has closed it."""
-    return PhaseRow(
-        phase.run_key,
-        phase.seq,
-        phase.status,
-        phase.entered_at,
-        bound.moment,
-        (bound.moment - phase.entered_at).total_seconds(),
-        added(phase.uncertainty_seconds, bound.closing),
-        _weaker(phase.basis, bound.closing_basis),
-    )
+def stays(transitions: Sequence[Transition], certain: Mapping[int, int] = _NOTHING) -> list[Stay]:
+    """All stays of a run, from its creation on; the first transition is into its queue.
+
+    The stamps of those that are `certain`, by index, are known to tell when the status before
+    was left too; by how much later the one after may have begun is the value.
+    """
+    status, stamp, seen, *_ = transitions[0]
+    entered, opening, basis = seen, None, OBSERVED
+    if stamp is not None:
+        entered, opening, basis = stamp, stamp_width(stamp), SERVER
+    found = []
+    for index, transition in enumerate(transitions[1:], 1):
+        moment, closing, closing_basis, next_opening, next_basis = _boundary(
+            status, entered, opening, transition, certain.get(index)
+        )
+        found.append(Stay(status, entered, opening, basis, moment, closing, closing_basis))
+        status, entered, opening, basis = transition[0], moment, next_opening, next_basis
+    found.append(Stay(status, entered, opening, basis))
+    return found
 
 
-def opened(phase: PhaseRow, bound: Boundary, status: str) -> PhaseRow:
-    """The phase in `status` that follows `phase` at `bound`."""
-    return PhaseRow(
-        phase.run_key,
-        phase.seq + 1,
-        status,
-        bound.moment,
-        None,
-        None,
-        bound.opening,
-        bound.opening_basis,
-    )
+def phase_rows(run_key: str, found: Sequence[Stay]) -> list[PhaseRow]:
+    """The rows of a run's stays, without its end."""
+    return [
+        PhaseRow(
+            run_key,
+            seq,
+            stay.status,
+            moment_of(stay.entered),  # type: ignore[arg-type] # it is none only for none
+            moment_of(stay.left),
+            *_measures(stay),
+        )
+        for seq, stay in enumerate(found, 1)
+        if stay.status not in ENDED
+    ]
 
 
-def stamp_width(stamp: datetime) -> float:
+def phase_values(run_key: str, seq: int, stay: Stay) -> list[Any]:
+    """The same of one stay, its moments as numbers: what is written."""
+    return [run_key, seq, stay.status, stay.entered, stay.left, *_measures(stay)]
+
+
+def stamp_width(stamp: int) -> int:
     """How far off a server's stamp may be: a second where it is in whole seconds, else nothing."""
-    return 0.0 if stamp.microsecond else 1.0
+    return 0 if stamp % SECOND else SECOND
 
 
-def added(total: float | None, width: float | None) -> float | None:
-    """The sum to the microsecond; None where either is not limited."""
-    return None if total is None or width is None else round(total + width, 6)
+def close_pause(
+    entered: int,
+    opening: int | None,
+    stamp: int | None,
+    seen: int,
+    before: int | None,
+    after: int | None,
+    inferred: bool,
+) -> tuple[int, int | None]:
+    """When a wait that began at `entered` was over, and how far off that may be."""
+    seen = seen if stamp is None else stamp
+    # Whereto it went on is all the same: from a wait, no stamp tells when it was left.
+    transition = ("", stamp, seen, before, after, inferred, False)
+    return _boundary(REQUIRES_ACTION, entered, opening, transition)[:2]
 
 
-def _first_known(event: Change) -> datetime:
-    """The first moment at which the change was known to have come."""
-    bound = event.not_after
-    return bound if bound is not None and bound < event.observed_at else event.observed_at
+def _measures(stay: Stay) -> tuple[float | None, float | None, str]:
+    """Seconds, uncertainty in seconds, and what they rest on."""
+    if stay.left is None:
+        return None, seconds(stay.opening), stay.opening_basis
+    width = None
+    if stay.opening is not None and stay.closing is not None:
+        width = (stay.opening + stay.closing) / SECOND
+    basis = _weaker(stay.opening_basis, stay.closing_basis)
+    return (stay.left - stay.entered) / SECOND, width, basis
 
 
-def _since_last_known(phase: PhaseRow, event: Change, moment: datetime) -> float | None:
-    """Seconds since the change was last known not to have come: since the phase began, at worst."""
-    if event.not_before is not None:
-        return max(0.0, (moment - event.not_before).total_seconds())
-    return added((moment - phase.entered_at).total_seconds(), phase.uncertainty_seconds)
+def _boundary(
+    status: str,
+    entered: int,
+    opening: int | None,
+    transition: Transition,
+    slack: int | None = None,
+) -> tuple[int, int | None, str, int | None, str]:
+    """Where one stay ends and the next begins: moment, width and basis before, and after."""
+    following, stamp, seen, before, after, inferred, has_start = transition
+    if stamp is None and after is not None and after < seen:
+        seen = after
+    late = entered - seen if entered > seen else 0
+    moment = seen + late
+    # Since the change was last known not to have come: since the stay began, at worst.
+    width: int | None
+    if before is not None:
+        width = moment - before if moment > before else 0
+    else:
+        width = None if opening is None else moment - entered + opening
+    if stamp is None:
+        basis = INFERRED if inferred else OBSERVED
+        return moment, width, basis, width, basis
+    exact = stamp_width(stamp) + late
+    if slack is not None:
+        return moment, exact, SERVER, exact + slack, INFERRED if slack else SERVER
+    if inferred:
+        closing = _at_least(exact, width) if before is not None else exact
+        return moment, closing, INFERRED, exact, INFERRED
+    step = (status, following)
+    is_first = step == _START and before is None
+    if is_first or step in _STRAIGHT or (has_start and step in _STRAIGHT_BY_START):
+        return moment, exact, SERVER, exact, SERVER
+    closing = _at_least(exact, width)
+    return moment, closing, SERVER if closing == exact else OBSERVED, exact, SERVER
 
 
-def _at_least(exact: float, width: float | None) -> float | None:
+def _at_least(exact: int, width: int | None) -> int | None:
     return None if width is None else max(exact, width)
 
 

@@ -7,7 +7,31 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Table
 
+from projections.folding import Past
 from tracker.event_store.store import RecordedEvent
+
+
+class Batch(Protocol):
+    """Events of one batch on their way into rows: folded page by page, then written at once."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it holds in memory, so that a batch can be ended in time."""
+        ...
+
+    def take(self, page: Sequence[RecordedEvent], past: Past) -> None:
+        """Folds the events that follow the ones taken so far, in order of position.
+
+        `past` has the events of a run from before the batch; nothing is written.
+        """
+        ...
+
+    def write(self, connection: Connection) -> None:
+        """Writes what the events change; all of it or, raising, nothing.
+
+        It runs inside the transaction that advances the checkpoint, and never commits.
+        """
+        ...
 
 
 class Projection(Protocol):
@@ -25,9 +49,6 @@ class Projection(Protocol):
     @property
     def tables(self) -> Sequence[Table]: ...
 
-    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
-        """Writes what `batch`, in order of position, changes; all of it or, raising, nothing.
-
-        It runs inside the transaction that advances the checkpoint, and never commits.
-        """
+    def begin(self) -> Batch:
+        """An empty batch."""
         ...

@@ -67,6 +67,47 @@ class PhaseRow(NamedTuple):
     basis: str
 
 
+class ActionRow(NamedTuple):
+    """One call that a run waited for, as the table `run_actions` has it.
+
+    `seq` counts the pauses of the run. `tool_call_id` is empty, and what was called is None,
+    where a pause was inferred that no poll saw. `resolved_at` is when our client submitted the
+    output, or the run went on without it, whichever was first; None while it waits.
+    """
+
+    run_key: str
+    seq: int
+    tool_call_id: str
+    type: str | None
+    name: str | None
+    arguments: str | None
+    required_at: datetime
+    resolved_at: datetime | None
+    waited_seconds: float | None
+    uncertainty_seconds: float | None
+
+
+class StepRow(NamedTuple):
+    """One step of a run, as the table `run_steps` has it, by the server's own stamps.
+
+    `tools` are the kinds of tools that it called, or the names of functions.
+    """
+
+    run_key: str
+    step_id: str
+    type: str
+    status: str
+    tools: list[str]
+    created_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+
+
 class TimingRow(NamedTuple):
     """How long the runs of one group took in one phase: queued, running, action or total.
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from projections.grouping import By, created_between, group_names, sort_key
-from projections.queries import PhaseRow, RunRow, StatusCount
-from projections.schema import run_phases, runs
+from projections.queries import ActionRow, PhaseRow, RunRow, StatusCount, StepRow
+from projections.schema import run_actions, run_phases, run_steps, runs
 from tracker.core.events import run_stream
 from tracker.core.status import ENDED
 from tracker.errors import SettingsError, UnknownRun
@@ -36,11 +36,9 @@ def find_runs(
             if column == "status" and not ENDED.intersection(values):
                 # True of each of them, and what lets the index of open runs be used.
                 query = query.where(runs.c.outcome.is_(None))
-    if limit is not None:
-        if limit < 0:
-            raise SettingsError(f"limit is how many runs at most, not {limit}")
-        query = query.limit(limit)
-    query = query.order_by(runs.c.created_at.desc(), runs.c.run_key.desc())
+    query = query.limit(checked_limit(limit)).order_by(
+        runs.c.created_at.desc(), runs.c.run_key.desc()
+    )
     return [RunRow(*row) for row in connection.execute(query)]
 
 
@@ -49,11 +47,12 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
 
     Raises UnknownRun, or SettingsError where several other sources have a run of that id.
     """
-    by_key = select(runs).where(runs.c.run_key == run_stream(source or _USUAL_SOURCE, run_id))
+    query = select(runs)
+    by_key = query.where(runs.c.run_key == run_stream(source or _USUAL_SOURCE, run_id))
     found = connection.execute(by_key).all()
     if not found and source is None:
         # Reads the whole table: an index for the rare service with another name is not worth it.
-        found = connection.execute(select(runs).where(runs.c.run_id == run_id)).all()
+        found = connection.execute(query.where(runs.c.run_id == run_id)).all()
     if not found:
         raise UnknownRun(f"no run {run_id!r} in the tables; if it is new, catch up first")
     if len(found) > 1:
@@ -66,6 +65,35 @@ def find_phases(connection: Connection, run_key: str) -> list[PhaseRow]:
     """The phases of a run, first to last."""
     query = select(run_phases).where(run_phases.c.run_key == run_key).order_by(run_phases.c.seq)
     return [PhaseRow(*row) for row in connection.execute(query)]
+
+
+def find_actions(
+    connection: Connection, run_key: str | None, waiting: bool, limit: int | None
+) -> list[ActionRow]:
+    """The actions of one run or of all, the one required first before the others."""
+    query = select(run_actions)
+    if run_key is not None:
+        query = query.where(run_actions.c.run_key == run_key)
+    if waiting:
+        query = query.where(run_actions.c.resolved_at.is_(None))
+    columns = (run_actions.c[name] for name in ("required_at", "run_key", "seq", "tool_call_id"))
+    query = query.order_by(*columns).limit(checked_limit(limit))
+    return [ActionRow(*row) for row in connection.execute(query)]
+
+
+def find_steps(connection: Connection, run_key: str) -> list[StepRow]:
+    """The steps of a run, the one created first before the others."""
+    columns = run_steps.columns
+    query = select(*columns).where(run_steps.c.run_key == run_key)
+    query = query.order_by(run_steps.c.created_at.nulls_last(), run_steps.c.step_id)
+    return [StepRow(*row) for row in connection.execute(query)]
+
+
+def checked_limit(limit: int | None) -> int | None:
+    """A limit that can be used; None for none. Raises SettingsError."""
+    if limit is not None and limit < 0:
+        raise SettingsError(f"limit is how many at most, not {limit}")
+    return limit
 
 
 def count_statuses(

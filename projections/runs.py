@@ -1,177 +1,241 @@
-"""The row of a run and its phases, folded from its events: pure, no database."""
+"""The row of a run, folded from its events: pure, no database."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any, ClassVar
 
-from projections.phases import added, boundary, closed, first_phase, opened, stamp_width
-from projections.queries import PhaseRow, RunRow
+from pydantic_core import from_json
+
+from projections import traces
+from projections.json_text import json_text, plain_text
+from projections.moments import micros, micros_or_none, moment_of, seconds
+from projections.phases import Stay, stamp_width
+from projections.queries import RunRow
+from projections.traces import Trace
 from tracker.core import events as e
-from tracker.core.status import IN_PROGRESS, QUEUED, REQUIRES_ACTION
+from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.core.usage import Usage
-from tracker.event_store.store import RecordedEvent
 
 VANISHED = "vanished"
 
 _NAME_LENGTH = 256
-_DURATIONS = {QUEUED: "queued_seconds", REQUIRES_ACTION: "action_seconds"}
-_TOKENS = tuple(Usage.model_fields)
+_USAGE = attrgetter(*Usage.model_fields)
+_NO_USAGE = (None,) * len(Usage.model_fields)
+_QUEUED, _RUNNING, _ACTION = range(3)
+_KINDS = {QUEUED: _QUEUED, REQUIRES_ACTION: _ACTION}
 
 
-class History:
-    """One run on its way through a fold: its row, its open phase, and the phases that changed.
+class RunHistory(Trace):
+    """The trace of a run and the rest of its row: moments as numbers, metadata as JSON."""
 
-    `row` is a column-to-value dict, None before the run is known; `phases` is keyed by `seq`.
-    """
+    __slots__ = (
+        "configuration_digest",
+        "created_at",
+        "ended_at",
+        "error_code",
+        "error_message",
+        "expires_at",
+        "first_seen_at",
+        "identity",
+        "incomplete_reason",
+        "metadata",
+        "seen",
+        "started_at",
+        "tokens",
+        "vanished",
+    )
+    handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
-    __slots__ = ("open", "phases", "row")
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        # Source, run, thread, assistant and model.
+        self.identity: tuple[str | None, ...] = ()
+        self.created_at = self.first_seen_at = 0
+        self.started_at: int | None = None
+        self.ended_at: int | None = None
+        self.expires_at: int | None = None
+        # A number costs more than the sight of it, and only the last one counts.
+        self.seen: datetime | int = 0
+        self.tokens: tuple[int | None, ...] = _NO_USAGE
+        self.error_code: str | None = None
+        self.error_message: str | None = None
+        self.incomplete_reason: str | None = None
+        self.metadata = "{}"
+        self.configuration_digest: str | None = None
+        self.vanished = False
 
-    def __init__(self, row: dict[str, Any] | None = None, open: PhaseRow | None = None) -> None:
-        self.row = row
-        self.open = open
-        self.phases: dict[int, PhaseRow] = {}
 
-
-def fold(history: History, recorded: RecordedEvent) -> None:
-    """Brings `history` on by one event; one that it already includes changes nothing.
+def row_values(run: RunHistory) -> list[Any]:
+    """The row of a run as it is written: in the order of `RunRow`, moments as numbers.
 
     Durations are the sums of the phases that were left, None before the first of their kind;
     `running_seconds` takes all but queued and requires_action, `total_seconds` is end minus
     creation. `uncertainty_seconds` is the sum of all boundaries' widths, each once, and at the
     end no more than the run lasted. A run that vanished keeps its phase open and has that
     status again from its next sign of life.
-
-    Raises ValueError where an event is missing before this one, or the run had ended before it,
-    and TypeError for a kind of event that does not happen to a run.
     """
-    event, row = recorded.event, history.row
-    version = 0 if row is None else row["version"]
-    if recorded.version <= version:
-        return
-    if recorded.version != version + 1:
-        raise ValueError(f"version {version + 1} of {recorded.stream!r} is missing before it")
-    if row is None:
-        row = history.row = _created(history, recorded)
-    else:
-        _evolve(history, row, event)
-    row["last_changed_at"] = event.observed_at.astimezone(UTC)
-    row["version"] = recorded.version
+    found = run.stays()
+    last = found[-1]
+    outcome = last.status if last.status in ENDED else None
+    ended_at = total = None
+    if outcome is not None:
+        # The server's two stamps are exact together, even where ours ran ahead of them between.
+        ended_at = last.entered if run.ended_at is None else run.ended_at
+        total = max(0, ended_at - run.created_at)
+    spent, uncertainty = _spent(found)
+    if total is not None and uncertainty is not None and last.opening is not None:
+        whole = total + stamp_width(run.created_at) + last.opening
+        parts = sum(it for it in spent if it is not None)
+        uncertainty = min(uncertainty, max(parts, whole))
+    return [
+        run.key,
+        *run.identity,
+        VANISHED if run.vanished and outcome is None else last.status,
+        outcome,
+        run.created_at,
+        run.started_at,
+        ended_at,
+        run.expires_at,
+        run.first_seen_at,
+        run.seen if isinstance(run.seen, int) else micros(run.seen),
+        *run.tokens,
+        seconds(spent[_QUEUED]),
+        seconds(spent[_RUNNING]),
+        seconds(spent[_ACTION]),
+        seconds(total),
+        seconds(uncertainty),
+        run.error_code,
+        run.error_message,
+        run.incomplete_reason,
+        run.metadata,
+        run.configuration_digest,
+        run.version,
+    ]
 
 
-def _created(history: History, recorded: RecordedEvent) -> dict[str, Any]:
-    event = recorded.event
-    if not isinstance(event, e.RunCreated):
-        raise ValueError(f"{recorded.stream!r} begins with {event.topic}, not with run.created")
-    phase = first_phase(recorded.stream, event)
-    _open(history, phase)
-    row: dict[str, Any] = dict.fromkeys(RunRow._fields)
-    row.update(
-        run_key=recorded.stream,
-        source=event.source,
-        run_id=event.run_id,
-        thread_id=_name(event.thread_id),
-        assistant_id=_name(event.assistant_id),
-        model=_name(event.model),
-        status=QUEUED,
-        created_at=phase.entered_at,
-        expires_at=_utc(event.expires_at),
-        first_seen_at=event.observed_at.astimezone(UTC),
-        uncertainty_seconds=phase.uncertainty_seconds,
-        metadata=event.metadata,
-        configuration_digest=_name(event.configuration_digest),
+def run_row(run: RunHistory) -> RunRow:
+    """The row of a run as it is read: moments in UTC."""
+    row = RunRow(*row_values(run))
+    moments: dict[str, Any] = {
+        name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
+    }
+    return row._replace(metadata=from_json(str(row.metadata)), **moments)
+
+
+def _spent(found: Sequence[Stay]) -> tuple[list[int | None], int | None]:
+    """How long the run was queued, running and waiting, and the widths of all boundaries."""
+    spent: list[int | None] = [None, None, None]
+    width = found[0].opening
+    for stay, following in pairwise(found):
+        kind = _KINDS.get(stay.status, _RUNNING)
+        length = (stay.left or 0) - stay.entered
+        before = spent[kind]
+        spent[kind] = length if before is None else before + length
+        closing, opening = stay.closing, following.opening
+        if width is None or closing is None or opening is None:
+            width = None
+        else:
+            width += closing if closing > opening else opening
+    return spent, width
+
+
+def _created(run: RunHistory, event: e.RunCreated) -> None:
+    traces.created(run, event)
+    run.identity = (
+        event.source,
+        event.run_id,
+        _name(event.thread_id),
+        _name(event.assistant_id),
+        _name(event.model),
     )
-    return row
+    stamp, run.first_seen_at = run.transitions[0][1:3]
+    run.created_at = run.first_seen_at if stamp is None else stamp
+    run.expires_at = micros_or_none(event.expires_at)
+    run.metadata = json_text(event.metadata)
+    run.configuration_digest = _name(event.configuration_digest)
+    run.seen = event.observed_at
 
 
-def _evolve(history: History, row: dict[str, Any], event: e.Event) -> None:
-    match event:
-        case e.RunStatusChanged():
-            _move(history, row, event, event.status)
-            if event.status == IN_PROGRESS and event.occurred_at is not None:
-                row["started_at"] = _utc(event.occurred_at)
-        case e.RunActionRequired():
-            # Other calls than before are no other phase.
-            if history.open is None or history.open.status != REQUIRES_ACTION:
-                _move(history, row, event, REQUIRES_ACTION)
-            row["status"] = REQUIRES_ACTION
-        case e.RunEnded():
-            _end(history, row, event)
-        case e.RunUsageReported():
-            _count(row, event.usage)
-        case e.RunMetadataChanged():
-            row["metadata"] = event.metadata
-        case e.RunTimesChanged():
-            row["started_at"] = _utc(event.started_at) or row["started_at"]
-            row["expires_at"] = _utc(event.expires_at) or row["expires_at"]
-        case e.RunVanished():
-            if history.open is not None:
-                row["status"] = VANISHED
-        case e.RunReappeared():
-            if history.open is not None:
-                row["status"] = history.open.status
-        case e.RunStepRecorded() | e.ToolOutputsSubmitted() | e.RunAnomalyObserved():
-            pass
-        case _:
-            raise TypeError(f"{type(event).__name__} does not happen to a known run")
+def _status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
+    traces.status_changed(run, event)
+    if event.status == IN_PROGRESS and event.occurred_at is not None:
+        run.started_at = run.transitions[-1][1]
+    run.vanished = False
+    run.seen = event.observed_at
 
 
-def _move(history: History, row: dict[str, Any], event: e.Change, status: str) -> None:
-    """Closes the open phase, and opens the next unless the run ends."""
-    phase = history.open
-    if phase is None:
-        raise ValueError(f"the run had already ended as {row['outcome']}")
-    bound = boundary(phase, event, status, has_start=row["started_at"] is not None)
-    left = closed(phase, bound)
-    history.phases[left.seq] = left
-    column = _DURATIONS.get(left.status, "running_seconds")
-    row[column] = added(row[column] or 0.0, left.seconds)
-    wider = max(bound.closing or 0.0, bound.opening or 0.0)
-    limited = bound.closing is not None and bound.opening is not None
-    row["uncertainty_seconds"] = added(row["uncertainty_seconds"], wider if limited else None)
-    row["status"] = status
-    if not isinstance(event, e.RunEnded):
-        _open(history, opened(phase, bound, status))
-        return
-    history.open = None
-    row["outcome"] = status
-    # The server's two stamps are exact together, even where ours ran ahead of them in between.
-    ended_at = row["ended_at"] = _utc(event.occurred_at) or bound.moment
-    row["total_seconds"] = max(0.0, (ended_at - row["created_at"]).total_seconds())
-    if row["uncertainty_seconds"] is not None and bound.opening is not None:
-        parts = (row["queued_seconds"] or 0.0) + (row["running_seconds"] or 0.0)
-        parts += row["action_seconds"] or 0.0
-        whole = row["total_seconds"] + stamp_width(row["created_at"]) + bound.opening
-        row["uncertainty_seconds"] = round(min(row["uncertainty_seconds"], max(parts, whole)), 6)
+def _action_required(run: RunHistory, event: e.RunActionRequired) -> None:
+    traces.action_required(run, event)
+    run.vanished = False
+    run.seen = event.observed_at
 
 
-def _end(history: History, row: dict[str, Any], event: e.RunEnded) -> None:
-    _move(history, row, event, event.status)
-    _count(row, event.usage)
+def _ended(run: RunHistory, event: e.RunEnded) -> None:
+    traces.moved(run, event, event.status)
+    run.ended_at = run.transitions[-1][1]
+    run.tokens = _NO_USAGE if event.usage is None else _USAGE(event.usage)
     if event.error is not None:
-        row["error_code"] = _text(event.error.code)
-        row["error_message"] = _text(event.error.message)
-    row["incomplete_reason"] = _text(event.reason)
+        run.error_code = plain_text(event.error.code)
+        run.error_message = plain_text(event.error.message)
+    run.incomplete_reason = plain_text(event.reason)
+    run.seen = event.observed_at
 
 
-def _open(history: History, phase: PhaseRow) -> None:
-    history.open = history.phases[phase.seq] = phase
+def _usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
+    run.tokens = _USAGE(event.usage)
+    run.seen = event.observed_at
 
 
-def _count(row: dict[str, Any], usage: Usage | None) -> None:
-    for column in _TOKENS:
-        row[column] = None if usage is None else getattr(usage, column)
+def _metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
+    run.metadata = json_text(event.metadata)
+    run.seen = event.observed_at
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
+def _times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
+    traces.times_changed(run, event)
+    run.started_at = micros_or_none(event.started_at) or run.started_at
+    run.expires_at = micros_or_none(event.expires_at) or run.expires_at
+    run.seen = event.observed_at
 
 
-def _text(text: str | None) -> str | None:
-    # PostgreSQL takes no NUL in a text; the event keeps the original.
-    return text.replace("\x00", "\ufffd") if text and "\x00" in text else text
+def _step_recorded(run: RunHistory, event: e.RunStepRecorded) -> None:
+    traces.step_recorded(run, event)
+    run.seen = event.observed_at
+
+
+def _vanished(run: RunHistory, event: e.RunVanished) -> None:
+    run.vanished = True
+    run.seen = event.observed_at
+
+
+def _reappeared(run: RunHistory, event: e.RunReappeared) -> None:
+    run.vanished = False
+    run.seen = event.observed_at
+
+
+def _noted(run: RunHistory, event: e.Event) -> None:
+    run.seen = event.observed_at
+
+
+RunHistory.handlers = {
+    **dict.fromkeys(traces.HANDLERS, _noted),
+    e.RunCreated: _created,
+    e.RunStatusChanged: _status_changed,
+    e.RunActionRequired: _action_required,
+    **dict.fromkeys(e.RUN_ENDS.values(), _ended),
+    e.RunUsageReported: _usage_reported,
+    e.RunMetadataChanged: _metadata_changed,
+    e.RunTimesChanged: _times_changed,
+    e.RunStepRecorded: _step_recorded,
+    e.RunVanished: _vanished,
+    e.RunReappeared: _reappeared,
+}
 
 
 def _name(name: str | None) -> str | None:
     # An index entry has a limit that a service's text does not have.
-    return _text(name[:_NAME_LENGTH]) if name else name
+    return plain_text(name[:_NAME_LENGTH]) if name else name

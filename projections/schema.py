@@ -27,7 +27,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-REVISION = "0001"
+from projections.moments import micros_or_none, utc_text
+
+REVISION = "0002"
 VERSION_TABLE = "runfold_alembic_version"
 
 
@@ -55,12 +57,7 @@ class _UtcText(sqlite.DATETIME):
     """A moment as ISO text: shorter for whole seconds, so that text and time sort alike."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
-        return utc_text
-
-
-def utc_text(moment: datetime | None) -> str | None:
-    """The text that SQLite keeps of a moment in UTC: no zone, and no fraction if it is zero."""
-    return None if moment is None else moment.isoformat(" ").removesuffix("+00:00")
+        return lambda moment: utc_text(micros_or_none(moment))
 
 
 metadata = MetaData()
@@ -117,6 +114,49 @@ run_phases = Table(
     Column("seconds", Float),
     Column("uncertainty_seconds", Float),
     Column("basis", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+run_actions = Table(
+    "run_actions",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("tool_call_id", Text, primary_key=True),
+    Column("type", Text),
+    Column("name", Text),
+    Column("arguments", Text),
+    Column("required_at", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("waited_seconds", Float),
+    Column("uncertainty_seconds", Float),
+    sqlite_with_rowid=False,
+)
+
+_is_waiting = run_actions.c.resolved_at.is_(None)
+Index(
+    "ix_run_actions_waiting",
+    run_actions.c.required_at,
+    sqlite_where=_is_waiting,
+    postgresql_where=_is_waiting,
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("step_id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tools", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+    Column("created_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("seconds", Float),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
     sqlite_with_rowid=False,
 )
 

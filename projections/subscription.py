@@ -1,97 +1,166 @@
-"""Bringing a projection up to date: page after page from its checkpoint to the newest event."""
+"""Bringing projections up to date: page after page from their checkpoints to the newest event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from projections.checkpoint import CheckpointMoved, advance, check_behind, start
 from projections.engine import translated
-from projections.projection import Projection
-from tracker.core.events import Event
+from projections.folding import Past
+from projections.projection import Batch, Projection
 from tracker.errors import ProjectionFailed, RunfoldError, UnreadableEvent
-from tracker.event_store.store import EventStore, RecordedEvent
+from tracker.event_store.store import EventStore
 
 # Called after each commit with the position reached and the last one of the event store.
 Progress = Callable[[int, int], object]
 
-_FIRST = 500
-_PAGE = 1000
+# Events that live no longer than this cost the garbage collector little.
+_PAGE = 500
+_BATCH = 20_000
+_BATCH_BYTES = 64_000_000
+
+
+class _Runner:
+    """One projection on its way. Up to `suspect` it goes alone, since something failed there."""
+
+    def __init__(self, projection: Projection, position: int, size: int) -> None:
+        self.projection = projection
+        self.position = position
+        self.size = size
+        self.suspect = 0
+        self.applied = 0
 
 
 def catch_up(
     engine: Engine,
     store: EventStore,
-    projection: Projection,
+    projections: Sequence[Projection],
     *,
-    batch: int = 5000,
+    batch: int = _BATCH,
     progress: Progress | None = None,
 ) -> int:
-    """Applies all events after the checkpoint, and returns how many of them this call applied.
+    """Applies all events after the checkpoints, and returns how many of them this call applied.
 
-    Up to `batch` events share a transaction with the checkpoint. Any number of runners may work
-    at once: what another one applied is not applied again. A kill loses nothing, and the next
-    call goes on.
+    Up to `batch` events share a transaction with the checkpoints of all projections that stand
+    at the same position, which read them once. Any number of runners may work at once: what
+    another one applied is not applied again. A kill loses nothing, and the next call goes on.
 
-    Raises ProjectionFailed at the first event that cannot be read or applied; all events before
-    it are applied. Raises ViewsError where the tables are ahead of the event store, and
-    StoreUnavailable where the database cannot be reached.
+    Raises ProjectionFailed where an event cannot be read or applied, once all other projections
+    are at the end; the one that failed has applied all events before it. Raises ViewsError
+    where the tables are ahead of the event store, and StoreUnavailable where the database cannot
+    be reached.
     """
     with translated(engine):
-        checkpoint = start(engine, projection)
-        check_behind(checkpoint, store.last_position())
-        return _follow(engine, store, projection, checkpoint.position, batch, progress)
+        last = store.last_position()
+        runners = []
+        for projection in projections:
+            checkpoint = start(engine, projection)
+            check_behind(checkpoint, last)
+            runners.append(_Runner(projection, checkpoint.position, batch))
+        failures = _follow(engine, store, runners, batch, progress)
+    if failures:
+        first_failure, *others = failures
+        for other in others:
+            first_failure.add_note(str(other))
+        raise first_failure
+    return max((it.applied for it in runners), default=0)
 
 
 def _follow(
     engine: Engine,
     store: EventStore,
-    projection: Projection,
-    position: int,
+    runners: Sequence[_Runner],
     batch: int,
     progress: Progress | None,
-) -> int:
-    applied, size, suspect = 0, min(_FIRST, max(1, batch)), 0
-    while True:
+) -> list[ProjectionFailed]:
+    active, failures = list(runners), []
+    while active:
+        group, stop = _next(active)
+        position, size = group[0].position, min(it.size for it in group)
         try:
-            events = _read(store, position, size)
-            if not events:
-                return applied
-            with engine.begin() as connection:
-                advance(connection, projection.name, position, events[-1].position)
-                projection.apply(connection, events)
+            count, reached = _apply(engine, store, group, size, stop)
         except CheckpointMoved:
-            position = start(engine, projection).position
+            for runner in group:
+                runner.position = start(engine, runner.projection).position
             continue
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
             if isinstance(error, RunfoldError) and not isinstance(error, UnreadableEvent):
                 raise
-            # Smaller and smaller batches find the event, and apply those before it.
-            if size == 1:
-                raise _failure(projection, store, position, error) from error
-            suspect, size = max(suspect, position + size), max(1, size // 8)
+            for runner in group:
+                runner.suspect = max(runner.suspect, position + size)
+            if len(group) == 1 and size == 1:
+                failures.append(_failure(group[0].projection, store, position, error))
+                active.remove(group[0])
+            elif len(group) == 1:
+                # Smaller and smaller batches find the event, and apply those before it.
+                group[0].size = max(1, size // 8)
             continue
-        position, applied = events[-1].position, applied + len(events)
-        if position > suspect:
-            size = min(batch, size * 2)
+        if not count:
+            active = [it for it in active if it not in group]
+            continue
+        for runner in group:
+            runner.position, runner.applied = reached, runner.applied + count
+            if reached > runner.suspect:
+                runner.size = min(batch, size * 2)
         if progress is not None:
-            progress(position, max(position, store.last_position()))
+            behind = min(it.position for it in active)
+            progress(behind, max(reached, store.last_position()))
+    return failures
 
 
-def _read(store: EventStore, after: int, limit: int) -> list[RecordedEvent]:
-    events: list[RecordedEvent] = []
-    while len(events) < limit:
-        asked = min(_PAGE, limit - len(events))
-        page = store.read_all(after, asked)
-        events += page
-        if len(page) < asked:
+def _next(active: Sequence[_Runner]) -> tuple[list[_Runner], int | None]:
+    """The runners that are furthest behind, and the position where they meet others."""
+    position = min(it.position for it in active)
+    here = [it for it in active if it.position == position]
+    alone = [it for it in here if it.suspect > position]
+    beyond = [it.position for it in active if it.position > position]
+    return alone[:1] or here, min(beyond, default=None)
+
+
+def _apply(
+    engine: Engine, store: EventStore, group: Sequence[_Runner], size: int, stop: int | None
+) -> tuple[int, int]:
+    """Applies up to `size` events to a group; how many there were, and the last one's position."""
+    position = group[0].position
+    batches = [it.projection.begin() for it in group]
+    count, reached = _fold(store, batches, position, size, stop)
+    if count:
+        with engine.begin() as connection:
+            for runner in group:
+                advance(connection, runner.projection.name, position, reached)
+            for batch in batches:
+                batch.write(connection)
+    return count, reached
+
+
+def _fold(
+    store: EventStore,
+    batches: Sequence[Batch],
+    position: int,
+    size: int,
+    stop: int | None,
+) -> tuple[int, int]:
+    count = 0
+    start_position = position
+    while count < size and sum(it.weight for it in batches) < _BATCH_BYTES:
+        asked = min(_PAGE, size - count)
+        page = store.read_all(position, asked)
+        is_last = len(page) < asked
+        if stop is not None and page and page[-1].position > stop:
+            page, is_last = [it for it in page if it.position <= stop], True
+        if page:
+            past = Past(store, start_position)
+            for batch in batches:
+                batch.take(page, past)
+            position, count = page[-1].position, count + len(page)
+        if is_last:
             break
-        after = page[-1].position
-    return events
+    return count, position
 
 
 def _failure(
@@ -99,11 +168,13 @@ def _failure(
 ) -> ProjectionFailed:
     stopped = f"the projection {projection.name!r} stopped after position {position}"
     if isinstance(error, UnreadableEvent):
-        return ProjectionFailed(f"{stopped}: {error}")
-    failing = store.read_all(position, 1)[0]
-    event: Event = failing.event
-    return ProjectionFailed(
-        f"{stopped}, at the event {event.topic!r} of the stream {failing.stream!r} "
-        f"(version {failing.version}, position {failing.position}): "
-        f"{type(error).__name__}: {error}"
-    )
+        failure = ProjectionFailed(f"{stopped}: {error}")
+    else:
+        failing = store.read_all(position, 1)[0]
+        failure = ProjectionFailed(
+            f"{stopped}, at the event {failing.event.topic!r} of the stream {failing.stream!r} "
+            f"(version {failing.version}, position {failing.position}): "
+            f"{type(error).__name__}: {error}"
+        )
+    failure.__cause__ = error
+    return failure

@@ -11,15 +11,36 @@ from typing import Self
 from sqlalchemy import Connection, Engine
 
 from projections import migrations
+from projections.actions_projection import ActionsProjection
 from projections.engine import open_engine, translated
 from projections.grouping import By
-from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
-from projections.run_queries import Choice, count_statuses, find_phases, find_run, find_runs
+from projections.phases_projection import PhasesProjection
+from projections.queries import (
+    ActionRow,
+    PhaseRow,
+    RunRow,
+    StatusCount,
+    StepRow,
+    TimingRow,
+    UsageRow,
+)
+from projections.run_queries import (
+    Choice,
+    count_statuses,
+    find_actions,
+    find_phases,
+    find_run,
+    find_runs,
+    find_steps,
+)
 from projections.runs_projection import RunsProjection
+from projections.steps_projection import StepsProjection
 from projections.subscription import Progress, catch_up
 from projections.timing_queries import measure
 from projections.usage_queries import sum_usage
 from tracker.event_store import EventStore, open_event_store
+
+PROJECTIONS = (RunsProjection(), PhasesProjection(), ActionsProjection(), StepsProjection())
 
 
 class Views:
@@ -79,7 +100,7 @@ class Views:
             self._check()
             store = self._store or open_event_store(self._url, create=False)
             try:
-                return catch_up(self._engine, store, RunsProjection(), progress=progress)
+                return catch_up(self._engine, store, PROJECTIONS, progress=progress)
             finally:
                 if store is not self._store:
                     store.close()
@@ -117,6 +138,27 @@ class Views:
         with self._reading() as connection:
             run = find_run(connection, run_id, source)
             return find_phases(connection, run.run_key)
+
+    def actions(
+        self,
+        run_id: str | None = None,
+        source: str | None = None,
+        *,
+        waiting: bool = False,
+        limit: int | None = None,
+    ) -> list[ActionRow]:
+        """What runs waited for, call by call, oldest first; of one run where it is named.
+
+        With `waiting`, only what still waits. Raises as `run` does.
+        """
+        with self._reading() as connection:
+            run_key = None if run_id is None else find_run(connection, run_id, source).run_key
+            return find_actions(connection, run_key, waiting, limit)
+
+    def steps(self, run_id: str, source: str | None = None) -> list[StepRow]:
+        """The steps of one run that were recorded, first to last. Raises as `run` does."""
+        with self._reading() as connection:
+            return find_steps(connection, find_run(connection, run_id, source).run_key)
 
     def timing(
         self,

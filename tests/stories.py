@@ -1,10 +1,17 @@
 """Events of one run in a few words, and the rows that they make: for tests of the read side."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from projections.queries import PhaseRow, RunRow
-from projections.runs import History, fold
+from projections.actions import Actions, action_values, take
+from projections.moments import moment_of
+from projections.phases import phase_rows
+from projections.queries import ActionRow, PhaseRow, RunRow, StepRow
+from projections.runs import RunHistory, run_row
+from projections.steps_projection import step_values
+from projections.traces import fold
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
 from tracker.event_store.store import RecordedEvent
@@ -73,11 +80,35 @@ def ended(
 
 
 def told(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
-    history = History()
+    history = RunHistory("assistants:run_1")
     for version, event in enumerate(events, 1):
         fold(history, RecordedEvent(version + 100, "assistants:run_1", version, event))
-    assert history.row is not None
-    return RunRow(**history.row), [history.phases[seq] for seq in sorted(history.phases)]
+    return rows_of(history)
+
+
+def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
+    return run_row(history), phase_rows(history.key, history.stays())
+
+
+def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
+    actions = Actions(key)
+    for version, event in enumerate(events, 1):
+        take(actions, RecordedEvent(version, key, version, event))
+    return sorted(
+        ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
+        for values in (action_values(key, it) for it in actions.known.values())
+    )
+
+
+def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
+    rows = {}
+    for event in events:
+        if isinstance(event, e.RunStepRecorded):
+            values = step_values(key, event)
+            values[4] = json.loads(values[4])
+            values[5:7] = map(moment_of, values[5:7])
+            rows[event.step_id] = StepRow(*values)
+    return [rows[step_id] for step_id in sorted(rows)]
 
 
 def phases_of(phases: list[PhaseRow]) -> list[tuple[str, float | None, float | None, str]]:

@@ -19,7 +19,7 @@ from tracker.errors import SchemaError
 from tracker.event_store import Append, open_event_store
 
 ROOT = Path(__file__).parents[2]
-OURS = {"runs", "run_phases", "checkpoints", VERSION_TABLE}
+OURS = {"runs", "run_phases", "run_actions", "run_steps", "checkpoints", VERSION_TABLE}
 
 
 @pytest.fixture
@@ -86,13 +86,15 @@ def test_views_are_filled_again_after_down_and_up(database_url: str) -> None:
     store = open_event_store(database_url)
     store.append([Append("assistants:run_1", 0, [created()])])
     engine = open_engine(database_url)
-    for _ in range(2):
+    found = []
+    for revision in ("base", "0001", "0001"):
         with Views(database_url, store=store) as views:
             views.upgrade()
             assert views.catch_up() == 1
-            before = views.runs()
-        migrations.downgrade(engine, "base")
-    assert len(before) == 1
+            found.append((views.runs(), views.phases("run_1")))
+        migrations.downgrade(engine, revision)
+    assert [len(rows) for rows in found[0]] == [1, 1]
+    assert found[0] == found[1] == found[2]
     assert store.last_position() == 1
     engine.dispose()
     store.close()
@@ -123,7 +125,7 @@ def test_tables_of_a_newer_release_are_left_alone(database_url: str, engine: Eng
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with Views(database_url) as views:
         for call in (views.upgrade, views.runs, views.catch_up):
-            with pytest.raises(SchemaError, match=r"at 9999, .* 0001.*newer release"):
+            with pytest.raises(SchemaError, match=r"at 9999, .* 0002.*newer release"):
                 call()
 
 

@@ -15,6 +15,17 @@ from tracker.core.usage import Usage
 from tracker.errors import SettingsError, UnknownRun
 from tracker.event_store import Append, EventStore, open_event_store
 
+STEP = e.RunStepRecorded(
+    observed_at=second(21),
+    step_id="s",
+    type="message_creation",
+    status="completed",
+    tools=("price",),
+    created_at=second(3),
+    ended_at=second(5),
+    usage=Usage(total_tokens=9),
+)
+
 
 def put(store: EventStore, run_id: str, *events: e.Event, **first: Any) -> None:
     first = {"source": "assistants", "run_id": run_id, **first}
@@ -32,6 +43,7 @@ def views(database_url: str) -> Iterator[Views]:
             name,
             started(2, stamp=1, since=1),
             ended(e.RunCompleted, 20, stamp=1 + seconds, since=8, usage=usage),
+            *([STEP] if name == "a" else []),
             model=model,
             assistant_id="asst_1",
             thread_id="thread_1",
@@ -93,6 +105,20 @@ def test_a_run_is_found_by_its_id(views: Views) -> None:
     for unknown in (lambda: views.run("x"), lambda: views.phases("a", source="other")):
         with pytest.raises(UnknownRun, match="no run"):
             unknown()
+
+
+def test_actions_and_steps_are_those_of_a_run_or_of_all(views: Views) -> None:
+    (waits,) = views.actions(waiting=True)
+
+    assert (waits.run_key, waits.tool_call_id, waits.name) == ("assistants:d", "call_1", "price")
+    assert views.actions() == views.actions("d") == [waits]
+    assert views.actions("a") == views.actions(limit=0) == []
+    (step,) = views.steps("a")
+    assert (step.step_id, step.tools, step.seconds, step.total_tokens) == ("s", ["price"], 2, 9)
+    assert (step.created_at, step.ended_at) == (second(3), second(5))
+    assert views.steps("b") == []
+    with pytest.raises(UnknownRun, match="no run"):
+        views.steps("x")
 
 
 def test_an_id_of_several_services_needs_a_source(database_url: str) -> None:

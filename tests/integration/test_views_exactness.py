@@ -13,28 +13,44 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from projections import Views
+from projections.actions_projection import ActionsProjection
 from projections.engine import open_engine
 from projections.migrations import upgrade
-from projections.queries import PhaseRow, RunRow
-from projections.runs import History, fold
-from projections.runs_projection import RunsProjection
-from projections.schema import checkpoints, run_phases, runs
+from projections.phases_projection import PhasesProjection
+from projections.queries import ActionRow, PhaseRow, RunRow, StepRow
+from projections.runs import RunHistory
+from projections.runs_projection import RunsBatch, RunsProjection
+from projections.schema import checkpoints, run_actions, run_phases, run_steps, runs
+from projections.steps_projection import StepsProjection
 from projections.subscription import catch_up
+from projections.traces import fold
 from tests.lives import lives, looks, second
-from tests.stories import created, ended, started, waiting
+from tests.stories import actions_of, created, ended, rows_of, started, steps_of, waiting
 from tracker.core import events as e
 from tracker.core.decider import decide, initial_state
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import Configuration
 from tracker.core.usage import Usage
-from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
+from tracker.event_store import Append, EventStore, open_event_store
 
 BATCH = 25
-Tables = tuple[list[RunRow], list[PhaseRow]]
+PROJECTIONS = (RunsProjection(), PhasesProjection(), ActionsProjection(), StepsProjection())
+Tables = tuple[list[RunRow], list[PhaseRow], list[ActionRow], list[StepRow]]
 
 ASIDES: list[e.Event] = [
     e.ToolOutputsSubmitted(observed_at=second(1), tool_call_ids=("call_1",)),
     e.RunStepRecorded(observed_at=second(2.5), step_id="s", type="t", status="completed"),
+    e.RunStepRecorded(
+        observed_at=second(90),
+        step_id="tools",
+        type="tool_calls",
+        status="completed",
+        tools=("price",),
+        tool_call_ids=("call_1",),
+        created_at=second(5),
+        ended_at=second(9),
+        usage=Usage(total_tokens=3),
+    ),
     e.RunMetadataChanged(observed_at=second(3), previous={}, metadata={"ü\x00": [1, None, "\x00"]}),
     e.RunTimesChanged(observed_at=second(4), started_at=second(3), expires_at=second(700.5)),
     e.RunVanished(observed_at=second(5)),
@@ -83,19 +99,17 @@ def appends(draw: st.DrawFn) -> list[Append]:
 
 def plainly(store: EventStore) -> Tables:
     """The tables as a fold of each stream from its beginning gives them."""
-    streams: dict[str, History] = {}
+    streams: dict[str, RunHistory] = {}
     for recorded in store.read_all(0, 100_000):
+        key = recorded.stream
         if not isinstance(recorded.event, e.ConfigurationRecorded):
-            fold(streams.setdefault(recorded.stream, History()), recorded)
-    rows = [RunRow(**it.row) for _, it in sorted(streams.items()) if it.row is not None]
-    rows = [row._replace(metadata=_without_nul(row.metadata)) for row in rows]
-    phases = [it.phases[seq] for _, it in sorted(streams.items()) for seq in sorted(it.phases)]
-    return rows, phases
-
-
-def _without_nul(metadata: dict[str, object]) -> dict[str, object]:
-    harmless: dict[str, object] = {"ü\ufffd": [1, None, "\ufffd"]}
-    return harmless if any("\x00" in key for key in metadata) else metadata
+            fold(streams.setdefault(key, RunHistory(key)), recorded)
+    made = [rows_of(history) for _, history in sorted(streams.items())]
+    rows, phases = [row for row, _ in made], [phase for _, phases in made for phase in phases]
+    read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
+    actions = [row for key, events in read.items() for row in actions_of(key, events)]
+    steps = [row for key, events in read.items() for row in steps_of(key, events)]
+    return rows, phases, actions, steps
 
 
 def stored(engine: Engine) -> Tables:
@@ -103,28 +117,35 @@ def stored(engine: Engine) -> Tables:
         rows = connection.execute(select(runs).order_by(runs.c.run_key)).all()
         ordered = select(run_phases).order_by(run_phases.c.run_key, run_phases.c.seq)
         phases = connection.execute(ordered).all()
-    return [RunRow(*row) for row in rows], [PhaseRow(*row) for row in phases]
+        actions = connection.execute(select(run_actions).order_by(*run_actions.primary_key))
+        steps = connection.execute(select(run_steps).order_by(*run_steps.primary_key))
+        return (
+            [RunRow(*row) for row in rows],
+            [PhaseRow(*row) for row in phases],
+            [ActionRow(*row) for row in actions],
+            [StepRow(*row) for row in steps],
+        )
 
 
 def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
     """Appends and catches up in turns, replays some of it, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
-        for table in (runs, run_phases, checkpoints):
+        for table in (runs, run_phases, run_actions, run_steps, checkpoints):
             connection.execute(delete(table))
-    projection, applied = RunsProjection(), 0
+    applied = 0
     while steps:
         count = data.draw(st.integers(1, len(steps)))
         store.append(steps[:count])
         steps = steps[count:]
-        applied += catch_up(engine, store, projection, batch=data.draw(st.integers(1, 9)))
+        applied += catch_up(engine, store, PROJECTIONS, batch=data.draw(st.integers(1, 9)))
     assert applied == store.last_position()
     assert stored(engine) == plainly(store)
 
     back = data.draw(st.integers(0, store.last_position()))
     with engine.begin() as connection:
         connection.execute(update(checkpoints).values(position=back))
-    catch_up(engine, store, projection, batch=data.draw(st.integers(1, 9)))
+    catch_up(engine, store, PROJECTIONS, batch=data.draw(st.integers(1, 9)))
     assert stored(engine) == plainly(store)
 
 
@@ -178,7 +199,7 @@ def many_runs(number: int) -> list[Append]:
 
 def _run_one(url: str, counts: "multiprocessing.Queue[int]") -> None:
     engine, store = open_engine(url), open_event_store(url)
-    counts.put(catch_up(engine, store, RunsProjection(), batch=BATCH))
+    counts.put(catch_up(engine, store, PROJECTIONS, batch=BATCH))
     engine.dispose()
     store.close()
 
@@ -204,7 +225,7 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
         process.join(60)
         assert process.exitcode == 0
     assert sum(applied) == len(steps) - 2 * BATCH
-    assert catch_up(engine, store, RunsProjection()) == 0
+    assert catch_up(engine, store, PROJECTIONS) == 0
     assert stored(engine) == plainly(store)
     counts.close()
     engine.dispose()
@@ -217,13 +238,17 @@ def _run_until_killed(url: str) -> None:
     class Fatal(RunsProjection):
         batches = 0
 
-        def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
-            super().apply(connection, batch)
+        def begin(self) -> RunsBatch:
             self.batches += 1
-            if self.batches == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
+            return FatalBatch() if self.batches == 3 else RunsBatch()
 
-    catch_up(open_engine(url), open_event_store(url), Fatal(), batch=BATCH)
+    class FatalBatch(RunsBatch):
+        def write(self, connection: Connection) -> None:
+            super().write(connection)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    projections = (PhasesProjection(), ActionsProjection(), StepsProjection(), Fatal())
+    catch_up(open_engine(url), open_event_store(url), projections, batch=BATCH)
 
 
 def test_threads_share_the_work(database_url: str) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from projections.runs import History, fold
+from projections.runs import RunHistory, run_row
+from projections.traces import fold
 from tests.stories import created, ended, second, seen, started, told
 from tracker.core import events as e
 from tracker.core.snapshot import RunError
@@ -59,13 +60,13 @@ def test_names_of_any_length_fit_into_an_index() -> None:
 
 
 def test_events_known_already_change_nothing() -> None:
-    history = History()
+    history = RunHistory("assistants:run_1")
     recorded = RecordedEvent(1, "assistants:run_1", 1, created())
     fold(history, recorded)
-    row = dict(history.row or {})
+    row = run_row(history)
     fold(history, recorded)
 
-    assert history.row == row
+    assert run_row(history) == row
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_events_known_already_change_nothing() -> None:
 def test_what_is_no_history_is_refused(
     events: list[tuple[int, e.Event]], error: type[Exception], words: str
 ) -> None:
-    history = History()
+    history = RunHistory("assistants:run_1")
     *before, last = [RecordedEvent(v, "assistants:run_1", v, event) for v, event in events]
     for recorded in before:
         fold(history, recorded)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from projections.engine import open_engine
 from projections.grouping import group_names, local_times, time_zone
+from projections.json_text import json_text
 from projections.timing_queries import nearest_rank
-from projections.upsert import json_text
 from tracker.errors import SettingsError
 
 SECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=50)
@@ -134,6 +134,6 @@ def test_importing_loads_nothing_until_a_name_is_used() -> None:
         "heavy = {'alembic', 'httpx', 'apscheduler', 'psycopg'}\n"
         "assert not heavy & loaded, heavy & loaded\n"
         "assert dir(projections) == ['Views', 'metadata']\n"
-        "assert len(projections.metadata.tables) == 3\n"
+        "assert len(projections.metadata.tables) == 5\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

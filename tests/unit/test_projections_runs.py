@@ -21,8 +21,8 @@ from tracker.testing import given
 
 
 def test_rows_have_the_columns_of_the_tables() -> None:
-    assert RunRow._fields == tuple(runs.columns.keys())
-    assert PhaseRow._fields == tuple(run_phases.columns.keys())
+    assert RunRow._fields == tuple(it.name for it in runs.columns)
+    assert PhaseRow._fields == tuple(it.name for it in run_phases.columns)
 
 
 def test_a_new_run_is_queued_since_its_creation() -> None:
