@@ -52,7 +52,7 @@ def start(engine: Engine, projection: Projection) -> Checkpoint:
         raise SchemaError(
             f"the tables of the projection {projection.name!r} were filled by its version "
             f"{found and found.version}, this release has version {projection.version}: "
-            "rebuild them"
+            f"run `runfold rebuild {projection.name}`"
         )
     return found
 
@@ -67,10 +67,21 @@ def advance(connection: Connection, name: str, old: int, new: int) -> None:
         raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")
 
 
+def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
+    """Sets a checkpoint whatever it was; must come before all that reads in its transaction."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = {"position": checkpoint.position, "version": checkpoint.version}
+    connection.execute(
+        insert(checkpoints)
+        .values(projection=name, **values)
+        .on_conflict_do_update(index_elements=["projection"], set_=values)
+    )
+
+
 def check_behind(checkpoint: Checkpoint, last_position: int) -> None:
     """Raises ViewsError where the tables hold events that the event store has not."""
     if checkpoint.position > last_position:
         raise ViewsError(
             f"the views are ahead of the event store (at position {checkpoint.position}, its "
-            f"last is {last_position}): it was restored or replaced; rebuild them"
+            f"last is {last_position}): it was restored or replaced; run `runfold rebuild --all`"
         )

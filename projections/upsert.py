@@ -47,6 +47,8 @@ def upsert(
     else:
         _copy(connection, table, rows)
         connection.exec_driver_sql(_from_copy(table, guard))
+        # The transaction may bring more.
+        connection.exec_driver_sql(f"TRUNCATE {_copied(table)}")
 
 
 def _moments_to_text(

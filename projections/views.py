@@ -24,6 +24,7 @@ from projections.queries import (
     TimingRow,
     UsageRow,
 )
+from projections.rebuild import Difference, rebuild, verify
 from projections.run_queries import (
     Choice,
     count_statuses,
@@ -38,6 +39,7 @@ from projections.steps_projection import StepsProjection
 from projections.subscription import Progress, catch_up
 from projections.timing_queries import measure
 from projections.usage_queries import sum_usage
+from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 
 PROJECTIONS = (RunsProjection(), PhasesProjection(), ActionsProjection(), StepsProjection())
@@ -96,14 +98,32 @@ class Views:
         `progress` is called after each commit with the position reached and the last one.
         Raises ProjectionFailed at an event that cannot be applied: nothing is ever skipped.
         """
-        with translated(self._engine):
-            self._check()
-            store = self._store or open_event_store(self._url, create=False)
-            try:
-                return catch_up(self._engine, store, PROJECTIONS, progress=progress)
-            finally:
-                if store is not self._store:
-                    store.close()
+        with self._replaying() as store:
+            return catch_up(self._engine, store, PROJECTIONS, progress=progress)
+
+    def rebuild(self, *names: str, progress: Progress | None = None) -> int:
+        """Makes the tables of these projections again from the events; of all without names.
+
+        Readers see the old rows until all of the new ones are there. Returns the position that
+        they then stand at. Raises ProjectionFailed where the events cannot be applied; then,
+        as after a kill, nothing has changed.
+        """
+        known = {it.name: it for it in PROJECTIONS}
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"no projection is named {name!r}: {', '.join(known)}")
+        chosen = [known[name] for name in names] or PROJECTIONS
+        with self._replaying() as store:
+            return rebuild(self._engine, store, PROJECTIONS, chosen, progress)
+
+    def verify(self, progress: Progress | None = None) -> list[Difference]:
+        """Replays the events and compares row by row; empty where the tables are what they say.
+
+        Gives at most 100 differences. Raises ViewsError where the projections do not stand at
+        one position: catch up first.
+        """
+        with self._replaying() as store:
+            return verify(self._engine, store, PROJECTIONS, progress)
 
     def runs(
         self,
@@ -194,6 +214,17 @@ class Views:
         """How many runs are in each status, for each group."""
         with self._reading() as connection:
             return count_statuses(connection, by, since, until)
+
+    @contextmanager
+    def _replaying(self) -> Iterator[EventStore]:
+        with translated(self._engine):
+            self._check()
+            store = self._store or open_event_store(self._url, create=False)
+            try:
+                yield store
+            finally:
+                if store is not self._store:
+                    store.close()
 
     @contextmanager
     def _migrating(self, *, create: bool) -> Iterator[Engine]:

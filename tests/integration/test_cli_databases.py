@@ -169,3 +169,21 @@ def test_usage_errors_and_help() -> None:
     assert runfold("nonsense").code == 2
     assert runfold("history").code == 2
     assert "upgrade" in runfold("--help").out
+
+
+def test_tables_are_proved_and_made_again(file: Path) -> None:
+    assert runfold("import", file).code == 0
+    proved = runfold("verify")
+    assert (proved.code, proved.out) == (0, "the tables are what the events say\n")
+    with sqlite3.connect("runfold.db") as connection:
+        connection.execute("UPDATE runs SET model = 'another'")
+    connection.close()
+    spoilt = runfold("verify")
+    assert spoilt.code == 1
+    assert "model is 'another', the events say" in spoilt.out
+    assert "runfold rebuild --all" in spoilt.err
+    assert runfold("rebuild", "runs").code == 0
+    assert runfold("verify").code == 0
+    assert runfold("rebuild", "--all").code == 0
+    assert runfold("rebuild").code == runfold("rebuild", "runs", "--all").code == 2
+    assert "runs, phases, actions, steps" in runfold("rebuild", "nothing").message

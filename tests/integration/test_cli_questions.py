@@ -190,3 +190,17 @@ def test_a_pipe_gets_each_row_on_one_line(database: str) -> None:
     assert len(lines) == 7
     assert "thread_1" in lines[3]
     assert "completion" in lines[1]
+
+
+def test_actions(database: str) -> None:
+    [action] = runfold("actions", "--json", "--db", database).document
+    assert (action["run_key"], action["tool_call_id"]) == ("assistants:run_1", "call_1")
+    assert action["resolved_at"] is not None
+    assert runfold("actions", "run_1", "--json", "--db", database).document == [action]
+    assert runfold("actions", "--waiting", "--json", "--db", database).document == []
+    shown = runfold("actions", "--db", database)
+    assert shown.code == 0
+    assert "assistants:run_1" in shown.out
+    unknown = runfold("actions", "run_of_nobody", "--db", database)
+    assert unknown.code == 1
+    assert "run_of_nobody" in unknown.message

@@ -179,6 +179,20 @@ def usage(
 
 
 @app.command()
+def actions(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Of this run only.")] = None,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what still waits.")] = False,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """What runs waited for us to do, call by call."""
+    from tracker.cli.tables import opened, print_actions
+
+    with opened(db, quiet=json) as views:
+        print_actions(views, run, waiting=waiting, json=json)
+
+
+@app.command()
 def history(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
     source: Annotated[str | None, typer.Option("--source", help="If several have it.")] = None,
@@ -209,3 +223,35 @@ def catch_up(db: Db = DEFAULT_DB) -> None:
     with existing(db) as views:
         applied = with_progress(views)
     typer.echo(f"{applied} events applied")
+
+
+@app.command()
+def rebuild(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="runs, phases, actions or steps.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Make tables again from the events alone; readers see the old ones until it is done."""
+    from tracker.cli.tables import existing, moving
+
+    if bool(names) == all_:
+        raise SettingsError("which tables? Name runs, phases, actions or steps, or say --all")
+    with existing(db) as views, moving("replaying") as moved:
+        position = views.rebuild(*names or (), progress=moved)
+    typer.echo(f"made again from all events up to position {position}")
+
+
+@app.command()
+def verify(db: Db = DEFAULT_DB) -> None:
+    """Replay the events and compare the tables with what they say, row by row."""
+    from tracker.cli.tables import moving, opened, print_differences
+
+    with opened(db, quiet=True) as views, moving("replaying") as moved:
+        differences = views.verify(moved)
+    print_differences(differences)
+    if differences:
+        typer.echo("cure: runfold rebuild --all", err=True)
+        raise typer.Exit(1)
+    typer.echo("the tables are what the events say")

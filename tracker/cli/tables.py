@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from projections import Views
+from projections.rebuild import Difference
 from tracker.cli.terminal import UNKNOWN, bar, console, show, table, visible
 
 PERCENTILES = (50, 95, 99)
@@ -53,7 +54,14 @@ def opened(db: str, *, quiet: bool = False) -> Iterator[Views]:
 
 def with_progress(views: Views) -> int:
     """Catches up, with a bar on the terminal where it takes time; gives the events applied."""
-    with bar(TextColumn("catching up"), BarColumn(), TimeRemainingColumn()) as progress:
+    with moving("catching up") as moved:
+        return views.catch_up(moved)
+
+
+@contextmanager
+def moving(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal for what takes time, told the position reached and the last one."""
+    with bar(TextColumn(what), BarColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=None)
 
         def moved(position: int, last: int) -> None:
@@ -61,7 +69,7 @@ def with_progress(views: Views) -> int:
                 progress.start()
             progress.update(task, completed=position, total=last)
 
-        return views.catch_up(moved)
+        yield moved
 
 
 def print_status(
@@ -114,6 +122,26 @@ def print_usage(
     ]
     grouped = ", ".join(_columns(by) or ())
     _print(f"tokens by {grouped}" if grouped else "tokens", rows, json=json)
+
+
+def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -> None:
+    """Prints what runs waited for, call by call, or wait for now."""
+    rows: list[dict[str, Any]] = [row._asdict() for row in views.actions(run, waiting=waiting)]
+    if not json:
+        shown = ("run_key", "name", "arguments", "required_at", "waited_seconds")
+        rows = [{name: row[name] for name in shown} for row in rows]
+    _print("waiting for" if waiting else "actions", rows, json=json)
+
+
+def print_differences(differences: Sequence[Difference]) -> None:
+    """Prints what the tables have that the events do not say."""
+    for it in differences:
+        key = ", ".join(map(str, it.key))
+        if it.column is not None:
+            said = f"{it.column} is {it.found!r}, the events say {it.expected!r}"
+        else:
+            said = "is in the table only" if it.expected is None else "is missing"
+        console().print(Text(visible(f"{it.table} ({key}): {said}")))
 
 
 def print_json(document: object) -> None:
