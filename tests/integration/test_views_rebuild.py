@@ -1,7 +1,12 @@
 """The tables made again from the events: proved, replaced, and left alone by a kill."""
 
+import random
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +20,8 @@ from tracker.core import events as e
 from tracker.errors import ProjectionFailed, SettingsError, ViewsError
 from tracker.event_store import Append, RecordedEvent
 
-RUNS = 300
+RUNS = 120
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -160,3 +166,37 @@ def test_projections_at_different_positions_are_not_compared(
     spoil(database_url, "UPDATE checkpoints SET position = 1 WHERE projection = 'steps'")
     with pytest.raises(ViewsError, match="catch up"):
         views.verify()
+
+
+REBUILDER = """
+import sys
+from projections import Views
+with Views(sys.argv[1]) as views:
+    while True:
+        views.rebuild()
+"""
+
+
+def test_a_rebuild_killed_at_any_moment_changes_nothing(
+    database_url: str, store: EventStore
+) -> None:
+    own = open_event_store(database_url)
+    for number in range(RUNS):
+        stream = f"assistants:run_{number}"
+        own.append([Append(stream, 0, [it.event for it in store.read(stream)])])
+    chance = random.Random()
+    with Views(database_url) as views:
+        views.upgrade()
+        views.catch_up()
+        before = tables(views)
+        for _ in range(4):
+            process = subprocess.Popen([sys.executable, "-c", REBUILDER, database_url], cwd=ROOT)
+            time.sleep(chance.uniform(0.3, 1.5))
+            process.kill()
+            assert process.wait() < 0
+            assert tables(views) == before
+        assert views.verify() == []
+        own.append([Append("assistants:run_0", 1, [started(2, stamp=1, since=1)])])
+        assert views.catch_up() == 1
+        assert views.verify() == []
+    own.close()
