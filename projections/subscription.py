@@ -54,12 +54,15 @@ def catch_up(
     be reached.
     """
     with translated(engine):
+        places = [start(engine, it) for it in projections]
+        # Asked after: another runner may bring a checkpoint past what was the last before.
         last = store.last_position()
-        runners = []
-        for projection in projections:
-            checkpoint = start(engine, projection)
-            check_behind(checkpoint, last)
-            runners.append(_Runner(projection, checkpoint.position, batch))
+        for place in places:
+            check_behind(place, last)
+        runners = [
+            _Runner(projection, place.position, batch)
+            for projection, place in zip(projections, places, strict=True)
+        ]
         failures = _follow(engine, store, runners, batch, progress)
     if failures:
         first_failure, *others = failures

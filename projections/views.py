@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from threading import Event
 from types import TracebackType
 from typing import Self
 
@@ -100,6 +101,21 @@ class Views:
         """
         with self._replaying() as store:
             return catch_up(self._engine, store, PROJECTIONS, progress=progress)
+
+    def follow(self, stop: Event, *, every: float = 0.5, progress: Progress | None = None) -> None:
+        """Catches up again and again until `stop` is set, which another thread does.
+
+        Looks for new events every so many seconds, which costs next to nothing where there are
+        none. Several may follow at once: each event is applied by one of them. Raises as
+        `catch_up` does.
+        """
+        with self._replaying() as store:
+            reached = -1
+            while not stop.is_set():
+                if (last := store.last_position()) != reached:
+                    catch_up(self._engine, store, PROJECTIONS, progress=progress)
+                    reached = last
+                stop.wait(every)
 
     def rebuild(self, *names: str, progress: Progress | None = None) -> int:
         """Makes the tables of these projections again from the events; of all without names.

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -264,3 +265,32 @@ def test_threads_share_the_work(database_url: str) -> None:
             thread.join(60)
         assert sum(counts) == 500
         assert [it.version for it in views.runs()] == [5] * 100
+
+
+def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
+    store = open_event_store(database_url)
+    with Views(database_url) as views:
+        views.upgrade()
+    stop = threading.Event()
+
+    def follow() -> None:
+        with Views(database_url) as views:
+            views.follow(stop, every=0.01)
+
+    followers = [threading.Thread(target=follow) for _ in range(2)]
+    for follower in followers:
+        follower.start()
+    with Views(database_url) as views:
+        for number in range(20):
+            run_id = f"run_{number}"
+            store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
+            until = time.monotonic() + 30
+            while len(views.runs()) != number + 1:
+                assert time.monotonic() < until
+                time.sleep(0.005)
+        stop.set()
+        for follower in followers:
+            follower.join()
+        assert views.catch_up() == 0
+        assert views.verify() == []
+    store.close()

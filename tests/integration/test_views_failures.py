@@ -254,3 +254,33 @@ def test_text_that_postgresql_has_no_place_for_does_not_stop_it(database_url: st
         run = views.run("run_1")
     assert run.metadata == {"a\ufffdb": "\ufffd", "deep": [{"x": "\\u0000"}]}
     assert run.model == "m\ufffd"
+
+
+class Overtaken:
+    """An event store where another runner applies more, right after its end was asked for."""
+
+    def __init__(self, store: EventStore, url: str) -> None:
+        self._store, self._url = store, url
+
+    def last_position(self) -> int:
+        last = self._store.last_position()
+        if last < 5:
+            run_id = f"run_of_another_{last}"
+            self._store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
+            with Views(self._url, store=self._store) as other:
+                other.catch_up()
+        return last
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+def test_a_runner_that_is_overtaken_is_not_ahead(database_url: str) -> None:
+    store = open_event_store("memory://")
+    store.append(many(3))
+    overtaken: EventStore = Overtaken(store, database_url)  # type: ignore[assignment]
+    with Views(database_url, store=overtaken) as views:
+        views.upgrade()
+        views.catch_up()
+        views.catch_up()
+        assert len(views.runs()) == store.last_position() == 5

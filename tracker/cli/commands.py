@@ -226,6 +226,21 @@ def catch_up(db: Db = DEFAULT_DB) -> None:
 
 
 @app.command()
+def follow(
+    every: Annotated[float, typer.Option(min=0.01, help="Seconds between two looks.")] = 0.5,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Keep the tables up to the last event, until it is interrupted."""
+    from threading import Event
+
+    from tracker.cli.tables import existing, moving
+
+    with existing(db) as views, moving("catching up") as moved:
+        typer.echo("following; stop with Ctrl-C", err=True)
+        views.follow(Event(), every=every, progress=moved)
+
+
+@app.command()
 def rebuild(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]…", help="runs, phases, actions or steps.")
