@@ -52,9 +52,10 @@ class Tracker:
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
     caller's to close. Each source needs a name of its own. Entering opens the store, watches
     again every run that has not ended, and starts to poll; leaving stops polling and loses
-    nothing. Nothing happens before it is entered.
+    nothing. Nothing happens before it is entered. `requests_per_second` caps what each source
+    is asked; how much of it the service takes is found out.
 
-    Raises SettingsError for two sources of one name, StoreUnavailable where the store cannot
+    Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where the store cannot
     be opened.
     """
 
@@ -64,6 +65,7 @@ class Tracker:
         *sources: Source,
         clock: Clock | None = None,
         cadence: Cadence | None = None,
+        requests_per_second: float | None = None,
         concurrency: int = 32,
     ) -> None:
         self._given = store
@@ -72,6 +74,9 @@ class Tracker:
             raise SettingsError("two sources have one name: give each its own, name='…'")
         self._clock = clock or SystemClock()
         self._cadence = cadence
+        if requests_per_second is not None and not requests_per_second > 0:
+            raise SettingsError("requests_per_second has to be above 0, or None for no cap")
+        self._ceiling = requests_per_second
         self._concurrency = concurrency
         self._stack = AsyncExitStack()
         self._parts: _Parts | None = None
@@ -85,7 +90,11 @@ class Tracker:
             histories = Histories(store)
             batching = Batching(histories)
             poller = Poller(
-                batching, self._clock, cadence=self._cadence, concurrency=self._concurrency
+                batching,
+                self._clock,
+                cadence=self._cadence,
+                ceiling=self._ceiling,
+                concurrency=self._concurrency,
             )
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)

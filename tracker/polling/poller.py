@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable, Coroutine
 
 from tracker.clock import Clock
 from tracker.core.decider import decide_vanished
 from tracker.core.events import run_stream
 from tracker.core.state import RunState, initial_state
 from tracker.errors import (
+    Busy,
     KeyRefused,
     Misconfigured,
     NotFound,
-    PayloadError,
     PollAgain,
     RateLimited,
     RequestRefused,
     RunfoldError,
-    StopPolling,
+    StoreError,
+    Unreachable,
+    UnusableAnswer,
 )
 from tracker.histories import Look, look
+from tracker.polling import breaker, limiter
 from tracker.polling.batching import Batching
-from tracker.polling.cadence import Cadence, backoff, wait
+from tracker.polling.cadence import Cadence, backoff
+from tracker.polling.gate import Gate
 from tracker.polling.watched import Watched
+from tracker.sources.answer import Answer, requests_left
 from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.polling")
@@ -39,21 +41,12 @@ REFUSALS_BEFORE_SET_ASIDE = 3
 PROBE_SECONDS = 60.0
 
 
-@dataclass(slots=True)
-class _Gate:
-    """Whether a source may be asked: not before `opens`, and by one probe while `refusing`."""
-
-    opens: float = 0.0
-    refusing: bool = False
-    limited: int = 0
-    asking: int = 0
-
-
 class Poller:
-    """Polls each watched run when it is due, `concurrency` requests at a time.
+    """Polls each watched run when it is due, `concurrency` requests at a time and source.
 
     `tick` starts what is due; whoever holds the poller calls it several times a second.
-    `jitter` gives numbers from 0 to 1.
+    `ceiling` is what a source is asked at most, in requests a second. `jitter` gives numbers
+    from 0 to 1.
     """
 
     def __init__(
@@ -63,17 +56,17 @@ class Poller:
         *,
         cadence: Cadence | None = None,
         concurrency: int = 32,
+        ceiling: float | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._batching = batching
         self._clock = clock
         self._cadence = cadence or Cadence()
         self._concurrency = concurrency
+        self._ceiling = ceiling
         self._jitter = jitter
         self._watched: dict[str, Watched] = {}
-        self._gates: dict[str, _Gate] = {}
-        self._due: list[tuple[float, int, Watched]] = []
-        self._order = count()
+        self._gates: dict[str, Gate] = {}
         self._polls: set[asyncio.Task[None]] = set()
 
     @property
@@ -100,34 +93,38 @@ class Poller:
         if known is not None:
             return known
         now = self._clock.monotonic()
-        watched = Watched(source, thread_id, run_id, stream, now + after, now, state)
+        watched = Watched(source, thread_id, run_id, stream, state)
         self._watched[stream] = watched
-        self._schedule(watched, after)
+        gate = self._gate(watched)
+        gate.joined(watched, now, self._since_creation(state))
+        gate.wheel.add(watched, now + after)
         return watched
 
     def notice(self, stream: str, state: RunState) -> None:
         """Takes in what another way than a poll has shown of a run."""
         watched = self._watched.get(stream)
-        if watched is not None:
-            # The next poll may show again what it showed before this.
-            watched.body = watched.glance = watched.unchanged_until = None
-            self._learn(watched, state)
+        if watched is None:
+            return
+        # The next poll may show again what it showed before this.
+        watched.body = watched.glance = watched.unchanged_until = None
+        moved = state.status != watched.state.status
+        self._learn(watched, self._gate(watched), state)
+        scheduled = watched.in_line or watched.slot is not None
+        if moved and scheduled and self._watched.get(stream) is watched:
+            self._schedule(watched, self._wait(watched, None))
 
     async def tick(self) -> None:
-        """Starts the polls that are due, the longest due first."""
+        """Starts the polls that are due and may be asked, the longest due first."""
         now = self._clock.monotonic()
-        while self._due and self._due[0][0] <= now and len(self._polls) < self._concurrency:
-            due, _, watched = heapq.heappop(self._due)
-            if due != watched.due or self._watched.get(watched.stream) is not watched:
-                continue
-            gate = self._gate(watched)
-            if gate.opens > now or (gate.refusing and gate.asking):
-                self._schedule(watched, max(gate.opens - now, 0.2))
-                continue
-            gate.asking += 1
-            poll = asyncio.create_task(self._poll(watched, gate))
-            self._polls.add(poll)
-            poll.add_done_callback(self._polls.discard)
+        for gate in self._gates.values():
+            for watched in gate.wheel.take(now):
+                gate.lines.add(watched)
+            while gate.lines and gate.asking < self._concurrency:
+                found = gate.next(now)
+                if found is None:
+                    break
+                gate.asking += 1
+                self._start(self._poll(found, gate))
 
     async def settle(self) -> None:
         """Returns once the polls that are under way have come to something."""
@@ -141,17 +138,16 @@ class Poller:
         self._watched.clear()
         await self._batching.drain()
 
-    async def _poll(self, watched: Watched, gate: _Gate) -> None:
+    async def _poll(self, watched: Watched, gate: Gate) -> None:
         try:
-            hint = await self._ask(watched)
+            hint = await self._ask(watched, gate)
         except RunfoldError as error:
             self._failed(watched, gate, error)
         except Exception as error:
             # A source of somebody else's may raise anything; its run is not to be lost for it.
             logger.exception("%s: the source failed", watched.stream)
-            self._failed(watched, gate, RunfoldError(f"{type(error).__name__}: {error}"))
+            self._failed(watched, gate, Unreachable(f"{type(error).__name__}: {error}"))
         else:
-            gate.refusing, gate.limited = False, 0
             watched.failures = watched.refusals = 0
             watched.missing_since = watched.trouble = None
             if self._watched.get(watched.stream) is watched:
@@ -159,10 +155,13 @@ class Poller:
         finally:
             gate.asking -= 1
 
-    async def _ask(self, watched: Watched) -> float | None:
+    async def _ask(self, watched: Watched, gate: Gate) -> float | None:
         """Asks once, records what is new, and gives the wait that the service asked for."""
         source = watched.source
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
+        gate.answered()
+        self._heed(gate, answer)
+        state = watched.state
         if answer.body != watched.body:
             glance = source.glance(answer.body)
             if watched.glance is None or glance != watched.glance:
@@ -173,17 +172,37 @@ class Poller:
                     unchanged_until=watched.unchanged_until,
                 )
                 observed = await self._batching.record(look(snapshot))
-                self._learn(watched, observed.state)
+                state = observed.state
             watched.body, watched.glance = answer.body, glance
         watched.unchanged_until = answer.asked_at
+        self._learn(watched, gate, state)
         return answer.poll_after
 
-    def _learn(self, watched: Watched, state: RunState) -> None:
-        watched.learn(state, self._clock.monotonic())
-        if state.is_ended:
-            self._watched.pop(watched.stream, None)
+    def _heed(self, gate: Gate, answer: Answer) -> None:
+        left = requests_left(answer.headers)
+        if left is not None:
+            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left)
 
-    def _failed(self, watched: Watched, gate: _Gate, error: RunfoldError) -> None:
+    def _learn(self, watched: Watched, gate: Gate, state: RunState) -> None:
+        now = self._clock.monotonic()
+        if self._watched.get(watched.stream) is watched:
+            first = watched.state.status is None
+            ago = None
+            if state.ended_at is not None:
+                ago = (self._clock.now() - state.ended_at).total_seconds()
+            gate.learn(watched, state, now, ago)
+            if first:
+                gate.met(watched, now, self._since_creation(state))
+        if state is not watched.state:
+            watched.learn(state)
+        if state.is_ended:
+            self._drop(watched)
+
+    def _drop(self, watched: Watched) -> None:
+        if self._watched.pop(watched.stream, None) is not None:
+            self._gate(watched).left(watched)
+
+    def _failed(self, watched: Watched, gate: Gate, error: RunfoldError) -> None:
         watched.failures += 1
         watched.trouble = error
         pause = self._backoff(watched.failures, error)
@@ -198,9 +217,15 @@ class Poller:
                     other.error = None
         elif isinstance(error, RateLimited):
             gate.limited += 1
-            pause = self._backoff(gate.limited, error)
-            gate.opens = max(gate.opens, now + pause)
-        elif isinstance(error, NotFound):
+            gate.limit = limiter.refused(gate.limit, now, self._backoff(gate.limited, error))
+            if self._watched.get(watched.stream) is watched:
+                gate.lines.add(watched)
+            return
+        elif isinstance(error, (Unreachable, UnusableAnswer)):
+            gate.breaker = breaker.failed(gate.breaker, now, self._jitter())
+        elif isinstance(error, (NotFound, RequestRefused, Busy)):
+            gate.answered()
+        if isinstance(error, NotFound):
             if watched.missing_since is None:
                 watched.missing_since = now
             if now - watched.missing_since >= MISSING_FOR_SECONDS:
@@ -213,21 +238,20 @@ class Poller:
             if watched.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
-        if not isinstance(error, (PollAgain, StopPolling, PayloadError)):
+        if isinstance(error, StoreError):
             logger.warning("%s: not recorded, will be looked at again: %s", watched.stream, error)
-        self._schedule(watched, pause)
+        if self._watched.get(watched.stream) is watched:
+            self._schedule(watched, pause)
 
     def _set_aside(self, watched: Watched, error: RunfoldError) -> None:
         logger.warning("%s: no longer asked about: %s", watched.stream, error)
-        self._watched.pop(watched.stream, None)
+        self._drop(watched)
         watched.fail(error)
 
     def _vanish(self, watched: Watched) -> None:
         at = self._clock.now()
         vanished = Look(watched.stream, lambda state: decide_vanished(state, at))
-        recording = asyncio.create_task(self._record_quietly(vanished))
-        self._polls.add(recording)
-        recording.add_done_callback(self._polls.discard)
+        self._start(self._record_quietly(vanished))
 
     async def _record_quietly(self, entry: Look) -> None:
         try:
@@ -235,23 +259,35 @@ class Poller:
         except RunfoldError as error:
             logger.warning("%s: not recorded: %s", entry.stream, error)
 
-    def _gate(self, watched: Watched) -> _Gate:
-        return self._gates.setdefault(watched.source.name, _Gate())
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._polls.add(task)
+        task.add_done_callback(self._polls.discard)
+
+    def _gate(self, watched: Watched) -> Gate:
+        gate = self._gates.get(watched.source.name)
+        if gate is None:
+            limit = limiter.begin(self._cadence.start, self._ceiling)
+            gate = self._gates[watched.source.name] = Gate(self._cadence, limit)
+        return gate
 
     def _backoff(self, failures: int, error: RunfoldError) -> float:
         asked = error.retry_after if isinstance(error, PollAgain) else None
         return backoff(failures, asked=asked, jitter=self._jitter())
 
+    def _since_creation(self, state: RunState) -> float:
+        if state.created_at is None:
+            return 0.0
+        return (self._clock.now() - state.created_at).total_seconds()
+
     def _wait(self, watched: Watched, hint: float | None) -> float:
-        since_change = self._clock.monotonic() - watched.changed
-        pause = wait(self._cadence, since_change, hint=hint, jitter=2 * self._jitter() - 1)
         expires_at = watched.state.expires_at
+        left = None
         if expires_at is not None:
-            left = (expires_at - self._clock.now()).total_seconds() + 0.2
-            if 0 < left < pause:
-                return max(left, hint or 0.0)
-        return pause
+            left = (expires_at - self._clock.now()).total_seconds()
+        now, jitter = self._clock.monotonic(), 2 * self._jitter() - 1
+        return self._gate(watched).plan(watched, now, jitter, hint=hint, expires_in=left)
 
     def _schedule(self, watched: Watched, pause: float) -> None:
-        watched.due = self._clock.monotonic() + pause
-        heapq.heappush(self._due, (watched.due, next(self._order), watched))
+        watched.in_line = False
+        self._gate(watched).wheel.add(watched, self._clock.monotonic() + pause)

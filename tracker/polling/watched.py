@@ -18,6 +18,11 @@ Condition = Callable[[RunState], bool]
 class Watched:
     """A run between two looks. Times without a date are monotonic seconds.
 
+    It is `due` at a moment, kept in a `slot` of the wheel until then and `in_line` from then on.
+    It `began` to work, or to wait for an action, at a moment, and was `looked` at last at another;
+    `share` is the part of what may be asked that it takes, and `answered_here` says that our own
+    code answers its calls.
+
     `body` and `glance` are the last answer that is recorded, so that the next that says the
     same need not be worked through. `trouble` is what became of the last look, if it failed;
     `error` is what keeps the run from being looked at any more.
@@ -27,9 +32,14 @@ class Watched:
     thread_id: str
     run_id: str
     stream: str
-    due: float
-    changed: float
     state: RunState = initial_state
+    due: float = 0.0
+    slot: int | None = None
+    in_line: bool = False
+    began: float = 0.0
+    looked: float = 0.0
+    share: float = 0.0
+    answered_here: bool = False
     body: bytes | None = None
     glance: object = None
     unchanged_until: datetime | None = None
@@ -40,10 +50,8 @@ class Watched:
     error: RunfoldError | None = None
     _waiters: list[tuple[Condition, asyncio.Future[RunState]]] = field(default_factory=list)
 
-    def learn(self, state: RunState, now: float) -> None:
+    def learn(self, state: RunState) -> None:
         """Takes in a state that is recorded, and wakes those who waited for it."""
-        if state.status != self.state.status:
-            self.changed = now
         self.state = state
         self.error = None
         waiting = self._waiters

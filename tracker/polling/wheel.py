@@ -1,0 +1,134 @@
+"""Which runs are due: a timer wheel, and the lines that form when more is due than may be asked."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from itertools import count
+from operator import attrgetter
+
+from tracker.polling.watched import Watched
+
+SLOT_SECONDS = 0.05
+_AT_ONCE_OF_ONE_THREAD = 2.0
+
+_by_due = attrgetter("due")
+
+
+class Wheel:
+    """Runs by the moment at which they are due, in slots of 50 ms, on monotonic seconds.
+
+    Adding is O(1), and so is moving, which leaves the old entry behind to be passed over.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[int, list[Watched]] = {}
+        self._turned: int | None = None
+
+    def add(self, watched: Watched, due: float) -> None:
+        """Puts a run where it is due, wherever it was before."""
+        # Rounded up: a wait that a service asked for is never cut short.
+        slot = math.ceil(due / SLOT_SECONDS)
+        if self._turned is not None and slot <= self._turned:
+            slot = self._turned + 1
+        watched.due, watched.slot = due, slot
+        entries = self._slots.get(slot)
+        if entries is None:
+            self._slots[slot] = [watched]
+        else:
+            entries.append(watched)
+
+    def take(self, now: float) -> list[Watched]:
+        """Takes the runs out that are due, the longest due first, however late it is."""
+        reached = math.floor(now / SLOT_SECONDS)
+        first = reached if self._turned is None else self._turned + 1
+        if self._turned is None or reached - first > len(self._slots):
+            slots = sorted(slot for slot in self._slots if slot <= reached)
+        else:
+            slots = [slot for slot in range(first, reached + 1) if slot in self._slots]
+        self._turned = max(reached, first - 1)
+        taken: list[Watched] = []
+        for slot in slots:
+            for watched in self._slots.pop(slot):
+                if watched.slot == slot:
+                    watched.slot = None
+                    taken.append(watched)
+        taken.sort(key=_by_due)
+        return taken
+
+
+class Lines:
+    """The runs of one source that are due: a line a thread, the thread of the longest due first.
+
+    One thread gets a quarter of the rate while others wait.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[tuple[float, int, Watched]]] = {}
+        self._heads: list[tuple[float, int, str]] = []
+        self._paid: dict[str, float] = {}
+        self._order = count()
+
+    def __len__(self) -> int:
+        """How many threads have runs that are due."""
+        return len(self._lines)
+
+    def add(self, watched: Watched) -> None:
+        """Puts a run in line; one that was refused gets its old place back by its `due`."""
+        entry = (watched.due, next(self._order), watched)
+        line = self._lines.get(watched.thread_id)
+        watched.in_line = True
+        if line is None:
+            self._lines[watched.thread_id] = [entry]
+            heapq.heappush(self._heads, (*entry[:2], watched.thread_id))
+            return
+        heapq.heappush(line, entry)
+        if line[0] is entry:
+            heapq.heappush(self._heads, (*entry[:2], watched.thread_id))
+
+    def take(self, now: float, rate: float) -> Watched | None:
+        """The run to ask about next, where `rate` is what the whole source gets."""
+        over: list[tuple[float, int, str]] = []
+        found: Watched | None = None
+        while self._heads and found is None:
+            head = heapq.heappop(self._heads)
+            line = self._lines.get(head[2])
+            if line is None or line[0][1] != head[1]:
+                continue
+            if not line[0][2].in_line:
+                self._drop_first(head[2])
+                continue
+            if self._is_over(head[2], now, rate):
+                over.append(head)
+                continue
+            found = self._drop_first(head[2])
+        # Nobody else waits: it may have what the others leave.
+        if found is None and over:
+            found = self._drop_first(over.pop(0)[2])
+        for head in over:
+            heapq.heappush(self._heads, head)
+        if found is not None:
+            found.in_line = False
+            self._pay(found.thread_id, now, rate)
+        return found
+
+    def _drop_first(self, thread_id: str) -> Watched:
+        line = self._lines[thread_id]
+        watched = heapq.heappop(line)[2]
+        if line:
+            heapq.heappush(self._heads, (*line[0][:2], thread_id))
+        else:
+            del self._lines[thread_id]
+        return watched
+
+    def _is_over(self, thread_id: str, now: float, rate: float) -> bool:
+        paid = self._paid.get(thread_id)
+        return paid is not None and paid - now > (_AT_ONCE_OF_ONE_THREAD - 1) / (rate / 4)
+
+    def _pay(self, thread_id: str, now: float, rate: float) -> None:
+        if not self._lines:
+            self._paid.clear()
+            return
+        self._paid[thread_id] = max(self._paid.get(thread_id, now), now) + 4 / rate
+        if len(self._paid) > 4 * len(self._lines) + 64:
+            self._paid = {thread: paid for thread, paid in self._paid.items() if paid > now}
