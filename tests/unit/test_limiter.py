@@ -20,32 +20,30 @@ actions = st.lists(
 def test_the_rate_stays_between_the_floor_and_what_the_user_allows(
     seen: list[tuple[str, float]], ceiling: float
 ) -> None:
-    limit, now = limiter.begin(5.0, ceiling), 0.0
+    limit, now, sent = limiter.begin(5.0, ceiling), 0.0, 0
     for what, number in seen:
         before = limit.rate
         match what:
             case "second":
                 now += 1.0
-                limit = limiter.grown(limit, now)
+                limit = limiter.grown(limit, now, sent)
                 assert limit.rate <= before + 0.3 + 1e-9
             case "request":
-                limit = limiter.counted(limit)
+                sent += 5
             case "refused":
                 limit = limiter.refused(limit, now, number)
                 assert now <= limit.held_until
             case "told":
-                limit = limiter.told(limit, now, number)
+                limit = limiter.told(limit, now, number, sent)
         assert limit.rate >= before * 0.7 * (1 - 1e-9) or what == "refused"
         assert 0.5 <= limit.rate <= ceiling
 
 
 def test_a_second_of_use_without_a_refusal_adds_a_little() -> None:
-    limit = limiter.grown(limiter.begin(5.0, None), 0.0)
-    assert limiter.grown(limit, 1.0).rate == 5.0
-    for _ in range(5):
-        limit = limiter.counted(limit)
-    assert limiter.grown(limit, 0.9).rate == 5.0
-    assert limiter.grown(limit, 1.0).rate == pytest.approx(5.3)
+    limit = limiter.grown(limiter.begin(5.0, None), 0.0, 0)
+    assert limiter.grown(limit, 1.0, 0).rate == 5.0
+    assert limiter.grown(limit, 0.9, 5).rate == 5.0
+    assert limiter.grown(limit, 1.0, 5).rate == pytest.approx(5.3)
 
 
 def test_many_refusals_within_a_second_cut_once() -> None:
@@ -77,21 +75,22 @@ def test_what_is_let_out_is_the_rate_and_a_burst(rate: float, burst: float, span
 
 def drive(seconds: float, throttle: Throttle, *, heed: bool) -> tuple[float, int, int]:
     """The rate at the end, and how many were asked and refused in the second half."""
-    limit, arrival, now, asked, refused = limiter.begin(5.0, None), 0.0, 0.0, 0, 0
+    limit, arrival, now = limiter.begin(5.0, None), 0.0, 0.0
+    sent = asked = refused = 0
     while now < seconds:
-        limit = limiter.grown(limit, now)
+        limit = limiter.grown(limit, now, sent)
         if now >= limit.held_until and not limiter.wait(
             arrival, now, limit.rate, limiter.burst(limit.rate)
         ):
             arrival = limiter.taken(arrival, now, limit.rate)
-            limit = limiter.counted(limit)
+            sent += 1
             pause = throttle.take(now)
             asked += now > seconds / 2
             if pause:
                 refused += now > seconds / 2
                 limit = limiter.refused(limit, now, pause)
             elif heed:
-                limit = limiter.told(limit, now, int(throttle.tokens))
+                limit = limiter.told(limit, now, int(throttle.tokens), sent)
         now += 0.01
     return limit.rate, asked, refused
 
@@ -113,9 +112,8 @@ def test_what_the_service_says_is_left_spares_the_refusals() -> None:
 def test_what_is_left_does_not_slow_a_service_that_has_plenty() -> None:
     limit = limiter.begin(100.0, None)
     for second in range(60):
-        for _ in range(20):
-            limit = limiter.counted(limit)
-        limit = limiter.told(limit, float(second), 0.0 if second % 2 else 1.0)
+        left = 0.0 if second % 2 else 1.0
+        limit = limiter.told(limit, float(second), left, 20 * second)
     assert limit.rate >= 14.0
 
 

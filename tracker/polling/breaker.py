@@ -32,6 +32,8 @@ def succeeded(breaker: Breaker) -> Breaker:
     """The breaker after an answer; one to a probe closes it and forgets what was."""
     if breaker.is_open:
         return Breaker()
+    if not breaker.recent:
+        return breaker
     return breaker._replace(recent=_shifted(breaker.recent), row=0)
 
 

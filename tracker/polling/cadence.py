@@ -27,7 +27,7 @@ class Cadence:
 
     shortest: float = 0.1
     longest: float = 30.0
-    step: float = 0.2
+    step: float = 0.3
     start: float = 5.0
 
 

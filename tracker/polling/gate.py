@@ -47,6 +47,7 @@ class Gate:
     opens: float = -math.inf
     limited: int = 0
     asking: int = 0
+    sent: int = 0
     arrival: float = -math.inf
     total: float = 0.0
     runs: int = 0
@@ -62,14 +63,14 @@ class Gate:
                 return None
         if now < self.limit.held_until:
             return None
-        self.limit = limiter.grown(self.limit, now)
+        self.limit = limiter.grown(self.limit, now, self.sent)
         rate = self.limit.rate
         if limiter.wait(self.arrival, now, rate, limiter.burst(rate)) > 0:
             return None
         watched = self.lines.take(now, rate)
         if watched is not None:
             self.arrival = limiter.taken(self.arrival, now, rate)
-            self.limit = limiter.counted(self.limit)
+            self.sent += 1
         return watched
 
     def joined(self, watched: Watched, now: float, since_creation: float) -> None:

@@ -22,8 +22,8 @@ class Limit(NamedTuple):
     """What is known of a service's limit.
 
     Nothing may be asked before `held_until`. `turned_at` is when the rate was last grown or
-    looked at for it, `cut_at` when it was last cut; `spent` counts requests since `turned_at`.
-    `sample` is a moment, what the service said was left then, and requests since.
+    looked at for it, `cut_at` when it was last cut; `sent` is how many requests there had been at
+    `turned_at`. `sample` is a moment, what the service said was left, and the requests until then.
     """
 
     rate: float = START
@@ -31,7 +31,7 @@ class Limit(NamedTuple):
     held_until: float = -math.inf
     turned_at: float = -math.inf
     cut_at: float = -math.inf
-    spent: int = 0
+    sent: int = 0
     sample: tuple[float, float, int] | None = None
 
 
@@ -41,13 +41,16 @@ def begin(start: float, ceiling: float | None) -> Limit:
     return Limit(rate=min(start, most), ceiling=most)
 
 
-def grown(limit: Limit, now: float) -> Limit:
-    """The limit a second later: larger, if it was used and nothing was refused."""
+def grown(limit: Limit, now: float, sent: int) -> Limit:
+    """The limit a second later: larger, if it was used and nothing was refused.
+
+    `sent` is how many requests there have been in all.
+    """
     if now - limit.turned_at < 1.0:
         return limit
-    used = limit.spent >= _USED_TO_GROW * limit.rate
+    used = sent - limit.sent >= _USED_TO_GROW * limit.rate
     rate = limit.rate + _GROWTH if used and now - limit.cut_at >= 1.0 else limit.rate
-    return limit._replace(rate=min(rate, limit.ceiling), turned_at=now, spent=0)
+    return limit._replace(rate=min(rate, limit.ceiling), turned_at=now, sent=sent)
 
 
 def refused(limit: Limit, now: float, hold: float) -> Limit:
@@ -59,30 +62,23 @@ def refused(limit: Limit, now: float, hold: float) -> Limit:
     return limit._replace(rate=rate, cut_at=cut_at, held_until=held_until, sample=None)
 
 
-def told(limit: Limit, now: float, left: float) -> Limit:
+def told(limit: Limit, now: float, left: float, sent: int) -> Limit:
     """The limit after the service said how many requests are `left` (`x-ratelimit-…`).
 
     While that shrinks and lasts for less than two seconds more, the rate is what the service
     was seen to give back; never less than a refusal would leave of it.
     """
     if limit.sample is None:
-        return limit._replace(sample=(now, left, 0))
-    since, before, spent = limit.sample
+        return limit._replace(sample=(now, left, sent))
+    since, before, sent_before = limit.sample
+    spent = sent - sent_before
     if spent < _SAMPLE_REQUESTS or now - since < _SAMPLE_SECONDS:
         return limit
     rate = limit.rate
     if left < before and left < _SPARE_SECONDS * rate:
         given = (spent + left - before) / (now - since)
         rate = max(min(rate, given), rate * _CUT, min(FLOOR, rate))
-    return limit._replace(rate=rate, sample=(now, left, 0))
-
-
-def counted(limit: Limit) -> Limit:
-    """The limit after one more request."""
-    sample = limit.sample
-    if sample is not None:
-        sample = (sample[0], sample[1], sample[2] + 1)
-    return limit._replace(spent=limit.spent + 1, sample=sample)
+    return limit._replace(rate=rate, sample=(now, left, sent))
 
 
 def burst(rate: float) -> float:

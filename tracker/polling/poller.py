@@ -181,7 +181,7 @@ class Poller:
     def _heed(self, gate: Gate, answer: Answer) -> None:
         left = requests_left(answer.headers)
         if left is not None:
-            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left)
+            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left, gate.sent)
 
     def _learn(self, watched: Watched, gate: Gate, state: RunState) -> None:
         now = self._clock.monotonic()

@@ -9,14 +9,14 @@ from operator import attrgetter
 
 from tracker.polling.watched import Watched
 
-SLOT_SECONDS = 0.05
+SLOT_SECONDS = 0.01
 _AT_ONCE_OF_ONE_THREAD = 2.0
 
 _by_due = attrgetter("due")
 
 
 class Wheel:
-    """Runs by the moment at which they are due, in slots of 50 ms, on monotonic seconds.
+    """Runs by the moment at which they are due, in slots of 10 ms, on monotonic seconds.
 
     Adding is O(1), and so is moving, which leaves the old entry behind to be passed over.
     """
