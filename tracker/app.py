@@ -55,8 +55,8 @@ class Tracker:
     nothing. Nothing happens before it is entered. `requests_per_second` caps what each source
     is asked; how much of it the service takes is found out.
 
-    Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where the store cannot
-    be opened.
+    Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where
+    the store cannot be opened.
     """
 
     def __init__(

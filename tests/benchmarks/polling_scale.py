@@ -135,11 +135,13 @@ def main() -> None:
         lost, late = lost_in_a_stall(rate)
         size = f"{bytes_a_run(rate):.0f}"
         rows.append(
-            (f"{rate:,.0f}", f"{interval:.1f}", f"{micros:.2f}", f"{core:.1%}", size, str(lost))
-            + (f"{late:.1f}",)
+            (
+                *(f"{rate:,.0f}", f"{interval:.1f}", f"{micros:.2f}", f"{core:.1%}"),
+                *(size, f"{lost}", f"{late:.1f}"),
+            )
         )
     header = ("requests a second", "mean interval, s", "µs a poll", "of a core", "bytes a run")
-    title = f"{RUNS:,} active runs. Aim: 3 % of a core, 400 bytes a run, none lost in a 10 s stall"
+    title = f"{RUNS:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
     table(title, (*header, "runs lost in a stall", "s to catch up"), rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tracker.core.state import RunState
@@ -13,6 +14,7 @@ from tracker.polling.hazards import Counts, Curve, learned, prior
 from tracker.polling.limiter import Limit
 from tracker.polling.watched import Watched
 from tracker.polling.wheel import Lines, Wheel
+from tracker.sources.source import PageSource
 
 _REFRESH_SECONDS = 5.0
 # A stamp of whole seconds lies half a second early, on average.
@@ -42,7 +44,7 @@ class Gate:
 
     cadence: Cadence
     limit: Limit
-    breaker: Breaker = Breaker()
+    breaker: Breaker = field(default_factory=Breaker)
     refusing: bool = False
     opens: float = -math.inf
     limited: int = 0
@@ -53,14 +55,16 @@ class Gate:
     runs: int = 0
     wheel: Wheel = field(default_factory=Wheel)
     lines: Lines = field(default_factory=Lines)
+    threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
+    page_limits: dict[str, int] = field(default_factory=dict)
     kinds: dict[Phase, Kind] = field(default_factory=dict)
     pools: dict[bool, Counts] = field(default_factory=lambda: {False: Counts(), True: Counts()})
 
     def next(self, now: float) -> Watched | None:
         """The run to ask about now, if one is due and the source may be asked."""
-        if self.refusing or self.breaker.is_open:
-            if self.asking or now < max(self.opens, self.breaker.opens):
-                return None
+        probing = self.refusing or self.breaker.is_open
+        if probing and (self.asking or now < max(self.opens, self.breaker.opens)):
+            return None
         if now < self.limit.held_until:
             return None
         self.limit = limiter.grown(self.limit, now, self.sent)
@@ -73,9 +77,35 @@ class Gate:
             self.sent += 1
         return watched
 
+    def taken_together(self, watched: Watched) -> Sequence[Watched]:
+        """The runs that a page shows at once with one that was just taken, if any.
+
+        They are taken out of the wheel and the lines with it.
+        """
+        fellows = self.threads.get(watched.thread_id)
+        if watched.alone or not isinstance(fellows, list):
+            return ()
+        # One that is neither in the wheel nor in line is being asked about.
+        together = [
+            each
+            for each in fellows
+            if each is watched or (not each.alone and (each.in_line or each.slot is not None))
+        ]
+        if len(together) < 2:
+            return ()
+        for each in together:
+            each.slot, each.in_line = None, False
+        return together
+
     def joined(self, watched: Watched, now: float, since_creation: float) -> None:
         """Counts a run in."""
         self.runs += 1
+        if isinstance(watched.source, PageSource):
+            fellows = self.threads.setdefault(watched.thread_id, watched)
+            if isinstance(fellows, list):
+                fellows.append(watched)
+            elif fellows is not watched:
+                self.threads[watched.thread_id] = [fellows, watched]
         self.met(watched, now, since_creation)
 
     def met(self, watched: Watched, now: float, since_creation: float) -> None:
@@ -86,6 +116,14 @@ class Gate:
     def left(self, watched: Watched) -> None:
         """Counts a run out."""
         self.runs -= 1
+        fellows = self.threads.get(watched.thread_id)
+        if isinstance(fellows, list) and len(fellows) > 2:
+            fellows.remove(watched)
+        elif isinstance(fellows, list):
+            self.threads[watched.thread_id] = fellows[fellows[0] is watched]
+            self.page_limits.pop(watched.thread_id, None)
+        else:
+            self.threads.pop(watched.thread_id, None)
         self.total = max(self.total - watched.share, 0.0) if self.runs else 0.0
         watched.share, watched.slot, watched.in_line = 0.0, None, False
 
@@ -128,6 +166,12 @@ class Gate:
         heed = weight(watched.state.status, answered_here=watched.answered_here) ** 0.5
         age = max(now - watched.began, 0.0)
         share = heed * kind.curve.share(age)
+        fellows = self.threads.get(watched.thread_id)
+        if isinstance(fellows, list) and not watched.alone:
+            # One request looks at all of them, so each has to earn a part of it. Shares that
+            # grow with the root of what a look brings make that the root of their number.
+            share /= len(fellows) ** 0.5
+            heed *= len(fellows) ** 0.5
         self.total += share - watched.share
         watched.share = share
         rate = self.limit.rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 BINS = 48
 _FIRST_SECONDS = 0.25
@@ -13,7 +13,7 @@ _RATIO = 1.28
 
 # The lower edges, in seconds: 0, then geometric up to seven and a half hours.
 EDGES = (0.0, *(_FIRST_SECONDS * _RATIO**number for number in range(BINS - 1)))
-_WIDTHS = tuple(b - a for a, b in zip(EDGES, EDGES[1:], strict=False))
+_WIDTHS = tuple(b - a for a, b in pairwise(EDGES))
 _MIDDLES = (*(a + w / 2 for a, w in zip(EDGES, _WIDTHS, strict=False)), EDGES[-1] * _RATIO)
 
 # How many events' worth of trust the pool has against the counts of one kind.

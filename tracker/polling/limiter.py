@@ -12,6 +12,8 @@ from typing import NamedTuple
 START, FLOOR = 5.0, 0.5
 _GROWTH, _CUT = 0.3, 0.7
 _LONGEST_HOLD = 120.0
+# A second, of the rate: while the service itself says that there is plenty.
+_AMPLE_GROWTH = 0.1
 # A rate that is not used says nothing about what the service would take.
 _USED_TO_GROW = 0.5
 # Over fewer requests what is left in the service's bucket is too coarse to reckon with.
@@ -23,7 +25,8 @@ class Limit(NamedTuple):
 
     Nothing may be asked before `held_until`. `turned_at` is when the rate was last grown or
     looked at for it, `cut_at` when it was last cut; `sent` is how many requests there had been at
-    `turned_at`. `sample` is a moment, what the service said was left, and the requests until then.
+    `turned_at`. `sample` is a moment, what the service said was left, and the requests until then;
+    `ample` says that it lasts for a while yet.
     """
 
     rate: float = START
@@ -33,6 +36,7 @@ class Limit(NamedTuple):
     cut_at: float = -math.inf
     sent: int = 0
     sample: tuple[float, float, int] | None = None
+    ample: bool = False
 
 
 def begin(start: float, ceiling: float | None) -> Limit:
@@ -44,12 +48,14 @@ def begin(start: float, ceiling: float | None) -> Limit:
 def grown(limit: Limit, now: float, sent: int) -> Limit:
     """The limit a second later: larger, if it was used and nothing was refused.
 
-    `sent` is how many requests there have been in all.
+    `sent` is how many requests there have been in all. Where the service says that there is
+    plenty left, it grows by a tenth, as what was said will end that before a refusal does.
     """
     if now - limit.turned_at < 1.0:
         return limit
     used = sent - limit.sent >= _USED_TO_GROW * limit.rate
-    rate = limit.rate + _GROWTH if used and now - limit.cut_at >= 1.0 else limit.rate
+    growth = max(_GROWTH, _AMPLE_GROWTH * limit.rate) if limit.ample else _GROWTH
+    rate = limit.rate + growth if used and now - limit.cut_at >= 1.0 else limit.rate
     return limit._replace(rate=min(rate, limit.ceiling), turned_at=now, sent=sent)
 
 
@@ -59,7 +65,7 @@ def refused(limit: Limit, now: float, hold: float) -> Limit:
     if now - cut_at >= 1.0:
         rate, cut_at = min(max(rate * _CUT, FLOOR), limit.ceiling), now
     held_until = max(limit.held_until, now + min(max(hold, 0.0), _LONGEST_HOLD))
-    return limit._replace(rate=rate, cut_at=cut_at, held_until=held_until, sample=None)
+    return limit._replace(rate=rate, cut_at=cut_at, held_until=held_until, sample=None, ample=False)
 
 
 def told(limit: Limit, now: float, left: float, sent: int) -> Limit:
@@ -69,7 +75,7 @@ def told(limit: Limit, now: float, left: float, sent: int) -> Limit:
     was seen to give back; never less than a refusal would leave of it.
     """
     if limit.sample is None:
-        return limit._replace(sample=(now, left, sent))
+        return limit._replace(sample=(now, left, sent), ample=left >= _SPARE_SECONDS * limit.rate)
     since, before, sent_before = limit.sample
     spent = sent - sent_before
     if spent < _SAMPLE_REQUESTS or now - since < _SAMPLE_SECONDS:
@@ -78,7 +84,8 @@ def told(limit: Limit, now: float, left: float, sent: int) -> Limit:
     if left < before and left < _SPARE_SECONDS * rate:
         given = (spent + left - before) / (now - since)
         rate = max(min(rate, given), rate * _CUT, min(FLOOR, rate))
-    return limit._replace(rate=rate, sample=(now, left, sent))
+    ample = left >= before and left >= _SPARE_SECONDS * rate
+    return limit._replace(rate=rate, sample=(now, left, sent), ample=ample)
 
 
 def burst(rate: float) -> float:

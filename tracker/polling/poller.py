@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from tracker.clock import Clock
 from tracker.core.decider import decide_vanished
@@ -29,9 +30,10 @@ from tracker.polling import breaker, limiter
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence, backoff
 from tracker.polling.gate import Gate
+from tracker.polling.roster import Roster
 from tracker.polling.watched import Watched
-from tracker.sources.answer import Answer, requests_left
-from tracker.sources.source import Source
+from tracker.sources.answer import Answer
+from tracker.sources.source import PageSource, Source
 
 logger = logging.getLogger("runfold.polling")
 
@@ -39,6 +41,9 @@ logger = logging.getLogger("runfold.polling")
 MISSING_FOR_SECONDS = 5.0
 REFUSALS_BEFORE_SET_ASIDE = 3
 PROBE_SECONDS = 60.0
+PAGE_LIMIT = 100
+# Runs that may begin before the next page without hiding the oldest from it.
+PAGE_SPARE = 5
 
 
 class Poller:
@@ -61,22 +66,19 @@ class Poller:
     ) -> None:
         self._batching = batching
         self._clock = clock
-        self._cadence = cadence or Cadence()
         self._concurrency = concurrency
-        self._ceiling = ceiling
         self._jitter = jitter
-        self._watched: dict[str, Watched] = {}
-        self._gates: dict[str, Gate] = {}
+        self._roster = Roster(clock, cadence or Cadence(), ceiling, jitter)
         self._polls: set[asyncio.Task[None]] = set()
 
     @property
     def watched(self) -> list[Watched]:
         """The runs that are being watched now."""
-        return list(self._watched.values())
+        return self._roster.all
 
     def find(self, stream: str) -> Watched | None:
         """The watched run of a stream, if it is watched."""
-        return self._watched.get(stream)
+        return self._roster.find(stream)
 
     def watch(
         self,
@@ -89,34 +91,29 @@ class Poller:
     ) -> Watched:
         """Watches a run from `after` seconds on; a run that is watched already stays as it is."""
         stream = run_stream(source.name, run_id)
-        known = self._watched.get(stream)
+        known = self._roster.find(stream)
         if known is not None:
             return known
-        now = self._clock.monotonic()
         watched = Watched(source, thread_id, run_id, stream, state)
-        self._watched[stream] = watched
-        gate = self._gate(watched)
-        gate.joined(watched, now, self._since_creation(state))
-        gate.wheel.add(watched, now + after)
+        self._roster.add(watched, after)
         return watched
 
     def notice(self, stream: str, state: RunState) -> None:
         """Takes in what another way than a poll has shown of a run."""
-        watched = self._watched.get(stream)
+        watched = self._roster.find(stream)
         if watched is None:
             return
         # The next poll may show again what it showed before this.
-        watched.body = watched.glance = watched.unchanged_until = None
+        watched.body = watched.glance = watched.entry = watched.unchanged_until = None
         moved = state.status != watched.state.status
-        self._learn(watched, self._gate(watched), state)
-        scheduled = watched.in_line or watched.slot is not None
-        if moved and scheduled and self._watched.get(stream) is watched:
-            self._schedule(watched, self._wait(watched, None))
+        self._roster.learn(watched, state)
+        if moved and (watched.in_line or watched.slot is not None):
+            self._roster.plan(watched)
 
     async def tick(self) -> None:
         """Starts the polls that are due and may be asked, the longest due first."""
         now = self._clock.monotonic()
-        for gate in self._gates.values():
+        for gate in self._roster.gates:
             for watched in gate.wheel.take(now):
                 gate.lines.add(watched)
             while gate.lines and gate.asking < self._concurrency:
@@ -124,7 +121,8 @@ class Poller:
                 if found is None:
                     break
                 gate.asking += 1
-                self._start(self._poll(found, gate))
+                together = gate.taken_together(found)
+                self._start(self._poll(found, gate, together))
 
     async def settle(self) -> None:
         """Returns once the polls that are under way have come to something."""
@@ -135,72 +133,104 @@ class Poller:
         for poll in self._polls:
             poll.cancel()
         await self.settle()
-        self._watched.clear()
+        self._roster.clear()
         await self._batching.drain()
 
-    async def _poll(self, watched: Watched, gate: Gate) -> None:
+    async def _poll(self, watched: Watched, gate: Gate, together: Sequence[Watched] = ()) -> None:
+        """Asks about a run, or about it `together` with others of its thread."""
         try:
-            hint = await self._ask(watched, gate)
+            if together and isinstance(watched.source, PageSource):
+                await self._ask_page(watched.source, gate, together)
+            else:
+                await self._ask(watched, gate)
         except RunfoldError as error:
             self._failed(watched, gate, error)
+            self._go_with(watched, together)
         except Exception as error:
             # A source of somebody else's may raise anything; its run is not to be lost for it.
             logger.exception("%s: the source failed", watched.stream)
             self._failed(watched, gate, Unreachable(f"{type(error).__name__}: {error}"))
-        else:
-            watched.failures = watched.refusals = 0
-            watched.missing_since = watched.trouble = None
-            if self._watched.get(watched.stream) is watched:
-                self._schedule(watched, self._wait(watched, hint))
+            self._go_with(watched, together)
         finally:
             gate.asking -= 1
 
-    async def _ask(self, watched: Watched, gate: Gate) -> float | None:
-        """Asks once, records what is new, and gives the wait that the service asked for."""
+    async def _ask(self, watched: Watched, gate: Gate) -> None:
+        """Asks once and takes in what came."""
         source = watched.source
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
-        gate.answered()
-        self._heed(gate, answer)
+        self._roster.heed(gate, answer)
         state = watched.state
         if answer.body != watched.body:
             glance = source.glance(answer.body)
             if watched.glance is None or glance != watched.glance:
-                snapshot = source.snapshot(
-                    answer.body,
-                    observed_at=answer.observed_at,
-                    asked_at=answer.asked_at,
-                    unchanged_until=watched.unchanged_until,
-                )
-                observed = await self._batching.record(look(snapshot))
-                state = observed.state
-            watched.body, watched.glance = answer.body, glance
+                state = await self._record(watched, answer.body, answer)
+            watched.body, watched.glance, watched.entry = answer.body, glance, None
+        self._looked(watched, answer, state)
+
+    async def _ask_page(self, source: PageSource, gate: Gate, together: Sequence[Watched]) -> None:
+        """Asks for a page of a thread's runs and takes in what it shows of those `together`."""
+        thread_id = together[0].thread_id
+        limit = gate.page_limits.get(thread_id, PAGE_LIMIT)
+        try:
+            answer, entries = await source.fetch_page(thread_id, limit)
+        except (NotFound, RequestRefused, UnusableAnswer):
+            # What a page cannot say, the runs can: they are asked for one by one.
+            for watched in together:
+                watched.alone = True
+            raise
+        self._roster.heed(gate, answer)
+        places = {entry.get("id"): place for place, entry in enumerate(entries)}
+        # Only as long as it takes to show the oldest of them.
+        last = max(places.get(watched.run_id, PAGE_LIMIT) for watched in together)
+        gate.page_limits[thread_id] = min(last + 1 + PAGE_SPARE, PAGE_LIMIT)
+        shown = [watched for watched in together if watched.run_id in places]
+        looks = [
+            self._take_entry(watched, answer, entries[places[watched.run_id]]) for watched in shown
+        ]
+        for watched in together:
+            if watched.run_id not in places:
+                watched.alone = limit == PAGE_LIMIT
+                self._roster.requeue(watched)
+        for watched, result in zip(
+            shown, await asyncio.gather(*looks, return_exceptions=True), strict=True
+        ):
+            if isinstance(result, RunfoldError):
+                self._failed(watched, gate, result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    def _go_with(self, watched: Watched, together: Sequence[Watched]) -> None:
+        """Has the runs that were asked about with one that failed wait as it does."""
+        for other in together:
+            if other is not watched and watched.slot is not None:
+                self._roster.schedule(other, watched.due - self._clock.monotonic())
+            elif other is not watched:
+                self._roster.requeue(other)
+
+    async def _take_entry(self, watched: Watched, answer: Answer, entry: Mapping[str, Any]) -> None:
+        state = watched.state
+        if watched.entry != entry:
+            state = await self._record(watched, entry, answer)
+            watched.body, watched.glance, watched.entry = None, None, entry
+        self._looked(watched, answer, state)
+
+    async def _record(
+        self, watched: Watched, body: bytes | Mapping[str, Any], answer: Answer
+    ) -> RunState:
+        snapshot = watched.source.snapshot(
+            body,
+            observed_at=answer.observed_at,
+            asked_at=answer.asked_at,
+            unchanged_until=watched.unchanged_until,
+        )
+        return (await self._batching.record(look(snapshot))).state
+
+    def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at
-        self._learn(watched, gate, state)
-        return answer.poll_after
-
-    def _heed(self, gate: Gate, answer: Answer) -> None:
-        left = requests_left(answer.headers)
-        if left is not None:
-            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left, gate.sent)
-
-    def _learn(self, watched: Watched, gate: Gate, state: RunState) -> None:
-        now = self._clock.monotonic()
-        if self._watched.get(watched.stream) is watched:
-            first = watched.state.status is None
-            ago = None
-            if state.ended_at is not None:
-                ago = (self._clock.now() - state.ended_at).total_seconds()
-            gate.learn(watched, state, now, ago)
-            if first:
-                gate.met(watched, now, self._since_creation(state))
-        if state is not watched.state:
-            watched.learn(state)
-        if state.is_ended:
-            self._drop(watched)
-
-    def _drop(self, watched: Watched) -> None:
-        if self._watched.pop(watched.stream, None) is not None:
-            self._gate(watched).left(watched)
+        watched.failures = watched.refusals = 0
+        watched.missing_since = watched.trouble = None
+        self._roster.learn(watched, state)
+        self._roster.plan(watched, answer.poll_after)
 
     def _failed(self, watched: Watched, gate: Gate, error: RunfoldError) -> None:
         watched.failures += 1
@@ -218,8 +248,7 @@ class Poller:
         elif isinstance(error, RateLimited):
             gate.limited += 1
             gate.limit = limiter.refused(gate.limit, now, self._backoff(gate.limited, error))
-            if self._watched.get(watched.stream) is watched:
-                gate.lines.add(watched)
+            self._roster.requeue(watched)
             return
         elif isinstance(error, (Unreachable, UnusableAnswer)):
             gate.breaker = breaker.failed(gate.breaker, now, self._jitter())
@@ -240,12 +269,11 @@ class Poller:
                 return
         if isinstance(error, StoreError):
             logger.warning("%s: not recorded, will be looked at again: %s", watched.stream, error)
-        if self._watched.get(watched.stream) is watched:
-            self._schedule(watched, pause)
+        self._roster.schedule(watched, pause)
 
     def _set_aside(self, watched: Watched, error: RunfoldError) -> None:
         logger.warning("%s: no longer asked about: %s", watched.stream, error)
-        self._drop(watched)
+        self._roster.drop(watched)
         watched.fail(error)
 
     def _vanish(self, watched: Watched) -> None:
@@ -264,30 +292,6 @@ class Poller:
         self._polls.add(task)
         task.add_done_callback(self._polls.discard)
 
-    def _gate(self, watched: Watched) -> Gate:
-        gate = self._gates.get(watched.source.name)
-        if gate is None:
-            limit = limiter.begin(self._cadence.start, self._ceiling)
-            gate = self._gates[watched.source.name] = Gate(self._cadence, limit)
-        return gate
-
     def _backoff(self, failures: int, error: RunfoldError) -> float:
         asked = error.retry_after if isinstance(error, PollAgain) else None
         return backoff(failures, asked=asked, jitter=self._jitter())
-
-    def _since_creation(self, state: RunState) -> float:
-        if state.created_at is None:
-            return 0.0
-        return (self._clock.now() - state.created_at).total_seconds()
-
-    def _wait(self, watched: Watched, hint: float | None) -> float:
-        expires_at = watched.state.expires_at
-        left = None
-        if expires_at is not None:
-            left = (expires_at - self._clock.now()).total_seconds()
-        now, jitter = self._clock.monotonic(), 2 * self._jitter() - 1
-        return self._gate(watched).plan(watched, now, jitter, hint=hint, expires_in=left)
-
-    def _schedule(self, watched: Watched, pause: float) -> None:
-        watched.in_line = False
-        self._gate(watched).wheel.add(watched, self._clock.monotonic() + pause)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
@@ -24,7 +25,8 @@ class Watched:
     code answers its calls.
 
     `body` and `glance` are the last answer that is recorded, so that the next that says the
-    same need not be worked through. `trouble` is what became of the last look, if it failed;
+    same need not be worked through; `entry` is the same of a page. A run that no page shows is
+    asked about `alone`. `trouble` is what became of the last look, if it failed;
     `error` is what keeps the run from being looked at any more.
     """
 
@@ -42,6 +44,8 @@ class Watched:
     answered_here: bool = False
     body: bytes | None = None
     glance: object = None
+    entry: Mapping[str, Any] | None = None
+    alone: bool = False
     unchanged_until: datetime | None = None
     failures: int = 0
     refusals: int = 0

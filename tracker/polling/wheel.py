@@ -67,6 +67,7 @@ class Lines:
         self._lines: dict[str, list[tuple[float, int, Watched]]] = {}
         self._heads: list[tuple[float, int, str]] = []
         self._paid: dict[str, float] = {}
+        self._paid_at_most = 64
         self._order = count()
 
     def __len__(self) -> int:
@@ -130,5 +131,6 @@ class Lines:
             self._paid.clear()
             return
         self._paid[thread_id] = max(self._paid.get(thread_id, now), now) + 4 / rate
-        if len(self._paid) > 4 * len(self._lines) + 64:
+        if len(self._paid) > self._paid_at_most:
             self._paid = {thread: paid for thread, paid in self._paid.items() if paid > now}
+            self._paid_at_most = 2 * len(self._paid) + 64
