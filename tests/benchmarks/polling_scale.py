@@ -10,7 +10,7 @@ import tracemalloc
 from random import Random
 from time import process_time
 
-from tests.benchmarks.report import machine, table, write
+from tests.benchmarks.report import machine, settle, table, write
 from tracker.core.events import run_stream
 from tracker.core.state import RunState
 from tracker.polling import limiter
@@ -25,13 +25,14 @@ ENDED = RunState(status="completed")
 
 
 class Scheduling:
-    """A gate with its runs, on a clock of its own, where runs end and others come in their place."""
+    """A gate and its runs on a clock of its own, where others take the place of those that end."""
 
     def __init__(self, rate: float) -> None:
         self.chance = Random(1)
         self.gate = Gate(Cadence(), limiter.begin(rate, rate))
         self.now = 0.0
         self.asked = 0
+        self.choosing = self.planning = 0.0
         self.runs = [self._run(number) for number in range(RUNS)]
 
     def start(self) -> None:
@@ -47,11 +48,13 @@ class Scheduling:
     def tick(self) -> list[Watched]:
         """What a tick asks about, and what the answers make of it."""
         gate, now, chance = self.gate, self.now, self.chance
+        began = process_time()
         for watched in gate.wheel.take(now):
             gate.lines.add(watched)
         asked = []
         while gate.lines and (found := gate.next(now)) is not None:
             asked.append(found)
+        chosen = process_time()
         for watched in asked:
             gate.answered()
             if chance.random() < (now - watched.looked) / MEAN_LIFE:
@@ -63,6 +66,8 @@ class Scheduling:
                 gate.learn(watched, watched.state, now, None)
             pause = gate.plan(watched, now, 2 * chance.random() - 1)
             gate.wheel.add(watched, now + pause)
+        self.choosing += chosen - began
+        self.planning += process_time() - chosen
         self.asked += len(asked)
         self.now += TICK
         return asked
@@ -82,18 +87,24 @@ class Scheduling:
         )
 
 
-def measure(rate: float, seconds: float) -> tuple[float, float, float]:
-    """The share of a core, the mean interval in seconds, and microseconds a poll."""
+def measure(rate: float, seconds: float) -> list[str]:
+    """The mean interval in seconds; microseconds a poll and the share of a core.
+
+    Apart for whose turn it is, and for what an answer makes of the hazards and of the next turn.
+    """
     scheduling = Scheduling(rate)
     scheduling.start()
-    # A first round, so that the runs are where the policy puts them.
+    # Two rounds first, so that the runs are where the policy puts them.
     while scheduling.now < 2 * RUNS / rate:
         scheduling.tick()
-    scheduling.asked, since, began = 0, scheduling.now, process_time()
+    settle()
+    scheduling.asked, scheduling.choosing, scheduling.planning = 0, 0.0, 0.0
+    since = scheduling.now
     while scheduling.now < since + seconds:
         scheduling.tick()
-    spent, asked = process_time() - began, scheduling.asked
-    return spent / seconds, RUNS * seconds / asked, spent / asked * 1e6
+    spent, asked = (scheduling.choosing, scheduling.planning), scheduling.asked
+    shares = [f"{part / asked * 1e6:.1f} µs, {part / seconds:.1%}" for part in spent]
+    return [f"{RUNS * seconds / asked:.1f}", *shares, f"{sum(spent) / seconds:.1%}"]
 
 
 def bytes_a_run(rate: float) -> float:
@@ -131,18 +142,14 @@ def main() -> None:
     """Measures at the rate of a mean interval of 10 s, and at what HTTP can do on a core."""
     rows = []
     for rate, seconds in ((10_000.0, 20.0), (1_000.0, 60.0)):
-        core, interval, micros = measure(rate, seconds)
+        measured = measure(rate, seconds)
         lost, late = lost_in_a_stall(rate)
-        size = f"{bytes_a_run(rate):.0f}"
         rows.append(
-            (
-                *(f"{rate:,.0f}", f"{interval:.1f}", f"{micros:.2f}", f"{core:.1%}"),
-                *(size, f"{lost}", f"{late:.1f}"),
-            )
+            (f"{rate:,.0f}", *measured, f"{bytes_a_run(rate):.0f}", f"{lost}", f"{late:.1f}")
         )
-    header = ("requests a second", "mean interval, s", "µs a poll", "of a core", "bytes a run")
+    header = ("requests a second", "mean interval, s", "whose turn", "when next", "of a core")
     title = f"{RUNS:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
-    table(title, (*header, "runs lost in a stall", "s to catch up"), rows)
+    table(title, (*header, "bytes a run", "runs lost in a stall", "s to catch up"), rows)
 
 
 if __name__ == "__main__":

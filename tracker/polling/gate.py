@@ -26,10 +26,11 @@ Phase = tuple[str | None, str | None, bool]
 class Kind:
     """What is known of the runs of one assistant and model, while they work or while they wait."""
 
-    __slots__ = ("counts", "curve", "drawn")
+    __slots__ = ("counts", "curve", "drawn", "pooled")
 
     def __init__(self, curve: Curve, now: float) -> None:
         self.counts = Counts()
+        self.pooled = Counts()
         self.curve = curve
         self.drawn = now
 
@@ -132,21 +133,24 @@ class Gate:
 
         `ended_ago` is how long ago the run ended by the stamp of its end.
         """
-        if watched.state.status is None:
+        known = watched.state
+        if known.status is None:
             return
-        waits = watched.state.needs_action
-        changed = state.is_ended or state.needs_action != waits
-        # Between two looks at the latest; a stamp of another clock cannot lead out of there.
-        at = now if not changed else (watched.looked + now) / 2
-        if ended_ago is not None:
+        began, at = watched.began, now
+        counts = self._kind(known, now).counts
+        changed = state is not known and (
+            state.is_ended or state.needs_action != known.needs_action
+        )
+        if changed and ended_ago is None:
+            at = (watched.looked + now) / 2
+        elif changed and ended_ago is not None:
+            # A stamp of another clock cannot lead out of the time between the two looks.
             at = min(max(now - ended_ago + _STAMP_SECONDS, watched.looked), now)
-        since, until = watched.looked - watched.began, at - watched.began
-        for counts in (self._kind(watched.state, now).counts, self.pools[waits]):
-            counts.survived(max(since, 0.0), max(until, 0.0))
-            if changed:
-                counts.changed(max(until, 0.0))
+        age = max(at - began, 0.0)
+        counts.survived(max(watched.looked - began, 0.0), age)
         watched.looked = now
         if changed:
+            counts.changed(age)
             watched.began = at
 
     def plan(
@@ -161,7 +165,9 @@ class Gate:
         """How long to wait until the next look at a run; counts its share anew."""
         kind = self._kind(watched.state, now)
         if now - kind.drawn > _REFRESH_SECONDS:
-            kind.curve = self._curve(watched.state.needs_action, kind.counts)
+            waits = watched.state.needs_action
+            kind.counts.pour(self.pools[waits], kind.pooled)
+            kind.curve = self._curve(waits, kind.counts)
             kind.drawn = now
         heed = weight(watched.state.status, answered_here=watched.answered_here) ** 0.5
         age = max(now - watched.began, 0.0)

@@ -32,6 +32,10 @@ class Counts:
     def survived(self, since: float, until: float) -> None:
         """Counts a run that did not change between two ages, in seconds."""
         first = bisect_right(EDGES, since) - 1
+        # As it mostly is: a wait is shorter than a bin.
+        if first + 1 < BINS and since <= until <= EDGES[first + 1]:
+            self.exposure[first] += until - since
+            return
         while until > since:
             edge = EDGES[first + 1] if first + 1 < BINS else math.inf
             self.exposure[first] += min(until, edge) - since
@@ -40,6 +44,16 @@ class Counts:
     def changed(self, age: float) -> None:
         """Counts a run that changed at an age, in seconds."""
         self.events[bisect_right(EDGES, age) - 1] += 1.0
+
+    def pour(self, into: Counts, poured: Counts) -> None:
+        """Adds to `into` what is not yet in `poured`, which is what was added before."""
+        for mine, theirs, before in (
+            (self.events, into.events, poured.events),
+            (self.exposure, into.exposure, poured.exposure),
+        ):
+            for number, value in enumerate(mine):
+                theirs[number] += value - before[number]
+            before[:] = mine
 
 
 def prior(counts: Counts) -> list[float]:

@@ -14,6 +14,9 @@ _AT_ONCE_OF_ONE_THREAD = 2.0
 
 _by_due = attrgetter("due")
 
+# When a run was due, and a number that keeps those of one moment in the order they came in.
+_Place = tuple[float, int, Watched]
+
 
 class Wheel:
     """Runs by the moment at which they are due, in slots of 10 ms, on monotonic seconds.
@@ -64,70 +67,75 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[tuple[float, int, Watched]]] = {}
-        self._heads: list[tuple[float, int, str]] = []
+        # Most threads have one run: the first of a line lies apart, and needs no list.
+        self._firsts: dict[str, _Place] = {}
+        self._others: dict[str, list[_Place]] = {}
+        self._heads: list[_Place] = []
         self._paid: dict[str, float] = {}
         self._paid_at_most = 64
         self._order = count()
 
     def __len__(self) -> int:
         """How many threads have runs that are due."""
-        return len(self._lines)
+        return len(self._firsts)
 
     def add(self, watched: Watched) -> None:
         """Puts a run in line; one that was refused gets its old place back by its `due`."""
-        entry = (watched.due, next(self._order), watched)
-        line = self._lines.get(watched.thread_id)
+        place, thread_id = (watched.due, next(self._order), watched), watched.thread_id
         watched.in_line = True
-        if line is None:
-            self._lines[watched.thread_id] = [entry]
-            heapq.heappush(self._heads, (*entry[:2], watched.thread_id))
+        first = self._firsts.get(thread_id)
+        if first is not None and first < place:
+            heapq.heappush(self._others.setdefault(thread_id, []), place)
             return
-        heapq.heappush(line, entry)
-        if line[0] is entry:
-            heapq.heappush(self._heads, (*entry[:2], watched.thread_id))
+        if first is not None:
+            heapq.heappush(self._others.setdefault(thread_id, []), first)
+        self._firsts[thread_id] = place
+        heapq.heappush(self._heads, place)
 
     def take(self, now: float, rate: float) -> Watched | None:
         """The run to ask about next, where `rate` is what the whole source gets."""
-        over: list[tuple[float, int, str]] = []
-        found: Watched | None = None
+        over: list[_Place] = []
+        found: _Place | None = None
         while self._heads and found is None:
-            head = heapq.heappop(self._heads)
-            line = self._lines.get(head[2])
-            if line is None or line[0][1] != head[1]:
+            place = heapq.heappop(self._heads)
+            watched = place[2]
+            if self._firsts.get(watched.thread_id) is not place:
                 continue
-            if not line[0][2].in_line:
-                self._drop_first(head[2])
-                continue
-            if self._is_over(head[2], now, rate):
-                over.append(head)
-                continue
-            found = self._drop_first(head[2])
+            if not watched.in_line:
+                self._move_up(watched.thread_id)
+            elif self._is_over(watched.thread_id, now, rate):
+                over.append(place)
+            else:
+                found = place
         # Nobody else waits: it may have what the others leave.
         if found is None and over:
-            found = self._drop_first(over.pop(0)[2])
-        for head in over:
-            heapq.heappush(self._heads, head)
-        if found is not None:
-            found.in_line = False
-            self._pay(found.thread_id, now, rate)
-        return found
-
-    def _drop_first(self, thread_id: str) -> Watched:
-        line = self._lines[thread_id]
-        watched = heapq.heappop(line)[2]
-        if line:
-            heapq.heappush(self._heads, (*line[0][:2], thread_id))
-        else:
-            del self._lines[thread_id]
+            found = over.pop(0)
+        for place in over:
+            heapq.heappush(self._heads, place)
+        if found is None:
+            return None
+        watched = found[2]
+        watched.in_line = False
+        self._move_up(watched.thread_id)
+        self._pay(watched.thread_id, now, rate)
         return watched
+
+    def _move_up(self, thread_id: str) -> None:
+        others = self._others.get(thread_id)
+        if others is None:
+            del self._firsts[thread_id]
+            return
+        place = self._firsts[thread_id] = heapq.heappop(others)
+        heapq.heappush(self._heads, place)
+        if not others:
+            del self._others[thread_id]
 
     def _is_over(self, thread_id: str, now: float, rate: float) -> bool:
         paid = self._paid.get(thread_id)
         return paid is not None and paid - now > (_AT_ONCE_OF_ONE_THREAD - 1) / (rate / 4)
 
     def _pay(self, thread_id: str, now: float, rate: float) -> None:
-        if not self._lines:
+        if not self._firsts:
             self._paid.clear()
             return
         self._paid[thread_id] = max(self._paid.get(thread_id, now), now) + 4 / rate
