@@ -24,6 +24,7 @@ from tests.benchmarks.report import machine, table, write
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunActionRequired, RunEnded
 from tracker.core.status import REQUIRES_ACTION, is_ended
+from tracker.polling.cadence import Cadence
 from tracker.sources import Assistants
 
 WARM, MEASURED, GRACE, MEAN_LIFE = 65.0, 60.0, 15.0, 45.0
@@ -31,7 +32,7 @@ WARM, MEASURED, GRACE, MEAN_LIFE = 65.0, 60.0, 15.0, 45.0
 SCENARIOS = {
     "100 active runs": Traffic(100),
     "300 active runs": Traffic(300),
-    "unlimited, 40 active runs": Traffic(40, per_minute=None),
+    "unlimited, 120 active runs": Traffic(120, per_minute=None),
     "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
 }
 
@@ -158,7 +159,9 @@ async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
             return found
 
         api = Assistants(base_url=service.base_url, api_key="key")
-        async with Tracker(url, api) as tracker:
+        # Who knows that there is no limit says so, and waits for no rate to grow.
+        cadence = Cadence(start=100.0) if traffic.per_minute is None else None
+        async with Tracker(url, api, cadence=cadence) as tracker:
             tasks: set[asyncio.Task[None]] = set()
 
             def begun(thread: str, run: str) -> None:

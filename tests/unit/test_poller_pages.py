@@ -4,8 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from tests.unit.test_poller import Bench, Scripted, body, run
-from tracker.errors import NotFound, RateLimited, RunfoldError, Unreachable
+from tracker.errors import (
+    Misconfigured,
+    NotFound,
+    RateLimited,
+    RunfoldError,
+    Unreachable,
+    UnusableAnswer,
+)
 from tracker.sources.answer import Answer
 
 
@@ -89,12 +98,25 @@ def test_a_page_that_fails_loses_no_run() -> None:
     run(scenario)
 
 
-def test_a_page_that_is_denied_leaves_the_runs_to_be_asked_one_by_one() -> None:
+@pytest.mark.parametrize("error", [NotFound("no list"), Misconfigured("no such address")])
+def test_a_page_that_is_denied_leaves_the_runs_to_be_asked_one_by_one(error: RunfoldError) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", "run_2", failures=[NotFound("no list")])
+        service = Paged(bench, "run_1", "run_2", failures=[error])
         watch_all(bench, service)
         await bench.after(15)
         assert len(service.pages) == 1
+        assert set(service.singles) == {"run_1", "run_2"}
+
+    run(scenario)
+
+
+def test_a_page_that_is_never_usable_is_given_up() -> None:
+    async def scenario(bench: Bench) -> None:
+        failures = [UnusableAnswer("cut off")] * 20
+        service = Paged(bench, "run_1", "run_2", failures=failures)
+        watch_all(bench, service)
+        await bench.after(60)
+        assert len(service.pages) < 10
         assert set(service.singles) == {"run_1", "run_2"}
 
     run(scenario)

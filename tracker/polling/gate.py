@@ -81,17 +81,16 @@ class Gate:
     def taken_together(self, watched: Watched) -> Sequence[Watched]:
         """The runs that a page shows at once with one that was just taken, if any.
 
-        They are taken out of the wheel and the lines with it.
+        It is the first of them; they are taken out of the wheel and the lines with it.
         """
         fellows = self.threads.get(watched.thread_id)
         if watched.alone or not isinstance(fellows, list):
             return ()
         # One that is neither in the wheel nor in line is being asked about.
-        together = [
-            each
-            for each in fellows
-            if each is watched or (not each.alone and (each.in_line or each.slot is not None))
-        ]
+        together = [watched]
+        for each in fellows:
+            if each is not watched and not each.alone and (each.in_line or each.slot is not None):
+                together.append(each)
         if len(together) < 2:
             return ()
         for each in together:

@@ -173,10 +173,13 @@ class Poller:
         limit = gate.page_limits.get(thread_id, PAGE_LIMIT)
         try:
             answer, entries = await source.fetch_page(thread_id, limit)
-        except (NotFound, RequestRefused, UnusableAnswer):
+        except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
             # What a page cannot say, the runs can: they are asked for one by one.
-            for watched in together:
-                watched.alone = True
+            if not isinstance(error, UnusableAnswer) or together[0].failures >= 2:
+                for watched in together:
+                    watched.alone = True
+            if isinstance(error, Misconfigured):
+                raise RequestRefused(str(error)) from error
             raise
         self._roster.heed(gate, answer)
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
