@@ -20,7 +20,7 @@ class Traffic:
     """How much is asked for, and what is let through.
 
     `active` runs at a time on average, `a_thread` of them on one thread. `per_minute` None is no
-    limit; `burst` requests at once. `latency` is in seconds.
+    limit; `burst` requests at once. `latency` is in seconds, as is `warm`, the time before measuring.
     """
 
     active: int
@@ -28,6 +28,7 @@ class Traffic:
     burst: float = 50.0
     latency: float = 0.06
     a_thread: int = 1
+    warm: float = 65.0
 
 
 class _Clock:
