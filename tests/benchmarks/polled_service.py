@@ -20,7 +20,8 @@ class Traffic:
     """How much is asked for, and what is let through.
 
     `active` runs at a time on average, `a_thread` of them on one thread. `per_minute` None is no
-    limit; `burst` requests at once. `latency` is in seconds, as is `warm`, the time before measuring.
+    limit; `burst` requests at once. `latency` is in seconds,
+    as is `warm`, the time before measuring.
     """
 
     active: int

@@ -2,7 +2,7 @@
 
 The service is a process with a bucket of 1,000 requests a minute, burst 50, 60 ms away. Each way
 of polling has a process of its own, and a service of its own with the same runs; both run at the
-same time. Each scenario has a while to warm up, in which rates and hazards are learned from nothing,
+same time. Each scenario has a while to warm up, in which rates and hazards are learned from none,
 then 60 s that are measured and 15 s for what is still open: 12 minutes in all.
 """
 
