@@ -80,7 +80,7 @@ async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
     poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
     watched = poller.watch(source, "thread_1", "run_1")
     gate = poller._roster.gate(watched)
-    await poller._ask(watched, gate)  # the first look is new
+    poller._looked(watched, *await poller._ask(watched, gate))  # the first look is new
 
     def idle(_: int) -> float:
         return _each(lambda: _finish(source.fetch("thread_1", "run_1")))

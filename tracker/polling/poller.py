@@ -142,7 +142,7 @@ class Poller:
             if together and isinstance(watched.source, PageSource):
                 await self._ask_page(watched.source, gate, together)
             else:
-                await self._ask(watched, gate)
+                self._looked(watched, *await self._ask(watched, gate))
         except RunfoldError as error:
             self._failed(watched, gate, error)
             self._go_with(watched, together)
@@ -154,8 +154,8 @@ class Poller:
         finally:
             gate.asking -= 1
 
-    async def _ask(self, watched: Watched, gate: Gate) -> None:
-        """Asks once and takes in what came."""
+    async def _ask(self, watched: Watched, gate: Gate) -> tuple[Answer, RunState]:
+        """Asks once, records what is new, and gives what is known then."""
         source = watched.source
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         self._roster.heed(gate, answer)
@@ -165,7 +165,7 @@ class Poller:
             if watched.glance is None or glance != watched.glance:
                 state = await self._record(watched, answer.body, answer)
             watched.body, watched.glance, watched.entry = answer.body, glance, None
-        self._looked(watched, answer, state)
+        return answer, state
 
     async def _ask_page(self, source: PageSource, gate: Gate, together: Sequence[Watched]) -> None:
         """Asks for a page of a thread's runs and takes in what it shows of those `together`."""

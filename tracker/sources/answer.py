@@ -44,7 +44,8 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def requests_left(headers: Mapping[str, str]) -> float | None:
     """How many requests the service lets through now (`x-ratelimit-remaining-requests`)."""
-    left = _number(headers.get("x-ratelimit-remaining-requests", ""))
+    text = headers.get("x-ratelimit-remaining-requests")
+    left = None if text is None else _number(text)
     return None if left is None or left < 0 else left
 
 
