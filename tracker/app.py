@@ -53,10 +53,11 @@ class Tracker:
     caller's to close. Each source needs a name of its own: the runs recorded under it are its
     runs. Entering opens the store, watches again every run that has not ended (unless `resume`
     is false), and starts to poll; leaving stops polling and loses nothing. Nothing happens
-    before it is entered.
+    before it is entered. `requests_per_second` caps what each source is asked; how much of it
+    the service takes is found out.
 
-    Raises SettingsError for two sources of one name, StoreUnavailable where the store cannot
-    be opened.
+    Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where
+    the store cannot be opened.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Tracker:
         *sources: Source,
         clock: Clock | None = None,
         cadence: Cadence | None = None,
+        requests_per_second: float | None = None,
         concurrency: int = 32,
         resume: bool = True,
     ) -> None:
@@ -74,6 +76,9 @@ class Tracker:
             raise SettingsError("two sources have one name: give each its own, name='…'")
         self._clock = clock or SystemClock()
         self._cadence = cadence
+        if requests_per_second is not None and not requests_per_second > 0:
+            raise SettingsError("requests_per_second has to be above 0, or None for no cap")
+        self._ceiling = requests_per_second
         self._concurrency = concurrency
         self._resumes = resume
         self._stack = AsyncExitStack()
@@ -88,7 +93,11 @@ class Tracker:
             histories = Histories(store)
             batching = Batching(histories)
             poller = Poller(
-                batching, self._clock, cadence=self._cadence, concurrency=self._concurrency
+                batching,
+                self._clock,
+                cadence=self._cadence,
+                ceiling=self._ceiling,
+                concurrency=self._concurrency,
             )
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)

@@ -73,7 +73,12 @@ class CapturedRuns:
             at = run.answer.observed_at
             calls = [str(output.get("tool_call_id")) for output in outputs]
             await self._record(run_id, lambda state: decide_submitted(state, calls, at))
-        return await self._seen(run, watch=thread_id)
+        seen = await self._seen(run, watch=thread_id)
+        watched = self._poller.find(run_stream(self._api.name, run_id))
+        if watched is not None:
+            # Whoever answered it once need not be told at once that it was answered again.
+            watched.answered_here = True
+        return seen
 
     async def list(self, thread_id: str, **query: Any) -> RunPage:
         """A page of a thread's runs; it and each page that it turns to are recorded."""

@@ -7,7 +7,15 @@ from importlib import import_module
 
 from tests.benchmarks.report import machine, write
 
-NAMES = ("appending", "polling_nothing_new", "size", "catching_up", "importing")
+NAMES = (
+    "appending",
+    "polling_nothing_new",
+    "size",
+    "catching_up",
+    "importing",
+    "polling",
+    "polling_scale",
+)
 
 
 def main(names: list[str]) -> int:

@@ -24,7 +24,8 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.event_store.memory import open_memory
 from tracker.histories import Histories
 from tracker.polling.batching import Batching
-from tracker.polling.poller import Poller, _Gate
+from tracker.polling.gate import Gate
+from tracker.polling.poller import Poller
 from tracker.polling.watched import Watched
 from tracker.simulator import ManualClock, Parameters, Simulator
 from tracker.sources.answer import Answer
@@ -78,14 +79,14 @@ async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
     batching = Batching(Histories(open_memory()))
     poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
     watched = poller.watch(source, "thread_1", "run_1")
-    await poller._ask(watched)  # the first look is new
-    gate = _Gate()
+    gate = poller._roster.gate(watched)
+    poller._looked(watched, *await poller._ask(watched, gate))  # the first look is new
 
     def idle(_: int) -> float:
         return _each(lambda: _finish(source.fetch("thread_1", "run_1")))
 
     def bare(_: int) -> float:
-        return _each(lambda: _finish(poller._ask(watched)))
+        return _each(lambda: _finish(poller._ask(watched, gate)))
 
     measured = take_turns({"the stub alone": idle, "ask": bare}, ROUNDS)
     measured["as a task of the poller"] = [
@@ -110,9 +111,7 @@ def _finish(coroutine: Any) -> None:
     raise AssertionError("it waited for something")
 
 
-async def _as_tasks(poller: Poller, watched: Watched, gate: _Gate) -> float:
-    poller._due.clear()
-    gate.asking = POLLS
+async def _as_tasks(poller: Poller, watched: Watched, gate: Gate) -> float:
     started = perf_counter()
     for _ in range(POLLS):
         await asyncio.create_task(poller._poll(watched, gate))

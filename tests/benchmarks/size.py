@@ -25,6 +25,7 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
 from tracker.histories import Histories, Observed, look
 from tracker.polling.cadence import Cadence, wait
+from tracker.polling.hazards import Counts, Curve, prior
 from tracker.simulator import ManualClock, Simulator
 from tracker.sources.snapshots import run_snapshot
 
@@ -60,6 +61,7 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
         created_at = simulator.truth(run_id).created_at
         heapq.heappush(due, (created_at + rng.uniform(0.02, 0.3), run_id))
     last: dict[str, tuple[bytes, float, float]] = {}
+    cadence, curve = Cadence(), Curve(prior(Counts()))
     while due:
         asked_at, run_id = heapq.heappop(due)
         body = json.dumps(simulator.body(run_id, asked_at)).encode()
@@ -77,7 +79,9 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
             if is_ended(snapshot.status):
                 continue
         last[run_id] = body, asked_at, changed
-        pause = wait(Cadence(), asked_at - changed, hint=None, jitter=rng.uniform(-1, 1))
+        age = max(asked_at - changed, 0.0)
+        wanted = curve.after(age, cadence.step) - age
+        pause = wait(cadence, wanted, runs=100, rate=100.0, jitter=rng.uniform(-1, 1))
         heapq.heappush(due, (asked_at + pause, run_id))
 
 

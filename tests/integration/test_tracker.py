@@ -34,7 +34,7 @@ from tracker.polling.cadence import Cadence
 from tracker.simulator import Faults, Parameters, Simulator
 from tracker.sources import Assistants
 
-QUICK = Cadence(shortest=0.05, longest=0.2, growth=0.1)
+QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
 PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
 TOOLS = Parameters.ending("completed", action=1.0, max_actions=1, unanswered=0.0, **SHORT)

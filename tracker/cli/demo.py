@@ -43,7 +43,7 @@ DEMO_LIVES = Parameters(
     endless=0.02,
     expires_after=7.0,
 )
-DEMO_CADENCE = Cadence(shortest=0.1, longest=1.0, growth=0.3)
+DEMO_CADENCE = Cadence(longest=1.0, step=0.1, start=50.0)
 ASSISTANTS = tuple(f"asst_{name}" for name in ("research", "support", "billing", "planner"))
 UNANSWERED = 0.04
 SOURCE = "demo"

@@ -1,34 +1,68 @@
-"""How long to wait before the next look: pure functions of numbers, in seconds."""
+"""When to look next: every run owns a share of what may be asked. Pure functions of numbers."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from tracker.core.status import REQUIRES_ACTION
+
+# What is kept back of the rate, for what the estimate of the total is off.
+USED = 0.95
+_JITTER = 0.05
+_DEADLINE_SECONDS = 0.2
+_LONGEST_ROUNDS = 6.0
+
+_ACTIVE, _WAITS_FOR_OTHERS, _WAITS_FOR_US = 1.0, 0.25, 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """The bounds of the wait between two looks at one run.
+    """The bounds of polling, in seconds.
 
-    A run that has just changed is likely to change again; one that has not for long is not. So
-    the wait grows with the square root of the time since the last change, from `shortest` to
-    `longest` seconds.
+    `shortest` and `longest` bound the wait between two looks at one run; where more runs are
+    watched than the service lets be asked, the longest grows. `step` is what a run has to earn
+    for a look even where the service allows any number: smaller is sooner, for more requests.
+    `start` is the rate to begin with, in requests a second, before the service's limit is known.
     """
 
-    shortest: float = 0.25
-    longest: float = 10.0
-    growth: float = 0.5
+    shortest: float = 0.1
+    longest: float = 30.0
+    step: float = 0.3
+    start: float = 5.0
 
 
-def wait(cadence: Cadence, since_change: float, *, hint: float | None, jitter: float) -> float:
-    """The wait after a look that came through.
+def weight(status: str | None, *, answered_here: bool) -> float:
+    """How much a change of a run matters; `answered_here` where our own code will answer it."""
+    if status != REQUIRES_ACTION:
+        return _ACTIVE
+    return _WAITS_FOR_US if answered_here else _WAITS_FOR_OTHERS
 
-    `since_change` is the time since the run last changed. `hint` is what the service asked to
-    wait at least, which always holds. `jitter` from -1 to 1 moves the rest by up to 5 %.
+
+def step(cadence: Cadence, total: float, rate: float) -> float:
+    """What a run has to earn for its next look, where all shares together are `total`."""
+    return max(total / (USED * rate), cadence.step)
+
+
+def wait(
+    cadence: Cadence,
+    wanted: float,
+    *,
+    runs: int,
+    rate: float,
+    jitter: float,
+    hint: float | None = None,
+    expires_in: float | None = None,
+) -> float:
+    """The wait until the next look, where a run's share asks for `wanted` seconds.
+
+    `jitter` from -1 to 1 moves it by up to 5 %. `hint`, what the service asked to wait at least,
+    always holds; else a look falls right after the run should have expired.
     """
-    grown = cadence.growth * math.sqrt(max(since_change, 0.0))
-    bounded = min(max(grown, cadence.shortest), cadence.longest)
-    return max(bounded * (1 + 0.05 * jitter), hint or 0.0)
+    longest = max(cadence.longest, _LONGEST_ROUNDS * runs / rate)
+    pause = min(max(wanted * (1 + _JITTER * jitter), cadence.shortest), longest)
+    if expires_in is not None and 0 < expires_in + _DEADLINE_SECONDS < pause:
+        pause = expires_in + _DEADLINE_SECONDS
+    return max(pause, hint or 0.0)
 
 
 def backoff(failures: int, *, asked: float | None, jitter: float) -> float:

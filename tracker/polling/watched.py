@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
@@ -18,8 +19,14 @@ Condition = Callable[[RunState], bool]
 class Watched:
     """A run between two looks. Times without a date are monotonic seconds.
 
+    It is `due` at a moment, kept in a `slot` of the wheel until then and `in_line` from then on.
+    It `began` to work, or to wait for an action, at a moment, and was `looked` at last at another;
+    `share` is the part of what may be asked that it takes, and `answered_here` says that our own
+    code answers its calls.
+
     `body` and `glance` are the last answer that is recorded, so that the next that says the
-    same need not be worked through. `trouble` is what became of the last look, if it failed;
+    same need not be worked through; `entry` is the same of a page. A run that no page shows is
+    asked about `alone`. `trouble` is what became of the last look, if it failed;
     `error` is what keeps the run from being looked at any more.
     """
 
@@ -27,11 +34,18 @@ class Watched:
     thread_id: str
     run_id: str
     stream: str
-    due: float
-    changed: float
     state: RunState = initial_state
+    due: float = 0.0
+    slot: int | None = None
+    in_line: bool = False
+    began: float = 0.0
+    looked: float = 0.0
+    share: float = 0.0
+    answered_here: bool = False
     body: bytes | None = None
     glance: object = None
+    entry: Mapping[str, Any] | None = None
+    alone: bool = False
     unchanged_until: datetime | None = None
     failures: int = 0
     refusals: int = 0
@@ -40,10 +54,8 @@ class Watched:
     error: RunfoldError | None = None
     _waiters: list[tuple[Condition, asyncio.Future[RunState]]] = field(default_factory=list)
 
-    def learn(self, state: RunState, now: float) -> None:
+    def learn(self, state: RunState) -> None:
         """Takes in a state that is recorded, and wakes those who waited for it."""
-        if state.status != self.state.status:
-            self.changed = now
         self.state = state
         self.error = None
         waiting = self._waiters

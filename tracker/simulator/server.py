@@ -34,7 +34,8 @@ class Simulator:
     A context manager: serves at `base_url` from a thread while entered. The rest works without
     serving too. `speed` multiplies time; a `clock` of your own takes its place. `port` 0 is any
     free one. `faults` and `parameters` may be replaced at any time, the latter for runs to come.
-    `api_key` None accepts any key. `latency` is in real seconds, `per_minute` limits requests.
+    `api_key` None accepts any key. `latency` is in real seconds. `per_minute` limits requests,
+    `burst` of which (a second's worth by default) are let through at once.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Simulator:
         poll_after_ms: int | None = None,
         latency: float = 0.0,
         per_minute: float | None = None,
+        burst: float | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -64,7 +66,7 @@ class Simulator:
             api_key=api_key,
             poll_after_ms=poll_after_ms,
             latency=latency,
-            throttle=Throttle(per_minute) if per_minute is not None else None,
+            throttle=Throttle(per_minute, burst=burst) if per_minute is not None else None,
         )
         self._host = host
         self._port = port

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Throttle:
-    """A bucket of tokens: `per_minute` requests, at most a second's worth of them at once."""
+    """A bucket of tokens: `per_minute` requests, `burst` at once, else a second's worth of them."""
 
     per_minute: float
     tokens: float = 1.0
     seen_at: float = 0.0
+    burst: float | None = None
 
     @property
     def per_second(self) -> float:
@@ -19,7 +20,7 @@ class Throttle:
 
     def take(self, now: float) -> float:
         """Takes a token at `now` (monotonic seconds) and returns 0, or returns the wait."""
-        most = max(1.0, self.per_second)
+        most = max(1.0, self.per_second if self.burst is None else self.burst)
         self.tokens = min(most, self.tokens + (now - self.seen_at) * self.per_second)
         self.seen_at = now
         if self.tokens >= 1.0:

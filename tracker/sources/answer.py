@@ -42,6 +42,13 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def requests_left(headers: Mapping[str, str]) -> float | None:
+    """How many requests the service lets through now (`x-ratelimit-remaining-requests`)."""
+    text = headers.get("x-ratelimit-remaining-requests")
+    left = None if text is None else _number(text)
+    return None if left is None or left < 0 else left
+
+
 def server_date(headers: Mapping[str, str]) -> datetime | None:
     """The `Date` header (RFC 9110, 6.6.1), or None where it is missing or none."""
     return _http_date(headers.get("date", ""))

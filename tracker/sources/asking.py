@@ -34,6 +34,21 @@ async def ask_for(
     return answer, found
 
 
+async def ask_for_entries(
+    transport: Transport, path: str, expected: Mapping[str, str], query: Query
+) -> tuple[Answer, list[dict[str, Any]]]:
+    """The entries of one page of a list as they were sent; each has what is `expected`.
+
+    Raises what `Transport.ask` raises, and UnusableAnswer for another list.
+    """
+    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
+    if not isinstance(found.get("data"), list):
+        raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
+    for sent in found["data"]:
+        check(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
+    return answer, found["data"]
+
+
 async def ask_for_page(
     transport: Transport,
     path: str,

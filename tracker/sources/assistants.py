@@ -18,6 +18,7 @@ from tracker.sources.answer import Answer
 from tracker.sources.asking import (
     answered,
     ask_for,
+    ask_for_entries,
     ask_for_page,
     check,
     page_query,
@@ -171,6 +172,14 @@ class Assistants:
         if answer.body is not known:
             check(f"GET {path}", found, _expected(thread_id, run_id))
         return answer
+
+    async def fetch_page(
+        self, thread_id: str, limit: int
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
+        """The newest runs of a thread, at most `limit` (to 100), checked to be its runs."""
+        expected = {"object": RUN_OBJECT, "thread_id": thread_id}
+        query = page_query(after=None, before=None, limit=limit, order="desc")
+        return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
 
     def glance(self, body: bytes) -> Glance:
         """The fields of a run's body that change, as sent, to be compared with `==`.

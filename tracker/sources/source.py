@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tracker.core.snapshot import RunSnapshot
 from tracker.sources.answer import Answer
@@ -51,4 +51,18 @@ class Source(Protocol):
 
     async def aclose(self) -> None:
         """Closes the connections."""
+        ...
+
+
+@runtime_checkable
+class PageSource(Protocol):
+    """A source that can show many runs of a thread in one answer."""
+
+    async def fetch_page(
+        self, thread_id: str, limit: int
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
+        """The newest runs of a thread, at most `limit`, each as a body that `snapshot` takes.
+
+        Raises SourceError as `fetch` does.
+        """
         ...

@@ -1,0 +1,89 @@
+"""A simulated service in a process of its own, with runs that come and go as `polling.md` says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from random import Random
+
+from tracker.core.status import is_ended
+from tracker.simulator import Simulator
+
+HISTORY_SECONDS, MEAN_LIFE = 600.0, 45.0
+ASSISTANTS = tuple(f"asst_{number}" for number in range(12))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How much is asked for, and what is let through.
+
+    `active` runs at a time on average, `a_thread` of them on one thread. `per_minute` None is no
+    limit; `burst` requests at once. `latency` is in seconds,
+    as is `warm`, the time before measuring.
+    """
+
+    active: int
+    per_minute: float | None = 1000.0
+    burst: float = 50.0
+    latency: float = 0.06
+    a_thread: int = 1
+    warm: float = 65.0
+
+
+class _Clock:
+    """The machine's time, which can be set back."""
+
+    def __init__(self) -> None:
+        self.back = 0.0
+
+    def now(self) -> float:
+        return time.time() - self.back
+
+
+def serve(channel: Connection, traffic: Traffic, seed: int) -> None:
+    """Serves until it is told to stop; tells of each run that is active or begins."""
+    clock, chance, told = _Clock(), Random(seed), threading.Lock()
+    simulator = Simulator(
+        seed=seed,
+        clock=clock,
+        many_active=True,
+        per_minute=traffic.per_minute,
+        burst=traffic.burst,
+        latency=traffic.latency,
+    )
+    threads = [simulator.create_thread() for _ in range(traffic.active // traffic.a_thread)]
+
+    def begin() -> tuple[str, str]:
+        thread = chance.choice(threads) if traffic.a_thread > 1 else None
+        run = simulator.create_run(thread, chance.choice(ASSISTANTS))
+        return run.thread_id, run.run_id
+
+    # Those that are there at the start are of all ages.
+    clock.back, earlier = HISTORY_SECONDS, []
+    while clock.back > 0:
+        earlier.append(begin())
+        clock.back -= chance.expovariate(traffic.active / MEAN_LIFE)
+    clock.back = 0.0
+    stop = threading.Event()
+
+    def go_on() -> None:
+        while not stop.wait(chance.expovariate(traffic.active / MEAN_LIFE)):
+            with told:
+                channel.send(("run", *begin()))
+
+    with simulator:
+        channel.send(("serves", simulator.base_url))
+        for thread_id, run_id in earlier:
+            if not is_ended(simulator.truth(run_id).status):
+                channel.send(("run", thread_id, run_id))
+        threading.Thread(target=go_on, daemon=True).start()
+        while (asked := channel.recv()) != "stop":
+            assert asked == "traffic"
+            with told:
+                channel.send(("traffic", dict(simulator.traffic)))
+        stop.set()
+        with told:
+            truths = {run: simulator.truth(run).transitions for run in simulator.run_ids()}
+            channel.send(("truths", truths))

@@ -1,0 +1,255 @@
+"""Detection delay, refusals and CPU of polling over HTTP, beside the `openai` client's own loops.
+
+The service is a process with a bucket of 1,000 requests a minute, burst 50, 60 ms away. Each way
+of polling has a process of its own, and a service of its own with the same runs; both run at the
+same time. Each scenario has a while to warm up, in which rates and hazards are learned from none,
+then 60 s that are measured and 15 s for what is still open: 12 minutes in all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tests.benchmarks.polled_service import Traffic, serve
+from tests.benchmarks.report import machine, table, write
+from tracker import Tracker, open_event_store
+from tracker.core.events import RunActionRequired, RunEnded
+from tracker.core.status import REQUIRES_ACTION, is_ended
+from tracker.polling.cadence import Cadence
+from tracker.sources import Assistants
+
+MEASURED, GRACE, MEAN_LIFE = 60.0, 15.0, 45.0
+
+SCENARIOS = {
+    "100 active runs": Traffic(100, warm=150.0),
+    "300 active runs": Traffic(300, warm=150.0),
+    "unlimited, 120 active runs": Traffic(120, per_minute=None),
+    "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
+}
+
+# What was seen of each run: when, and which status that needs somebody or ends it.
+Sightings = dict[str, list[tuple[float, str]]]
+
+
+@dataclass
+class Outcome:
+    """What one way of polling came to; `delays` in seconds, `core` as a share of a core."""
+
+    delays: list[float] = field(default_factory=list)
+    missed: int = 0
+    open: int = 0
+    requests: int = 0
+    refused: int = 0
+    core: float = 0.0
+
+    @property
+    def p95(self) -> float:
+        """The delay that 95 % of the events stay below."""
+        return sorted(self.delays)[int(0.95 * len(self.delays))]
+
+
+class Service:
+    """The service as a way of polling sees it, and as the judge of it."""
+
+    def __init__(self, traffic: Traffic, seed: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._channel, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, traffic, seed), daemon=True)
+        self._process.start()
+        _, self.base_url = self._channel.recv()
+        self._answers: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+
+    async def announce(self, begun: Callable[[str, str], Any]) -> None:
+        """Tells of each run of the service, for ever."""
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            while self._channel.poll():
+                try:
+                    kind, *rest = self._channel.recv()
+                except EOFError:
+                    loop.remove_reader(self._channel.fileno())
+                    return
+                if kind == "run":
+                    begun(*rest)
+                else:
+                    self._answers.put_nowait(tuple(rest))
+
+        loop.add_reader(self._channel.fileno(), read)
+
+    async def ask(self, what: str) -> Any:
+        """`traffic`, the answers so far by status, or `stop`, which gives the truth."""
+        self._channel.send(what)
+        [answer] = await self._answers.get()
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.join(5)
+        self._process.kill()
+
+
+async def measure(service: Service, warm: float, seen: Callable[[], Sightings]) -> Outcome:
+    """Lets a way of polling go on for the time of a scenario, and judges it."""
+    await asyncio.sleep(warm)
+    before, cpu, since = await service.ask("traffic"), time.process_time(), time.time()
+    await asyncio.sleep(MEASURED)
+    after, spent, until = await service.ask("traffic"), time.process_time() - cpu, time.time()
+    await asyncio.sleep(GRACE)
+    end = time.time()
+    outcome, sightings = Outcome(core=spent / (until - since)), seen()
+    for run, transitions in (await service.ask("stop")).items():
+        judge(outcome, transitions, sightings.get(run, []), since, until, end)
+    for status in set(after) & {"200", "429"}:
+        number = after[status] - before.get(status, 0)
+        outcome.requests += number
+        outcome.refused += number if status == "429" else 0
+    return outcome
+
+
+def judge(
+    outcome: Outcome,
+    transitions: list[tuple[str, float]],
+    sightings: list[tuple[float, str]],
+    since: float,
+    until: float,
+    end: float,
+) -> None:
+    """Adds the delays of one run's events between `since` and `until`."""
+    for number, (status, at) in enumerate(transitions):
+        if not (status == REQUIRES_ACTION or is_ended(status)) or not since <= at < until:
+            continue
+        # Our clock and the service's are one; the answer may have been on its way.
+        later = [moment for moment, what in sightings if moment >= at and what == status]
+        gone = transitions[number + 1][1] if number + 1 < len(transitions) else float("inf")
+        if later and later[0] <= gone + 1.0:
+            outcome.delays.append(later[0] - at)
+        elif gone <= end:
+            outcome.missed += 1
+        else:
+            outcome.open += 1
+            outcome.delays.append(end - at)
+
+
+async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
+    """Our tracker, on an SQLite file."""
+    service = Service(traffic, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/runs.db"
+
+        def seen() -> Sightings:
+            found: Sightings = {}
+            store = open_event_store(url)
+            for recorded in store.read_all(limit=1_000_000):
+                event, run = recorded.event, recorded.stream.partition(":")[2]
+                status = REQUIRES_ACTION if isinstance(event, RunActionRequired) else None
+                status = event.status if isinstance(event, RunEnded) else status
+                if status is not None:
+                    found.setdefault(run, []).append((event.observed_at.timestamp(), status))
+            store.close()
+            return found
+
+        api = Assistants(base_url=service.base_url, api_key="key")
+        # Who knows that there is no limit says so, and waits for no rate to grow.
+        cadence = Cadence(start=100.0) if traffic.per_minute is None else None
+        async with Tracker(url, api, cadence=cadence) as tracker:
+            tasks: set[asyncio.Task[None]] = set()
+
+            def begun(thread: str, run: str) -> None:
+                task = asyncio.create_task(tracker.watch(thread, run))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+            await service.announce(begun)
+            outcome = await measure(service, traffic.warm, seen)
+    service.close()
+    return outcome
+
+
+async def by_loops(traffic: Traffic, seed: int) -> Outcome:
+    """One loop a run, around `runs.poll` of the `openai` client as it comes."""
+    from openai import AsyncOpenAI, OpenAIError
+
+    warnings.simplefilter("ignore")
+    service, sightings = Service(traffic, seed), Sightings()
+    client = AsyncOpenAI(base_url=service.base_url, api_key="key")
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def follow(thread: str, run_id: str) -> None:
+        status = ""
+        while not is_ended(status):
+            try:
+                run = await client.beta.threads.runs.poll(run_id, thread_id=thread)
+            except OpenAIError:
+                await asyncio.sleep(1)
+                continue
+            status = run.status
+            sightings.setdefault(run_id, []).append((datetime.now(UTC).timestamp(), status))
+            await asyncio.sleep(1)
+
+    def begun(thread: str, run_id: str) -> None:
+        task = asyncio.create_task(follow(thread, run_id))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    await service.announce(begun)
+    outcome = await measure(service, traffic.warm, lambda: sightings)
+    for task in tasks:
+        task.cancel()
+    service.close()
+    return outcome
+
+
+WAYS = {"runfold": by_runfold, "openai loops": by_loops}
+
+
+def follow_one(channel: Connection, way: str, traffic: Traffic, seed: int) -> None:
+    """One way of polling, in a process of its own."""
+    channel.send(asyncio.run(WAYS[way](traffic, seed)))
+
+
+def measure_ways(traffic: Traffic, seed: int) -> dict[str, Outcome]:
+    """All ways at once, each with its own service."""
+    context = multiprocessing.get_context("spawn")
+    channels = {}
+    for way in WAYS:
+        channels[way], theirs = context.Pipe()
+        context.Process(target=follow_one, args=(theirs, way, traffic, seed)).start()
+    return {way: channel.recv() for way, channel in channels.items()}
+
+
+def main(chosen: list[str] | None = None) -> None:
+    """Measures the scenarios whose names begin as one of `chosen`, or all."""
+    rows = []
+    for number, (name, traffic) in enumerate(SCENARIOS.items()):
+        if chosen and not any(name.startswith(begin) for begin in chosen):
+            continue
+        for way, outcome in measure_ways(traffic, number).items():
+            events = len(outcome.delays) + outcome.missed
+            begun = traffic.active / MEAN_LIFE * MEASURED
+            rows.append(
+                (
+                    *(name, way, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
+                    *(f"{outcome.p95:.2f}", f"{outcome.missed}", f"{outcome.open}"),
+                    *(f"{outcome.requests}", f"{outcome.requests / begun:.1f}"),
+                    *(f"{outcome.refused / outcome.requests:.1%}", f"{outcome.core:.1%}"),
+                )
+            )
+            write(" ".join(rows[-1]))
+    header = ("scenario", "by", "events", "mean s", "p95 s", "missed", "open", "requests")
+    table("Polling over HTTP", (*header, "a run", "refused", "of a core"), rows)
+
+
+if __name__ == "__main__":
+    write(machine())
+    main(sys.argv[1:])
