@@ -37,26 +37,18 @@ def wrapped(sequence: dict[str, Any]) -> Iterator[str]:
             yield json.dumps(body)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/runs.db"
-    postgres: str = request.getfixturevalue("postgres_db")
-    return postgres
-
-
-def transitions(url: str) -> int:
-    store = open_event_store(url)
+def transitions(database_url: str) -> int:
+    store = open_event_store(database_url)
     recorded = store.read_all(limit=100_000)
     store.close()
     return sum(isinstance(entry.event, TRANSITIONS) for entry in recorded)
 
 
-def test_recorded_sequences_end_as_they_ended(url: str, tmp_path: Path) -> None:
+def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "sequences.jsonl"
     file.write_text("".join(f"{line}\n" for s in SEQUENCES for line in wrapped(s)))
-    assert import_file(url, file, source="assistants")
-    with Views(url) as views:
+    assert import_file(database_url, file, source="assistants")
+    with Views(database_url) as views:
         for sequence in SEQUENCES:
             last = sequence["snapshots"][-1]
             row = views.run(sequence["run_id"])
@@ -68,9 +60,9 @@ def test_recorded_sequences_end_as_they_ended(url: str, tmp_path: Path) -> None:
             for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
                 assert getattr(row, name) == usage.get(name)
 
-        before = transitions(url)
-        import_file(url, file, source="assistants")
-        assert transitions(url) == before
+        before = transitions(database_url)
+        import_file(database_url, file, source="assistants")
+        assert transitions(database_url) == before
 
         rng = random.Random(1)
         ended = [s for s in SEQUENCES if s["snapshots"][-1]["status"] in ENDED]
@@ -79,8 +71,8 @@ def test_recorded_sequences_end_as_they_ended(url: str, tmp_path: Path) -> None:
                 line for s in ended for line in rng.sample(list(wrapped(s)), len(s["http"]))
             ]
             file.write_text("".join(f"{line}\n" for line in shuffled))
-            import_file(url, file, source="assistants")
-            assert transitions(url) == before
+            import_file(database_url, file, source="assistants")
+            assert transitions(database_url) == before
 
 
 def test_files_without_times_give_phases_within_the_stamps(tmp_path: Path) -> None:

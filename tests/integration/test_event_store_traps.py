@@ -39,17 +39,9 @@ store.close()
 OPENER = "import sys; from tracker import open_event_store; open_event_store(sys.argv[1]).close()"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/runs.db"
-    postgres: str = request.getfixturevalue("postgres_db")
-    return postgres
-
-
 @pytest.fixture
-def store(url: str) -> Iterator[EventStore]:
-    opened = open_event_store(url)
+def store(database_url: str) -> Iterator[EventStore]:
+    opened = open_event_store(database_url)
     yield opened
     opened.close()
 
@@ -84,9 +76,11 @@ def test_a_large_append_over_a_unix_socket_returns(postgres: PostgresServer, num
     store.close()
 
 
-def test_a_reader_by_position_misses_nothing_of_three_writers(url: str, store: EventStore) -> None:
+def test_a_reader_by_position_misses_nothing_of_three_writers(
+    database_url: str, store: EventStore
+) -> None:
     each = 120
-    writers = [start(WRITER, url, name, str(each)) for name in ("a", "b", "c")]
+    writers = [start(WRITER, database_url, name, str(each)) for name in ("a", "b", "c")]
     seen: list[RecordedEvent] = []
     while True:
         finished = all(writer.poll() is not None for writer in writers)
@@ -126,8 +120,8 @@ def test_a_position_is_never_given_out_twice(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_table_is_made_once_by_many_processes(url: str) -> None:
-    openers = [start(OPENER, url) for _ in range(6)]
+def test_the_table_is_made_once_by_many_processes(database_url: str) -> None:
+    openers = [start(OPENER, database_url) for _ in range(6)]
     assert [opener.wait() for opener in openers] == [0] * 6
 
 
@@ -188,8 +182,8 @@ def test_looking_again_settles_a_commit_that_may_have_been_lost(store: EventStor
     assert [entry.version for entry in store.read("assistants:run_1")] == [1, 2]
 
 
-def test_two_writers_of_one_run_record_each_thing_once(url: str) -> None:
-    stores = [open_event_store(url) for _ in range(2)]
+def test_two_writers_of_one_run_record_each_thing_once(database_url: str) -> None:
+    stores = [open_event_store(database_url) for _ in range(2)]
     writers = [Histories(store) for store in stores]
     for run in range(20):
         for status in ("queued", "in_progress", "completed"):

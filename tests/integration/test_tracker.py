@@ -41,35 +41,27 @@ TOOLS = Parameters.ending("completed", action=1.0, max_actions=1, unanswered=0.0
 LONG = Parameters.ending("completed", action=0.0, work_medians=(600.0, 600.0), queued_median=0.3)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/runs.db"
-    postgres: str = request.getfixturevalue("postgres_db")
-    return postgres
-
-
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator(parameters=PLAIN) as running:
         yield running
 
 
-def tracker_of(url: str, simulator: Simulator, **settings: Any) -> Tracker:
+def tracker_of(database_url: str, simulator: Simulator, **settings: Any) -> Tracker:
     api = Assistants(base_url=simulator.base_url, api_key="key")
-    return Tracker(url, api, cadence=QUICK, **settings)
+    return Tracker(database_url, api, cadence=QUICK, **settings)
 
 
 def topics(tracker: Tracker, run_id: str) -> list[type]:
     return [type(entry.event) for entry in tracker.history(run_id)]
 
 
-def test_a_run_of_ours_from_its_creation_to_sql(url: str, simulator: Simulator) -> None:
+def test_a_run_of_ours_from_its_creation_to_sql(database_url: str, simulator: Simulator) -> None:
     simulator.parameters = TOOLS
     thread = simulator.create_thread()
 
     async def scenario() -> str:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             run = await tracker.runs.create(
                 thread, assistant_id="asst_1", metadata={"customer": "ann"}
             )
@@ -98,7 +90,7 @@ def test_a_run_of_ours_from_its_creation_to_sql(url: str, simulator: Simulator) 
 
     run_id = asyncio.run(scenario())
     truth = simulator.truth(run_id)
-    with Views(url) as views:
+    with Views(database_url) as views:
         views.upgrade()
         views.catch_up()
         row = views.run(run_id)
@@ -111,11 +103,11 @@ def test_a_run_of_ours_from_its_creation_to_sql(url: str, simulator: Simulator) 
         assert phases[0] == "queued"
 
 
-def test_somebody_elses_runs_are_watched_together(url: str, simulator: Simulator) -> None:
+def test_somebody_elses_runs_are_watched_together(database_url: str, simulator: Simulator) -> None:
     runs = [simulator.create_run(assistant_id=f"asst_{number}") for number in range(15)]
 
     async def scenario() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             for run in runs:
                 await tracker.watch(run.thread_id, run.run_id)
                 await tracker.watch(run.thread_id, run.run_id)
@@ -125,25 +117,25 @@ def test_somebody_elses_runs_are_watched_together(url: str, simulator: Simulator
             assert again.status == "completed"
 
     asyncio.run(scenario())
-    store = open_event_store(url)
+    store = open_event_store(database_url)
     recorded = store.read_all(limit=10_000)
     store.close()
     assert sum(isinstance(entry.event, RunCreated) for entry in recorded) == 15
     assert sum(isinstance(entry.event, RunCompleted) for entry in recorded) == 15
 
 
-def test_a_tracker_takes_up_what_another_left(url: str, simulator: Simulator) -> None:
+def test_a_tracker_takes_up_what_another_left(database_url: str, simulator: Simulator) -> None:
     simulator.parameters = LONG
     run = simulator.create_run()
 
     async def left() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
             with pytest.raises(WaitTimeout, match="stays watched"):
                 await tracker.wait(run.run_id, timeout=0.5)
 
     async def taken_up() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             assert [state.run_id for state in tracker.watching] == [run.run_id]
             simulator.cancel(run.run_id)
             state = await tracker.wait(run.run_id, timeout=20)
@@ -154,14 +146,14 @@ def test_a_tracker_takes_up_what_another_left(url: str, simulator: Simulator) ->
     asyncio.run(taken_up())
 
 
-def test_every_call_is_captured(url: str, simulator: Simulator) -> None:
+def test_every_call_is_captured(database_url: str, simulator: Simulator) -> None:
     simulator.parameters = Parameters.ending(
         "completed", queued_median=300, queued_within=(300, 300)
     )
     thread = simulator.create_thread()
 
     async def scenario() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             run = await tracker.runs.create(thread, assistant_id="asst_1")
             await tracker.runs.update(thread, run.id, metadata={"a": "1"})
             assert topics(tracker, run.id)[-1] is RunMetadataChanged
@@ -180,13 +172,13 @@ def test_every_call_is_captured(url: str, simulator: Simulator) -> None:
     asyncio.run(scenario())
 
 
-def test_documents_are_observed_once(url: str, simulator: Simulator) -> None:
+def test_documents_are_observed_once(database_url: str, simulator: Simulator) -> None:
     run = simulator.create_run()
     end = simulator.clock.now() + 1000
     body = simulator.body(run.run_id, at=end)
 
     async def scenario() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             assert [e.topic for e in tracker.observe(body)][-1] == "run.completed"
             assert tracker.observe(json.dumps(body)) == []
             assert tracker.observe(json.dumps(body).encode(), observed_at=datetime.now(UTC)) == []
@@ -201,12 +193,12 @@ def test_documents_are_observed_once(url: str, simulator: Simulator) -> None:
     asyncio.run(scenario())
 
 
-def test_an_observed_end_wakes_who_waits(url: str, simulator: Simulator) -> None:
+def test_an_observed_end_wakes_who_waits(database_url: str, simulator: Simulator) -> None:
     simulator.parameters = LONG
     run = simulator.create_run()
 
     async def scenario() -> None:
-        async with tracker_of(url, simulator) as tracker:
+        async with tracker_of(database_url, simulator) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
             waiting = asyncio.create_task(tracker.wait(run.run_id, timeout=20))
             await asyncio.sleep(0.3)
