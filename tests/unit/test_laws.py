@@ -11,6 +11,7 @@ from tracker.core.decider import decide, evolve, fold, initial_state, is_termina
 from tracker.core.events import (
     Event,
     RunActionRequired,
+    RunAnomalyObserved,
     RunCreated,
     RunEnded,
     RunStatusChanged,
@@ -106,12 +107,17 @@ def test_an_old_state_never_moves_a_run_back(case: tuple[Life, list[RunSnapshot]
 
 @given(looked_at)
 def test_the_last_look_is_the_state(case: tuple[Life, list[RunSnapshot]]) -> None:
-    _, seen = case
-    if seen:
-        _, state = observe(seen)
-        last = seen[-1]
-        assert (state.status, state.usage, state.error) == (last.status, last.usage, last.error)
-        assert state.metadata == last.metadata
+    life, seen = case
+    if not seen:
+        return
+    events, state = observe(seen)
+    last = seen[-1]
+    if any(isinstance(event, RunAnomalyObserved) for event in events):
+        # Without stamps, a queue after a pause that nobody saw looks like an old answer.
+        assert all(snapshot.started_at is None for snapshot in life.states)
+        return
+    assert (state.status, state.usage, state.error) == (last.status, last.usage, last.error)
+    assert state.metadata == last.metadata
 
 
 @given(looked_at)
