@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -91,6 +91,7 @@ class Tracker:
                 store = await asyncio.to_thread(open_event_store, store)
                 stack.callback(store.close)
             histories = Histories(store)
+            stack.callback(histories.close)
             batching = Batching(histories)
             poller = Poller(
                 batching,
@@ -209,7 +210,9 @@ class Tracker:
         if isinstance(observed, RunfoldError):
             raise observed
         stream = run_stream(origin.name, snapshot.run_id)
-        parts.loop.call_soon_threadsafe(parts.poller.notice, stream, observed.state)
+        # From a thread that outlives the loop: there is nobody left to be told.
+        with suppress(RuntimeError):
+            parts.loop.call_soon_threadsafe(parts.poller.notice, stream, observed.state)
         return list(observed.events)
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from tracker.core.events import (
 )
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.core.state import RunState
-from tracker.errors import ConcurrencyError, PayloadError, RunfoldError
+from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
 from tracker.event_store.recorded import transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 
@@ -77,6 +78,7 @@ class Histories:
         self._heads: OrderedDict[str, _Head] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()
+        self._is_closed = False
 
     def record(self, looks: Sequence[Look]) -> list[Observed | RunfoldError]:
         """Records what `looks` show, in few transactions: a commit for up to 250 events.
@@ -87,7 +89,7 @@ class Histories:
         and looking again settles it.
         """
         results: list[Observed | RunfoldError] = [Observed(initial_state, ())] * len(looks)
-        with self._lock:
+        with self._open():
             changes = self._decide(list(enumerate(looks)), results)
             for part in transactions(self._appends(changes.values())):
                 try:
@@ -100,8 +102,28 @@ class Histories:
 
     def state(self, stream: str) -> RunState:
         """What is known of a run; `initial_state` where nothing is."""
-        with self._lock:
+        with self._open():
             return self._heads_of([stream])[stream].state
+
+    def _page(self, position: int) -> list[RecordedEvent]:
+        with self._open():
+            return self._store.read_all(position, 5000)
+
+    def close(self) -> None:
+        """Waits for whoever uses the store at this moment, and lets nobody begin; it stays open.
+
+        A database must not be closed under a thread that still uses it, and a thread goes
+        on when the task that waited for it is cancelled.
+        """
+        with self._lock:
+            self._is_closed = True
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self._is_closed:
+                raise StoreUnavailable("the histories are closed: nothing more is recorded here")
+            yield
 
     def read(self, stream: str) -> list[RecordedEvent]:
         """The whole history of a run, oldest first."""
@@ -111,7 +133,7 @@ class Histories:
         """The runs that have not come to an end, by reading the whole store once."""
         states: dict[str, RunState] = {}
         position = 0
-        while page := self._store.read_all(position, 5000):
+        while page := self._page(position):
             position = page[-1].position
             for _, stream, _, event in page:
                 if not isinstance(event, ConfigurationRecorded):

@@ -3,6 +3,7 @@
 Poisoned metadata and topics are in `tests/golden`, two runners in the tests of the views.
 """
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer
-from tracker import EventStore, open_event_store
+from tracker import EventStore, Tracker, open_event_store
 from tracker.core.events import Event, RunStatusChanged
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.errors import PayloadError, StoreUnavailable
 from tracker.event_store import Append, RecordedEvent
 from tracker.histories import Histories, Observed, look
+from tracker.sources import Assistants
 
 MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENT = RunStatusChanged(observed_at=MOMENT, previous="queued", status="in_progress")
@@ -220,3 +222,32 @@ def test_what_no_database_takes_leaves_the_rest_of_a_batch(store: EventStore) ->
     created: list[Event] = [store.read(f"assistants:run_{run}")[0].event for run in (1, 3)]
     assert [event.topic for event in created] == ["run.created"] * 2
     assert store.read("assistants:run_2") == []
+
+
+class Slow(Ambiguous):
+    """A store that takes its time to append."""
+
+    def append(self, batch: Sequence[Append]) -> None:
+        time.sleep(0.5)
+        self.store.append(batch)
+
+
+def test_nobody_closes_under_a_thread_that_writes(store: EventStore) -> None:
+    async def cancelled() -> None:
+        tracker = Tracker(Slow(store), Assistants(base_url="http://127.0.0.1:9/v1"))
+        async with tracker:
+            body = {"id": "run_1", "object": "thread.run", "status": "queued", "created_at": 1}
+            observing = asyncio.create_task(asyncio.to_thread(tracker.observe, body))
+            await asyncio.sleep(0.2)
+            # As asyncio.run does to every task when it is interrupted; the thread goes on.
+            observing.cancel()
+        assert [entry.event.topic for entry in store.read("assistants:run_1")] == ["run.created"]
+
+    asyncio.run(cancelled())
+
+
+def test_nothing_is_recorded_after_the_end() -> None:
+    histories = Histories(open_event_store("memory://"))
+    histories.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        histories.record([look(snapshot())])

@@ -140,13 +140,19 @@ async def _live(db: str, base_url: str, *, runs: int, threads: int, seed: int) -
     )
     err = messages()
     live = Live(bar, console=err, refresh_per_second=10, transient=True)
-    with live if err.is_terminal else nullcontext():
-        while not working.done():
-            await asyncio.wait([working], timeout=0.1)
-            bar.update(task, completed=progress.ended, total=progress.total)
-            live.update(
-                Group(bar, _line("now", progress.watching), _line("ended", progress.outcomes))
-            )
+    try:
+        with live if err.is_terminal else nullcontext():
+            while not working.done():
+                await asyncio.wait([working], timeout=0.1)
+                bar.update(task, completed=progress.ended, total=progress.total)
+                live.update(
+                    Group(bar, _line("now", progress.watching), _line("ended", progress.outcomes))
+                )
+    except asyncio.CancelledError:
+        # The tracker has to be left in good order before its event loop is.
+        working.cancel()
+        await asyncio.wait([working])
+        raise
     try:
         await working
     except BaseExceptionGroup as group:
