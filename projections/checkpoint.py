@@ -42,10 +42,9 @@ def start(engine: Engine, projection: Projection) -> Checkpoint:
     with engine.connect() as connection:
         found = read(connection, projection.name)
     if found is None:
-        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         values = {"projection": projection.name, "position": 0, "version": projection.version}
         with engine.begin() as connection:
-            connection.execute(insert(checkpoints).values(values).on_conflict_do_nothing())
+            connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
         with engine.connect() as connection:
             found = read(connection, projection.name)
     if found is None or found.version != projection.version:
@@ -69,10 +68,9 @@ def advance(connection: Connection, name: str, old: int, new: int) -> None:
 
 def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
     """Sets a checkpoint whatever it was; must come before all that reads in its transaction."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     values = {"position": checkpoint.position, "version": checkpoint.version}
     connection.execute(
-        insert(checkpoints)
+        _insert(connection)
         .values(projection=name, **values)
         .on_conflict_do_update(index_elements=["projection"], set_=values)
     )
@@ -85,3 +83,10 @@ def check_behind(checkpoint: Checkpoint, last_position: int) -> None:
             f"the views are ahead of the event store (at position {checkpoint.position}, its "
             f"last is {last_position}): it was restored or replaced; run `runfold rebuild --all`"
         )
+
+
+def _insert(connection: Connection) -> sqlite.Insert | postgresql.Insert:
+    """An insert that knows what to do about a conflict, which each database says its own way."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(checkpoints)
+    return postgresql.insert(checkpoints)

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from projections.moments import SECOND, moment_of, seconds
-from projections.queries import PhaseRow
+from projections.moments import SECOND, seconds
 from tracker.core.status import (
     CANCELLED,
     CANCELLING,
@@ -88,24 +87,8 @@ def stays(transitions: Sequence[Transition], certain: Mapping[int, int] = _NOTHI
     return found
 
 
-def phase_rows(run_key: str, found: Sequence[Stay]) -> list[PhaseRow]:
-    """The rows of a run's stays, without its end."""
-    return [
-        PhaseRow(
-            run_key,
-            seq,
-            stay.status,
-            moment_of(stay.entered),  # type: ignore[arg-type] # it is none only for none
-            moment_of(stay.left),
-            *_measures(stay),
-        )
-        for seq, stay in enumerate(found, 1)
-        if stay.status not in ENDED
-    ]
-
-
 def phase_values(run_key: str, seq: int, stay: Stay) -> list[Any]:
-    """The same of one stay, its moments as numbers: what is written."""
+    """The row of one stay as it is written, its moments as numbers."""
     return [run_key, seq, stay.status, stay.entered, stay.left, *_measures(stay)]
 
 

@@ -8,13 +8,10 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from pydantic_core import from_json
-
 from projections import traces
 from projections.json_text import json_text, plain_text
-from projections.moments import micros, micros_or_none, moment_of, seconds
+from projections.moments import micros, micros_or_none, seconds
 from projections.phases import Stay, stamp_width
-from projections.queries import RunRow
 from projections.traces import Trace
 from tracker.core import events as e
 from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
@@ -115,15 +112,6 @@ def row_values(run: RunHistory) -> list[Any]:
         run.configuration_digest,
         run.version,
     ]
-
-
-def run_row(run: RunHistory) -> RunRow:
-    """The row of a run as it is read: moments in UTC."""
-    row = RunRow(*row_values(run))
-    moments: dict[str, Any] = {
-        name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
-    }
-    return row._replace(metadata=from_json(str(row.metadata)), **moments)
 
 
 def _spent(found: Sequence[Stay]) -> tuple[list[int | None], int | None]:

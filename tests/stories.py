@@ -7,13 +7,14 @@ from typing import Any
 
 from projections.actions import Actions, action_values, take
 from projections.moments import moment_of
-from projections.phases import phase_rows
+from projections.phases import phase_values
 from projections.queries import ActionRow, PhaseRow, RunRow, StepRow
-from projections.runs import RunHistory, run_row
+from projections.runs import RunHistory, row_values
 from projections.steps_projection import step_values
 from projections.traces import fold
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
+from tracker.core.status import ENDED
 from tracker.event_store.store import RecordedEvent
 
 BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,7 +88,19 @@ def told(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
 
 
 def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
-    return run_row(history), phase_rows(history.key, history.stays())
+    stays = [stay for stay in history.stays() if stay.status not in ENDED]
+    values = [phase_values(history.key, seq, stay) for seq, stay in enumerate(stays, 1)]
+    phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
+    return run_row(history), phases
+
+
+def run_row(history: RunHistory) -> RunRow:
+    """The row of a run as it is read: moments in UTC."""
+    row = RunRow(*row_values(history))
+    moments: dict[str, Any] = {
+        name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
+    }
+    return row._replace(metadata=json.loads(str(row.metadata)), **moments)
 
 
 def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:

@@ -105,9 +105,22 @@ class Histories:
         with self._open():
             return self._heads_of([stream])[stream].state
 
-    def _page(self, position: int) -> list[RecordedEvent]:
-        with self._open():
-            return self._store.read_all(position, 5000)
+    def read(self, stream: str) -> list[RecordedEvent]:
+        """The whole history of a run, oldest first."""
+        return self._store.read(stream)
+
+    def open_runs(self) -> list[RunState]:
+        """The runs that have not come to an end, by reading the whole store once."""
+        states: dict[str, RunState] = {}
+        position = 0
+        while page := self._page(position):
+            position = page[-1].position
+            for _, stream, _, event in page:
+                if not isinstance(event, ConfigurationRecorded):
+                    states[stream] = evolve(states.get(stream, initial_state), event)
+                    if states[stream].is_ended:
+                        del states[stream]
+        return [state for state in states.values() if state.status is not None]
 
     def close(self) -> None:
         """Waits for whoever uses the store at this moment, and lets nobody begin; it stays open.
@@ -125,22 +138,9 @@ class Histories:
                 raise StoreUnavailable("the histories are closed: nothing more is recorded here")
             yield
 
-    def read(self, stream: str) -> list[RecordedEvent]:
-        """The whole history of a run, oldest first."""
-        return self._store.read(stream)
-
-    def open_runs(self) -> list[RunState]:
-        """The runs that have not come to an end, by reading the whole store once."""
-        states: dict[str, RunState] = {}
-        position = 0
-        while page := self._page(position):
-            position = page[-1].position
-            for _, stream, _, event in page:
-                if not isinstance(event, ConfigurationRecorded):
-                    states[stream] = evolve(states.get(stream, initial_state), event)
-                    if states[stream].is_ended:
-                        del states[stream]
-        return [state for state in states.values() if state.status is not None]
+    def _page(self, position: int) -> list[RecordedEvent]:
+        with self._open():
+            return self._store.read_all(position, 5000)
 
     def _decide(
         self, looks: list[tuple[int, Look]], results: list[Observed | RunfoldError]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from projections.runs import RunHistory, run_row
+from projections.runs import RunHistory
 from projections.traces import fold
-from tests.stories import created, ended, second, seen, started, told
+from tests.stories import created, ended, run_row, second, seen, started, told
 from tracker.core import events as e
 from tracker.core.snapshot import RunError
 from tracker.core.usage import Usage

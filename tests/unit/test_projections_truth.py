@@ -7,9 +7,10 @@ from itertools import pairwise
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from projections.runs import RunHistory, run_row
+from projections.runs import RunHistory
 from projections.traces import fold
 from tests.lives import Life, lives, looks
+from tests.stories import run_row
 from tracker.core import events as e
 from tracker.core.decider import decide, initial_state
 from tracker.core.decider import fold as fold_state

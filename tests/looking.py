@@ -1,0 +1,73 @@
+"""Looks at one run in a few words, and sentences about the decider that begin with them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tracker.core.events import (
+    Event,
+    RunActionRequired,
+    RunEnded,
+    RunStatusChanged,
+)
+from tracker.core.snapshot import Configuration, RunSnapshot, ToolCall
+from tracker.core.usage import Usage
+from tracker.testing import Given, given
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CALL = ToolCall(id="call_1", name="price", arguments="{}")
+FUNCTIONS = Configuration(tools=({"type": "function", "function": {"name": "price"}},))
+SERVED = Configuration(tools=({"type": "file_search"},))
+USAGE = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def seen(status: str, second: float, *, started: float | None = None, **more: Any) -> RunSnapshot:
+    """A poll that was sent and answered around a second after the run was created."""
+    fields: dict[str, Any] = {
+        "source": "assistants",
+        "run_id": "run_1",
+        "observed_at": at(second),
+        "asked_at": at(second - 0.05),
+        "created_at": START,
+        "started_at": at(started) if started is not None else None,
+        "configuration": FUNCTIONS,
+        "status": status,
+    }
+    return RunSnapshot(**(fields | more))
+
+
+def document(status: str, second: float, **more: Any) -> RunSnapshot:
+    """The same from a file of unknown age."""
+    return seen(status, second, **more).model_copy(update={"asked_at": None})
+
+
+def waiting(
+    second: float, *, started: float | None = 1, calls: tuple[ToolCall, ...] = (CALL,)
+) -> RunSnapshot:
+    return seen("requires_action", second, started=started, tool_calls=calls)
+
+
+def ended(
+    status: str, second: float, end: float, started: float | None = 1, **more: Any
+) -> RunSnapshot:
+    return seen(status, second, started=started, ended_at=at(end), **more)
+
+
+def history(*snapshots: RunSnapshot) -> Given:
+    """A history made by observing."""
+    return given(*given().when(*snapshots).decided)
+
+
+def statuses(events: list[Event]) -> list[tuple[str, bool]]:
+    changes = []
+    for event in events:
+        if isinstance(event, RunStatusChanged):
+            changes.append((event.status, event.inferred))
+        elif isinstance(event, RunActionRequired):
+            changes.append(("requires_action", event.inferred))
+        elif isinstance(event, RunEnded):
+            changes.append((event.status, event.inferred))
+    return changes
