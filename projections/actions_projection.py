@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table
 
 from projections.actions import HANDLERS, Actions, action_values, take
-from projections.folding import Past
+from projections.folding import Fold
+from projections.projection import Target
 from projections.schema import run_actions
 from projections.upsert import upsert
 from tracker.core.events import RunActionRequired
@@ -24,20 +25,21 @@ class ActionsProjection:
     version = 1
     tables: Sequence[Table] = (run_actions,)
 
-    def begin(self) -> ActionsBatch:
+    def begin(self, fold: Fold) -> ActionsBatch:
         """An empty batch."""
-        return ActionsBatch()
+        return ActionsBatch(fold)
 
 
 class ActionsBatch:
     """The actions of the runs of one batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, fold: Fold) -> None:
+        self._fold = fold
         self._runs: dict[str, Actions] = {}
         self._begun: set[str] = set()
         self.weight = 0
 
-    def take(self, page: Sequence[RecordedEvent], past: Past) -> None:
+    def take(self, page: Sequence[RecordedEvent]) -> None:
         """Folds a page; a run is read where its first event is not in the batch."""
         runs = self._runs
         older: dict[str, Actions] = {}
@@ -51,7 +53,7 @@ class ActionsBatch:
                     older[key] = runs[key] = Actions(key)
                 elif kind is RunActionRequired:
                     runs[key] = Actions(key)
-        for key, before in past.of(older).items():
+        for key, before in self._fold.past(older).items():
             for recorded in before:
                 take(older[key], recorded)
             # The table has these as they are.
@@ -63,14 +65,14 @@ class ActionsBatch:
                 if isinstance(recorded.event, RunActionRequired):
                     self.weight += sum(map(_weight, recorded.event.tool_calls))
 
-    def write(self, connection: Connection) -> None:
+    def write(self, connection: Connection, target: Target) -> None:
         """Writes each action that was required or resolved."""
         changed = [
             action_values(run.key, action)
             for run in self._runs.values()
             for action in run.changed.values()
         ]
-        upsert(connection, run_actions, changed)
+        upsert(connection, target(run_actions), changed)
 
 
 def _weight(call: ToolCall) -> int:

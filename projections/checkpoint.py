@@ -8,50 +8,71 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projections.projection import Projection
-from projections.schema import checkpoints
+from projections.schema import SHADOW_SUFFIX, checkpoints
 from tracker.errors import SchemaError, ViewsError
 
 
 class Checkpoint(NamedTuple):
-    """The position of the last event applied, by which version of the projection."""
+    """The position of the last event applied, by which version of the projection.
+
+    `failure` says why it did not get past it, where it tried and could not.
+    """
 
     position: int
     version: int
+    failure: str | None = None
 
 
 class CheckpointMoved(ViewsError):
     """Another runner applied the batch first: roll back and read again."""
 
 
+class CheckpointGone(ViewsError):
+    """Another runner has finished the rebuild."""
+
+
+class Outdated(SchemaError):
+    """An earlier version of a projection filled its tables: they are to be made again."""
+
+
 def read(connection: Connection, name: str) -> Checkpoint | None:
     """The checkpoint of a projection; None where it never ran."""
-    columns = select(checkpoints.c.position, checkpoints.c.version)
-    row = connection.execute(columns.where(checkpoints.c.projection == name)).first()
-    return None if row is None else Checkpoint(row.position, row.version)
+    columns = checkpoints.c["position", "version", "failure"]
+    row = connection.execute(select(*columns).where(checkpoints.c.projection == name)).first()
+    return None if row is None else Checkpoint(*row)
 
 
 def start(engine: Engine, projection: Projection) -> Checkpoint:
     """The checkpoint of a projection, made at position 0 where there is none.
 
-    Raises SchemaError where another version of the projection filled its tables.
+    Raises Outdated where an earlier version of the projection filled its tables, SchemaError
+    where a later one did, and CheckpointGone where only a rebuild may make it.
     """
     with engine.connect() as connection:
         found = read(connection, projection.name)
+    if found is None and projection.name.endswith(SHADOW_SUFFIX):
+        raise CheckpointGone(f"{projection.name} is over")
     if found is None:
         values = {"projection": projection.name, "position": 0, "version": projection.version}
         with engine.begin() as connection:
             connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
         with engine.connect() as connection:
             found = read(connection, projection.name)
-    if found is None or found.version != projection.version:
-        raise SchemaError(
+    if found is None or found.version < projection.version:
+        raise Outdated(
             f"the tables of the projection {projection.name!r} were filled by its version "
             f"{found and found.version}, this release has version {projection.version}: "
             f"run `runfold rebuild {projection.name}`"
+        )
+    if found.version > projection.version:
+        raise SchemaError(
+            f"the tables of the projection {projection.name!r} were filled by its version "
+            f"{found.version}, this release has version {projection.version}: "
+            "a newer release has been here; use that one"
         )
     return found
 
@@ -62,13 +83,36 @@ def advance(connection: Connection, name: str, old: int, new: int) -> None:
     Raises CheckpointMoved where it is not at `old` any more.
     """
     here = (checkpoints.c.projection == name) & (checkpoints.c.position == old)
-    if connection.execute(update(checkpoints).where(here).values(position=new)).rowcount != 1:
+    moved = update(checkpoints).where(here).values(position=new, failure=None)
+    if connection.execute(moved).rowcount != 1:
         raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")
 
 
+def note_failure(connection: Connection, name: str, position: int, failure: str) -> None:
+    """Notes why a projection does not get past `position`, for everybody to see."""
+    here = (checkpoints.c.projection == name) & (checkpoints.c.position == position)
+    connection.execute(update(checkpoints).where(here).values(failure=failure))
+
+
+def take_over(connection: Connection, name: str, heir: str) -> bool:
+    """Gives the checkpoint of one projection to another; whether there was one.
+
+    Must be the first statement of its transaction: of several that try, one does.
+    """
+    mine = checkpoints.c.projection == name
+    # It writes before it reads, which holds off all others from here on.
+    if connection.execute(update(checkpoints).where(mine).values(failure=None)).rowcount != 1:
+        return False
+    found = read(connection, name)
+    assert found is not None
+    connection.execute(delete(checkpoints).where(mine))
+    put(connection, heir, found)
+    return True
+
+
 def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
-    """Sets a checkpoint whatever it was; must come before all that reads in its transaction."""
-    values = {"position": checkpoint.position, "version": checkpoint.version}
+    """Sets a checkpoint whatever it was."""
+    values = checkpoint._asdict()
     connection.execute(
         _insert(connection)
         .values(projection=name, **values)

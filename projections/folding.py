@@ -1,4 +1,4 @@
-"""Folding batches a run at a time: which runs a page changes, and what was before the batch.
+"""One fold for all projections of a batch: the runs that its events change, before and after.
 
 Rows are made of whole histories. A run whose first event is not in the batch has its earlier
 events read again from the event store, so that no table needs to keep what a fold goes on from.
@@ -6,59 +6,105 @@ events read again from the event store, so that no table needs to keep what a fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from projections.traces import Trace, fold
+from projections.phases import Stay
+from projections.runs import RunHistory, row_values
+from projections.traces import fold
 from tracker.core.events import ConfigurationRecorded
+from tracker.core.status import ENDED
 from tracker.event_store.store import EventStore, RecordedEvent
 
 # A history with its trace, without the texts in it.
-HISTORY_BYTES = 3000
-
-_History = TypeVar("_History", bound=Trace)
+_HISTORY_BYTES = 3000
 
 
-class Past:
-    """The events of runs up to a position, read once for all projections that want them."""
+class FoldedRun(NamedTuple):
+    """A run as a batch leaves it: its stays and the values of its row, as `row_values` has them.
+
+    `before` has the values before the batch where it had ended by then, else None.
+    """
+
+    key: str
+    stays: Sequence[Stay]
+    values: Sequence[Any]
+    before: Sequence[Any] | None
+    has_more_steps: bool
+
+
+class Fold:
+    """The events of one batch, folded page by page, and what was before them.
+
+    Whoever of the projections asks first has a page folded for all.
+    """
 
     def __init__(self, store: EventStore, position: int) -> None:
         self._store, self._position = store, position
-        self._known: dict[str, list[RecordedEvent]] = {}
+        self._past: dict[str, list[RecordedEvent]] = {}
+        self._histories: dict[str, RunHistory] = {}
+        self._before: dict[str, list[Any]] = {}
+        self._steps_before: dict[str, int] = {}
+        self._taken = position
+        self._metadata_bytes = 0
+        self._finished: list[FoldedRun] | None = None
 
-    def of(self, keys: Iterable[str]) -> dict[str, list[RecordedEvent]]:
+    @property
+    def weight(self) -> int:
+        """About how many bytes the histories hold."""
+        return _HISTORY_BYTES * len(self._histories) + self._metadata_bytes
+
+    def past(self, keys: Iterable[str]) -> dict[str, list[RecordedEvent]]:
         """The events of each run before the batch, oldest first."""
         wanted = list(keys)
-        unread = [key for key in wanted if key not in self._known]
+        unread = [key for key in wanted if key not in self._past]
         if unread:
             for key, history in self._store.read_many(unread).items():
-                self._known[key] = [it for it in history if it.position <= self._position]
-        return {key: self._known[key] for key in wanted}
+                self._past[key] = [it for it in history if it.position <= self._position]
+        return {key: self._past[key] for key in wanted}
 
+    def take(self, page: Sequence[RecordedEvent]) -> None:
+        """Folds a page, unless it was folded before.
 
-class Histories(Generic[_History]):
-    """The histories of a batch by the key of their run, in the order of their first event."""
-
-    def __init__(self, new: Callable[[str], _History]) -> None:
-        self.by_key: dict[str, _History] = {}
-        self._new = new
-
-    def take(self, page: Sequence[RecordedEvent], past: Past) -> list[_History]:
-        """Folds a page, and gives the histories that it is the first of; raises as `fold` does."""
-        histories, new = self.by_key, self._new
-        begun: list[_History] = []
-        older: dict[str, _History] = {}
+        Raises ValueError or TypeError where the events are not a history of a run.
+        """
+        if page[-1].position <= self._taken:
+            return
+        histories = self._histories
+        older: dict[str, RunHistory] = {}
         for _, key, version, event in page:
             if key not in histories and type(event) is not ConfigurationRecorded:
-                history = histories[key] = new(key)
-                begun.append(history)
+                history = histories[key] = RunHistory(key)
                 if version > 1:
                     older[key] = history
-        for key, before in past.of(older).items():
-            for recorded in before:
-                fold(older[key], recorded)
+        if older:
+            self._read(older)
         for recorded in page:
             found = histories.get(recorded.stream)
             if found is not None:
                 fold(found, recorded)
-        return begun
+                if recorded.version == 1:
+                    self._metadata_bytes += len(found.metadata)
+        self._taken = page[-1].position
+
+    def runs(self) -> list[FoldedRun]:
+        """Every run of the batch, after all of its events."""
+        if self._finished is None:
+            self._finished = [self._finish(it) for it in self._histories.values()]
+        return self._finished
+
+    def _read(self, older: dict[str, RunHistory]) -> None:
+        for key, events in self.past(older).items():
+            history = older[key]
+            for recorded in events:
+                fold(history, recorded)
+            self._steps_before[key] = len(history.steps)
+            self._metadata_bytes += len(history.metadata)
+            if history.transitions and history.status in ENDED:
+                self._before[key] = row_values(history, history.stays())
+
+    def _finish(self, run: RunHistory) -> FoldedRun:
+        stays = run.stays()
+        has_more = len(run.steps) > self._steps_before.get(run.key, len(run.steps))
+        before = self._before.get(run.key)
+        return FoldedRun(run.key, stays, row_values(run, stays), before, has_more)

@@ -12,10 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, delete, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from projections.schema import REVISION, VERSION_TABLE, metadata
+from projections.schema import (
+    REVISION,
+    SHADOW_PREFIX,
+    SHADOW_SUFFIX,
+    VERSION_TABLE,
+    checkpoints,
+    metadata,
+)
 from tracker.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -100,6 +107,7 @@ def _run(engine: Engine, action: Callable[[Config], object]) -> None:
     with locked(engine) as connection:
         config = _config()
         config.attributes["connection"] = connection
+        before = _current(connection)
         try:
             action(config)
         except CommandError as error:
@@ -107,6 +115,20 @@ def _run(engine: Engine, action: Callable[[Config], object]) -> None:
                 f"the tables are at {_current(connection)}, which this release (at {REVISION}) "
                 "does not know: a newer release has been here; use that one"
             ) from error
+
+        if _current(connection) != before:
+            _drop_shadows(connection)
+
+
+def _drop_shadows(connection: Connection) -> None:
+    """Ends rebuilds that were begun with tables of another shape."""
+    names = inspect(connection).get_table_names()
+    for name in names:
+        if name.startswith(SHADOW_PREFIX):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    if checkpoints.name in names:
+        is_shadow = checkpoints.c.projection.endswith(SHADOW_SUFFIX)
+        connection.execute(delete(checkpoints).where(is_shadow))
 
 
 def _current(connection: Connection) -> str | None:

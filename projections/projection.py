@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sqlalchemy import Connection, Table
 
-from projections.folding import Past
+from projections.folding import Fold
 from tracker.event_store.store import RecordedEvent
+
+# The table to write to in place of a public one: itself, or its shadow while it is made again.
+Target = Callable[[Table], Table]
 
 
 class Batch(Protocol):
@@ -16,17 +19,14 @@ class Batch(Protocol):
 
     @property
     def weight(self) -> int:
-        """About how many bytes it holds in memory, so that a batch can be ended in time."""
+        """About how many bytes it holds beside the fold, so that a batch can be ended in time."""
         ...
 
-    def take(self, page: Sequence[RecordedEvent], past: Past) -> None:
-        """Folds the events that follow the ones taken so far, in order of position.
-
-        `past` has the events of a run from before the batch; nothing is written.
-        """
+    def take(self, page: Sequence[RecordedEvent]) -> None:
+        """Takes in the events that follow the ones taken so far, in order of position."""
         ...
 
-    def write(self, connection: Connection) -> None:
+    def write(self, connection: Connection, target: Target) -> None:
         """Writes what the events change; all of it or, raising, nothing.
 
         It runs inside the transaction that advances the checkpoint, and never commits.
@@ -49,6 +49,19 @@ class Projection(Protocol):
     @property
     def tables(self) -> Sequence[Table]: ...
 
-    def begin(self) -> Batch:
-        """An empty batch."""
+    def begin(self, fold: Fold) -> Batch:
+        """An empty batch, over the fold that it shares with others."""
         ...
+
+
+class Folded:
+    """A batch that is all in the fold: the base of those that are made of whole runs."""
+
+    weight = 0
+
+    def __init__(self, fold: Fold) -> None:
+        self.fold = fold
+
+    def take(self, page: Sequence[RecordedEvent]) -> None:
+        """Raises ValueError or TypeError where the events are not a history of a run."""
+        self.fold.take(page)

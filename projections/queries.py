@@ -108,14 +108,39 @@ class StepRow(NamedTuple):
     reasoning_tokens: int | None
 
 
-class TimingRow(NamedTuple):
-    """How long the runs of one group took in one phase: queued, running, action or total.
+class StuckRow(NamedTuple):
+    """A run that has not ended and should have, as the view `stuck_runs` has it.
 
-    `runs` is how many of them this is known of.
-    `percentiles` maps each percentage asked for to seconds, by nearest rank: the shortest time
-    that so many percent of the runs did not exceed, so always one that was really measured.
-    `uncertainty_seconds` is the mean of the runs' own, the most by which `mean_seconds` may be
-    off; None where that of any run is not known.
+    `reason` is `overdue` where `expires_at` is past, else `slow`: open for more than three times
+    `usual_seconds`, within which 99 of 100 runs of its assistant ended (None with fewer than 20).
+    `silent_seconds` is how long ago anything new was seen of it; polls that show nothing new
+    leave no trace in the tables.
+    """
+
+    run_key: str
+    source: str
+    run_id: str
+    thread_id: str | None
+    assistant_id: str | None
+    model: str | None
+    status: str
+    reason: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_changed_at: datetime
+    age_seconds: float
+    usual_seconds: float | None
+    silent_seconds: float
+
+
+class TimingRow(NamedTuple):
+    """How long the ended runs of one group took in one phase: queued, running, action or total.
+
+    `runs` is how many of them this is known of. `percentiles` maps each percentage asked for to
+    seconds, by nearest rank: the shortest time that so many percent of the runs did not exceed.
+    They and `mean_seconds` are read from a histogram, and within 1 per cent of exact.
+    `uncertainty_seconds` is the mean of what the times of each run of the group may be off by;
+    None where that of any is not known.
     """
 
     group: Mapping[str, object]
@@ -127,7 +152,7 @@ class TimingRow(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """The tokens of the runs of one group, summed over the runs that report them.
+    """The tokens of the ended runs of one group, summed over those that report them.
 
     A sum is None where no run of the group reports that count. `runs_without_usage` of the
     `runs` report neither prompt, completion nor total tokens.

@@ -7,15 +7,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from projections.grouping import By, created_between, group_names, sort_key
+from projections.grouping import By, created_between, group_names, sort_key, time_zone
 from projections.queries import ActionRow, PhaseRow, RunRow, StatusCount, StepRow
+from projections.run_groups import counted, in_zone
 from projections.schema import run_actions, run_phases, run_steps, runs
+from projections.usage_queries import used
 from tracker.core.events import run_stream
 from tracker.core.status import ENDED
 from tracker.errors import SettingsError, UnknownRun
 
 # What a service is called unless its user named it.
 _USUAL_SOURCE = "assistants"
+
+_STATUS_OF_ENDED = "outcome"
 
 Choice = str | Sequence[str] | None
 
@@ -97,14 +101,34 @@ def checked_limit(limit: int | None) -> int | None:
 
 
 def count_statuses(
-    connection: Connection, by: By, since: datetime | None, until: datetime | None
+    connection: Connection, by: By, since: datetime | None, until: datetime | None, tz: str
 ) -> list[StatusCount]:
-    """How many runs of each group are in each status."""
-    names = group_names(by)
-    columns = [*(runs.c[name] for name in names), runs.c.status.label("of")]
-    query = created_between(select(*columns, func.count()), since, until).group_by(*columns)
-    counts = [
-        StatusCount(dict(zip(names, row, strict=False)), row[-2], row[-1])
-        for row in connection.execute(query)
-    ]
-    return sorted(counts, key=lambda it: (sort_key(it.group), it.status))
+    """How many runs of each group are in each status: of the ended ones all that ever were."""
+    names, zone = group_names(by), time_zone(tz)
+    counts: dict[tuple[object, ...], StatusCount] = {}
+
+    def add(group: dict[str, object], status: str, number: int) -> None:
+        key = (*group.values(), status)
+        known = counts.get(key)
+        before = 0 if known is None else known.runs
+        counts[key] = StatusCount(in_zone(group, zone), status, before + number)
+
+    ended = tuple(dict.fromkeys((*names, _STATUS_OF_ENDED)))
+    for group, (number, *_) in used(connection, ended, since, until, zone):
+        status = str(group[_STATUS_OF_ENDED])
+        if _STATUS_OF_ENDED not in names:
+            del group[_STATUS_OF_ENDED]
+        add(group, status, int(number))
+    still_open = counted(
+        connection,
+        names,
+        since,
+        until,
+        zone,
+        values=[runs.c.status],
+        sums=[func.count()],
+        ended=False,
+    )
+    for group, (status, number) in still_open:
+        add(group, status, number)
+    return sorted(counts.values(), key=lambda it: (sort_key(it.group), it.status))

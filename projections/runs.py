@@ -18,6 +18,8 @@ from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.core.usage import Usage
 
 VANISHED = "vanished"
+# Of one run: more is a service's mistake, and a million of them still have a sum in 63 bits.
+MOST_TOKENS = 10**12
 
 _NAME_LENGTH = 256
 _USAGE = attrgetter(*Usage.model_fields)
@@ -66,16 +68,23 @@ class RunHistory(Trace):
         self.vanished = False
 
 
-def row_values(run: RunHistory) -> list[Any]:
-    """The row of a run as it is written: in the order of `RunRow`, moments as numbers.
+def believed(counts: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Counts of tokens, those beyond all reason as not known: they would drown every sum."""
+    if any(it is not None and it > MOST_TOKENS for it in counts):
+        return tuple(None if it is not None and it > MOST_TOKENS else it for it in counts)
+    return counts
 
-    Durations are the sums of the phases that were left, None before the first of their kind;
+
+def row_values(run: RunHistory, found: Sequence[Stay]) -> list[Any]:
+    """The row of a run with these stays as it is written: in the order of `RunRow`.
+
+    Moments are numbers. Durations are the sums of the phases that were left, None before the
+    first of their kind;
     `running_seconds` takes all but queued and requires_action, `total_seconds` is end minus
     creation. `uncertainty_seconds` is the sum of all boundaries' widths, each once, and at the
     end no more than the run lasted. A run that vanished keeps its phase open and has that
     status again from its next sign of life.
     """
-    found = run.stays()
     last = found[-1]
     outcome = last.status if last.status in ENDED else None
     ended_at = total = None
@@ -165,7 +174,7 @@ def _action_required(run: RunHistory, event: e.RunActionRequired) -> None:
 def _ended(run: RunHistory, event: e.RunEnded) -> None:
     traces.moved(run, event, event.status)
     run.ended_at = run.transitions[-1][1]
-    run.tokens = _NO_USAGE if event.usage is None else _USAGE(event.usage)
+    run.tokens = _NO_USAGE if event.usage is None else believed(_USAGE(event.usage))
     if event.error is not None:
         run.error_code = plain_text(event.error.code)
         run.error_message = plain_text(event.error.message)
@@ -174,7 +183,11 @@ def _ended(run: RunHistory, event: e.RunEnded) -> None:
 
 
 def _usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
-    run.tokens = _USAGE(event.usage)
+    # What a later report leaves out was not taken back.
+    run.tokens = tuple(
+        old if new is None else new
+        for old, new in zip(run.tokens, believed(_USAGE(event.usage)), strict=True)
+    )
     run.seen = event.observed_at
 
 

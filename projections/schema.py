@@ -29,8 +29,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.moments import micros_or_none, utc_text
 
-REVISION = "0002"
+REVISION = "0003"
 VERSION_TABLE = "runfold_alembic_version"
+# Begins the names of tables that are being made again beside the public ones.
+SHADOW_PREFIX = "runfold_shadow_"
+# Ends the names of the checkpoints that these have.
+SHADOW_SUFFIX = " (rebuild)"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -160,11 +164,62 @@ run_steps = Table(
     sqlite_with_rowid=False,
 )
 
+
+def _time() -> list[Column[Any]]:
+    """When a run was created: the hour in UTC, and which quarter of it, from 0 to 3.
+
+    All zones have been whole quarters of an hour away from UTC since 1972, so that days and
+    hours of any of them are whole numbers of quarters.
+    """
+    return [
+        Column("hour", UtcDateTime, primary_key=True),
+        Column("quarter", Integer, primary_key=True, autoincrement=False),
+    ]
+
+
+def _kind() -> list[Column[Any]]:
+    """What kind of run it was; an empty text where nobody said."""
+    return [Column(name, Text, primary_key=True) for name in ("source", "assistant_id", "model")]
+
+
+def _usage() -> list[Column[Any]]:
+    return [
+        Column("outcome", Text, primary_key=True),
+        Column("runs", BigInteger, nullable=False),
+        Column("runs_without_usage", BigInteger, nullable=False),
+        Column("prompt_tokens", BigInteger),
+        Column("completion_tokens", BigInteger),
+        Column("total_tokens", BigInteger),
+        Column("cached_tokens", BigInteger),
+        Column("reasoning_tokens", BigInteger),
+    ]
+
+
+def _timing() -> list[Column[Any]]:
+    return [
+        Column("phase", Text, primary_key=True),
+        Column("bucket", Float, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+    ]
+
+
+# Of ended runs, when and over all time: the second is what makes a question about all of them
+# cost the same, however many they are.
+usage_hourly = Table(
+    "usage_hourly", metadata, *_time(), *_kind(), *_usage(), sqlite_with_rowid=False
+)
+usage_totals = Table("usage_totals", metadata, *_kind(), *_usage(), sqlite_with_rowid=False)
+timing_buckets = Table(
+    "timing_buckets", metadata, *_time(), *_kind(), *_timing(), sqlite_with_rowid=False
+)
+timing_totals = Table("timing_totals", metadata, *_kind(), *_timing(), sqlite_with_rowid=False)
+
 checkpoints = Table(
     "checkpoints",
     metadata,
     Column("projection", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("failure", Text),
     sqlite_with_rowid=False,
 )

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from projections.folding import Past
+from projections.folding import Fold
 from projections.json_text import json_text, plain_text
 from projections.moments import SECOND, micros_or_none
+from projections.projection import Target
+from projections.runs import believed
 from projections.schema import run_steps
 from projections.upsert import upsert
 from tracker.core.events import RunStepRecorded
@@ -26,10 +28,10 @@ class StepsProjection:
     """Writes a row for each step; a step recorded again takes the place of the first record."""
 
     name = "steps"
-    version = 1
+    version = 2
     tables: Sequence[Table] = (run_steps,)
 
-    def begin(self) -> StepsBatch:
+    def begin(self, fold: Fold) -> StepsBatch:
         """An empty batch."""
         return StepsBatch()
 
@@ -45,15 +47,15 @@ class StepsBatch:
         """About how many bytes the steps hold."""
         return _STEP_BYTES * len(self._rows)
 
-    def take(self, page: Sequence[RecordedEvent], past: Past) -> None:
+    def take(self, page: Sequence[RecordedEvent]) -> None:
         """Notes the steps of a page; nothing needs to be read for them."""
         for _, key, _, event in page:
             if type(event) is RunStepRecorded:
                 self._rows[key, event.step_id] = step_values(key, event)
 
-    def write(self, connection: Connection) -> None:
+    def write(self, connection: Connection, target: Target) -> None:
         """Writes each step once."""
-        upsert(connection, run_steps, list(self._rows.values()))
+        upsert(connection, target(run_steps), list(self._rows.values()))
 
 
 def step_values(key: str, event: RunStepRecorded) -> list[Any]:
@@ -69,5 +71,5 @@ def step_values(key: str, event: RunStepRecorded) -> list[Any]:
         created,
         ended,
         max(0, (ended or 0) - (created or 0)) / SECOND if known else None,
-        *(_NO_USAGE if event.usage is None else _USAGE(event.usage)),
+        *(_NO_USAGE if event.usage is None else believed(_USAGE(event.usage))),
     ]

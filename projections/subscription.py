@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from projections.checkpoint import CheckpointMoved, advance, check_behind, start
+from projections.checkpoint import CheckpointMoved, advance, check_behind, note_failure, start
 from projections.engine import translated
-from projections.folding import Past
+from projections.folding import Fold
+from projections.garbage import collected_less_often
 from projections.projection import Batch, Projection
 from tracker.errors import ProjectionFailed, RunfoldError, UnreadableEvent
 from tracker.event_store.store import EventStore
@@ -49,11 +50,11 @@ def catch_up(
     another one applied is not applied again. A kill loses nothing, and the next call goes on.
 
     Raises ProjectionFailed where an event cannot be read or applied, once all other projections
-    are at the end; the one that failed has applied all events before it. Raises ViewsError
-    where the tables are ahead of the event store, and StoreUnavailable where the database cannot
-    be reached.
+    are at the end; the one that failed has applied all events before it, and its checkpoint says
+    why it stopped. Raises Outdated where tables are to be made again first, ViewsError where they
+    are ahead of the event store, and StoreUnavailable where the database cannot be reached.
     """
-    with translated(engine):
+    with translated(engine), collected_less_often():
         places = [start(engine, it) for it in projections]
         # Asked after: another runner may bring a checkpoint past what was the last before.
         last = store.last_position()
@@ -97,7 +98,10 @@ def _follow(
             for runner in group:
                 runner.suspect = max(runner.suspect, position + size)
             if len(group) == 1 and size == 1:
-                failures.append(_failure(group[0].projection, store, position, error))
+                failure = _failure(group[0].projection, store, position, error)
+                with engine.begin() as connection:
+                    note_failure(connection, group[0].projection.name, position, str(failure))
+                failures.append(failure)
                 active.remove(group[0])
             elif len(group) == 1:
                 # Smaller and smaller batches find the event, and apply those before it.
@@ -130,36 +134,40 @@ def _apply(
 ) -> tuple[int, int]:
     """Applies up to `size` events to a group; how many there were, and the last one's position."""
     position = group[0].position
-    batches = [it.projection.begin() for it in group]
-    count, reached = _fold(store, batches, position, size, stop)
+    fold = Fold(store, position)
+    batches = [it.projection.begin(fold) for it in group]
+    count, reached = _read(store, fold, batches, position, size, stop)
     if count:
         with engine.begin() as connection:
             for runner in group:
                 advance(connection, runner.projection.name, position, reached)
             for batch in batches:
-                batch.write(connection)
+                batch.write(connection, _live)
     return count, reached
 
 
-def _fold(
+def _live(table: Table) -> Table:
+    return table
+
+
+def _read(
     store: EventStore,
+    fold: Fold,
     batches: Sequence[Batch],
     position: int,
     size: int,
     stop: int | None,
 ) -> tuple[int, int]:
     count = 0
-    start_position = position
-    while count < size and sum(it.weight for it in batches) < _BATCH_BYTES:
+    while count < size and fold.weight + sum(it.weight for it in batches) < _BATCH_BYTES:
         asked = min(_PAGE, size - count)
         page = store.read_all(position, asked)
         is_last = len(page) < asked
         if stop is not None and page and page[-1].position > stop:
             page, is_last = [it for it in page if it.position <= stop], True
         if page:
-            past = Past(store, start_position)
             for batch in batches:
-                batch.take(page, past)
+                batch.take(page)
             position, count = page[-1].position, count + len(page)
         if is_last:
             break

@@ -1,20 +1,32 @@
-"""How long runs take: means and exact percentiles of their phases, the same on each database."""
+"""How long runs take: means and percentiles of their phases, the same on each database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from math import ceil, fsum
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from projections.grouping import By, created_between, group_names, sort_key
+from projections.buckets import bucket_of
+from projections.grouping import By, checked_limits, group_names, sort_key, time_zone
+from projections.periods import span
 from projections.queries import TimingRow
-from projections.schema import runs
+from projections.rollup_queries import Rollup, count, edge_runs
+from projections.rollups import PHASES, UNCERTAINTY
+from projections.run_groups import counted, group_of, in_zone
+from projections.schema import runs, timing_buckets, timing_totals
 from tracker.errors import SettingsError
 
-PHASES = ("queued", "running", "action", "total")
+_ROLLUP = Rollup(timing_buckets, timing_totals, ("phase", "bucket"), ("count",))
+_TIMES = tuple(f"{phase}_seconds" for phase in PHASES)
+
+# A group, a phase, and how many runs took about so many seconds in it.
+_Part = tuple[dict[str, object], str, float, int]
+_Histogram = dict[float, int]
 
 
 def measure(
@@ -23,49 +35,86 @@ def measure(
     percentiles: Sequence[float],
     since: datetime | None,
     until: datetime | None,
+    tz: str,
 ) -> list[TimingRow]:
     """A row for each group and phase that some ended run went through.
 
     The times of open runs are not yet whole: they may queue, run and wait again.
     """
-    names = group_names(by)
+    names, zone = group_names(by), time_zone(tz)
+    checked_limits(since, until)
     for percent in percentiles:
         if not 0 < percent <= 100:
             raise SettingsError(f"a percentile is above 0 and up to 100, not {percent}")
-    columns = [runs.c[name] for name in (*names, *(f"{phase}_seconds" for phase in PHASES))]
-    query = created_between(select(*columns, runs.c.uncertainty_seconds), since, until)
-    query = query.where(runs.c.outcome.is_not(None))
-    times: dict[tuple[object, ...], tuple[list[float], list[float | None]]] = {}
-    for row in connection.execute(query):
-        group, uncertainty = tuple(row[: len(names)]), row[-1]
-        for phase, seconds in zip(PHASES, row[len(names) : -1], strict=True):
-            if seconds is not None:
-                known, widths = times.setdefault((*group, phase), ([], []))
-                known.append(seconds)
-                widths.append(uncertainty)
-    answers = [
-        _timing(dict(zip(names, key, strict=False)), str(key[-1]), known, widths, percentiles)
-        for key, (known, widths) in times.items()
+    groups: dict[tuple[object, ...], dict[str, object]] = {}
+    times: dict[tuple[object, ...], dict[str, _Histogram]] = defaultdict(dict)
+    for group, phase, seconds, number in _parts(connection, names, since, until, zone):
+        key = tuple(group.values())
+        groups[key] = group
+        histogram = times[key].setdefault(phase, defaultdict(int))
+        histogram[seconds] += number
+    return [
+        _timing(in_zone(groups[key], zone), phase, found[phase], _uncertainty(found), percentiles)
+        for key, found in sorted(times.items(), key=lambda it: sort_key(groups[it[0]]))
+        for phase in PHASES
+        if phase != UNCERTAINTY and found.get(phase)
     ]
-    return sorted(answers, key=lambda it: (sort_key(it.group), PHASES.index(it.phase)))
 
 
-def nearest_rank(ordered: Sequence[float], percent: float) -> float:
-    """The smallest of `ordered` that `percent` per cent of them do not exceed."""
+def nearest_rank(counts: Mapping[float, int], percent: float) -> float:
+    """The smallest of the values counted that `percent` per cent of all do not exceed."""
     # Exact: in floating point 99.9 per cent of 1,000 is a little more than 999.
-    rank = ceil(Fraction(str(percent)) * len(ordered) / 100)
-    return ordered[rank - 1]
+    rank = ceil(Fraction(str(percent)) * sum(counts.values()) / 100)
+    for value in sorted(counts):
+        rank -= counts[value]
+        if rank <= 0:
+            return value
+    raise ValueError("there are no values")
+
+
+def _parts(
+    connection: Connection,
+    names: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    zone: ZoneInfo,
+) -> Iterator[_Part]:
+    if not _ROLLUP.covers(names):
+        columns = [runs.c[name] for name in _TIMES]
+        for group, times in counted(connection, names, since, until, zone, values=columns):
+            yield from _durations(group, times)
+        return
+    quarters = span(since, until)
+    for group, (phase, bucket, number) in count(connection, _ROLLUP, names, quarters, zone):
+        yield group, phase, bucket, int(number)
+    for run in edge_runs(connection, quarters):
+        yield from _durations(group_of(run, names, zone), [getattr(run, name) for name in _TIMES])
+
+
+def _durations(group: dict[str, object], times: Sequence[float | None]) -> Iterator[_Part]:
+    for phase, seconds in zip(PHASES, times, strict=True):
+        if seconds is not None:
+            yield group, phase, bucket_of(seconds), 1
+
+
+def _mean(counts: Mapping[float, int]) -> float:
+    return fsum(value * number for value, number in counts.items()) / sum(counts.values())
+
+
+def _uncertainty(found: Mapping[str, _Histogram]) -> float | None:
+    """The mean uncertainty of the runs of a group; None where that of any is not known."""
+    widths = found.get(UNCERTAINTY)
+    if not widths or sum(widths.values()) < sum(found["total"].values()):
+        return None
+    return _mean(widths)
 
 
 def _timing(
-    group: dict[str, object],
+    group: Mapping[str, object],
     phase: str,
-    known: list[float],
-    widths: list[float | None],
+    counts: _Histogram,
+    uncertainty: float | None,
     percentiles: Sequence[float],
 ) -> TimingRow:
-    ordered = sorted(known)
-    limited = [width for width in widths if width is not None]
-    uncertainty = fsum(limited) / len(limited) if len(limited) == len(widths) else None
-    ranks = {percent: nearest_rank(ordered, percent) for percent in percentiles}
-    return TimingRow(group, phase, len(known), fsum(known) / len(known), uncertainty, ranks)
+    ranks = {percent: nearest_rank(counts, percent) for percent in percentiles}
+    return TimingRow(group, phase, sum(counts.values()), _mean(counts), uncertainty, ranks)

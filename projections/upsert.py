@@ -31,22 +31,33 @@ def upsert(
     other texts without NUL; it is changed on the way. With `guard`, a row is overwritten only
     by one whose column of that name is greater.
     """
+    _insert_or(connection, table, rows, _or_overwrite(table, guard))
+
+
+def add(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
+    """Inserts `rows`, or adds them up with those of the same key; NULL adds nothing."""
+    _insert_or(connection, table, rows, _or_add(table))
+
+
+def _insert_or(
+    connection: Connection, table: Table, rows: Sequence[list[Any]], conflict: str
+) -> None:
     if not rows:
         return
     is_sqlite = connection.dialect.name == "sqlite"
     _moments_to_text(rows, _moments(table), utc_text if is_sqlite else zoned_text)
     if is_sqlite:
-        statement = _statement(table, guard, "?")
+        statement = _statement(table, conflict, "?")
         with _cursor(connection, statement) as cursor:
             cursor.executemany(statement, rows)
     elif len(rows) < _COPY_ROWS:
-        statement = _statement(table, guard, "%s")
+        statement = _statement(table, conflict, "%s")
         with _cursor(connection, statement) as cursor:
             for row in rows:
                 cursor.execute(statement, row)
     else:
         _copy(connection, table, rows)
-        connection.exec_driver_sql(_from_copy(table, guard))
+        connection.exec_driver_sql(_from_copy(table, conflict))
         # The transaction may bring more.
         connection.exec_driver_sql(f"TRUNCATE {_copied(table)}")
 
@@ -95,15 +106,15 @@ def _copied(table: Table) -> str:
 
 
 @lru_cache
-def _statement(table: Table, guard: str | None, mark: str) -> str:
+def _statement(table: Table, conflict: str, mark: str) -> str:
     values = ", ".join([mark] * len(table.columns))
-    return f"{_insert(table)} VALUES ({values}) {_or_overwrite(table, guard)}"
+    return f"{_insert(table)} VALUES ({values}) {conflict}"
 
 
 @lru_cache
-def _from_copy(table: Table, guard: str | None) -> str:
+def _from_copy(table: Table, conflict: str) -> str:
     given = f"SELECT {_names(table)} FROM {_copied(table)}"
-    return f"{_insert(table)} {given} {_or_overwrite(table, guard)}"
+    return f"{_insert(table)} {given} {conflict}"
 
 
 def _insert(table: Table) -> str:
@@ -114,9 +125,26 @@ def _names(table: Table) -> str:
     return ", ".join(column.name for column in table.columns)
 
 
+@lru_cache
 def _or_overwrite(table: Table, guard: str | None) -> str:
-    keys = [column.name for column in table.primary_key]
-    others = [column.name for column in table.columns if not column.primary_key]
-    new = ", ".join(f"{name} = excluded.{name}" for name in others)
+    new = ", ".join(f"{name} = excluded.{name}" for name in _others(table))
     where = "" if guard is None else f" WHERE excluded.{guard} > {table.name}.{guard}"
-    return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {new}{where}"
+    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}{where}"
+
+
+@lru_cache
+def _or_add(table: Table) -> str:
+    new = ", ".join(
+        f"{name} = coalesce({table.name}.{name} + excluded.{name}, excluded.{name}, "
+        f"{table.name}.{name})"
+        for name in _others(table)
+    )
+    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}"
+
+
+def _keys(table: Table) -> str:
+    return ", ".join(column.name for column in table.primary_key)
+
+
+def _others(table: Table) -> list[str]:
+    return [column.name for column in table.columns if not column.primary_key]

@@ -2,87 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, case, func
 
-from projections.grouping import (
-    DAY,
-    HOUR,
-    By,
-    created_between,
-    group_names,
-    local_times,
-    quarter_hour,
-    sort_key,
-    time_zone,
-)
+from projections.grouping import By, checked_limits, group_names, sort_key, time_zone
+from projections.periods import span
 from projections.queries import UsageRow
-from projections.schema import runs
+from projections.rollup_queries import Counted, Rollup, count, edge_runs
+from projections.rollups import plus_usage, usage_of
+from projections.run_groups import counted, group_of, in_zone
+from projections.schema import runs, usage_hourly, usage_totals
 
-_TOKENS = (
-    runs.c.prompt_tokens,
-    runs.c.completion_tokens,
-    runs.c.total_tokens,
-    runs.c.cached_tokens,
-    runs.c.reasoning_tokens,
-)
-_HALF = 2**32
-
-# SQLite refuses a sum of more than 63 bits, so that a few absurd counts would hide all others.
-_SUMS = [
-    part for column in _TOKENS for part in (func.sum(column // _HALF), func.sum(column % _HALF))
-]
+_ROLLUP = Rollup(usage_hourly, usage_totals, (), UsageRow._fields[1:])
+_TOKENS = tuple(runs.c[name] for name in UsageRow._fields[3:])
+_UNKNOWN = func.coalesce(*_TOKENS[:3]).is_(None)
+_SUMS = (func.count(), func.sum(case((_UNKNOWN, 1), else_=0)), *map(func.sum, _TOKENS))
 
 
 def sum_usage(
     connection: Connection, by: By, since: datetime | None, until: datetime | None, tz: str
 ) -> list[UsageRow]:
-    """The tokens of each group; a run belongs to the day and hour of its creation in `tz`."""
-    names = group_names(by, also=(DAY, HOUR))
-    zone = time_zone(tz)
-    stored = [name for name in names if name not in (DAY, HOUR)]
-    keys: list[Any] = [runs.c[name] for name in stored]
-    has_time = len(stored) < len(names)
-    if has_time:
-        keys.append(quarter_hour(connection.dialect.name).label("quarter"))
-    unknown = func.coalesce(*_TOKENS[:3]).is_(None)
-    counts = [func.count(), func.sum(case((unknown, 1), else_=0))]
-    query = created_between(select(*keys, *counts, *_SUMS), since, until).group_by(*keys)
+    """The tokens of the ended runs of each group, by the day and hour of their creation in `tz`."""
+    names, zone = group_names(by), time_zone(tz)
     totals: dict[tuple[object, ...], UsageRow] = {}
-    for row in connection.execute(query):
-        values = dict(zip(stored, row, strict=False))
-        if has_time:
-            values |= local_times(names, row[len(stored)], zone)
-        group = {name: values[name] for name in names}
-        part = _usage(group, row, len(keys))
+    for group, sums in used(connection, names, since, until, zone):
         key = tuple(group.values())
-        totals[key] = _sum(totals[key], part) if key in totals else part
+        added = [None if it is None else int(it) for it in sums]
+        known = totals.get(key)
+        summed = added if known is None else plus_usage(known[1:], added)
+        totals[key] = UsageRow(group, *summed)  # type: ignore[arg-type]
     ordered = sorted(totals.values(), key=lambda it: sort_key(it.group))
-    return [_in_zone(it, zone) for it in ordered]
+    return [it._replace(group=in_zone(it.group, zone)) for it in ordered]
 
 
-def _usage(group: dict[str, object], row: Row[Any], at: int) -> UsageRow:
-    halves = row[at + 2 :]
-    sums = [
-        None if high is None else int(high) * _HALF + int(low)
-        for high, low in zip(halves[::2], halves[1::2], strict=True)
-    ]
-    return UsageRow(group, row[at], int(row[at + 1]), *sums)
-
-
-def _sum(one: UsageRow, other: UsageRow) -> UsageRow:
-    return UsageRow(one.group, *map(_plus, one[1:], other[1:]))
-
-
-def _plus(one: Any, other: Any) -> Any:
-    return other if one is None else one if other is None else one + other
-
-
-def _in_zone(row: UsageRow, zone: ZoneInfo) -> UsageRow:
-    start = row.group.get(HOUR)
-    if not isinstance(start, datetime):
-        return row
-    return row._replace(group={**row.group, HOUR: start.astimezone(zone)})
+def used(
+    connection: Connection,
+    names: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    zone: ZoneInfo,
+) -> Iterator[Counted]:
+    """The runs, the silent ones among them and the tokens of each group, in parts."""
+    checked_limits(since, until)
+    if not _ROLLUP.covers(names):
+        yield from counted(connection, names, since, until, zone, sums=_SUMS)
+        return
+    quarters = span(since, until)
+    yield from count(connection, _ROLLUP, names, quarters, zone)
+    for run in edge_runs(connection, quarters):
+        yield group_of(run, names, zone), usage_of(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
@@ -13,49 +13,36 @@ from sqlalchemy import Connection, Engine
 
 from projections import migrations
 from projections.actions_projection import ActionsProjection
+from projections.answers import Answers
 from projections.engine import open_engine, translated
-from projections.grouping import By
+from projections.past import PastAnswers
 from projections.phases_projection import PhasesProjection
-from projections.queries import (
-    ActionRow,
-    PhaseRow,
-    RunRow,
-    StatusCount,
-    StepRow,
-    TimingRow,
-    UsageRow,
-)
-from projections.rebuild import Difference, rebuild, verify
-from projections.run_queries import (
-    Choice,
-    count_statuses,
-    find_actions,
-    find_phases,
-    find_run,
-    find_runs,
-    find_steps,
-)
+from projections.rebuild import find_outdated, rebuild
 from projections.runs_projection import RunsProjection
 from projections.steps_projection import StepsProjection
 from projections.subscription import Progress, catch_up
-from projections.timing_queries import measure
-from projections.usage_queries import sum_usage
+from projections.timing_projection import TimingProjection
+from projections.usage_projection import UsageProjection
+from projections.verify import Difference, verify
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 
-PROJECTIONS = (RunsProjection(), PhasesProjection(), ActionsProjection(), StepsProjection())
+PROJECTIONS = (
+    RunsProjection(),
+    PhasesProjection(),
+    ActionsProjection(),
+    StepsProjection(),
+    UsageProjection(),
+    TimingProjection(),
+)
 
 
-class Views:
+class Views(Answers):
     """Tables of runs, kept in step with the events, and typed answers from them.
 
     `url` is `sqlite:///file.db` or `postgresql://…`, the same as the tracker's. Without `store`,
     the events are read from there too. Synchronous, safe for threads, connects on first use;
-    close it, or use it in a `with` block.
-
-    `since` and `until` are aware datetimes and limit by creation: from `since` on, before
-    `until`. All methods raise SettingsError for an argument that cannot be used, SchemaError
-    where `upgrade()` is needed, StoreUnavailable where the database cannot be reached.
+    close it, or use it in a `with` block. What it answers is described at `Answers`.
     """
 
     def __init__(self, url: str, *, store: EventStore | None = None) -> None:
@@ -100,7 +87,7 @@ class Views:
         Raises ProjectionFailed at an event that cannot be applied: nothing is ever skipped.
         """
         with self._replaying() as store:
-            return catch_up(self._engine, store, PROJECTIONS, progress=progress)
+            return self._apply(store, progress)
 
     def follow(self, stop: Event, *, every: float = 0.5, progress: Progress | None = None) -> None:
         """Catches up again and again until `stop` is set, which another thread does.
@@ -113,7 +100,7 @@ class Views:
             reached = -1
             while not stop.is_set():
                 if (last := store.last_position()) != reached:
-                    catch_up(self._engine, store, PROJECTIONS, progress=progress)
+                    self._apply(store, progress)
                     reached = last
                 stop.wait(every)
 
@@ -130,7 +117,7 @@ class Views:
                 raise SettingsError(f"no projection is named {name!r}: {', '.join(known)}")
         chosen = [known[name] for name in names] or PROJECTIONS
         with self._replaying() as store:
-            return rebuild(self._engine, store, PROJECTIONS, chosen, progress)
+            return rebuild(self._engine, store, chosen, progress)
 
     def verify(self, progress: Progress | None = None) -> list[Difference]:
         """Replays the events and compares row by row; empty where the tables are what they say.
@@ -141,95 +128,19 @@ class Views:
         with self._replaying() as store:
             return verify(self._engine, store, PROJECTIONS, progress)
 
-    def runs(
-        self,
-        *,
-        status: Choice = None,
-        outcome: Choice = None,
-        source: Choice = None,
-        thread_id: Choice = None,
-        assistant_id: Choice = None,
-        limit: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[RunRow]:
-        """The runs with these values, or one of several for each; newest first."""
-        choices = {
-            "status": status,
-            "outcome": outcome,
-            "source": source,
-            "thread_id": thread_id,
-            "assistant_id": assistant_id,
-        }
-        with self._reading() as connection:
-            return find_runs(connection, choices, since, until, limit)
+    def as_of(self, place: datetime | int) -> PastAnswers:
+        """All answers as they were at a moment, or at a position of the event store.
 
-    def run(self, run_id: str, source: str | None = None) -> RunRow:
-        """One run. Raises UnknownRun; `source` is needed where several have a run of that id."""
-        with self._reading() as connection:
-            return find_run(connection, run_id, source)
-
-    def phases(self, run_id: str, source: str | None = None) -> list[PhaseRow]:
-        """The phases of one run, first to last. Raises as `run` does."""
-        with self._reading() as connection:
-            run = find_run(connection, run_id, source)
-            return find_phases(connection, run.run_key)
-
-    def actions(
-        self,
-        run_id: str | None = None,
-        source: str | None = None,
-        *,
-        waiting: bool = False,
-        limit: int | None = None,
-    ) -> list[ActionRow]:
-        """What runs waited for, call by call, oldest first; of one run where it is named.
-
-        With `waiting`, only what still waits. Raises as `run` does.
+        See `PastAnswers` for what that means and costs. Raises SettingsError for a moment
+        without a time zone.
         """
-        with self._reading() as connection:
-            run_key = None if run_id is None else find_run(connection, run_id, source).run_key
-            return find_actions(connection, run_key, waiting, limit)
+        return PastAnswers(place, self._replaying, PROJECTIONS)
 
-    def steps(self, run_id: str, source: str | None = None) -> list[StepRow]:
-        """The steps of one run that were recorded, first to last. Raises as `run` does."""
-        with self._reading() as connection:
-            return find_steps(connection, find_run(connection, run_id, source).run_key)
-
-    def timing(
-        self,
-        by: By = None,
-        percentiles: Sequence[float] = (50, 95, 99),
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> list[TimingRow]:
-        """How long ended runs queued, ran, waited for action and took in total, for each group.
-
-        A phase that a run never had is not counted as zero but not at all.
-        """
-        with self._reading() as connection:
-            return measure(connection, by, percentiles, since, until)
-
-    def usage(
-        self,
-        by: By = ("model",),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        tz: str = "UTC",
-    ) -> list[UsageRow]:
-        """The tokens of each group; `by` may name `day` and `hour`, of the run's creation in `tz`.
-
-        A day is a date, an hour an aware datetime in `tz`, each as long as it is there.
-        """
-        with self._reading() as connection:
-            return sum_usage(connection, by, since, until, tz)
-
-    def status_counts(
-        self, by: By = None, since: datetime | None = None, until: datetime | None = None
-    ) -> list[StatusCount]:
-        """How many runs are in each status, for each group."""
-        with self._reading() as connection:
-            return count_statuses(connection, by, since, until)
+    def _apply(self, store: EventStore, progress: Progress | None) -> int:
+        outdated = find_outdated(self._engine, PROJECTIONS)
+        if outdated:
+            rebuild(self._engine, store, outdated, progress)
+        return catch_up(self._engine, store, PROJECTIONS, progress=progress)
 
     @contextmanager
     def _replaying(self) -> Iterator[EventStore]:

@@ -96,7 +96,7 @@ def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
 
 def run_row(history: RunHistory) -> RunRow:
     """The row of a run as it is read: moments in UTC."""
-    row = RunRow(*row_values(history))
+    row = RunRow(*row_values(history, history.stays()))
     moments: dict[str, Any] = {
         name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
     }

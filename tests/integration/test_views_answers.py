@@ -142,9 +142,12 @@ def test_timing_of_all_runs_and_of_groups(views: Views) -> None:
         ("running", 3),
         ("total", 3),
     ]
-    assert rows["running"].percentiles == {50: 7, 100: 9}
-    assert rows["running"].mean_seconds == (5 + 9 + 7) / 3
-    assert rows["total"].uncertainty_seconds == pytest.approx((3 + 3 + 3.75) / 3)
+    assert rows["running"].percentiles == {
+        50: pytest.approx(7, rel=0.01),
+        100: pytest.approx(9, rel=0.01),
+    }
+    assert rows["running"].mean_seconds == pytest.approx((5 + 9 + 7) / 3, rel=0.01)
+    assert rows["total"].uncertainty_seconds == pytest.approx((3 + 3 + 3.75) / 3, rel=0.01)
     by_assistant = views.timing(by="assistant_id")
     assert [(it.group["assistant_id"], it.phase) for it in by_assistant] == [
         *(("asst_1", phase) for phase in ("queued", "running", "total")),
@@ -157,16 +160,14 @@ def test_timing_of_all_runs_and_of_groups(views: Views) -> None:
 def test_usage_that_nobody_reported_is_not_zero(views: Views) -> None:
     rows = {it.group["model"]: it for it in views.usage()}
 
-    assert rows["gpt-4o"][1:] == (3, 1, 10, None, 11, 3, None)
-    assert rows[None][1:] == (2, 2, None, None, None, None, None)
+    assert rows["gpt-4o"][1:] == (2, 0, 10, None, 11, 3, None)
+    assert rows[None][1:] == (1, 1, None, None, None, None, None)
     by_two = views.usage(by=("outcome", "source"))
     assert [(tuple(it.group.values()), it.runs) for it in by_two] == [
         (("completed", "assistants"), 2),
         (("failed", "assistants"), 1),
-        ((None, "assistants"), 1),
-        ((None, "other"), 1),
     ]
-    assert views.usage(by=None)[0].runs == 5
+    assert views.usage(by=None)[0].runs == 3
 
 
 def test_days_and_hours_are_those_of_a_time_zone(database_url: str) -> None:
@@ -200,9 +201,9 @@ def test_days_and_hours_are_those_of_a_time_zone(database_url: str) -> None:
     assert [it.runs for it in in_utc] == [5, 7]
 
 
-def test_sums_of_any_size_are_exact(database_url: str) -> None:
+def test_counts_beyond_all_reason_do_not_drown_the_others(database_url: str) -> None:
     store = open_event_store("memory://")
-    most = 2**63 - 1
+    most = 10**12
     for number in range(3):
         end = ended(e.RunCompleted, 1, stamp=1, since=0, usage=Usage(total_tokens=most - number))
         put(store, f"run_{number}", end)
@@ -210,6 +211,11 @@ def test_sums_of_any_size_are_exact(database_url: str) -> None:
         views.upgrade()
         views.catch_up()
         assert views.usage()[0].total_tokens == 3 * most - 3
+        absurd = Usage(prompt_tokens=7, total_tokens=2**63 - 1)
+        put(store, "run_3", ended(e.RunCompleted, 1, stamp=1, since=0, usage=absurd))
+        views.catch_up()
+        assert views.usage()[0][3:6] == (7, None, 3 * most - 3)
+        assert views.run("run_3").total_tokens is None
 
 
 def test_statuses_are_counted(views: Views) -> None:
@@ -226,7 +232,7 @@ def test_what_cannot_be_used_is_named(views: Views) -> None:
     naive = datetime(2026, 1, 1)  # noqa: DTZ001
     for call, words in (
         (lambda: views.usage(by="metadata"), "'metadata' is not something to group by: source"),
-        (lambda: views.timing(by="day"), "'day' is not something to group by"),
+        (lambda: views.timing(by="metadata."), "is not something to group by"),
         (lambda: views.usage(tz="Mars/Olympus"), "no time zone 'Mars/Olympus'"),
         (lambda: views.timing(percentiles=(0,)), "above 0 and up to 100"),
         (lambda: views.runs(since=naive), "since needs a time zone"),

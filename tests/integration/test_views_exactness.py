@@ -5,26 +5,30 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select
 
 from projections import Views
-from projections.actions_projection import ActionsProjection
+from projections.buckets import bucket_of
 from projections.engine import open_engine
+from projections.folding import Fold
 from projections.migrations import upgrade
-from projections.phases_projection import PhasesProjection
-from projections.queries import ActionRow, PhaseRow, RunRow, StepRow
+from projections.projection import Target
+from projections.queries import RunRow
+from projections.rebuild import rebuild
 from projections.runs import RunHistory
 from projections.runs_projection import RunsBatch, RunsProjection
-from projections.schema import checkpoints, run_actions, run_phases, run_steps, runs
-from projections.steps_projection import StepsProjection
+from projections.schema import metadata
 from projections.subscription import catch_up
 from projections.traces import fold
+from projections.views import PROJECTIONS
 from tests.lives import lives, looks, second
 from tests.stories import actions_of, created, ended, rows_of, started, steps_of, waiting
 from tracker.core import events as e
@@ -35,8 +39,7 @@ from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore, open_event_store
 
 BATCH = 25
-PROJECTIONS = (RunsProjection(), PhasesProjection(), ActionsProjection(), StepsProjection())
-Tables = tuple[list[RunRow], list[PhaseRow], list[ActionRow], list[StepRow]]
+Tables = dict[str, list[tuple[Any, ...]]]
 
 ASIDES: list[e.Event] = [
     e.ToolOutputsSubmitted(observed_at=second(1), tool_call_ids=("call_1",)),
@@ -106,33 +109,56 @@ def plainly(store: EventStore) -> Tables:
         if not isinstance(recorded.event, e.ConfigurationRecorded):
             fold(streams.setdefault(key, RunHistory(key)), recorded)
     made = [rows_of(history) for _, history in sorted(streams.items())]
-    rows, phases = [row for row, _ in made], [phase for _, phases in made for phase in phases]
     read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
-    actions = [row for key, events in read.items() for row in actions_of(key, events)]
-    steps = [row for key, events in read.items() for row in steps_of(key, events)]
-    return rows, phases, actions, steps
+    return {
+        "runs": [row for row, _ in made],
+        "run_phases": [phase for _, phases in made for phase in phases],
+        "run_actions": [row for key, events in read.items() for row in actions_of(key, events)],
+        "run_steps": [row for key, events in read.items() for row in steps_of(key, events)],
+        **rollups([row for row, _ in made if row.outcome is not None]),
+    }
+
+
+def rollups(ended_runs: list[RunRow]) -> Tables:
+    """The sums and counts over ended runs, one run after another."""
+    usage: dict[str, dict[tuple[Any, ...], list[Any]]] = {"usage_hourly": {}, "usage_totals": {}}
+    timing = {"timing_buckets": Counter[tuple[Any, ...]](), "timing_totals": Counter()}
+    for run in ended_runs:
+        kind = (run.source, run.assistant_id or "", run.model or "")
+        hour = run.created_at.replace(minute=0, second=0, microsecond=0)
+        time = (hour, run.created_at.minute // 15)
+        tokens = [getattr(run, name) for name in Usage.model_fields]
+        said = any(it is not None for it in tokens[:3])
+        for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
+            sums = usage[table].setdefault((*key, run.outcome), [0, 0, *[None] * 5])
+            sums[:2] = sums[0] + 1, sums[1] + (not said)
+            for at, count in enumerate(tokens, 2):
+                sums[at] = sums[at] if count is None else (sums[at] or 0) + count
+        for phase in ("queued", "running", "action", "total", "uncertainty"):
+            seconds = getattr(run, f"{phase}_seconds")
+            if seconds is not None:
+                timing["timing_buckets"][(*time, *kind, phase, bucket_of(seconds))] += 1
+                timing["timing_totals"][(*kind, phase, bucket_of(seconds))] += 1
+    return {
+        **{name: sorted((*key, *sums) for key, sums in it.items()) for name, it in usage.items()},
+        **{name: sorted((*key, count) for key, count in it.items()) for name, it in timing.items()},
+    }
 
 
 def stored(engine: Engine) -> Tables:
     with engine.connect() as connection:
-        rows = connection.execute(select(runs).order_by(runs.c.run_key)).all()
-        ordered = select(run_phases).order_by(run_phases.c.run_key, run_phases.c.seq)
-        phases = connection.execute(ordered).all()
-        actions = connection.execute(select(run_actions).order_by(*run_actions.primary_key))
-        steps = connection.execute(select(run_steps).order_by(*run_steps.primary_key))
-        return (
-            [RunRow(*row) for row in rows],
-            [PhaseRow(*row) for row in phases],
-            [ActionRow(*row) for row in actions],
-            [StepRow(*row) for row in steps],
-        )
+        return {
+            name: sorted(tuple(row) for row in connection.execute(select(table)))
+            for name, table in metadata.tables.items()
+            if name != "checkpoints"
+        }
 
 
 def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
-    """Appends and catches up in turns, replays some of it, and compares."""
+    """Appends and catches up in turns, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
-        for table in (runs, run_phases, run_actions, run_steps, checkpoints):
+        for table in metadata.tables.values():
             connection.execute(delete(table))
     applied = 0
     while steps:
@@ -142,11 +168,7 @@ def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
         applied += catch_up(engine, store, PROJECTIONS, batch=data.draw(st.integers(1, 9)))
     assert applied == store.last_position()
     assert stored(engine) == plainly(store)
-
-    back = data.draw(st.integers(0, store.last_position()))
-    with engine.begin() as connection:
-        connection.execute(update(checkpoints).values(position=back))
-    catch_up(engine, store, PROJECTIONS, batch=data.draw(st.integers(1, 9)))
+    rebuild(engine, store, data.draw(st.permutations(PROJECTIONS)))
     assert stored(engine) == plainly(store)
 
 
@@ -239,16 +261,16 @@ def _run_until_killed(url: str) -> None:
     class Fatal(RunsProjection):
         batches = 0
 
-        def begin(self) -> RunsBatch:
+        def begin(self, fold: Fold) -> RunsBatch:
             self.batches += 1
-            return FatalBatch() if self.batches == 3 else RunsBatch()
+            return FatalBatch(fold) if self.batches == 3 else RunsBatch(fold)
 
     class FatalBatch(RunsBatch):
-        def write(self, connection: Connection) -> None:
-            super().write(connection)
+        def write(self, connection: Connection, target: Target) -> None:
+            super().write(connection, target)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    projections = (PhasesProjection(), ActionsProjection(), StepsProjection(), Fatal())
+    projections = (*PROJECTIONS[1:], Fatal())
     catch_up(open_engine(url), open_event_store(url), projections, batch=BATCH)
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select, text
 
 from projections import Views
 from projections.actions_projection import ActionsProjection
 from projections.checkpoint import read
 from projections.engine import open_engine
+from projections.folding import Fold
 from projections.migrations import downgrade, upgrade
 from projections.phases_projection import PhasesProjection
 from projections.runs_projection import RunsBatch, RunsProjection
@@ -89,13 +90,13 @@ def test_a_missing_database_and_a_file_that_is_none(postgres_url: str, tmp_path:
 class Fussy(RunsProjection):
     """Cannot bear one run."""
 
-    def begin(self) -> RunsBatch:
-        return FussyBatch()
+    def begin(self, fold: Fold) -> RunsBatch:
+        return FussyBatch(fold)
 
 
 class FussyBatch(RunsBatch):
-    def take(self, page: Sequence[RecordedEvent], reading: Connection) -> None:
-        super().take(page, reading)
+    def take(self, page: Sequence[RecordedEvent]) -> None:
+        super().take(page)
         if any(it.stream == "assistants:run_700" for it in page):
             raise ZeroDivisionError("not this one")
 
@@ -225,7 +226,7 @@ def test_tables_of_another_version_of_the_projection_are_refused(database_url: s
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
     catch_up(engine, store, [RunsProjection()])
-    with pytest.raises(SchemaError, match=r"by its version 2, .* has version 99: .*rebuild runs"):
+    with pytest.raises(SchemaError, match=r"by its version 3, .* has version 99: .*rebuild runs"):
         catch_up(engine, store, [Next()])
     engine.dispose()
 

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -26,7 +27,7 @@ SECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=50)
 def test_a_percentile_is_the_smallest_time_not_exceeded_by_that_many(
     seconds: list[float], percent: float
 ) -> None:
-    found = nearest_rank(sorted(seconds), percent)
+    found = nearest_rank(Counter(seconds), percent)
     enough = Fraction(str(percent)) * len(seconds) / 100
 
     assert sum(it <= found for it in seconds) >= enough
@@ -36,7 +37,7 @@ def test_a_percentile_is_the_smallest_time_not_exceeded_by_that_many(
 
 
 def test_a_percentile_is_not_off_by_one_through_floating_point() -> None:
-    assert nearest_rank(list(range(1, 1001)), 99.9) == 999
+    assert nearest_rank(Counter(range(1, 1001)), 99.9) == 999
 
 
 def test_a_time_zone_has_days_of_23_and_25_hours() -> None:
@@ -69,7 +70,7 @@ def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
 def test_only_columns_that_make_sense_are_grouped_by() -> None:
     assert group_names("model") == ("model",)
     assert group_names(("model", "outcome", "model")) == ("model", "outcome")
-    with pytest.raises(SettingsError, match=r"'metadata' .* source, thread_id, assistant_id"):
+    with pytest.raises(SettingsError, match=r"'metadata' .* source, assistant_id, .* metadata.KEY"):
         group_names(["metadata"])
 
 
@@ -134,6 +135,6 @@ def test_importing_loads_nothing_until_a_name_is_used() -> None:
         "heavy = {'alembic', 'httpx', 'apscheduler', 'psycopg'}\n"
         "assert not heavy & loaded, heavy & loaded\n"
         "assert dir(projections) == ['Views', 'metadata']\n"
-        "assert len(projections.metadata.tables) == 5\n"
+        "assert len(projections.metadata.tables) == 9\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

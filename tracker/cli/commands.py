@@ -31,6 +31,8 @@ Db = Annotated[
         help="sqlite:///file.db or postgresql://user@host/database.",
     ),
 ]
+_PROJECTIONS = "runs, phases, actions, steps, usage or timing"
+_BY = "What to group by, with commas: columns, day, hour, metadata.KEY"
 DEFAULT_DB = "sqlite:///runfold.db"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 BaseUrl = Annotated[
@@ -46,6 +48,7 @@ Key = Annotated[
 SourceName = Annotated[
     str, typer.Option("--source", metavar="NAME", help="The name under which runs are recorded.")
 ]
+Tz = Annotated[str, typer.Option(help="The time zone of days and hours.")]
 Since = Annotated[
     datetime | None, typer.Option("--since", help="Only runs created from then on, UTC.")
 ]
@@ -132,7 +135,8 @@ def import_(
 
 @app.command()
 def status(
-    by: Annotated[str | None, typer.Option(help="Columns to group by, with commas.")] = None,
+    by: Annotated[str | None, typer.Option(help=f"{_BY}.")] = None,
+    tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
@@ -142,12 +146,13 @@ def status(
     from tracker.cli.tables import opened, print_status
 
     with opened(db, quiet=json) as views:
-        print_status(views, by=by, since=since, until=until, json=json)
+        print_status(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
 @app.command()
 def timing(
-    by: Annotated[str | None, typer.Option(help="Columns to group by, with commas.")] = None,
+    by: Annotated[str | None, typer.Option(help=f"{_BY}.")] = None,
+    tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
@@ -157,15 +162,13 @@ def timing(
     from tracker.cli.tables import opened, print_timing
 
     with opened(db, quiet=json) as views:
-        print_timing(views, by=by, since=since, until=until, json=json)
+        print_timing(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
 @app.command()
 def usage(
-    by: Annotated[str, typer.Option(help="Columns to group by, with commas; also day, hour.")] = (
-        "model"
-    ),
-    tz: Annotated[str, typer.Option(help="The time zone of days and hours.")] = "UTC",
+    by: Annotated[str, typer.Option(help=f"{_BY}.")] = "model",
+    tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
@@ -190,6 +193,19 @@ def actions(
 
     with opened(db, quiet=json) as views:
         print_actions(views, run, waiting=waiting, json=json)
+
+
+@app.command()
+def stuck(
+    limit: Annotated[int | None, typer.Option(min=0, help="So many at most.")] = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Runs past their expiry without an end, or open far longer than usual; the oldest first."""
+    from tracker.cli.tables import opened, print_stuck
+
+    with opened(db, quiet=json) as views:
+        print_stuck(views, limit=limit, json=json)
 
 
 @app.command()
@@ -243,7 +259,7 @@ def follow(
 @app.command()
 def rebuild(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]…", help="runs, phases, actions or steps.")
+        list[str] | None, typer.Argument(metavar="[NAME]…", help=f"{_PROJECTIONS}.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     db: Db = DEFAULT_DB,
@@ -252,7 +268,7 @@ def rebuild(
     from tracker.cli.tables import existing, moving
 
     if bool(names) == all_:
-        raise SettingsError("which tables? Name runs, phases, actions or steps, or say --all")
+        raise SettingsError(f"which tables? Name {_PROJECTIONS}, or say --all")
     with existing(db) as views, moving("replaying") as moved:
         position = views.rebuild(*names or (), progress=moved)
     typer.echo(f"made again from all events up to position {position}")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from projections import Views
-from projections.rebuild import Difference
+from projections.verify import Difference
 from tracker.cli.terminal import UNKNOWN, bar, console, show, table, visible
 
 PERCENTILES = (50, 95, 99)
@@ -73,20 +73,33 @@ def moving(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_status(
-    views: Views, *, by: str | None, since: datetime | None, until: datetime | None, json: bool
+    views: Views,
+    *,
+    by: str | None = None,
+    tz: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    json: bool = False,
 ) -> None:
     """Prints how many runs are in each status."""
-    rows = [
-        {**_flat(row.group), "status": row.status, "runs": row.runs}
-        for row in views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until))
-    ]
+    found = views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until), tz=tz)
+    rows = [{**_flat(row.group), "status": row.status, "runs": row.runs} for row in found]
     _print("runs by status", rows, json=json)
 
 
 def print_timing(
-    views: Views, *, by: str | None, since: datetime | None, until: datetime | None, json: bool
+    views: Views,
+    *,
+    by: str | None = None,
+    tz: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    json: bool = False,
 ) -> None:
     """Prints how long the phases took."""
+    found = views.timing(
+        by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until), tz=tz
+    )
     rows = [
         {
             **_flat(row.group),
@@ -96,9 +109,7 @@ def print_timing(
             **{f"p{percent:g}_seconds": value for percent, value in row.percentiles.items()},
             "uncertainty_seconds": row.uncertainty_seconds,
         }
-        for row in views.timing(
-            by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until)
-        )
+        for row in found
     ]
     _print("seconds by phase", rows, json=json)
 
@@ -131,6 +142,15 @@ def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -
         shown = ("run_key", "name", "arguments", "required_at", "waited_seconds")
         rows = [{name: row[name] for name in shown} for row in rows]
     _print("waiting for" if waiting else "actions", rows, json=json)
+
+
+def print_stuck(views: Views, *, limit: int | None, json: bool) -> None:
+    """Prints the runs that should have ended by now."""
+    rows: list[dict[str, Any]] = [row._asdict() for row in views.stuck(limit=limit)]
+    if not json:
+        shown = ("run_key", "status", "reason", "age_seconds", "usual_seconds", "silent_seconds")
+        rows = [{name: row[name] for name in shown} for row in rows]
+    _print("stuck runs", rows, json=json)
 
 
 def print_differences(differences: Sequence[Difference]) -> None:

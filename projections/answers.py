@@ -1,0 +1,153 @@
+"""The questions that the tables answer, whichever tables they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from projections.grouping import By
+from projections.queries import (
+    ActionRow,
+    PhaseRow,
+    RunRow,
+    StatusCount,
+    StepRow,
+    StuckRow,
+    TimingRow,
+    UsageRow,
+)
+from projections.run_queries import (
+    Choice,
+    count_statuses,
+    find_actions,
+    find_phases,
+    find_run,
+    find_runs,
+    find_steps,
+)
+from projections.stuck_queries import find_stuck
+from projections.timing_queries import measure
+from projections.usage_queries import sum_usage
+
+
+class Answers:
+    """Typed, frozen answers from the tables of one database.
+
+    `since` and `until` are aware datetimes and limit by creation: from `since` on, before
+    `until`. `by` is a column of a run's (`source`, `assistant_id`, `model`, `outcome`, `status`,
+    `thread_id`), `metadata.KEY`, `day` or `hour` of its creation in the time zone `tz`, or
+    several of these. A day is a date, an hour an aware datetime in `tz`, each as long as it is
+    there. Answers by source, assistant, model, outcome, day and hour come from rollups, and cost
+    the same however many runs there are; others read the runs one by one.
+
+    All methods raise SettingsError for an argument that cannot be used, SchemaError where
+    `upgrade()` is needed, StoreUnavailable where the database cannot be reached.
+    """
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """A connection to the tables."""
+        raise NotImplementedError
+
+    def _now(self) -> datetime:
+        """The moment that open runs are as old as they are at."""
+        return datetime.now(UTC)
+
+    def runs(
+        self,
+        *,
+        status: Choice = None,
+        outcome: Choice = None,
+        source: Choice = None,
+        thread_id: Choice = None,
+        assistant_id: Choice = None,
+        limit: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[RunRow]:
+        """The runs with these values, or one of several for each; newest first."""
+        choices = {
+            "status": status,
+            "outcome": outcome,
+            "source": source,
+            "thread_id": thread_id,
+            "assistant_id": assistant_id,
+        }
+        with self._reading() as connection:
+            return find_runs(connection, choices, since, until, limit)
+
+    def run(self, run_id: str, source: str | None = None) -> RunRow:
+        """One run. Raises UnknownRun; `source` is needed where several have a run of that id."""
+        with self._reading() as connection:
+            return find_run(connection, run_id, source)
+
+    def phases(self, run_id: str, source: str | None = None) -> list[PhaseRow]:
+        """The phases of one run, first to last. Raises as `run` does."""
+        with self._reading() as connection:
+            run = find_run(connection, run_id, source)
+            return find_phases(connection, run.run_key)
+
+    def actions(
+        self,
+        run_id: str | None = None,
+        source: str | None = None,
+        *,
+        waiting: bool = False,
+        limit: int | None = None,
+    ) -> list[ActionRow]:
+        """What runs waited for, call by call, oldest first; of one run where it is named.
+
+        With `waiting`, only what still waits. Raises as `run` does.
+        """
+        with self._reading() as connection:
+            run_key = None if run_id is None else find_run(connection, run_id, source).run_key
+            return find_actions(connection, run_key, waiting, limit)
+
+    def steps(self, run_id: str, source: str | None = None) -> list[StepRow]:
+        """The steps of one run that were recorded, first to last. Raises as `run` does."""
+        with self._reading() as connection:
+            return find_steps(connection, find_run(connection, run_id, source).run_key)
+
+    def timing(
+        self,
+        by: By = None,
+        percentiles: Sequence[float] = (50, 95, 99),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> list[TimingRow]:
+        """How long ended runs queued, ran, waited for action and took in total, for each group.
+
+        A phase that a run never had is not counted as zero but not at all.
+        """
+        with self._reading() as connection:
+            return measure(connection, by, percentiles, since, until, tz)
+
+    def stuck(self, now: datetime | None = None, limit: int | None = None) -> list[StuckRow]:
+        """The open runs that should have ended by `now`, the oldest first; see `StuckRow`."""
+        with self._reading() as connection:
+            return find_stuck(connection, now or self._now(), limit)
+
+    def usage(
+        self,
+        by: By = ("model",),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> list[UsageRow]:
+        """The tokens of the ended runs of each group."""
+        with self._reading() as connection:
+            return sum_usage(connection, by, since, until, tz)
+
+    def status_counts(
+        self,
+        by: By = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> list[StatusCount]:
+        """How many runs are in each status, for each group; all that ever ended among them."""
+        with self._reading() as connection:
+            return count_statuses(connection, by, since, until, tz)

@@ -1,0 +1,106 @@
+"""The tables in use, proved: compared row by row with a replay of the events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, Table, Text, select
+
+from projections.checkpoint import read
+from projections.projection import Projection
+from projections.replay import replayed
+from projections.subscription import Progress
+from tracker.errors import ViewsError
+from tracker.event_store.store import EventStore
+
+_ROWS = 2000
+# Enough to see what kind of difference it is.
+MOST_DIFFERENCES = 100
+
+
+class Difference(NamedTuple):
+    """A value that is not what the events say. `column` is None where the whole row is amiss."""
+
+    table: str
+    key: tuple[object, ...]
+    column: str | None
+    found: object
+    expected: object
+
+
+def verify(
+    engine: Engine,
+    store: EventStore,
+    projections: Sequence[Projection],
+    progress: Progress | None = None,
+) -> list[Difference]:
+    """What the tables have that the events do not say, and the reverse: at most 100 differences.
+
+    The tables are compared as they stand at their checkpoint, in one snapshot, while others may
+    go on writing. Raises ViewsError where the projections do not stand at one position.
+    """
+    with _snapshot(engine) as live:
+        places = {read(live, it.name) for it in projections}
+        place = places.pop()
+        position = place.position if place else 0
+        if any((other.position if other else 0) != position for other in places):
+            raise ViewsError("the projections stand at different positions: catch up, then verify")
+        differences: list[Difference] = []
+        with replayed(store, position, projections, progress) as shadow, shadow.connect() as true:
+            for table in (table for it in projections for table in it.tables):
+                differences += _compare(table, live, true)
+                if len(differences) >= MOST_DIFFERENCES:
+                    break
+    return differences[:MOST_DIFFERENCES]
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the database as it was at its first statement."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # The driver begins no transaction for reading by itself.
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+        else:
+            yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _compare(table: Table, live: Connection, true: Connection) -> Iterator[Difference]:
+    found, expected = _rows(table, live), _rows(table, true)
+    keys = len(table.primary_key)
+    names = table.columns.keys()
+    ours, theirs = next(found, None), next(expected, None)
+    while ours is not None or theirs is not None:
+        if theirs is None or (ours is not None and ours[:keys] < theirs[:keys]):
+            assert ours is not None
+            yield Difference(table.name, ours[:keys], None, ours, None)
+            ours = next(found, None)
+        elif ours is None or theirs[:keys] < ours[:keys]:
+            yield Difference(table.name, theirs[:keys], None, None, theirs)
+            theirs = next(expected, None)
+        else:
+            for name, is_, should_be in zip(names, ours, theirs, strict=True):
+                if is_ != should_be:
+                    yield Difference(table.name, ours[:keys], name, is_, should_be)
+            ours, theirs = next(found, None), next(expected, None)
+
+
+def _rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
+    """The rows in the order of their keys, which is Python's on both databases."""
+    is_binary = connection.dialect.name == "sqlite"
+    order = [
+        column if is_binary or not isinstance(column.type, Text) else column.collate("C")
+        for column in table.primary_key
+    ]
+    result = connection.execution_options(stream_results=True).execute(
+        select(table).order_by(*order)
+    )
+    for rows in result.partitions(_ROWS):
+        yield from map(tuple, rows)
