@@ -72,19 +72,20 @@ class Fold:
             return
         histories = self._histories
         older: dict[str, RunHistory] = {}
+        begun: list[RunHistory] = []
         for _, key, version, event in page:
             if key not in histories and type(event) is not ConfigurationRecorded:
                 history = histories[key] = RunHistory(key)
+                begun.append(history)
                 if version > 1:
                     older[key] = history
         if older:
             self._read(older)
         for recorded in page:
-            found = histories.get(recorded.stream)
+            found = histories.get(recorded[1])
             if found is not None:
                 fold(found, recorded)
-                if recorded.version == 1:
-                    self._metadata_bytes += len(found.metadata)
+        self._metadata_bytes += sum(len(it.metadata) for it in begun)
         self._taken = page[-1].position
 
     def runs(self) -> list[FoldedRun]:
@@ -99,7 +100,6 @@ class Fold:
             for recorded in events:
                 fold(history, recorded)
             self._steps_before[key] = len(history.steps)
-            self._metadata_bytes += len(history.metadata)
             if history.transitions and history.status in ENDED:
                 self._before[key] = row_values(history, history.stays())
 

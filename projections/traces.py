@@ -52,12 +52,13 @@ def fold(trace: Trace, recorded: RecordedEvent) -> None:
     and TypeError for a kind of event that does not happen to a run.
     """
     _, stream, version, event = recorded
-    if version <= trace.version:
-        return
-    if version != trace.version + 1:
-        raise ValueError(f"version {trace.version + 1} of {stream!r} is missing before it")
+    known = trace.version
+    if version != known + 1:
+        if version <= known:
+            return
+        raise ValueError(f"version {known + 1} of {stream!r} is missing before it")
     kind = type(event)
-    if (version == 1) != (kind is e.RunCreated):
+    if (kind is e.RunCreated) is not (version == 1):
         if version == 1:
             raise ValueError(f"{stream!r} begins with {event.topic}, not with run.created")
         raise TypeError("RunCreated does not happen to a known run")
@@ -78,15 +79,16 @@ def moved(trace: Trace, event: e.Change, status: str) -> None:
     """A change of status; the start that it may bring counts for the next one only."""
     if trace.transitions[-1][0] in ENDED:
         raise ValueError(f"the run had already ended as {trace.transitions[-1][0]}")
-    stamp = micros_or_none(event.occurred_at)
+    occurred, before, after = event.occurred_at, event.not_before, event.not_after
+    # Nothing is made of when we saw what the server dated, and a number costs time.
+    seen = micros(event.observed_at if occurred is None else occurred)
     trace.transitions.append(
         (
             status,
-            stamp,
-            # Nothing is made of when we saw what the server dated, and a number costs time.
-            micros(event.observed_at) if stamp is None else stamp,
-            micros_or_none(event.not_before),
-            micros_or_none(event.not_after),
+            None if occurred is None else seen,
+            seen,
+            None if before is None else micros(before),
+            None if after is None else micros(after),
             event.inferred,
             trace.has_start,
         )

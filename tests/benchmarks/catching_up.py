@@ -1,58 +1,132 @@
-"""Events a second that `Views.catch_up` applies, beside reading and decoding them alone.
+"""Events a second that the tables are filled with, beside reading and decoding them alone.
 
-The events of 1,000 runs arrive interleaved, which is the worst order for a projection.
+The events of 1,000 runs arrive interleaved, which is the worst order for a projection. Beside
+it stand one event a transaction, and a raw bulk insert of the final rows of `runs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from time import perf_counter
+from typing import Any
+
+import psycopg
 
 from projections import Views
-from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
+from projections.engine import open_engine
+from projections.migrations import upgrade
+from projections.projection import Projection
+from projections.rebuild import rebuild
+from projections.replay import Until
+from projections.runs_projection import RunsProjection
+from projections.subscription import catch_up
+from projections.views import PROJECTIONS
+from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
 from tests.benchmarks.workload import appends, arrivals, batches
 from tracker import open_event_store
+from tracker.event_store import EventStore
 
 RUNS, ROUNDS = 1_000, 5
 # Each wave is 1,000 runs, interleaved among themselves.
 WAVES = 5
+# As many events as one a transaction is measured with: it takes its time.
+SINGLES = 400
+ALONE: Sequence[Projection] = (RunsProjection(),)
 
 
 def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
     """How many events there are, and how many a second each way takes, in each round."""
-    events_url = fresh()
-    with closing(open_event_store(events_url)) as store:
+    with closing(open_event_store(fresh())) as store:
         for wave in range(WAVES):
             for batch in batches(arrivals(RUNS, wave), 250):
                 store.append(appends(batch))
         events = store.last_position()
-
-        def read(_: int) -> float:
-            started = perf_counter()
-            position, seen = 0, 0
-            while page := store.read_all(position, 1000):
-                position, seen = page[-1].position, seen + len(page)
-            assert seen == events
-            return events / (perf_counter() - started)
-
-        def catch_up(_: int) -> float:
-            with Views(fresh(), store=store) as views:
-                views.upgrade()
-                started = perf_counter()
-                applied = views.catch_up()
-                seconds = perf_counter() - started
-                assert applied == events
-                assert sum(entry.runs for entry in views.status_counts()) == RUNS * WAVES
-                assert views.catch_up() == 0
-            return events / seconds
-
+        rows = _final_rows(fresh(), store)
         contenders: dict[str, Callable[[int], float]] = {
-            "read_all, decoded": read,
-            "catch_up": catch_up,
+            "read_all, decoded": lambda _: events / _reading(store),
+            "runs": lambda _: events / _catching_up(fresh(), store, ALONE),
+            "all tables": lambda _: events / _catching_up(fresh(), store, PROJECTIONS),
+            "runs, rebuilt": lambda _: events / _rebuilding(fresh(), store, ALONE),
+            "all tables, rebuilt": lambda _: events / _rebuilding(fresh(), store, PROJECTIONS),
+            "runs, an event a transaction": lambda _: (
+                SINGLES / _catching_up(fresh(), Until(store, SINGLES), ALONE, batch=1)
+            ),
+            "rows of runs, raw bulk insert": lambda _: events / _inserting(fresh(), rows),
         }
         return events, take_turns(contenders, ROUNDS)
+
+
+def _reading(store: EventStore) -> float:
+    started = perf_counter()
+    position, seen = 0, 0
+    while page := store.read_all(position, 1000):
+        position, seen = page[-1].position, seen + len(page)
+    assert seen == store.last_position()
+    return perf_counter() - started
+
+
+def _catching_up(
+    url: str, store: EventStore, projections: Sequence[Projection], batch: int = 20_000
+) -> float:
+    engine = open_engine(url, create=True)
+    upgrade(engine)
+    started = perf_counter()
+    applied = catch_up(engine, store, projections, batch=batch)
+    seconds = perf_counter() - started
+    assert applied == store.last_position()
+    assert catch_up(engine, store, projections) == 0
+    engine.dispose()
+    return seconds
+
+
+def _rebuilding(url: str, store: EventStore, projections: Sequence[Projection]) -> float:
+    engine = open_engine(url, create=True)
+    upgrade(engine)
+    started = perf_counter()
+    assert rebuild(engine, store, projections) == store.last_position()
+    seconds = perf_counter() - started
+    engine.dispose()
+    return seconds
+
+
+def _final_rows(url: str, store: EventStore) -> list[tuple[Any, ...]]:
+    """The rows of `runs` as their database keeps them."""
+    with Views(url, store=store) as views:
+        views.upgrade()
+        views.catch_up()
+        assert len(views.runs()) == RUNS * WAVES
+    # As text, so that nothing but inserting is measured.
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(sqlite_file(url))) as connection:
+            return connection.execute("SELECT * FROM runs").fetchall()
+    with psycopg.connect(url) as server, server.cursor() as cursor:
+        cursor.execute("SELECT * FROM runs")
+        names = [column.name for column in cursor.description or ()]
+        shown = ", ".join(f"{name}::text" for name in names)
+        return cursor.execute(f"SELECT {shown} FROM runs").fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+def _inserting(url: str, rows: Sequence[tuple[Any, ...]]) -> float:
+    engine = open_engine(url, create=True)
+    upgrade(engine)
+    engine.dispose()
+    if url.startswith("sqlite"):
+        marks = ", ".join("?" * len(rows[0]))
+        with closing(sqlite3.connect(sqlite_file(url))) as connection:
+            started = perf_counter()
+            connection.executemany(f"INSERT INTO runs VALUES ({marks})", rows)
+            connection.commit()
+            return perf_counter() - started
+    with psycopg.connect(url) as server, server.cursor() as cursor:
+        started = perf_counter()
+        with cursor.copy("COPY runs FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        server.commit()
+        return perf_counter() - started
 
 
 def main() -> None:
@@ -62,13 +136,17 @@ def main() -> None:
         for name, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
             events, measured = measure(fresh)
             reading = middle(measured["read_all, decoded"])
+            single = middle(measured["runs, an event a transaction"])
             for way, rates in measured.items():
                 rate = middle(rates)
-                shown.append((name, way, f"{rate:,.0f}", spread(rates), f"{rate / reading:.2f}"))
+                ratios = (f"{rate / reading:.2f}", f"{rate / single:,.0f}")
+                shown.append((name, way, f"{rate:,.0f}", spread(rates), *ratios))
     title = (
-        f"Catching up, all durable: {events:,} events of {RUNS:,} runs interleaved, {WAVES} times"
+        f"Filling the tables, all durable: {events:,} events of {RUNS:,} runs interleaved, "
+        f"{WAVES} times"
     )
-    table(title, ("database", "way", "events/s", "rounds", "÷ reading"), shown)
+    header = ("database", "way", "events/s", "rounds", "÷ reading", "÷ an event a transaction")
+    table(title, header, shown)
 
 
 if __name__ == "__main__":
