@@ -27,6 +27,7 @@ class FoldedRun(NamedTuple):
     """
 
     key: str
+    is_new: bool
     stays: Sequence[Stay]
     values: Sequence[Any]
     before: Sequence[Any] | None
@@ -44,6 +45,7 @@ class Fold:
         self._past: dict[str, list[RecordedEvent]] = {}
         self._histories: dict[str, RunHistory] = {}
         self._before: dict[str, list[Any]] = {}
+        self._new: set[str] = set()
         self._steps_before: dict[str, int] = {}
         self._taken = position
         self._metadata_bytes = 0
@@ -79,6 +81,8 @@ class Fold:
                 begun.append(history)
                 if version > 1:
                     older[key] = history
+                else:
+                    self._new.add(key)
         if older:
             self._read(older)
         for recorded in page:
@@ -107,4 +111,5 @@ class Fold:
         stays = run.stays()
         has_more = len(run.steps) > self._steps_before.get(run.key, len(run.steps))
         before = self._before.get(run.key)
-        return FoldedRun(run.key, stays, row_values(run, stays), before, has_more)
+        is_new = run.key in self._new
+        return FoldedRun(run.key, is_new, stays, row_values(run, stays), before, has_more)

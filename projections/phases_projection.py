@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Table, delete
 
@@ -10,7 +11,7 @@ from projections.folding import Fold
 from projections.phases import phase_values
 from projections.projection import Folded, Target
 from projections.schema import run_phases
-from projections.upsert import upsert
+from projections.upsert import insert, upsert
 from tracker.core.status import ENDED
 
 
@@ -31,11 +32,14 @@ class PhasesBatch(Folded):
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes them; where more steps are known than before, there may now be fewer."""
-        table, rows = target(run_phases), []
+        table = target(run_phases)
+        new: list[list[Any]] = []
+        known: list[list[Any]] = []
         for run in self.fold.runs():
             if run.has_more_steps:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
             for seq, stay in enumerate(run.stays, 1):
                 if stay.status not in ENDED:
-                    rows.append(phase_values(run.key, seq, stay))
-        upsert(connection, table, rows)
+                    (new if run.is_new else known).append(phase_values(run.key, seq, stay))
+        insert(connection, table, new)
+        upsert(connection, table, known)

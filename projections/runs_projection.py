@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Table
 
 from projections.folding import Fold
 from projections.projection import Folded, Target
 from projections.schema import runs
-from projections.upsert import upsert
+from projections.upsert import insert, upsert
 
 
 class RunsProjection:
@@ -29,5 +30,9 @@ class RunsBatch(Folded):
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes the row of each run; one that was read with all its events stays."""
-        rows = [list(run.values) for run in self.fold.runs()]
-        upsert(connection, target(runs), rows, guard="version")
+        new: list[list[Any]] = []
+        known: list[list[Any]] = []
+        for run in self.fold.runs():
+            (new if run.is_new else known).append(list(run.values))
+        insert(connection, target(runs), new, guard="version")
+        upsert(connection, target(runs), known, guard="version")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from projections.moments import utc_text, zoned_text
 from projections.schema import UtcDateTime
@@ -32,6 +32,21 @@ def upsert(
     by one whose column of that name is greater.
     """
     _insert_or(connection, table, rows, _or_overwrite(table, guard))
+
+
+def insert(
+    connection: Connection, table: Table, rows: Sequence[list[Any]], guard: str | None = None
+) -> None:
+    """The same, in half the time on PostgreSQL where none of the keys is there yet."""
+    if connection.dialect.name == "sqlite" or len(rows) < _COPY_ROWS:
+        upsert(connection, table, rows, guard)
+        return
+    _moments_to_text(rows, _moments(table), zoned_text)
+    try:
+        with connection.begin_nested():
+            _copy(connection, table.name, table, rows)
+    except IntegrityError:
+        _upsert_by_copy(connection, table, rows, _or_overwrite(table, guard))
 
 
 def add(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
@@ -56,10 +71,7 @@ def _insert_or(
             for row in rows:
                 cursor.execute(statement, row)
     else:
-        _copy(connection, table, rows)
-        connection.exec_driver_sql(_from_copy(table, conflict))
-        # The transaction may bring more.
-        connection.exec_driver_sql(f"TRUNCATE {_copied(table)}")
+        _upsert_by_copy(connection, table, rows, conflict)
 
 
 def _moments_to_text(
@@ -70,11 +82,20 @@ def _moments_to_text(
             row[index] = text(row[index])
 
 
-def _copy(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
+def _upsert_by_copy(
+    connection: Connection, table: Table, rows: Sequence[list[Any]], conflict: str
+) -> None:
     name = _copied(table)
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} (LIKE {table.name}) ON COMMIT DELETE ROWS"
     )
+    _copy(connection, name, table, rows)
+    connection.exec_driver_sql(_from_copy(table, conflict))
+    # The transaction may bring more.
+    connection.exec_driver_sql(f"TRUNCATE {name}")
+
+
+def _copy(connection: Connection, name: str, table: Table, rows: Sequence[list[Any]]) -> None:
     statement = f"COPY {name} ({_names(table)}) FROM STDIN"
     with _cursor(connection, statement) as cursor, cursor.copy(statement) as copy:
         for row in rows:

@@ -285,3 +285,22 @@ def test_a_runner_that_is_overtaken_is_not_ahead(database_url: str) -> None:
         views.catch_up()
         views.catch_up()
         assert len(views.runs()) == store.last_position() == 5
+
+
+def test_rows_that_should_be_new_and_are_there_are_overwritten(database_url: str) -> None:
+    # As after somebody set a checkpoint back.
+    engine, store = open_engine(database_url, create=True), open_event_store("memory://")
+    upgrade(engine)
+    store.append(many(100))
+    projections = (RunsProjection(), PhasesProjection())
+    assert catch_up(engine, store, projections) == 100
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE checkpoints SET position = 0"))
+        connection.execute(text("DELETE FROM runs WHERE run_id = 'run_7'"))
+        connection.execute(text("UPDATE run_phases SET status = 'odd'"))
+    assert catch_up(engine, store, projections) == 100
+    with engine.connect() as connection:
+        assert len(connection.execute(select(runs)).all()) == 100
+        odd = text("SELECT count(*) FROM run_phases WHERE status = 'odd'")
+        assert connection.execute(odd).scalar() == 0
+    engine.dispose()
