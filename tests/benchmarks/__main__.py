@@ -12,6 +12,7 @@ NAMES = (
     "polling_nothing_new",
     "size",
     "catching_up",
+    "asking",
     "importing",
     "polling",
     "polling_scale",

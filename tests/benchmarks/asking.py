@@ -1,0 +1,92 @@
+"""Milliseconds a question takes with a million runs in the tables, and with half of them.
+
+The runs go the whole way: events in the store, and a catch-up. Their number may be given:
+`python -m tests.benchmarks.asking 100000`.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from time import perf_counter
+
+from projections import Views
+from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
+from tests.benchmarks.many_runs import DAYS, FIRST, fill
+from tests.benchmarks.report import machine, middle, settle, table, write
+from tracker import open_event_store
+
+RUNS, ROUNDS = 1_000_000, 7
+NOW = FIRST + timedelta(days=DAYS, hours=1)
+
+
+def questions(views: Views) -> dict[str, Callable[[], object]]:
+    """What is asked, by its name."""
+    week = {"since": NOW - timedelta(days=7, minutes=7)}
+    return {
+        "status counts": views.status_counts,
+        "p50, p95, p99 by assistant": lambda: views.timing(by="assistant_id"),
+        "tokens by model by day": lambda: views.usage(by=("model", "day")),
+        "the same in Europe/Berlin": lambda: views.usage(by=("model", "day"), tz="Europe/Berlin"),
+        "the same in Asia/Kolkata": lambda: views.usage(by=("model", "day"), tz="Asia/Kolkata"),
+        "stuck runs": lambda: views.stuck(NOW, limit=100),
+        "runs that wait": lambda: views.runs(status="requires_action", limit=100),
+        "tokens by model, last week": lambda: views.usage(by="model", **week),
+        "p95 by assistant, last week": lambda: views.timing(by="assistant_id", **week),
+    }
+
+
+def measure(fresh: Fresh, runs: int) -> tuple[dict[str, list[float]], list[str]]:
+    """The milliseconds of each question, with half of the runs and with all; what filling took."""
+    found: dict[str, list[float]] = {}
+    filled = []
+    url = fresh()
+    with closing(open_event_store(url)) as store, Views(url, store=store) as views:
+        views.upgrade()
+        for half in range(2):
+            started = perf_counter()
+            events = fill(store, runs // 2, seed=half)
+            appended = perf_counter()
+            assert views.catch_up() == events
+            caught_up = perf_counter()
+            filled.append(
+                f"{events:,} events appended at {events / (appended - started):,.0f}/s, all "
+                f"tables filled at {events / (caught_up - appended):,.0f}/s"
+            )
+            counts = {it.status: it.runs for it in views.status_counts()}
+            assert sum(counts.values()) == runs // 2 * (half + 1), counts
+            for name, ask in questions(views).items():
+                assert ask(), name
+                rounds = []
+                for _ in range(ROUNDS):
+                    settle()
+                    began = perf_counter()
+                    ask()
+                    rounds.append((perf_counter() - began) * 1000)
+                found.setdefault(name, []).append(middle(rounds))
+    return found, filled
+
+
+def main(runs: int = RUNS) -> None:
+    """Measures on SQLite and PostgreSQL."""
+    shown = []
+    with sqlite_files() as sqlite, postgres_databases(durable=True) as postgres:
+        for name, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
+            found, filled = measure(fresh, runs)
+            for line in filled:
+                write(f"{name}: {line}")
+            for question, (half, whole) in found.items():
+                ratio = f"{whole / half:.2f}"
+                shown.append((name, question, f"{half:.1f}", f"{whole:.1f}", ratio))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    write(f"The most memory that this process had: {most:,.0f} MB")
+    header = ("database", "question", f"{runs // 2:,} runs, ms", f"{runs:,} runs, ms", "ratio")
+    table("Asking. Aim: under 100 ms, and no slower when the runs double", header, shown)
+
+
+if __name__ == "__main__":
+    write(machine())
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
