@@ -36,6 +36,9 @@ class Noting:
     def last_position(self) -> int:
         return self._store.last_position()
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return self._store.wait(after, timeout)
+
     def close(self) -> None:
         self._store.close()
 

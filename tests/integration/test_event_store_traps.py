@@ -166,6 +166,9 @@ class Ambiguous:
     def last_position(self) -> int:
         return self.store.last_position()
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return self.store.wait(after, timeout)
+
     def close(self) -> None:
         self.store.close()
 

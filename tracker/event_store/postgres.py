@@ -28,6 +28,8 @@ try:
     import psycopg
     from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
     from psycopg.rows import tuple_row
+
+    from tracker.event_store.listening import Listeners
 except ImportError as error:  # pragma: no cover - only without the extra
     raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
 
@@ -46,8 +48,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
     events. Neither is used.
     """
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, listening: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=TABLE)
+        self._listeners = Listeners(
+            listening, TABLE, lambda after: bool(self.select_rows(after, 1))
+        )
 
     def create_table(self) -> None:
         # Several processes that create one table at once fail in PostgreSQL's catalogue.
@@ -145,16 +150,21 @@ class PostgresRecorder(PostgresApplicationRecorder):
             row = c.fetchone()
             return row[0] if row else None
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return self._listeners.wait(after, timeout)
+
     def close(self) -> None:
+        self._listeners.close()
         self.datastore.close()
 
 
 def open_postgres(url: str) -> EventStore:
     """The event store in the PostgreSQL database of a URL; see `open_event_store`."""
     settings = _connection_settings(url)
+    alone = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
         # A first connection by itself says why it failed; a pool only says that it waited.
-        psycopg.connect(**settings, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+        psycopg.connect(**alone).close()
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
@@ -174,7 +184,7 @@ def open_postgres(url: str) -> EventStore:
     assert isinstance(datastore.pool.kwargs, dict)
     datastore.pool.kwargs.update(settings)
     try:
-        recorder = PostgresRecorder(datastore)
+        recorder = PostgresRecorder(datastore, alone)
         recorder.create_table()
     except PersistenceError as error:
         datastore.close()

@@ -51,6 +51,15 @@ class EventStore(Protocol):
         """The position of the newest event; 0 for an empty store."""
         ...
 
+    def wait(self, after: int, timeout: float) -> bool:
+        """True as soon as there is an event after a position, False after `timeout` seconds.
+
+        Blocks the calling thread, holds no transaction open meanwhile, and may be called by
+        several threads at once. Wakes for what any process appends, within a tenth of a second
+        as a rule. Raises StoreUnavailable where the database is gone, or closed meanwhile.
+        """
+        ...
+
     def close(self) -> None:
         """Gives the connections back. What was acknowledged stays."""
         ...
