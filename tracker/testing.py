@@ -178,6 +178,39 @@ class EventStoreContract:
             store.close()
             assert isinstance(waiting.exception(5), StoreUnavailable)
 
+    def test_what_is_forgotten_is_gone_and_the_rest_stays(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2)), Append("a:2", 0, _events(3))])
+        store.append([Append("a:1", 2, _events(1)), Append("a:3", 0, _events(1))])
+        others = [entry for entry in store.read_all() if entry.stream != "a:1"]
+        assert store.forget(["a:1", "a:4"]) == 3
+        assert store.read("a:1") == []
+        assert store.read_many(["a:1", "a:2"]) == {"a:1": [], "a:2": others[:3]}
+        assert store.read_all() == others
+        assert (store.forget(["a:1"]), store.forget([])) == (0, 0)
+
+    def test_a_forgotten_stream_begins_again(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(3))])
+        store.forget(["a:1"])
+        _refused(store, [Append("a:1", 3, _events(1))])
+        store.append([Append("a:1", 0, _events(2))])
+        recorded = store.read("a:1")
+        assert [entry.version for entry in recorded] == [1, 2]
+        assert recorded[0].position > 3
+
+    def test_a_position_is_never_given_out_again(self, store: EventStore) -> None:
+        store.append([Append("a:1", 0, _events(2))])
+        store.append([Append("a:2", 0, _events(3))])
+        store.forget(["a:2"])
+        # A reader that came to the end is at the end, and not ahead of it.
+        assert store.last_position() == 5
+        assert not store.wait(2, 0.0)
+        store.append([Append("a:3", 0, _events(1))])
+        [entry] = store.read_all(after=2)
+        assert entry.position > 5
+        store.forget(["a:1", "a:3"])
+        assert (store.read_all(), store.last_position()) == ([], entry.position)
+        assert not store.wait(0, 0.0)
+
     def test_large_appends_return(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(3000))])
         store.append([Append(f"b:{run}", 0, _events(5)) for run in range(400)])

@@ -39,6 +39,9 @@ class Noting:
     def wait(self, after: int, timeout: float) -> bool:
         return self._store.wait(after, timeout)
 
+    def forget(self, streams: Sequence[str]) -> int:
+        return self._store.forget(streams)
+
     def close(self) -> None:
         self._store.close()
 

@@ -169,6 +169,9 @@ class Ambiguous:
     def wait(self, after: int, timeout: float) -> bool:
         return self.store.wait(after, timeout)
 
+    def forget(self, streams: Sequence[str]) -> int:
+        return self.store.forget(streams)
+
     def close(self) -> None:
         self.store.close()
 

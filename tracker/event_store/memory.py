@@ -53,6 +53,13 @@ class MemoryRecorder:
     def max_notification_id(self) -> int | None:
         return self._last
 
+    def delete_streams(self, streams: Sequence[str]) -> int:
+        with self._changed:
+            gone = {stream for stream in streams if self._streams.pop(stream, None)}
+            left = [row for row in self._rows if row[1] not in gone]
+            number, self._rows = len(self._rows) - len(left), left
+            return number
+
     def wait(self, after: int, timeout: float) -> bool:
         with self._changed:
             self._changed.wait_for(lambda: self._is_after(after) or self._is_closed, timeout)

@@ -34,6 +34,7 @@ except ImportError as error:  # pragma: no cover - only without the extra
     raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
 
 TABLE = "runfold_events"
+FORGOTTEN = "runfold_forgotten"
 CONNECT_TIMEOUT_SECONDS = 10
 _TABLE_MAKERS_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
@@ -66,6 +67,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "topic text NOT NULL, "
                 "state bytea NOT NULL, "
                 "UNIQUE (originator_id, originator_version))"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {FORGOTTEN} "
+                "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"
             )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
@@ -146,9 +151,30 @@ class PostgresRecorder(PostgresApplicationRecorder):
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as c,
         ):
-            c.execute(f"SELECT max(position) FROM {TABLE}")
+            # The sequence's own value would count what others have not committed yet.
+            c.execute(
+                f"SELECT greatest((SELECT max(position) FROM {TABLE}), "
+                f"(SELECT position FROM {FORGOTTEN}))"
+            )
             row = c.fetchone()
             return row[0] if row else None
+
+    def delete_streams(self, streams: Sequence[str]) -> int:
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as c,
+        ):
+            c.execute(
+                f"WITH gone AS (DELETE FROM {TABLE} WHERE originator_id = ANY(%s) "
+                f"RETURNING position), kept AS (INSERT INTO {FORGOTTEN} AS kept "
+                "SELECT true, max(position) FROM gone HAVING count(*) > 0 "
+                "ON CONFLICT (one) DO UPDATE "
+                "SET position = greatest(kept.position, excluded.position)) "
+                "SELECT count(*) FROM gone",
+                (list(streams),),
+            )
+            row = c.fetchone()
+            return row[0] if row else 0
 
     def wait(self, after: int, timeout: float) -> bool:
         return self._listeners.wait(after, timeout)

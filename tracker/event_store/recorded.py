@@ -47,6 +47,8 @@ class Recorder(Protocol):
 
     def wait(self, after: int, timeout: float) -> bool: ...
 
+    def delete_streams(self, streams: Sequence[str]) -> int: ...
+
     def close(self) -> None: ...
 
 
@@ -102,6 +104,10 @@ class RecordedEventStore:
     def wait(self, after: int, timeout: float) -> bool:
         with _translated():
             return self._recorder.wait(after, timeout)
+
+    def forget(self, streams: Sequence[str]) -> int:
+        with _translated():
+            return self._recorder.delete_streams(streams)
 
     def close(self) -> None:
         self._recorder.close()
