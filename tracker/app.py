@@ -20,6 +20,7 @@ from tracker.core.state import RunState
 from tracker.errors import PayloadError, RunfoldError, SettingsError, UnknownRun, WaitTimeout
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
 from tracker.histories import Histories, look
+from tracker.leases.joining import join
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
 from tracker.polling.poller import Poller
@@ -103,7 +104,9 @@ class Tracker:
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)
             stack.push_async_callback(poller.close)
-            if self._resumes:
+            if self._resumes and await join(
+                stack, self._given, store, histories, poller, self._sources
+            ):
                 self._resume(poller, await asyncio.to_thread(histories.open_runs))
             scheduler = Scheduler()
             scheduler.every(TICK_SECONDS, poller.tick, "poll")

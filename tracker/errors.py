@@ -16,6 +16,7 @@ RunfoldError
 ├── WaitTimeout                 the deadline passed before the run got there (also a TimeoutError)
 ├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
 ├── NotEnded                    runs that are to be forgotten go on: they would come again
+├── AlreadyPolled               another tracker polls for this SQLite file
 ├── SettingsError               an argument, URL or name cannot be used (also a ValueError)
 ├── StoreError                  the event store could not do it; what it acknowledged stands
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
@@ -95,6 +96,10 @@ class UnknownRun(RunfoldError, LookupError):
 
 class NotEnded(RunfoldError):
     """Runs that are to be forgotten have not ended; the message names some of them."""
+
+
+class AlreadyPolled(RunfoldError):
+    """Another tracker polls for this SQLite file; the message says which."""
 
 
 class SettingsError(RunfoldError, ValueError):

@@ -35,6 +35,8 @@ except ImportError as error:  # pragma: no cover - only without the extra
 
 TABLE = "runfold_events"
 FORGOTTEN = "runfold_forgotten"
+LEASES = "runfold_leases"
+WORKERS = "runfold_workers"
 CONNECT_TIMEOUT_SECONDS = 10
 _TABLE_MAKERS_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
@@ -71,6 +73,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
             c.execute(
                 f"CREATE TABLE IF NOT EXISTS {FORGOTTEN} "
                 "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
+                "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "
+                "expires_at timestamptz NOT NULL, PRIMARY KEY (source, worker))"
             )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
@@ -186,7 +196,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
 def open_postgres(url: str) -> EventStore:
     """The event store in the PostgreSQL database of a URL; see `open_event_store`."""
-    settings = _connection_settings(url)
+    settings = connection_settings(url)
     alone = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
         # A first connection by itself says why it failed; a pool only says that it waited.
@@ -218,7 +228,8 @@ def open_postgres(url: str) -> EventStore:
     return RecordedEventStore(recorder)
 
 
-def _connection_settings(url: str) -> dict[str, Any]:
+def connection_settings(url: str) -> dict[str, Any]:
+    """How the driver reaches the database of a URL. Raises SettingsError."""
     try:
         parsed = make_url(url)
     except ArgumentError:
