@@ -57,8 +57,14 @@ class Tracker:
     before it is entered. `requests_per_second` caps what each source is asked; how much of it
     the service takes is found out.
 
+    Several may share a PostgreSQL database: they divide the threads among them, take over from
+    one that dies within ten seconds, and poll every open run that any of them recorded; each
+    may create, watch and wait for any run. An SQLite file has one. With `resume` false a tracker
+    takes no part in that, and may watch its own runs beside it. (So does one that was given an
+    event store, of which it cannot know who else has it.)
+
     Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where
-    the store cannot be opened.
+    the store cannot be opened, and AlreadyPolled where an SQLite file has a tracker.
     """
 
     def __init__(

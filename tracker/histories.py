@@ -73,11 +73,12 @@ def evolve_open(states: dict[str, RunState], page: Iterable[RecordedEvent]) -> R
     """
     state = None
     for _, stream, _, event in page:
-        known = states.get(stream)
-        if known is None and not isinstance(event, RunCreated):
+        # A history begins anew where it was forgotten.
+        known = initial_state if isinstance(event, RunCreated) else states.get(stream)
+        if known is None:
             state = None
             continue
-        state = states[stream] = evolve(known or initial_state, event)
+        state = states[stream] = evolve(known, event)
         if state.is_ended:
             del states[stream]
     return state

@@ -15,6 +15,7 @@ NAMES = (
     "importing",
     "polling",
     "polling_scale",
+    "workers",
 )
 
 

@@ -14,8 +14,9 @@ from tracker.leases.shards import SHARDS, Shard
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 # Counted among those that divide a source: who died does not keep a share free for long.
-_LIVE_SECONDS = 3.0
-_SOON_SECONDS = 0.05
+_LIVE_SECONDS = 2.5
+_UNSETTLED_SECONDS = 0.5
+_AFTER_SECONDS = 0.05
 _LEASE_MILLIS = int(LEASE_SECONDS * 1000)
 
 # Statements that each commit by themselves and lock rows in no wrong order: those that others
@@ -48,9 +49,11 @@ _CLAIM = (
     "WHERE source = %(source)s AND (worker IS NULL OR expires_at <= clock_timestamp()) "
     "ORDER BY shard LIMIT %(number)s FOR UPDATE SKIP LOCKED) RETURNING shard"
 )
-_NEXT_END = (
-    f"SELECT extract(epoch FROM min(expires_at) - clock_timestamp())::float8 FROM {LEASES} "
-    "WHERE source = %(source)s AND worker <> %(worker)s AND expires_at > clock_timestamp()"
+_REST = (
+    "SELECT extract(epoch FROM min(expires_at) FILTER (WHERE worker <> %(worker)s "
+    "AND expires_at > clock_timestamp()) - clock_timestamp())::float8, "
+    "count(*) FILTER (WHERE worker IS NULL OR expires_at <= clock_timestamp()) "
+    f"FROM {LEASES} WHERE source = %(source)s"
 )
 _GIVE_BACK = (
     f"UPDATE {LEASES} SET worker = NULL, expires_at = NULL "
@@ -62,7 +65,8 @@ _LEAVE = f"DELETE FROM {WORKERS} WHERE source = %(source)s AND worker = %(worker
 class Renewed(NamedTuple):
     """The shards that are held, and in how many seconds to renew them again.
 
-    That is two, or less where the lease of one that did not renew it ends before.
+    That is two, or less where shards are on their way from one to another, or the lease of one
+    that did not renew it ends before.
     """
 
     held: frozenset[Shard]
@@ -88,15 +92,14 @@ class PostgresLeases:
         before.
         """
         try:
-            held = {shard for source in self._sources for shard in self._renew(source)}
-            ends = [self._execute(_NEXT_END, source)[0][0] for source in self._sources]
-            soonest = min((end for end in ends if end is not None), default=RENEW_SECONDS)
-            return Renewed(frozenset(held), min(RENEW_SECONDS, soonest + _SOON_SECONDS))
+            parts = [self._renew(source) for source in self._sources]
         except psycopg.Error as error:
             self._disconnect()
             raise StoreUnavailable(
                 f"the leases of {self._worker} could not be renewed: {str(error).strip()}"
             ) from error
+        held = frozenset(shard for part in parts for shard in part.held)
+        return Renewed(held, min((part.again_in for part in parts), default=RENEW_SECONDS))
 
     def release(self) -> None:
         """Gives everything back, for others to claim at once. Raises StoreUnavailable."""
@@ -111,7 +114,7 @@ class PostgresLeases:
         finally:
             self._disconnect()
 
-    def _renew(self, source: str) -> set[Shard]:
+    def _renew(self, source: str) -> Renewed:
         self._execute(_LIVE, source)
         self._execute(_BURY, source)
         [(workers,)] = self._execute(_COUNT, source)
@@ -123,7 +126,11 @@ class PostgresLeases:
         elif len(held) < share:
             claimed = self._execute(_CLAIM, source, number=share - len(held))
             held += [shard for (shard,) in claimed]
-        return {Shard(source, shard) for shard in held}
+        [(ends_in, free)] = self._execute(_REST, source)
+        pause = RENEW_SECONDS if ends_in is None else min(RENEW_SECONDS, ends_in + _AFTER_SECONDS)
+        if free or len(held) < SHARDS // max(workers, 1):
+            pause = min(pause, _UNSETTLED_SECONDS)
+        return Renewed(frozenset(Shard(source, shard) for shard in held), pause)
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
         if self._connection is None:

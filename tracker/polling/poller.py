@@ -69,7 +69,7 @@ class Poller:
         self._concurrency = concurrency
         self._jitter = jitter
         self._roster = Roster(clock, cadence or Cadence(), ceiling, jitter)
-        self.divide = self._roster.divide
+        self.divide = self._roster.divide  # where others poll too
         self._polls: set[asyncio.Task[None]] = set()
 
     @property
