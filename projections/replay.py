@@ -42,7 +42,13 @@ class Until:
     def last_position(self) -> int:
         return self._position
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return after < self._position
+
     def append(self, batch: Sequence[Append]) -> None:
+        raise ViewsError("what is replayed is not written to")
+
+    def forget(self, streams: Sequence[str]) -> int:
         raise ViewsError("what is replayed is not written to")
 
     def close(self) -> None:

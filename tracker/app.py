@@ -20,6 +20,7 @@ from tracker.core.state import RunState
 from tracker.errors import PayloadError, RunfoldError, SettingsError, UnknownRun, WaitTimeout
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
 from tracker.histories import Histories, look
+from tracker.leases.joining import join
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
 from tracker.polling.poller import Poller
@@ -56,8 +57,14 @@ class Tracker:
     before it is entered. `requests_per_second` caps what each source is asked; how much of it
     the service takes is found out.
 
+    Several may share a PostgreSQL database: they divide the threads among them, take over from
+    one that dies within ten seconds, and poll every open run that any of them recorded; each
+    may create, watch and wait for any run. An SQLite file has one. With `resume` false a tracker
+    takes no part in that, and may watch its own runs beside it. (So does one that was given an
+    event store, of which it cannot know who else has it.)
+
     Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where
-    the store cannot be opened.
+    the store cannot be opened, and AlreadyPolled where an SQLite file has a tracker.
     """
 
     def __init__(
@@ -103,7 +110,9 @@ class Tracker:
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)
             stack.push_async_callback(poller.close)
-            if self._resumes:
+            if self._resumes and await join(
+                stack, self._given, store, histories, poller, self._sources
+            ):
                 self._resume(poller, await asyncio.to_thread(histories.open_runs))
             scheduler = Scheduler()
             scheduler.every(TICK_SECONDS, poller.tick, "poll")

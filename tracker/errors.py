@@ -15,6 +15,8 @@ RunfoldError
 ├── PayloadError                a document is not a run (also a ValueError)
 ├── WaitTimeout                 the deadline passed before the run got there (also a TimeoutError)
 ├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
+├── NotEnded                    runs that are to be forgotten go on: they would come again
+├── AlreadyPolled               another tracker polls for this SQLite file
 ├── SettingsError               an argument, URL or name cannot be used (also a ValueError)
 ├── StoreError                  the event store could not do it; what it acknowledged stands
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
@@ -90,6 +92,14 @@ class WaitTimeout(RunfoldError, TimeoutError):
 
 class UnknownRun(RunfoldError, LookupError):
     """Nothing was ever recorded of that run."""
+
+
+class NotEnded(RunfoldError):
+    """Runs that are to be forgotten have not ended; the message names some of them."""
+
+
+class AlreadyPolled(RunfoldError):
+    """Another tracker polls for this SQLite file; the message says which."""
 
 
 class SettingsError(RunfoldError, ValueError):

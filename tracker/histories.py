@@ -13,6 +13,7 @@ from tracker.core.decider import decide, evolve, fold, initial_state
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
+    RunCreated,
     configuration_stream,
     run_stream,
 )
@@ -65,6 +66,24 @@ def look(snapshot: RunSnapshot) -> Look:
     )
 
 
+def evolve_open(states: dict[str, RunState], page: Iterable[RecordedEvent]) -> RunState | None:
+    """Brings the states of open runs by stream past the events of a page; those that end leave.
+
+    Gives the state of the last event's run; None where it is of none, or of one that had ended.
+    """
+    state = None
+    for _, stream, _, event in page:
+        # A history begins anew where it was forgotten.
+        known = initial_state if isinstance(event, RunCreated) else states.get(stream)
+        if known is None:
+            state = None
+            continue
+        state = states[stream] = evolve(known, event)
+        if state.is_ended:
+            del states[stream]
+    return state
+
+
 class Histories:
     """Decides what looks mean and appends it, against an expected version.
 
@@ -103,7 +122,9 @@ class Histories:
     def state(self, stream: str) -> RunState:
         """What is known of a run; `initial_state` where nothing is."""
         with self._open():
-            return self._heads_of([stream])[stream].state
+            head = self._heads_of([stream])[stream]
+            self._remember(stream, head)
+            return head.state
 
     def read(self, stream: str) -> list[RecordedEvent]:
         """The whole history of a run, oldest first."""
@@ -115,12 +136,22 @@ class Histories:
         position = 0
         while page := self._page(position):
             position = page[-1].position
-            for _, stream, _, event in page:
-                if not isinstance(event, ConfigurationRecorded):
-                    states[stream] = evolve(states.get(stream, initial_state), event)
-                    if states[stream].is_ended:
-                        del states[stream]
-        return [state for state in states.values() if state.status is not None]
+            evolve_open(states, page)
+        return list(states.values())
+
+    def outdate(self, page: Sequence[RecordedEvent]) -> set[int]:
+        """Takes in events of the store: the positions of those that were not recorded here.
+
+        What is in memory of their streams is void, and is read anew when it is asked for.
+        """
+        news = set()
+        with self._open():
+            for entry in page:
+                head = self._heads.get(entry.stream)
+                if head is None or head.version < entry.version:
+                    self._heads.pop(entry.stream, None)
+                    news.add(entry.position)
+        return news
 
     def close(self) -> None:
         """Waits for whoever uses the store at this moment, and lets nobody begin; it stays open.

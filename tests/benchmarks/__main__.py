@@ -16,6 +16,7 @@ NAMES = (
     "importing",
     "polling",
     "polling_scale",
+    "workers",
 )
 
 

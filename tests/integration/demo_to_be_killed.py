@@ -36,6 +36,12 @@ class Noting:
     def last_position(self) -> int:
         return self._store.last_position()
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return self._store.wait(after, timeout)
+
+    def forget(self, streams: Sequence[str]) -> int:
+        return self._store.forget(streams)
+
     def close(self) -> None:
         self._store.close()
 

@@ -166,6 +166,12 @@ class Ambiguous:
     def last_position(self) -> int:
         return self.store.last_position()
 
+    def wait(self, after: int, timeout: float) -> bool:
+        return self.store.wait(after, timeout)
+
+    def forget(self, streams: Sequence[str]) -> int:
+        return self.store.forget(streams)
+
     def close(self) -> None:
         self.store.close()
 

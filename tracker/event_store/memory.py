@@ -2,58 +2,78 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from threading import Lock
-from typing import Any
+from operator import itemgetter
+from threading import Condition
 
-from eventsourcing.persistence import IntegrityError, StoredEvent
-from eventsourcing.popo import POPOApplicationRecorder
+from eventsourcing.persistence import IntegrityError, PersistenceError
 
 from tracker.event_store.recorded import NewRow, RecordedEventStore, Row
 from tracker.event_store.store import EventStore
 
 
-class MemoryRecorder(POPOApplicationRecorder):
-    """The library's recorder in plain objects, refusing a gap in a stream as the others do."""
+class MemoryRecorder:
+    """Rows in a list, in the order of their positions, and each stream's own beside it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._appending = Lock()
-
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
-    ) -> Sequence[int] | None:
-        with self._appending:
-            heads = {}
-            for event in stored_events:
-                if event.originator_id not in heads:
-                    heads[event.originator_id] = self._version(event.originator_id)
-                heads[event.originator_id] += 1
-                if event.originator_version != heads[event.originator_id]:
-                    raise IntegrityError(f"no such version of {event.originator_id}")
-            return super().insert_events(stored_events, **kwargs)
+        self._rows: list[Row] = []
+        self._streams: dict[str, list[Row]] = {}
+        self._last = 0
+        self._changed = Condition()
+        self._is_closed = False
 
     def insert_rows(self, rows: Sequence[NewRow]) -> None:
-        self.insert_events([StoredEvent(*row) for row in rows])
-
-    def _version(self, stream: object) -> int:
-        last = self.select_events(stream, desc=True, limit=1)  # type: ignore[arg-type]
-        return last[0].originator_version if last else 0
+        with self._changed:
+            heads: dict[str, int] = {}
+            for stream, version, _, _ in rows:
+                head = heads.get(stream, len(self._streams.get(stream, ())))
+                if version != head + 1:
+                    raise IntegrityError(f"no such version of {stream}")
+                heads[stream] = version
+            for stream, version, topic, state in rows:
+                self._last += 1
+                row = (self._last, stream, version, topic, state)
+                self._rows.append(row)
+                self._streams.setdefault(stream, []).append(row)
+            self._changed.notify_all()
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]:
-        return [
-            (n.id, str(n.originator_id), n.originator_version, n.topic, n.state)
-            for n in self.select_notifications(after, limit, inclusive_of_start=False)
-        ]
+        with self._changed:
+            first = bisect_right(self._rows, after, key=itemgetter(0))
+            return self._rows[first : first + limit]
 
     def select_stream(self, stream: str, after: int) -> Sequence[Row]:
-        return [row for row in self.select_rows(0, 2**62) if row[1] == stream and row[2] > after]
+        with self._changed:
+            return self._streams.get(stream, [])[after:]
 
     def select_streams(self, streams: Sequence[str]) -> Sequence[Row]:
         return [row for stream in streams for row in self.select_stream(stream, 0)]
 
+    def max_notification_id(self) -> int | None:
+        return self._last
+
+    def delete_streams(self, streams: Sequence[str]) -> int:
+        with self._changed:
+            gone = {stream for stream in streams if self._streams.pop(stream, None)}
+            left = [row for row in self._rows if row[1] not in gone]
+            number, self._rows = len(self._rows) - len(left), left
+            return number
+
+    def wait(self, after: int, timeout: float) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_after(after) or self._is_closed, timeout)
+            if self._is_closed:
+                raise PersistenceError("it is closed")
+            return self._is_after(after)
+
+    def _is_after(self, position: int) -> bool:
+        return bool(self._rows) and self._rows[-1][0] > position
+
     def close(self) -> None:
-        """Nothing to give back."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
 
 
 def open_memory() -> EventStore:

@@ -28,10 +28,15 @@ try:
     import psycopg
     from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
     from psycopg.rows import tuple_row
+
+    from tracker.event_store.listening import Listeners
 except ImportError as error:  # pragma: no cover - only without the extra
     raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
 
 TABLE = "runfold_events"
+FORGOTTEN = "runfold_forgotten"
+LEASES = "runfold_leases"
+WORKERS = "runfold_workers"
 CONNECT_TIMEOUT_SECONDS = 10
 _TABLE_MAKERS_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
@@ -46,8 +51,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
     events. Neither is used.
     """
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, listening: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=TABLE)
+        self._listeners = Listeners(
+            listening, TABLE, lambda after: bool(self.select_rows(after, 1))
+        )
 
     def create_table(self) -> None:
         # Several processes that create one table at once fail in PostgreSQL's catalogue.
@@ -61,6 +69,18 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "topic text NOT NULL, "
                 "state bytea NOT NULL, "
                 "UNIQUE (originator_id, originator_version))"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {FORGOTTEN} "
+                "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
+                "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))"
+            )
+            c.execute(
+                f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "
+                "expires_at timestamptz NOT NULL, PRIMARY KEY (source, worker))"
             )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
@@ -141,20 +161,46 @@ class PostgresRecorder(PostgresApplicationRecorder):
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as c,
         ):
-            c.execute(f"SELECT max(position) FROM {TABLE}")
+            # The sequence's own value would count what others have not committed yet.
+            c.execute(
+                f"SELECT greatest((SELECT max(position) FROM {TABLE}), "
+                f"(SELECT position FROM {FORGOTTEN}))"
+            )
             row = c.fetchone()
             return row[0] if row else None
 
+    def delete_streams(self, streams: Sequence[str]) -> int:
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as c,
+        ):
+            c.execute(
+                f"WITH gone AS (DELETE FROM {TABLE} WHERE originator_id = ANY(%s) "
+                f"RETURNING position), kept AS (INSERT INTO {FORGOTTEN} AS kept "
+                "SELECT true, max(position) FROM gone HAVING count(*) > 0 "
+                "ON CONFLICT (one) DO UPDATE "
+                "SET position = greatest(kept.position, excluded.position)) "
+                "SELECT count(*) FROM gone",
+                (list(streams),),
+            )
+            row = c.fetchone()
+            return row[0] if row else 0
+
+    def wait(self, after: int, timeout: float) -> bool:
+        return self._listeners.wait(after, timeout)
+
     def close(self) -> None:
+        self._listeners.close()
         self.datastore.close()
 
 
 def open_postgres(url: str) -> EventStore:
     """The event store in the PostgreSQL database of a URL; see `open_event_store`."""
-    settings = _connection_settings(url)
+    settings = connection_settings(url)
+    alone = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
         # A first connection by itself says why it failed; a pool only says that it waited.
-        psycopg.connect(**settings, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+        psycopg.connect(**alone).close()
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
@@ -174,7 +220,7 @@ def open_postgres(url: str) -> EventStore:
     assert isinstance(datastore.pool.kwargs, dict)
     datastore.pool.kwargs.update(settings)
     try:
-        recorder = PostgresRecorder(datastore)
+        recorder = PostgresRecorder(datastore, alone)
         recorder.create_table()
     except PersistenceError as error:
         datastore.close()
@@ -182,7 +228,8 @@ def open_postgres(url: str) -> EventStore:
     return RecordedEventStore(recorder)
 
 
-def _connection_settings(url: str) -> dict[str, Any]:
+def connection_settings(url: str) -> dict[str, Any]:
+    """How the driver reaches the database of a URL. Raises SettingsError."""
     try:
         parsed = make_url(url)
     except ArgumentError:

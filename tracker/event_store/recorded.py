@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from eventsourcing.persistence import IntegrityError, Notification, PersistenceError, StoredEvent
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    IntegrityError,
+    Notification,
+    PersistenceError,
+    StoredEvent,
+)
 
 from tracker.codec import decode, encode
 from tracker.errors import ConcurrencyError, StoreUnavailable, UnreadableEvent
@@ -38,6 +44,10 @@ class Recorder(Protocol):
     def select_streams(self, streams: Sequence[str]) -> Sequence[Row]: ...
 
     def max_notification_id(self) -> int | None: ...
+
+    def wait(self, after: int, timeout: float) -> bool: ...
+
+    def delete_streams(self, streams: Sequence[str]) -> int: ...
 
     def close(self) -> None: ...
 
@@ -90,6 +100,14 @@ class RecordedEventStore:
     def last_position(self) -> int:
         with _translated():
             return self._recorder.max_notification_id() or 0
+
+    def wait(self, after: int, timeout: float) -> bool:
+        with _translated():
+            return self._recorder.wait(after, timeout)
+
+    def forget(self, streams: Sequence[str]) -> int:
+        with _translated():
+            return self._recorder.delete_streams(streams)
 
     def close(self) -> None:
         self._recorder.close()
@@ -155,7 +173,7 @@ def _translated() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except PersistenceError as error:
+    except (PersistenceError, ConnectionPoolClosedError) as error:
         raise StoreUnavailable(
             f"the event store could not be used: {error}; what it acknowledged stands"
         ) from error

@@ -48,7 +48,27 @@ class EventStore(Protocol):
         ...
 
     def last_position(self) -> int:
-        """The position of the newest event; 0 for an empty store."""
+        """The position of the newest event, even if it was forgotten since; 0 before the first."""
+        ...
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """True as soon as there is an event after a position, False after `timeout` seconds.
+
+        Blocks the calling thread, holds no transaction open meanwhile, and may be called by
+        several threads at once. Wakes for what any process appends, within a tenth of a second
+        as a rule. Raises StoreUnavailable where the database is gone, or closed meanwhile.
+        """
+        ...
+
+    def forget(self, streams: Sequence[str]) -> int:
+        """Deletes all events of these streams, in one transaction, and gives how many there were.
+
+        The positions of others stay, and those that become free are never given out again. A
+        stream that was forgotten is empty, and begins again at version 1. SQLite overwrites the
+        bytes in its file and empties the log beside it (where somebody reads for seconds on end,
+        that is put off to the next call, and logged); PostgreSQL overwrites them in its own time,
+        or at once by `VACUUM FULL runfold_events`.
+        """
         ...
 
     def close(self) -> None:

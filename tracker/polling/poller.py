@@ -69,6 +69,7 @@ class Poller:
         self._concurrency = concurrency
         self._jitter = jitter
         self._roster = Roster(clock, cadence or Cadence(), ceiling, jitter)
+        self.divide = self._roster.divide  # where others poll too
         self._polls: set[asyncio.Task[None]] = set()
 
     @property
@@ -91,8 +92,7 @@ class Poller:
     ) -> Watched:
         """Watches a run from `after` seconds on; a run that is watched already stays as it is."""
         stream = run_stream(source.name, run_id)
-        known = self._roster.find(stream)
-        if known is not None:
+        if (known := self._roster.find(stream)) is not None:
             return known
         watched = Watched(source, thread_id, run_id, stream, state)
         self._roster.add(watched, after)

@@ -12,6 +12,9 @@ from tracker.polling.gate import Gate
 from tracker.polling.watched import Watched
 from tracker.sources.answer import Answer, requests_left
 
+# Whether the runs of a thread, of the source of a name, are looked at here.
+Owns = Callable[[str, str], bool]
+
 
 class Roster:
     """Keeps each run in the gate of its source, and puts it into the wheel of that gate.
@@ -28,6 +31,8 @@ class Roster:
         self._ceiling = ceiling
         self._jitter = jitter
         self._watched: dict[str, Watched] = {}
+        self._elsewhere: dict[str, Watched] = {}
+        self._owns: Owns = lambda source, thread_id: True
         self._gates: dict[str, Gate] = {}
 
     @property
@@ -37,19 +42,34 @@ class Roster:
 
     @property
     def all(self) -> list[Watched]:
-        """The runs that are watched now."""
-        return list(self._watched.values())
+        """The runs that are watched now, here or elsewhere."""
+        return [*self._watched.values(), *self._elsewhere.values()]
 
     def find(self, stream: str) -> Watched | None:
         """The watched run of a stream, if it is watched."""
-        return self._watched.get(stream)
+        return self._watched.get(stream) or self._elsewhere.get(stream)
 
     def holds(self, watched: Watched) -> bool:
-        """Whether a run is still watched."""
+        """Whether a run is still watched here."""
         return self._watched.get(watched.stream) is watched
+
+    def divide(self, owns: Owns) -> None:
+        """Looks only at the runs of threads that are owned here, from now on.
+
+        Those of others are watched elsewhere, and their states come from there; but a run of
+        which nothing is known yet is looked at here, as nobody else knows of it.
+        """
+        self._owns = owns
+        for watched in self.all:
+            if self.holds(watched) is self._is_elsewhere(watched, watched.state):
+                self.drop(watched)
+                self.add(watched, 0.0)
 
     def add(self, watched: Watched, after: float) -> None:
         """Watches a run, which is looked at first after so many seconds."""
+        if self._is_elsewhere(watched, watched.state):
+            self._elsewhere[watched.stream] = watched
+            return
         self._watched[watched.stream] = watched
         now, gate = self._clock.monotonic(), self.gate(watched)
         gate.joined(watched, now, self._since_creation(watched.state))
@@ -60,10 +80,13 @@ class Roster:
         if self.holds(watched):
             del self._watched[watched.stream]
             self.gate(watched).left(watched)
+        else:
+            self._elsewhere.pop(watched.stream, None)
 
     def clear(self) -> None:
         """Watches nothing any more."""
         self._watched.clear()
+        self._elsewhere.clear()
 
     def gate(self, watched: Watched) -> Gate:
         """The gate of a run's source."""
@@ -95,6 +118,9 @@ class Roster:
             watched.learn(state)
         if state.is_ended:
             self.drop(watched)
+        elif self.holds(watched) and self._is_elsewhere(watched, state):
+            self.drop(watched)
+            self.add(watched, 0.0)
 
     def plan(self, watched: Watched, hint: float | None = None) -> None:
         """Has a run looked at again when its share has earned that, if it is still watched."""
@@ -117,6 +143,9 @@ class Roster:
         """Gives a run that could not be looked at its place in the line again."""
         if self.holds(watched):
             self.gate(watched).lines.add(watched)
+
+    def _is_elsewhere(self, watched: Watched, state: RunState) -> bool:
+        return state.status is not None and not self._owns(watched.source.name, watched.thread_id)
 
     def _since_creation(self, state: RunState) -> float:
         if state.created_at is None:

@@ -1,0 +1,103 @@
+"""Three workers on one PostgreSQL database for two minutes, one killed every few seconds.
+
+And what dividing costs: renewing the leases, and taking over 100,000 open runs at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+from tests.benchmarks.databases import postgres_databases
+from tests.benchmarks.report import machine, middle, table, write
+from tests.workers import WORKERS, run_workers
+from tracker import open_event_store
+from tracker.clock import SystemClock
+from tracker.core.state import RunState
+from tracker.histories import Histories
+from tracker.leases.postgres import PostgresLeases
+from tracker.leases.shards import shard_of
+from tracker.polling.batching import Batching
+from tracker.polling.poller import Poller
+from tracker.sources import Assistants
+
+SECONDS = 120
+KILL_EVERY = 5
+OPEN_RUNS = 100_000
+
+
+def kill_workers(url: str, folder: Path) -> None:
+    """Prints what came of killing; fails where anything was lost, twice, or left open."""
+    outcome = run_workers(url, folder, seconds=SECONDS, kill_every=KILL_EVERY)
+    assert outcome.open == 0
+    assert outcome.twice == []
+    ended = {entry.stream for entry in outcome.events if entry.event.topic == "run.completed"}
+    assert {f"assistants:{run}" for run in outcome.noted} <= ended
+    shown = sorted(outcome.shown)
+    table(
+        f"{WORKERS} workers, one killed every {KILL_EVERY} s for {SECONDS} s",
+        (
+            "kills",
+            "runs",
+            "longest without a holder",
+            "an end is seen after, p50",
+            "p99",
+            "longest",
+        ),
+        [
+            (
+                str(outcome.kills),
+                str(len(ended)),
+                f"{max(outcome.unheld):.1f} s",
+                f"{middle(shown):.1f} s",
+                f"{shown[int(len(shown) * 0.99)]:.1f} s",
+                f"{shown[-1]:.1f} s",
+            )
+        ],
+    )
+
+
+def measure_costs(url: str) -> None:
+    """Prints what a renewal takes, and what gaining or losing a third of the shards does."""
+    store = open_event_store(url)
+    leases = PostgresLeases(url, ["assistants"], "benchmark")
+    times = []
+    for _ in range(50):
+        began = perf_counter()
+        leases.renew()
+        times.append(perf_counter() - began)
+    leases.release()
+    source = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")
+    poller = Poller(Batching(Histories(store)), SystemClock())
+    for number in range(OPEN_RUNS):
+        state = RunState(source.name, f"run_{number}", f"thread_{number}", status="queued")
+        poller.watch(source, f"thread_{number}", f"run_{number}", state=state)
+    divided = []
+    for third in (1, 3, 1, 3):
+        began = perf_counter()
+        poller.divide(lambda name, thread, third=third: shard_of(name, thread).number % 3 < third)
+        divided.append(perf_counter() - began)
+    store.close()
+    table(
+        "What dividing costs",
+        ("what", "time"),
+        [
+            ("renewing the leases of 256 shards", f"{middle(times) * 1000:.1f} ms each 2 s"),
+            (f"losing two thirds of {OPEN_RUNS:,} open runs", f"{divided[2] * 1000:.0f} ms once"),
+            ("gaining them again", f"{divided[3] * 1000:.0f} ms once"),
+        ],
+    )
+
+
+def main() -> None:
+    """Kills workers, then measures the costs."""
+    write("\n# Workers: takeover within 10 s of a kill, no transition lost or twice")
+    with postgres_databases(durable=False) as fresh, tempfile.TemporaryDirectory() as folder:
+        kill_workers(fresh(), Path(folder))
+        measure_costs(fresh())
+
+
+if __name__ == "__main__":
+    write(machine())
+    main()

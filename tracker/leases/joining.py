@@ -1,0 +1,48 @@
+"""Taking part: what a tracker does about others when it enters, by the kind of database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+from tracker.event_store.store import EventStore
+from tracker.histories import Histories
+from tracker.polling.poller import Poller
+from tracker.sources.source import Source
+
+
+async def join(
+    stack: AsyncExitStack,
+    url: str | EventStore,
+    store: EventStore,
+    histories: Histories,
+    poller: Poller,
+    sources: Mapping[str, Source],
+) -> bool:
+    """Joins those that poll for one database, until `stack` is left; True where it is the only one.
+
+    Otherwise its share of the open runs is watched when this returns, and changes by itself.
+    Raises AlreadyPolled where the database allows one tracker and has one.
+    """
+    scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
+    if scheme == "sqlite" and isinstance(url, str):
+        from tracker.event_store.sqlite import sqlite_path
+        from tracker.leases.sqlite import FileHold
+
+        hold = await asyncio.to_thread(FileHold, sqlite_path(url))
+        stack.callback(hold.close)
+    elif scheme in ("postgresql", "postgres") and isinstance(url, str):
+        from tracker.leases.division import Division
+        from tracker.leases.postgres import PostgresLeases
+
+        worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        leases = PostgresLeases(url, sorted(sources), worker)
+        division = Division(store, histories, poller, sources, leases)
+        stack.push_async_callback(division.close)
+        await division.start()
+        return False
+    return True

@@ -1,0 +1,72 @@
+"""One tracker for one SQLite file: a lock that the death of its holder opens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tracker.errors import AlreadyPolled, StoreUnavailable
+
+# Whoever looks at the lock holds it for a moment; whoever polls holds it for long.
+_PATIENCE_SECONDS = 0.5
+
+
+class FileHold:
+    """The right to poll for the events in an SQLite file, from here on until `close`.
+
+    The lock is one of SQLite's own, on a small file beside (`runs.db-tracker`), which stays: the
+    operating system takes it away from a process that ends, however it does.
+
+    Raises AlreadyPolled where another tracker has it, in this process or in another, and
+    StoreUnavailable where the file beside cannot be made or read.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        path = database.with_name(f"{database.name}-tracker")
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path} cannot be made: {error}") from error
+        try:
+            self._hold()
+        except sqlite3.OperationalError as error:
+            is_held = "locked" in str(error)
+            holder = self._holder() if is_held else ""
+            self._connection.close()
+            if not is_held:
+                raise StoreUnavailable(f"{path} cannot be used: {error}") from error
+            raise AlreadyPolled(
+                f"{database} is polled by another tracker{holder}: ask that one, or stop it; "
+                "several at once need PostgreSQL (to watch one run beside it, say resume=False)"
+            ) from None
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreUnavailable(f"{path} cannot be used, delete it: {error}") from error
+
+    def close(self) -> None:
+        """Gives the right back."""
+        self._connection.close()
+
+    def _hold(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS holder (pid, host, since)")
+        self._connection.execute("DELETE FROM holder")
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (os.getpid(), socket.gethostname(), since)
+        self._connection.execute("INSERT INTO holder VALUES (?, ?, ?)", row)
+        self._connection.execute("COMMIT")
+        # Readers read on beside this one: it is begun, and never written to.
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _holder(self) -> str:
+        try:
+            found = self._connection.execute("SELECT pid, host, since FROM holder").fetchone()
+        except sqlite3.Error:
+            return ""
+        return f" (process {found[0]} on {found[1]}, since {found[2]})" if found else ""
