@@ -40,11 +40,13 @@ def forget_thread(
     again. Runs of the thread that appear meanwhile go too.
 
     What stays: the instructions and tools that a run had (`configuration.recorded`, shared by
-    all runs that had the same); rows of tables folded from the events, until these are made
-    again with `runfold rebuild --all`; backups; and what `EventStore.forget` says. A run that is
-    seen again after it was forgotten, in a poll or a file, is a new run with a new history:
-    delete it at the service first. A tracker that watches one of them would see it again at
-    once, which is why runs that have not ended are refused without `force`.
+    all runs that had the same); rows of tables folded from the events, which `runfold verify`
+    reports until `runfold rebuild --all` makes them again (and on SQLite their bytes, until
+    `VACUUM`); backups; and what `EventStore.forget` says.
+
+    A run that is seen again after it was forgotten, in a poll or a file, is a new run with a new
+    history: delete it at the service first. A tracker that watches one of them would see it again
+    at once, which is why runs that have not ended are refused without `force`.
 
     Raises NotEnded where a run of the thread has neither ended nor vanished; then nothing was
     deleted, unless that run appeared while others were.

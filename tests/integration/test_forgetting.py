@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from projections import Views
 from tests.integration.test_event_store_traps import ROOT
 from tracker import EventStore, Tracker, open_event_store
 from tracker.core.snapshot import Configuration, RunSnapshot
@@ -95,6 +96,26 @@ def test_runs_that_have_not_ended_are_refused(store: EventStore) -> None:
     assert store.read_all() == before
     assert forget_thread(store, "thread_1", force=True).runs == 8
     assert {entry.stream.partition(":")[0] for entry in store.read_all()} == {"configuration"}
+
+
+def test_the_tables_are_not_ahead_and_forget_when_they_are_made_again(database_url: str) -> None:
+    store = open_event_store(database_url)
+    record(store, snapshot(1), snapshot(2, 2))
+    with Views(database_url) as views:
+        views.upgrade()
+        views.catch_up()
+        # The newest event is among those that go.
+        forget_thread(store, "thread_2")
+        assert views.catch_up() == 0
+        assert {difference.key[0] for difference in views.verify()} >= {"assistants:run_2"}
+        views.rebuild()
+        assert [run.run_id for run in views.runs()] == ["run_1"]
+        assert views.verify() == []
+        record(store, snapshot(2, 2))
+        views.catch_up()
+        assert {run.run_id for run in views.runs()} == {"run_1", "run_2"}
+        assert views.verify() == []
+    store.close()
 
 
 class Counting:

@@ -192,7 +192,7 @@ def test_who_leaves_is_followed_within_seconds(postgres_db: str, simulator: Simu
                 run = await pair.trackers[1].runs.create(thread, assistant_id="asst_1")
                 await until(lambda: pair.sources[1].asked[run.id] > 1)
                 assert pair.sources[0].asked[run.id] == 0
-            await until(lambda: pair.sources[0].asked[run.id] > 1, 4)
+            await until(lambda: pair.sources[0].asked[run.id] > 1, 6)
 
     asyncio.run(follow())
 
@@ -212,7 +212,7 @@ def test_who_loses_its_leases_stops_polling_until_it_has_them_again(
                 "UPDATE runfold_leases SET worker = 'another', "
                 "expires_at = clock_timestamp() + interval '1 minute'",
             )
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(3.0)
             asked = source.asked[run.id]
             await asyncio.sleep(1.0)
             assert source.asked[run.id] == asked
@@ -234,10 +234,10 @@ def test_who_cannot_renew_stops_when_the_lease_ends(
             run = await tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
             await until(lambda: source.asked[run.id] > 2)
             execute(postgres_db, "ALTER TABLE runfold_leases RENAME TO put_away")
-            await asyncio.sleep(4.0)
+            await asyncio.sleep(2.5)
             still = source.asked[run.id]
             await until(lambda: source.asked[run.id] > still, 1)
-            await asyncio.sleep(4.5)
+            await asyncio.sleep(5.0)
             asked = source.asked[run.id]
             await asyncio.sleep(1.0)
             assert source.asked[run.id] == asked
