@@ -4,15 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.integration.test_tracker import LONG, PLAIN, QUICK, TOOLS
-from tracker import Tracker
+from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunEnded
 from tracker.errors import NotFound
+from tracker.histories import Histories, look
 from tracker.leases.shards import SHARDS, shard_of
 from tracker.simulator import Simulator
 from tracker.sources import Answer, Assistants
@@ -258,3 +260,28 @@ def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simula
             assert execute(postgres_db, "SELECT * FROM runfold_workers") == []
 
     asyncio.run(watch())
+
+
+def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
+    postgres_db: str, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def follow() -> None:
+        api = Assistants(base_url=simulator.base_url, api_key="key")
+        async with Tracker(postgres_db, api, cadence=QUICK) as tracker:
+            execute(
+                postgres_db,
+                "INSERT INTO runfold_events (originator_id, originator_version, topic, state) "
+                "VALUES ('assistants:run_0', 1, 'run.painted/1', '{}')",
+            )
+            thread = simulator.create_thread()
+            run = simulator.create_run(thread).run_id
+            # As an importer does, or a webhook of another process.
+            store = open_event_store(postgres_db)
+            seen = api.snapshot(simulator.body(run), observed_at=datetime.now(UTC))
+            Histories(store).record([look(seen)])
+            store.close()
+            await until(lambda: [state.run_id for state in tracker.watching] == [run])
+            assert (await tracker.wait(run, timeout=15)).status == "completed"
+
+    asyncio.run(follow())
+    assert "passed over" in caplog.text
