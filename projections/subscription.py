@@ -67,6 +67,7 @@ def catch_up(
         failures = _follow(engine, store, runners, batch, progress)
     if failures:
         first_failure, *others = failures
+        first_failure.projections = tuple(name for it in failures for name in it.projections)
         for other in others:
             first_failure.add_note(str(other))
         raise first_failure
@@ -188,4 +189,5 @@ def _failure(
             f"{type(error).__name__}: {error}"
         )
     failure.__cause__ = error
+    failure.projections = (projection.name,)
     return failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
@@ -15,6 +15,7 @@ from projections import migrations
 from projections.actions_projection import ActionsProjection
 from projections.answers import Answers
 from projections.engine import open_engine, translated
+from projections.following import follow
 from projections.past import PastAnswers
 from projections.phases_projection import PhasesProjection
 from projections.rebuild import find_outdated, rebuild
@@ -92,17 +93,12 @@ class Views(Answers):
     def follow(self, stop: Event, *, every: float = 0.5, progress: Progress | None = None) -> None:
         """Catches up again and again until `stop` is set, which another thread does.
 
-        Looks for new events every so many seconds, which costs next to nothing where there are
-        none. Several may follow at once: each event is applied by one of them. Raises as
-        `catch_up` does.
+        It is woken by each event, whoever appends it, and looks at `stop` every so many seconds.
+        Several may follow at once: each event is applied by one of them. A projection that
+        fails, or a database that cannot be reached for a while, is logged and tried again.
         """
         with self._replaying() as store:
-            reached = -1
-            while not stop.is_set():
-                if (last := store.last_position()) != reached:
-                    self._apply(store, progress)
-                    reached = last
-                stop.wait(every)
+            follow(store, lambda failed: self._apply(store, progress, failed), stop, every)
 
     def rebuild(self, *names: str, progress: Progress | None = None) -> int:
         """Makes the tables of these projections again from the events; of all without names.
@@ -136,11 +132,14 @@ class Views(Answers):
         """
         return PastAnswers(place, self._replaying, PROJECTIONS)
 
-    def _apply(self, store: EventStore, progress: Progress | None) -> int:
-        outdated = find_outdated(self._engine, PROJECTIONS)
+    def _apply(
+        self, store: EventStore, progress: Progress | None, without: Collection[str] = ()
+    ) -> int:
+        chosen = [it for it in PROJECTIONS if it.name not in without]
+        outdated = find_outdated(self._engine, chosen)
         if outdated:
             rebuild(self._engine, store, outdated, progress)
-        return catch_up(self._engine, store, PROJECTIONS, progress=progress)
+        return catch_up(self._engine, store, chosen, progress=progress)
 
     @contextmanager
     def _replaying(self) -> Iterator[EventStore]:

@@ -131,4 +131,9 @@ class SchemaError(ViewsError):
 
 
 class ProjectionFailed(ViewsError):
-    """A projection stopped at an event; its checkpoint stays before that event."""
+    """A projection stopped at an event; its checkpoint stays before that event.
+
+    `projections` are the names of all that stopped.
+    """
+
+    projections: tuple[str, ...] = ()

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, text
 
 from projections import Views
 from projections.buckets import bucket_of
+from projections.checkpoint import read
 from projections.engine import open_engine
 from projections.folding import Fold
 from projections.migrations import upgrade
@@ -315,4 +316,43 @@ def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
             follower.join()
         assert views.catch_up() == 0
         assert views.verify() == []
+    store.close()
+
+
+def test_a_projection_that_fails_leaves_a_follower_following(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_event_store(database_url)
+    with Views(database_url) as views:
+        views.upgrade()
+        engine = open_engine(database_url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE UNIQUE INDEX fussy ON run_steps (type)"))
+        stop = threading.Event()
+        follower = threading.Thread(target=views.follow, args=(stop,), kwargs={"every": 0.05})
+        follower.start()
+        step = e.RunStepRecorded(observed_at=second(2), step_id="s", type="t", status="completed")
+        for number in range(3):
+            run_id = f"run_{number}"
+            append = Append(f"assistants:{run_id}", 0, [created(run_id=run_id), step])
+            store.append([append])
+            until = time.monotonic() + 30
+            while len(views.runs()) != number + 1:
+                assert time.monotonic() < until
+                time.sleep(0.005)
+        stop.set()
+        follower.join()
+        warnings = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert "the projection 'steps' stopped after position 3, at the event" in warnings[0]
+        with engine.begin() as connection:
+            checkpoint = read(connection, "steps")
+            assert checkpoint is not None
+            assert checkpoint.position == 3
+            assert "stopped after position 3" in (checkpoint.failure or "")
+            connection.execute(text("DROP INDEX fussy"))
+        assert views.catch_up() > 0
+        with engine.begin() as connection:
+            assert read(connection, "steps") == (6, 2, None)
+        engine.dispose()
     store.close()

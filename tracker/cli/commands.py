@@ -243,7 +243,9 @@ def catch_up(db: Db = DEFAULT_DB) -> None:
 
 @app.command()
 def follow(
-    every: Annotated[float, typer.Option(min=0.01, help="Seconds between two looks.")] = 0.5,
+    every: Annotated[
+        float, typer.Option(min=0.01, help="Seconds until it notices Ctrl-C, at most.")
+    ] = 0.5,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Keep the tables up to the last event, until it is interrupted."""
