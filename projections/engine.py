@@ -17,6 +17,9 @@ from tracker.errors import SettingsError, StoreUnavailable, ViewsError
 # How long a statement waits for another writer.
 BUSY_SECONDS = 30.0
 
+# Of pages of a file, for each connection; as much as is used of it.
+_CACHE_KIB = 32_768
+
 _FORMS = "use sqlite:///file.db, sqlite:////path/file.db or postgresql://user@host/database"
 
 
@@ -79,8 +82,11 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _acknowledge_only_what_is_safe(connection: sqlite3.Connection, _record: object) -> None:
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        # What is acknowledged is safe.
         connection.execute("PRAGMA synchronous=FULL").close()
+        # The ends of the indexes stay in memory: keys of runs come in no order.
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
 
     return engine
 
