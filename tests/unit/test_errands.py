@@ -57,18 +57,20 @@ def test_they_take_no_more_than_their_share(share: float, rate: float) -> None:
     assert 60 * share * rate <= taken <= 60 * share * rate + 2
 
 
-def test_nothing_is_claimed_while_they_are_held_or_none_is_due() -> None:
+def test_they_claim_more_the_longer_they_wait_and_nothing_while_held_or_not_due() -> None:
     steps: Errands[Errand] = Errands(share=1.0)
     assert steps.claim(0.0) == 0.0
     steps.add(errand("run_1"), 5.0)
     assert steps.claim(4.9) == 0.0
-    assert steps.claim(5.0) == 0.25
-    steps.held_until = 60.0
-    assert steps.claim(59.0) == 0.0
-    assert steps.take(59.0, 5.0) is None
-    assert steps.take(60.0, 5.0) is not None
-    assert steps.claim(60.0) == 0.0
+    assert steps.claim(5.0) == 0.0
+    assert steps.claim(35.0) == 0.125
+    assert steps.claim(65.0) == steps.claim(1000.0) == 0.25
+    steps.held_until = 90.0
+    assert steps.claim(89.0) == 0.0
+    assert steps.take(89.0, 5.0) is None
+    assert steps.take(90.0, 5.0) is not None
+    assert steps.claim(90.0) == 0.0
     assert len(steps) == 1
     threads: Errands[Errand] = Errands(share=0.1)
     threads.add(errand("thread_1"), 0.0)
-    assert threads.claim(0.0) == 0.1
+    assert threads.claim(60.0) == 0.1

@@ -27,7 +27,7 @@ class Errand:
     failures: int = 0
 
 
-_MOST_CLAIMED = 0.25
+_MOST_CLAIMED, _WAIT_SECONDS = 0.25, 60.0
 
 E = TypeVar("E", bound=Errand)
 
@@ -69,9 +69,13 @@ class Errands(Generic[E]):
     def claim(self, now: float) -> float:
         """The part of the source's rate that polls leave to these now.
 
-        Else they would wait for ever where polls could spend it all.
+        Else they would wait for ever where polls could spend it all. It grows while they wait,
+        so that it comes to what they need and no more.
         """
-        return min(self._share, _MOST_CLAIMED) if self.is_due(now) else 0.0
+        if not self.is_due(now):
+            return 0.0
+        waited = (now - self._heap[0][0]) / _WAIT_SECONDS
+        return min(self._share, _MOST_CLAIMED) * min(waited, 1.0)
 
     def take(self, now: float, rate: float) -> E | None:
         """Takes out the one that is due, where `rate` is what the whole source gets."""
