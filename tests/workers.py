@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -57,7 +58,7 @@ class Outcome:
 def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) -> Outcome:
     """Has three workers create and poll runs for a while, and waits for the runs to end."""
     chance, outcome, notes = random.Random(), Outcome(), folder / "notes"
-    store = open_event_store(url)
+    store, began = open_event_store(url), datetime.now(UTC)
     until = time.monotonic() + seconds
     with Simulator(parameters=LIVES, seed=chance.randrange(10_000)) as simulator:
 
@@ -79,7 +80,7 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
                     workers.append(start())
                 time.sleep(max(until - time.monotonic(), 0))
                 deadline = time.monotonic() + 30
-                while (left := Histories(store).open_runs()) and time.monotonic() < deadline:
+                while (left := Histories(store).left(began).open) and time.monotonic() < deadline:
                     time.sleep(0.2)
                 outcome.open = len(left)
             finally:

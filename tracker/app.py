@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
-
-from pydantic_core import from_json
+from typing import Any, Self, get_args
 
 from tracker.capture import CapturedRuns
 from tracker.clock import Clock, SystemClock
-from tracker.core.events import Event, run_stream
+from tracker.core.events import Event
 from tracker.core.state import RunState
-from tracker.errors import PayloadError, RunfoldError, SettingsError, UnknownRun, WaitTimeout
+from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
-from tracker.histories import Histories, look
+from tracker.histories import Histories
 from tracker.leases.joining import join
+from tracker.opened import Opened, Until
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
+from tracker.polling.discovery import DISCOVERY_SECONDS, INTERVAL_SECONDS
+from tracker.polling.overdue import AUDIT_SECONDS
 from tracker.polling.poller import Poller
+from tracker.polling.resuming import resume
 from tracker.polling.scheduler import TICK_SECONDS, Scheduler
-from tracker.polling.watched import Watched
+from tracker.polling.standing import SourceStatus
+from tracker.polling.step_reading import STEPS_WITHIN
+from tracker.polling.step_reading import When as StepsWhen
 from tracker.sources.assistants import Assistants
 from tracker.sources.source import Source
-
-logger = logging.getLogger("runfold")
-
-Until = Literal["ended", "actionable"]
-_CONDITIONS: dict[str, Callable[[RunState], bool]] = {
-    "ended": lambda state: state.is_ended,
-    "actionable": lambda state: state.is_ended or state.needs_action,
-}
-RESUME_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    histories: Histories
-    batching: Batching
-    poller: Poller
-    loop: asyncio.AbstractEventLoop
 
 
 class Tracker:
@@ -63,6 +48,13 @@ class Tracker:
     takes no part in that, and may watch its own runs beside it. (So does one that was given an
     event store, of which it cannot know who else has it.)
 
+    The steps of a watched run are read once it has `"ended"`, or `"live"`, also each time that
+    its status changes, or `"never"`; they wait until no poll is due. Entering (with `resume`)
+    has those read too that a tracker left unread of runs that ended in the last 24 hours.
+
+    `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
+    the tracker's jobs are added to it and taken out at the end. It is the application's to start.
+
     Raises SettingsError for two sources of one name or a cap of nothing, StoreUnavailable where
     the store cannot be opened, and AlreadyPolled where an SQLite file has a tracker.
     """
@@ -75,7 +67,9 @@ class Tracker:
         cadence: Cadence | None = None,
         requests_per_second: float | None = None,
         concurrency: int = 32,
+        steps: StepsWhen = "ended",
         resume: bool = True,
+        scheduler: object | None = None,
     ) -> None:
         self._given = store
         self._sources: dict[str, Source] = {source.name: source for source in sources}
@@ -87,9 +81,13 @@ class Tracker:
             raise SettingsError("requests_per_second has to be above 0, or None for no cap")
         self._ceiling = requests_per_second
         self._concurrency = concurrency
+        if steps not in get_args(StepsWhen):
+            raise SettingsError('steps has to be "ended", "live" or "never"')
+        self._steps: StepsWhen = steps
         self._resumes = resume
+        self._scheduler = scheduler
         self._stack = AsyncExitStack()
-        self._parts: _Parts | None = None
+        self._opened: Opened | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -106,19 +104,25 @@ class Tracker:
                 cadence=self._cadence,
                 ceiling=self._ceiling,
                 concurrency=self._concurrency,
+                steps=self._steps,
             )
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)
             stack.push_async_callback(poller.close)
-            if self._resumes and await join(
-                stack, self._given, store, histories, poller, self._sources
-            ):
-                self._resume(poller, await asyncio.to_thread(histories.open_runs))
-            scheduler = Scheduler()
+            if self._resumes:
+                alone = await join(stack, self._given, store, histories, poller, self._sources)
+                since = self._clock.now() - STEPS_WITHIN
+                left = await asyncio.to_thread(histories.left, since)
+                # Where others poll too, open runs are divided among them.
+                resume(poller, self._sources, left if alone else left._replace(open=[]))
+            scheduler = Scheduler(self._scheduler)
             scheduler.every(TICK_SECONDS, poller.tick, "poll")
-            scheduler.start()
+            scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")
+            scheduler.every(AUDIT_SECONDS, poller.overdue.tick, "overdue audit")
             stack.callback(scheduler.stop)
-            self._parts = _Parts(histories, batching, poller, asyncio.get_running_loop())
+            scheduler.start()
+            loop = asyncio.get_running_loop()
+            self._opened = Opened(self._sources, self._clock, histories, batching, poller, loop)
             self._stack = stack.pop_all()
         return self
 
@@ -128,7 +132,7 @@ class Tracker:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._parts = None
+        self._opened = None
         await self._stack.aclose()
 
     @property
@@ -143,11 +147,11 @@ class Tracker:
 
     def runs_of(self, name: str) -> CapturedRuns:
         """The Assistants resource of the source of that name, captured."""
-        parts = self._entered()
-        source = self._source(name)
+        opened = self._entered()
+        source = opened.source(name)
         if not isinstance(source, Assistants):
             raise SettingsError(f"the source {name!r} has no Assistants resource")
-        return CapturedRuns(source, parts.batching, parts.poller)
+        return CapturedRuns(source, opened.batching, opened.poller)
 
     @property
     def watching(self) -> list[RunState]:
@@ -160,12 +164,36 @@ class Tracker:
         watched = self._entered().poller.watched
         return {entry.run_id: entry.trouble for entry in watched if entry.trouble is not None}
 
+    @property
+    def overdue(self) -> list[RunState]:
+        """The watched runs past their `expires_at` that are not known to have ended."""
+        return self._entered().poller.overdue.overdue
+
+    def sources_status(self) -> dict[str, SourceStatus]:
+        """How each source stands: what it is asked, what it refuses, and what waits for it."""
+        poller = self._entered().poller
+        return {name: poller.standing(source) for name, source in self._sources.items()}
+
     async def watch(self, thread_id: str, run_id: str, *, source: str | None = None) -> None:
         """Watches a run that somebody else created, until it ends."""
-        origin = self._source(source)
-        state = await self._state(run_stream(origin.name, run_id))
-        if not state.is_ended:
-            self._entered().poller.watch(origin, thread_id, run_id, state=state)
+        await self._entered().watch(thread_id, run_id, source)
+
+    def watch_thread(
+        self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS
+    ) -> None:
+        """Finds the runs that begin on a thread, `every` so many seconds where the rate lets it.
+
+        Those that have not ended are watched, and those that have are recorded: of the 100
+        newest. Threads are not recorded: name them again after a restart; the runs that were
+        found on them are watched again anyway. Raises SettingsError for a source without pages.
+        """
+        opened = self._entered()
+        opened.poller.discovery.watch(opened.source(source), thread_id, every)
+
+    def unwatch_thread(self, thread_id: str, *, source: str | None = None) -> None:
+        """Finds no more runs on a thread; those that are watched stay watched."""
+        opened = self._entered()
+        opened.poller.discovery.unwatch(opened.source(source), thread_id)
 
     async def wait(
         self,
@@ -181,20 +209,15 @@ class Tracker:
         UnknownRun for a run that is neither watched nor recorded, and the SourceError that
         keeps the run from being asked about.
         """
-        parts = self._entered()
-        watched, state = await self._find(run_id, source)
-        if watched is None:
-            return state
-        try:
-            async with asyncio.timeout(timeout):
-                return await watched.until(_CONDITIONS[until])
-        except TimeoutError:
-            known = parts.poller.find(watched.stream) or watched
-            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
-            raise WaitTimeout(
-                f"{run_id} was not {until} within {timeout} s: it is "
-                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
-            ) from known.trouble
+        return await self._entered().wait(run_id, timeout, until, source)
+
+    async def drain(self, timeout: float = 10.0) -> bool:
+        """Returns once the steps of all runs that have ended are recorded, or given up.
+
+        False where they were not within `timeout` seconds: leaving the tracker then is no loss,
+        as the next one reads them.
+        """
+        return await self._entered().poller.steps.drain(timeout)
 
     def observe(
         self,
@@ -209,82 +232,13 @@ class Tracker:
         is known; without it the document counts as of unknown age. From another thread than the
         tracker's it may be called too. Raises PayloadError where it is not a run.
         """
-        parts = self._entered()
-        origin = self._source(source)
-        body = _decoded(payload)
-        snapshot = origin.snapshot(
-            body, observed_at=observed_at or self._clock.now(), asked_at=observed_at
-        )
-        [observed] = parts.histories.record([look(snapshot)])
-        if isinstance(observed, RunfoldError):
-            raise observed
-        stream = run_stream(origin.name, snapshot.run_id)
-        # From a thread that outlives the loop: there is nobody left to be told.
-        with suppress(RuntimeError):
-            parts.loop.call_soon_threadsafe(parts.poller.notice, stream, observed.state)
-        return list(observed.events)
+        return self._entered().observe(payload, source, observed_at)
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:
         """The events of a run, oldest first. Raises UnknownRun where there are none."""
-        parts = self._entered()
-        for name in [source] if source else list(self._sources):
-            if recorded := parts.histories.read(run_stream(name, run_id)):
-                return recorded
-        raise UnknownRun(f"nothing was ever recorded of {run_id}: watch it, or observe it")
+        return self._entered().history(run_id, source)
 
-    def _entered(self) -> _Parts:
-        if self._parts is None:
+    def _entered(self) -> Opened:
+        if self._opened is None:
             raise SettingsError("the tracker is not open: use it within `async with Tracker(…)`")
-        return self._parts
-
-    def _source(self, name: str | None) -> Source:
-        if name is None and len(self._sources) == 1:
-            return next(iter(self._sources.values()))
-        if name is None or name not in self._sources:
-            known = ", ".join(sorted(self._sources)) or "none"
-            raise SettingsError(f"source {name!r} is not one of the tracker's: {known}")
-        return self._sources[name]
-
-    async def _state(self, stream: str) -> RunState:
-        return await asyncio.to_thread(self._entered().histories.state, stream)
-
-    async def _find(self, run_id: str, source: str | None) -> tuple[Watched | None, RunState]:
-        poller = self._entered().poller
-        for name in [source] if source else list(self._sources):
-            stream = run_stream(name, run_id)
-            if watched := poller.find(stream):
-                return watched, watched.state
-            state = await self._state(stream)
-            if state.is_ended:
-                return None, state
-            if state.status is not None and state.thread_id is not None:
-                origin = self._source(name)
-                return poller.watch(origin, state.thread_id, run_id, state=state), state
-        raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")
-
-    def _resume(self, poller: Poller, states: list[RunState]) -> None:
-        known = [s for s in states if s.source in self._sources and s.thread_id and not s.vanished]
-        spread = min(RESUME_SECONDS, len(known) / 20)
-        for number, state in enumerate(known):
-            assert state.thread_id is not None
-            poller.watch(
-                self._sources[state.source],
-                state.thread_id,
-                state.run_id,
-                state=state,
-                after=spread * number / len(known),
-            )
-        if known:
-            logger.info("watching %d runs again that had not ended", len(known))
-
-
-def _decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
-    if isinstance(payload, Mapping):
-        return payload
-    try:
-        body = from_json(payload)
-    except ValueError as error:
-        raise PayloadError(f"not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise PayloadError(f"a {type(body).__name__}, where a JSON object of a run belongs")
-    return body
+        return self._opened

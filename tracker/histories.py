@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     RunCreated,
+    RunStepRecorded,
     configuration_stream,
     run_stream,
 )
@@ -39,6 +41,13 @@ class Observed(NamedTuple):
 
     state: RunState
     events: Sequence[Event]
+
+
+class Left(NamedTuple):
+    """Runs that have not come to an end, and those that did without a step recorded since."""
+
+    open: list[RunState]
+    stepless: list[RunState]
 
 
 class _Head(NamedTuple):
@@ -130,14 +139,27 @@ class Histories:
         """The whole history of a run, oldest first."""
         return self._store.read(stream)
 
-    def open_runs(self) -> list[RunState]:
-        """The runs that have not come to an end, by reading the whole store once."""
-        states: dict[str, RunState] = {}
+    def left(self, since: datetime) -> Left:
+        """What is still to be done of all runs, by reading the whole store once.
+
+        Runs that ended before `since` are taken to be done with.
+        """
+        opened: dict[str, RunState] = {}
+        stepless: dict[str, RunState] = {}
         position = 0
         while page := self._page(position):
             position = page[-1].position
-            evolve_open(states, page)
-        return list(states.values())
+            for entry in page:
+                state = evolve_open(opened, [entry])
+                if isinstance(entry.event, (RunCreated, RunStepRecorded)):
+                    stepless.pop(entry.stream, None)
+                if state is not None and state.is_ended:
+                    if (state.ended_at or entry.event.observed_at) < since:
+                        continue
+                    # Only who it was: there may be very many.
+                    known = RunState(state.source, state.run_id, state.thread_id)
+                    stepless[entry.stream] = known
+        return Left(list(opened.values()), list(stepless.values()))
 
     def outdate(self, page: Sequence[RecordedEvent]) -> set[int]:
         """Takes in events of the store: the positions of those that were not recorded here.

@@ -6,7 +6,7 @@ A line is the run object itself, or `{"observed_at": …, "source": …, "body":
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -68,6 +68,19 @@ def import_lines(
         progress(sum(len(line) for _, line in batch))
     report.bad.sort()
     return report
+
+
+def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
+    """A document as the JSON object that it is. Raises PayloadError where it is none."""
+    if isinstance(payload, Mapping):
+        return payload
+    try:
+        body = from_json(payload)
+    except ValueError as error:
+        raise PayloadError(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise PayloadError(f"a {type(body).__name__}, where a JSON object of a run belongs")
+    return body
 
 
 def _read(

@@ -79,7 +79,7 @@ async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
     batching = Batching(Histories(open_memory()))
     poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
     watched = poller.watch(source, "thread_1", "run_1")
-    gate = poller._roster.gate(watched)
+    gate = poller._roster.gate(watched.source)
     poller._looked(watched, *await poller._ask(watched, gate))  # the first look is new
 
     def idle(_: int) -> float:

@@ -11,7 +11,7 @@ from projections import Views
 from tracker import open_event_store
 from tracker.cli.demo import DEMO_LIVES
 from tracker.core.decider import fold
-from tracker.core.events import RunCreated, RunEnded
+from tracker.core.events import RunCreated, RunEnded, RunStepRecorded
 from tracker.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +51,12 @@ def test_a_demo_killed_twenty_times_loses_and_doubles_nothing(tmp_path: Path) ->
             state = fold(entry.event for entry in recorded if entry.stream == stream)
             truth = simulator.truth(state.run_id)
             assert (state.status, state.usage) == (truth.status, truth.usage)
+            steps = [
+                entry.event.step_id
+                for entry in recorded
+                if entry.stream == stream and isinstance(entry.event, RunStepRecorded)
+            ]
+            assert sorted(steps) == sorted(step.id for step in truth.steps)
 
     rebuilt_url = f"sqlite:///{tmp_path}/rebuilt.db"
     with Views(url) as views, Views(rebuilt_url, store=store) as rebuilt:

@@ -32,6 +32,13 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
         await tracker.watch("thread_2", "run_2")
         assert_type(tracker.observe(payload), list[Event])
         assert_type(tracker.watching, list[RunState])
+        tracker.watch_thread("thread_3", every=30)
+        tracker.unwatch_thread("thread_3")
+        assert_type(tracker.overdue, list[RunState])
+        assert_type(await tracker.drain(timeout=5), bool)
+        status = tracker.sources_status()["assistants"]
+        assert_type(status.rate, float)
+        assert_type(status.refusing, str | None)
         async for step in await tracker.runs.steps.list("thread_1", run.id):
             assert_type(step, RunStep)
         async for other in await tracker.runs.list("thread_1", limit=20, order="desc"):

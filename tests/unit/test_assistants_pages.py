@@ -11,6 +11,7 @@ from tracker.errors import UnusableAnswer
 from tracker.simulator.pages import PageRequest, cut_page
 from tracker.sources import Assistants
 from tracker.sources.pages import Page
+from tracker.sources.source import PageSource, StepSource
 
 Answerer = Callable[[Mapping[str, str]], dict[str, Any]]
 
@@ -157,3 +158,57 @@ def test_steps_are_listed() -> None:
     assert asyncio.run(main()) == ["step_1", "step_2", "step_3"]
     assert {url.path for url in asked} == {"/v1/threads/thread_1/runs/run_1/steps"}
     assert dict(asked[-1].params) == {"order": "asc", "include[]": "x", "after": "step_2"}
+
+
+def step(name: str, **fields: Any) -> dict[str, Any]:
+    kind = {"object": "thread.run.step", "run_id": "run_1", "thread_id": "thread_1"}
+    return {"id": name, **kind, "status": "completed", "type": "tool_calls", **fields}
+
+
+def steps_after(document: dict[str, Any], after: str | None = None) -> Any:
+    """What `fetch_steps` gives for a document, and the request that it made."""
+    requests: list[httpx.Request] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=document)
+
+    async def main() -> Any:
+        async with Assistants("https://host/v1", transport=httpx.MockTransport(serve)) as api:
+            _, entries, cursor = await api.fetch_steps("thread_1", "run_1", after)
+            return [api.steps_snapshot(entry).step_id for entry in entries], cursor
+
+    return *asyncio.run(main()), requests[0].url
+
+
+@pytest.mark.parametrize(
+    ("more", "cursor"),
+    [
+        ({"has_more": True, "last_id": "step_2"}, "step_2"),
+        ({"has_more": True}, "step_2"),
+        ({"has_more": False, "last_id": "step_2"}, None),
+        ({}, None),
+        ({"has_more": True, "data": []}, None),
+    ],
+)
+def test_steps_come_oldest_first_with_where_to_go_on(more: dict[str, Any], cursor: str) -> None:
+    document = {"object": "list", "data": [step("step_1"), step("step_2")], **more}
+    ids, found, url = steps_after(document, "step_0")
+    assert ids == [entry["id"] for entry in document["data"]]
+    assert found == cursor
+    assert url.path == "/v1/threads/thread_1/runs/run_1/steps"
+    assert dict(url.params) == {"after": "step_0", "limit": "100", "order": "asc"}
+
+
+@pytest.mark.parametrize(
+    "entry", [step("step_1", run_id="run_2"), {"status": "completed"}, run("run_1"), 7]
+)
+def test_steps_of_another_run_are_unusable(entry: object) -> None:
+    with pytest.raises(UnusableAnswer):
+        steps_after({"object": "list", "data": [entry]})
+
+
+def test_assistants_has_pages_and_steps() -> None:
+    api = Assistants("https://host/v1")
+    assert isinstance(api, PageSource)
+    assert isinstance(api, StepSource)

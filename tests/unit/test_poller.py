@@ -24,6 +24,7 @@ from tracker.errors import (
 from tracker.histories import Histories, Observed, look
 from tracker.polling.batching import Batching
 from tracker.polling.poller import Poller
+from tracker.polling.step_reading import When
 from tracker.polling.watched import Watched
 from tracker.sources.answer import Answer
 from tracker.sources.snapshots import glance, run_snapshot
@@ -64,7 +65,7 @@ class Scripted:
         asked_at = self.clock.now()
         self.clock.advance(0.01)
         return Answer(
-            body=json.dumps(reply).encode(),
+            body=json.dumps({**reply, "id": run_id}).encode(),
             status=200,
             asked_at=asked_at,
             observed_at=self.clock.now(),
@@ -101,11 +102,12 @@ class Scripted:
 class Bench:
     """A poller, its clock and its store; `after` lets simulated seconds pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: When = "ended") -> None:
         self.clock = FakeClock()
         self.store = open_event_store("memory://")
         self.histories = Histories(self.store)
-        self.poller = Poller(Batching(self.histories), self.clock, jitter=lambda: 0.5)
+        batching = Batching(self.histories)
+        self.poller = Poller(batching, self.clock, jitter=lambda: 0.5, steps=steps)
 
     async def after(self, seconds: float, step: float = 0.05) -> None:
         for _ in range(round(seconds / step)):

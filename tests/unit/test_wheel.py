@@ -95,3 +95,16 @@ def test_one_that_left_the_line_is_passed_over() -> None:
     gone.in_line = False
     assert lines.take(0.0, 5.0) is stays
     assert lines.take(0.0, 5.0) is None
+
+
+def test_runs_in_line_are_counted_once_wherever_they_were_before() -> None:
+    lines, first, second = Lines(), run(1), run(2)
+    for watched in (first, second, run(3, thread=1)):
+        lines.add(watched)
+    assert (lines.runs, len(lines)) == (3, 2)
+    first.in_line = False
+    assert lines.runs == 2
+    lines.add(first)
+    assert lines.runs == 3
+    assert lines.take(0.0, 100.0) is not None
+    assert lines.runs == 2

@@ -186,10 +186,22 @@ async def run_demo(
 
     Runs that an earlier demo left open in the same store are seen to their ends as well.
     """
-    chance = random.Random(seed)
     # Under a name of its own, so that a database with real runs has none of them asked about here.
     api = Assistants(base_url=base_url, api_key="demo", name=SOURCE)
-    async with Tracker(store, api, cadence=DEMO_CADENCE) as tracker, asyncio.TaskGroup() as group:
+    async with Tracker(store, api, cadence=DEMO_CADENCE) as tracker:
+        await _see_all_through(tracker, base_url, runs, threads, random.Random(seed), progress)
+        await tracker.drain()
+
+
+async def _see_all_through(
+    tracker: Tracker,
+    base_url: str,
+    runs: int,
+    threads: int,
+    chance: random.Random,
+    progress: DemoProgress,
+) -> None:
+    async with asyncio.TaskGroup() as group:
         left_open = [state.run_id for state in tracker.watching]
         progress.total += len(left_open)
         numbers = iter(range(runs))

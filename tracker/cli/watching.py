@@ -82,7 +82,10 @@ async def _watch(
             status = next((s.status for s in tracker.watching if s.run_id == run), None)
             trouble = tracker.troubles.get(run)
             show((status or "asking …") + (f" ({trouble})" if trouble else ""))
-        return await ended
+        state = await ended
+        show("reading its steps …")
+        await tracker.drain()
+        return state
 
 
 @contextmanager

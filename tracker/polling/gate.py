@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tracker.core.state import RunState
+from tracker.errors import RunfoldError
 from tracker.polling import breaker, limiter
 from tracker.polling.breaker import Breaker
 from tracker.polling.cadence import Cadence, step, wait, weight
+from tracker.polling.errands import E, Errands
 from tracker.polling.hazards import Counts, Curve, learned, prior
 from tracker.polling.limiter import Limit
 from tracker.polling.watched import Watched
@@ -39,8 +42,10 @@ class Kind:
 class Gate:
     """What a source may be asked and what is to be asked of it. Times are monotonic seconds.
 
-    While `refusing`, for a wrong key, nothing is asked before `opens` and then one thing, as it
-    is while the breaker is open.
+    While `refusing`, for a wrong key (`refusal` says why), nothing is asked before `opens` and
+    then one thing, as it is while the breaker is open. Its clock is `ahead` of ours by so many
+    seconds. `trouble` is what failed last; `refusals`
+    (429) are among the `failures` of the requests `sent`.
     """
 
     cadence: Cadence
@@ -50,12 +55,19 @@ class Gate:
     opens: float = -math.inf
     limited: int = 0
     asking: int = 0
+    ahead: float = 0.0
     sent: int = 0
+    refusals: int = 0
+    failures: int = 0
+    refusal: RunfoldError | None = None
+    trouble: RunfoldError | None = None
     arrival: float = -math.inf
     total: float = 0.0
     runs: int = 0
     wheel: Wheel = field(default_factory=Wheel)
     lines: Lines = field(default_factory=Lines)
+    steps: Errands[Any] = field(default_factory=lambda: Errands(share=1.0))
+    discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1))
     threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
     kinds: dict[Phase, Kind] = field(default_factory=dict)
@@ -63,20 +75,21 @@ class Gate:
 
     def next(self, now: float) -> Watched | None:
         """The run to ask about now, if one is due and the source may be asked."""
-        probing = self.refusing or self.breaker.is_open
-        if probing and (self.asking or now < max(self.opens, self.breaker.opens)):
+        if not self._may_ask(now):
             return None
-        if now < self.limit.held_until:
-            return None
-        self.limit = limiter.grown(self.limit, now, self.sent)
-        rate = self.limit.rate
-        if limiter.wait(self.arrival, now, rate, limiter.burst(rate)) > 0:
-            return None
-        watched = self.lines.take(now, rate)
+        watched = self.lines.take(now, self.limit.rate)
         if watched is not None:
-            self.arrival = limiter.taken(self.arrival, now, rate)
-            self.sent += 1
+            self._count(now)
         return watched
+
+    def next_errand(self, errands: Errands[E], now: float) -> E | None:
+        """The errand to go on now, if one is due, no poll is, and the source may be asked."""
+        if self.lines or not errands.is_due(now) or not self._may_ask(now):
+            return None
+        errand = errands.take(now, self.limit.rate)
+        if errand is not None:
+            self._count(now)
+        return errand
 
     def taken_together(self, watched: Watched) -> Sequence[Watched]:
         """The runs that a page shows at once with one that was just taken, if any.
@@ -179,7 +192,7 @@ class Gate:
             heed *= len(fellows) ** 0.5
         self.total += share - watched.share
         watched.share = share
-        rate = self.limit.rate
+        rate = self.limit.rate * (1.0 - self.steps.claim(now) - self.discovery.claim(now))
         earned = step(self.cadence, self.total, rate) / heed
         return wait(
             self.cadence,
@@ -195,6 +208,20 @@ class Gate:
         """Takes in that the source answered, whatever it said of the run."""
         self.refusing, self.limited = False, 0
         self.breaker = breaker.succeeded(self.breaker)
+
+    def _may_ask(self, now: float) -> bool:
+        probing = self.refusing or self.breaker.is_open
+        if probing and (self.asking or now < max(self.opens, self.breaker.opens)):
+            return False
+        if now < self.limit.held_until:
+            return False
+        self.limit = limiter.grown(self.limit, now, self.sent)
+        rate = self.limit.rate
+        return limiter.wait(self.arrival, now, rate, limiter.burst(rate)) <= 0
+
+    def _count(self, now: float) -> None:
+        self.arrival = limiter.taken(self.arrival, now, self.limit.rate)
+        self.sent += 1
 
     def _kind(self, state: RunState, now: float) -> Kind:
         key = (state.assistant_id, state.model, state.needs_action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from tracker.clock import Clock
 from tracker.core.state import RunState
@@ -11,6 +12,12 @@ from tracker.polling.cadence import Cadence
 from tracker.polling.gate import Gate
 from tracker.polling.watched import Watched
 from tracker.sources.answer import Answer, requests_left
+from tracker.sources.source import Source
+
+# A Date header has whole seconds, cut off: half a second early on average.
+_DATE_SECONDS = 0.5
+# Clocks that are nearer than this are as good as one.
+_IN_STEP_SECONDS = 2.0
 
 # Whether the runs of a thread, of the source of a name, are looked at here.
 Owns = Callable[[str, str], bool]
@@ -71,15 +78,15 @@ class Roster:
             self._elsewhere[watched.stream] = watched
             return
         self._watched[watched.stream] = watched
-        now, gate = self._clock.monotonic(), self.gate(watched)
-        gate.joined(watched, now, self._since_creation(watched.state))
+        now, gate = self._clock.monotonic(), self.gate(watched.source)
+        gate.joined(watched, now, self._since_creation(watched.source, watched.state))
         gate.wheel.add(watched, now + after)
 
     def drop(self, watched: Watched) -> None:
         """Watches a run no longer."""
         if self.holds(watched):
             del self._watched[watched.stream]
-            self.gate(watched).left(watched)
+            self.gate(watched.source).left(watched)
         else:
             self._elsewhere.pop(watched.stream, None)
 
@@ -88,17 +95,25 @@ class Roster:
         self._watched.clear()
         self._elsewhere.clear()
 
-    def gate(self, watched: Watched) -> Gate:
-        """The gate of a run's source."""
-        gate = self._gates.get(watched.source.name)
+    def gate(self, source: Source) -> Gate:
+        """The gate of a source."""
+        gate = self._gates.get(source.name)
         if gate is None:
             limit = limiter.begin(self._cadence.start, self._ceiling)
-            gate = self._gates[watched.source.name] = Gate(self._cadence, limit)
+            gate = self._gates[source.name] = Gate(self._cadence, limit)
         return gate
+
+    def time_at(self, source: Source) -> datetime:
+        """The time by the clock of a service, as far as its answers tell."""
+        return self._clock.now() + timedelta(seconds=self.gate(source).ahead)
 
     def heed(self, gate: Gate, answer: Answer) -> None:
         """Takes in an answer of a source: that it came, and what it says of the limit."""
         gate.answered()
+        if answer.date is not None:
+            middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
+            ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS
+            gate.ahead = ahead if abs(ahead) > _IN_STEP_SECONDS else 0.0
         left = requests_left(answer.headers)
         if left is not None:
             gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left, gate.sent)
@@ -107,13 +122,13 @@ class Roster:
         """Takes in what is known of a run after a look; one that has ended is dropped."""
         now = self._clock.monotonic()
         if self.holds(watched):
-            gate, first = self.gate(watched), watched.state.status is None
+            gate, first = self.gate(watched.source), watched.state.status is None
             ago = None
             if state.ended_at is not None:
-                ago = (self._clock.now() - state.ended_at).total_seconds()
+                ago = (self.time_at(watched.source) - state.ended_at).total_seconds()
             gate.learn(watched, state, now, ago)
             if first:
-                gate.met(watched, now, self._since_creation(state))
+                gate.met(watched, now, self._since_creation(watched.source, state))
         if state is not watched.state:
             watched.learn(state)
         if state.is_ended:
@@ -128,26 +143,26 @@ class Roster:
             return
         left, expires_at = None, watched.state.expires_at
         if expires_at is not None:
-            left = (expires_at - self._clock.now()).total_seconds()
+            left = (expires_at - self.time_at(watched.source)).total_seconds()
         now, jitter = self._clock.monotonic(), 2 * self._jitter() - 1
-        pause = self.gate(watched).plan(watched, now, jitter, hint=hint, expires_in=left)
+        pause = self.gate(watched.source).plan(watched, now, jitter, hint=hint, expires_in=left)
         self.schedule(watched, pause)
 
     def schedule(self, watched: Watched, pause: float) -> None:
         """Has a run looked at after a pause, if it is still watched."""
         if self.holds(watched):
             watched.in_line = False
-            self.gate(watched).wheel.add(watched, self._clock.monotonic() + pause)
+            self.gate(watched.source).wheel.add(watched, self._clock.monotonic() + pause)
 
     def requeue(self, watched: Watched) -> None:
         """Gives a run that could not be looked at its place in the line again."""
         if self.holds(watched):
-            self.gate(watched).lines.add(watched)
+            self.gate(watched.source).lines.add(watched)
 
     def _is_elsewhere(self, watched: Watched, state: RunState) -> bool:
         return state.status is not None and not self._owns(watched.source.name, watched.thread_id)
 
-    def _since_creation(self, state: RunState) -> float:
+    def _since_creation(self, source: Source, state: RunState) -> float:
         if state.created_at is None:
             return 0.0
-        return (self._clock.now() - state.created_at).total_seconds()
+        return (self.time_at(source) - state.created_at).total_seconds()

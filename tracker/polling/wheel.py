@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterator
 from itertools import count
 from operator import attrgetter
 
@@ -79,6 +80,12 @@ class Lines:
         """How many threads have runs that are due."""
         return len(self._firsts)
 
+    @property
+    def runs(self) -> int:
+        """How many runs are in line."""
+        # One that was moved has left its old place behind.
+        return len({place[2] for place in self._places() if place[2].in_line})
+
     def add(self, watched: Watched) -> None:
         """Puts a run in line; one that was refused gets its old place back by its `due`."""
         place, thread_id = (watched.due, next(self._order), watched), watched.thread_id
@@ -119,6 +126,11 @@ class Lines:
         self._move_up(watched.thread_id)
         self._pay(watched.thread_id, now, rate)
         return watched
+
+    def _places(self) -> Iterator[_Place]:
+        yield from self._firsts.values()
+        for others in self._others.values():
+            yield from others
 
     def _move_up(self, thread_id: str) -> None:
         others = self._others.get(thread_id)

@@ -36,8 +36,10 @@ async def ask_for(
 
 async def ask_for_entries(
     transport: Transport, path: str, expected: Mapping[str, str], query: Query
-) -> tuple[Answer, list[dict[str, Any]]]:
+) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """The entries of one page of a list as they were sent; each has what is `expected`.
+
+    With them comes the id to go on after, None where the list does not go on.
 
     Raises what `Transport.ask` raises, and UnusableAnswer for another list.
     """
@@ -46,7 +48,9 @@ async def ask_for_entries(
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
     for sent in found["data"]:
         check(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-    return answer, found["data"]
+    data = found["data"]
+    last = found.get("last_id") or (data[-1]["id"] if data else None)
+    return answer, data, last if found.get("has_more") and isinstance(last, str) else None
 
 
 async def ask_for_page(

@@ -29,7 +29,7 @@ from tracker.sources.keys import ApiKey
 from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import RunPage
 from tracker.sources.snapshots import RUN_OBJECT, Glance
-from tracker.sources.steps import Steps
+from tracker.sources.steps import STEP_OBJECT, Steps
 from tracker.sources.transport import Transport
 
 if TYPE_CHECKING:
@@ -179,7 +179,19 @@ class Assistants:
         """The newest runs of a thread, at most `limit` (to 100), checked to be its runs."""
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         query = page_query(after=None, before=None, limit=limit, order="desc")
-        return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
+        answer, entries, _ = await ask_for_entries(
+            self._transport, runs_path(thread_id), expected, query
+        )
+        return answer, entries
+
+    async def fetch_steps(
+        self, thread_id: str, run_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """A page of up to 100 of a run's steps, oldest first, and the id to go on after."""
+        expected = {"object": STEP_OBJECT, "run_id": run_id, "thread_id": thread_id}
+        query = page_query(after=after, before=None, limit=100, order="asc")
+        path = runs_path(thread_id, run_id, "steps")
+        return await ask_for_entries(self._transport, path, expected, query)
 
     def glance(self, body: bytes) -> Glance:
         """The fields of a run's body that change, as sent, to be compared with `==`.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from tracker.core.snapshot import RunSnapshot
+from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.sources.answer import Answer
 
 
@@ -65,4 +65,23 @@ class PageSource(Protocol):
 
         Raises SourceError as `fetch` does.
         """
+        ...
+
+
+@runtime_checkable
+class StepSource(Protocol):
+    """A source that can show what a run did, step by step."""
+
+    async def fetch_steps(
+        self, thread_id: str, run_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """A page of a run's steps, the oldest first, each as a body that `steps_snapshot` takes.
+
+        With it comes where to go on `after`, None on the last page. Raises SourceError as
+        `fetch` does.
+        """
+        ...
+
+    def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
+        """A step as a snapshot. Raises PayloadError where it is not a step."""
         ...

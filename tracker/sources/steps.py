@@ -10,7 +10,8 @@ from tracker.sources.models import RunStep
 from tracker.sources.pages import StepPage
 from tracker.sources.transport import Transport
 
-_KIND = {"object": "thread.run.step"}
+STEP_OBJECT = "thread.run.step"
+_KIND = {"object": STEP_OBJECT}
 
 
 class Steps:

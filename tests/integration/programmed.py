@@ -1,0 +1,115 @@
+"""A server on the loopback that answers as it is told, and a clock that can be moved on."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+NOW = int(time.time())
+NOTHING = {"object": "list", "data": [], "has_more": False}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: a status, a JSON document, and headers beyond what JSON needs."""
+
+    status: int
+    document: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self, now: datetime) -> bytes:
+        body = json.dumps(self.document).encode()
+        head = {
+            "Date": format_datetime(now, usegmt=True),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **self.headers,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        return f"HTTP/1.1 {self.status} Said\r\n{lines}\r\n".encode() + body
+
+
+def run_of(status: str, **more: Any) -> Reply:
+    times = {"created_at": NOW - 10, "expires_at": NOW + 600}
+    ids = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1"}
+    return Reply(200, {**ids, **times, "status": status, **more})
+
+
+def error(
+    status: int, message: str, headers: Mapping[str, str] | None = None, **more: Any
+) -> Reply:
+    return Reply(status, {"error": {"message": message, **more}}, headers or {})
+
+
+class Programmed:
+    """Gives its `replies` in order, and the last of them again; `steps` for those of a run.
+
+    `heads` are the requests it read, those for steps left out; `ahead` is how far its clock is.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.steps = Reply(200, NOTHING)
+        self.heads: list[bytes] = []
+        self.ahead = timedelta()
+        self.url = ""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                reply = self.steps
+                if b"/steps" not in head.split(b"\r\n")[0]:
+                    self.heads.append(head)
+                    reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+                writer.write(reply.encoded(datetime.now(UTC) + self.ahead))
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        serving: set[asyncio.Task[None]] = set()
+
+        async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.ensure_future(self._serve(reader, writer))
+            serving.add(task)
+            await asyncio.wait([task])
+            serving.discard(task)
+
+        server = await asyncio.start_server(connection, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        try:
+            yield self.url
+        finally:
+            server.close()
+            for task in list(serving):
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+            await server.wait_closed()
+
+
+class SkippingClock:
+    """The machine's clock, with seconds that are left out."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._skipped)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._skipped
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def skip(self, seconds: float) -> None:
+        self._skipped += seconds

@@ -1,0 +1,118 @@
+"""A tracker while it is open: what it is made of, and runs found by their ids in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from tracker.clock import Clock
+from tracker.core.events import Event, run_stream
+from tracker.core.state import RunState
+from tracker.errors import RunfoldError, SettingsError, UnknownRun, WaitTimeout
+from tracker.event_store import RecordedEvent
+from tracker.histories import Histories, look
+from tracker.importing import decoded
+from tracker.polling.batching import Batching
+from tracker.polling.poller import Poller
+from tracker.polling.watched import Watched
+from tracker.sources.source import Source
+
+Until = Literal["ended", "actionable"]
+_CONDITIONS: dict[str, Callable[[RunState], bool]] = {
+    "ended": lambda state: state.is_ended,
+    "actionable": lambda state: state.is_ended or state.needs_action,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The parts of an open tracker; what the methods promise is said at `Tracker`'s own."""
+
+    sources: Mapping[str, Source]
+    clock: Clock
+    histories: Histories
+    batching: Batching
+    poller: Poller
+    loop: asyncio.AbstractEventLoop
+
+    def source(self, name: str | None) -> Source:
+        """The source of a name, or the only one."""
+        if name is None and len(self.sources) == 1:
+            return next(iter(self.sources.values()))
+        if name is None or name not in self.sources:
+            known = ", ".join(sorted(self.sources)) or "none"
+            raise SettingsError(f"source {name!r} is not one of the tracker's: {known}")
+        return self.sources[name]
+
+    async def watch(self, thread_id: str, run_id: str, source: str | None) -> None:
+        """Watches a run until it ends."""
+        origin = self.source(source)
+        state = await self._state(run_stream(origin.name, run_id))
+        if not state.is_ended:
+            self.poller.watch(origin, thread_id, run_id, state=state)
+
+    async def wait(
+        self, run_id: str, timeout: float | None, until: Until, source: str | None
+    ) -> RunState:
+        """The state of a run once it has got there."""
+        watched, state = await self._find(run_id, source)
+        if watched is None:
+            return state
+        try:
+            async with asyncio.timeout(timeout):
+                return await watched.until(_CONDITIONS[until])
+        except TimeoutError:
+            known = self.poller.find(watched.stream) or watched
+            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
+            raise WaitTimeout(
+                f"{run_id} was not {until} within {timeout} s: it is "
+                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
+            ) from known.trouble
+
+    def observe(
+        self,
+        payload: Mapping[str, Any] | bytes | str,
+        source: str | None,
+        observed_at: datetime | None,
+    ) -> list[Event]:
+        """Records a document, and tells who watches its run."""
+        origin = self.source(source)
+        body = decoded(payload)
+        snapshot = origin.snapshot(
+            body, observed_at=observed_at or self.clock.now(), asked_at=observed_at
+        )
+        [observed] = self.histories.record([look(snapshot)])
+        if isinstance(observed, RunfoldError):
+            raise observed
+        stream = run_stream(origin.name, snapshot.run_id)
+        # From a thread that outlives the loop: there is nobody left to be told.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.poller.notice, stream, observed.state)
+        return list(observed.events)
+
+    def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
+        """The events of a run."""
+        for name in [source] if source else list(self.sources):
+            if recorded := self.histories.read(run_stream(name, run_id)):
+                return recorded
+        raise UnknownRun(f"nothing was ever recorded of {run_id}: watch it, or observe it")
+
+    async def _state(self, stream: str) -> RunState:
+        return await asyncio.to_thread(self.histories.state, stream)
+
+    async def _find(self, run_id: str, source: str | None) -> tuple[Watched | None, RunState]:
+        for name in [source] if source else list(self.sources):
+            stream = run_stream(name, run_id)
+            if watched := self.poller.find(stream):
+                return watched, watched.state
+            state = await self._state(stream)
+            if state.is_ended:
+                return None, state
+            if state.status is not None and state.thread_id is not None:
+                origin = self.source(name)
+                return self.poller.watch(origin, state.thread_id, run_id, state=state), state
+        raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")

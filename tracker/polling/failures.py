@@ -1,0 +1,128 @@
+"""What a request that failed means: for its source, and for the run it was about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from tracker.clock import Clock
+from tracker.errors import (
+    Busy,
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    PollAgain,
+    RateLimited,
+    RequestRefused,
+    RunfoldError,
+    StoreError,
+    Unreachable,
+    UnusableAnswer,
+)
+from tracker.polling import breaker, limiter
+from tracker.polling.cadence import backoff
+from tracker.polling.errands import E, Errands
+from tracker.polling.gate import Gate
+from tracker.polling.roster import Roster
+from tracker.polling.watched import Watched
+
+logger = logging.getLogger("runfold.polling")
+
+# A service may need a moment to know a run that it has just made.
+MISSING_FOR_SECONDS = 5.0
+REFUSALS_BEFORE_SET_ASIDE = 3
+PROBE_SECONDS = 60.0
+
+
+class Failures:
+    """Takes in what failed. `vanish` is told of a run that the service knows no more.
+
+    `jitter` gives numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        clock: Clock,
+        jitter: Callable[[], float],
+        vanish: Callable[[Watched], None],
+    ) -> None:
+        self._roster = roster
+        self._clock = clock
+        self._jitter = jitter
+        self._vanish = vanish
+
+    def of_source(self, gate: Gate, error: RunfoldError, failures: int) -> float:
+        """What it means for the limit and the breaker; gives the pause before the next try.
+
+        `failures` is how many tries in a row did not come through, this one included.
+        """
+        now = self._clock.monotonic()
+        gate.failures += 1
+        gate.trouble = error
+        if isinstance(error, RateLimited):
+            gate.refusals += 1
+            gate.limited += 1
+            gate.limit = limiter.refused(gate.limit, now, self._backoff(gate.limited, error))
+        elif isinstance(error, (Unreachable, UnusableAnswer)):
+            gate.breaker = breaker.failed(gate.breaker, now, self._jitter())
+        elif isinstance(error, (NotFound, RequestRefused, Busy)):
+            gate.answered()
+        return self._backoff(failures, error)
+
+    def of_errand(
+        self, gate: Gate, errands: Errands[E], error: RunfoldError, failures: int
+    ) -> float:
+        """What it means for its source that an errand failed; gives the pause as `of_source`.
+
+        Errands alone may be what the service denies: polls go on, and find out about the rest.
+        """
+        pause, now = self.of_source(gate, error, failures), self._clock.monotonic()
+        if isinstance(error, (KeyRefused, Misconfigured)):
+            errands.held_until = now + PROBE_SECONDS
+            if gate.refusing:
+                gate.opens = now + PROBE_SECONDS
+        return pause
+
+    def of_look(self, watched: Watched, gate: Gate, error: RunfoldError) -> None:
+        """What it means that a run could not be looked at: when it is, or that it no longer is."""
+        watched.failures += 1
+        watched.trouble = error
+        pause = self.of_source(gate, error, watched.failures)
+        now = self._clock.monotonic()
+        if isinstance(error, RateLimited):
+            self._roster.requeue(watched)
+            return
+        if isinstance(error, (KeyRefused, Misconfigured)):
+            pause = PROBE_SECONDS
+            gate.opens, gate.refusing, gate.refusal = now + pause, True, error
+            logger.warning("%s: not asked for a minute: %s", watched.source.name, error)
+            for other in self._roster.all:
+                if other.source is watched.source:
+                    other.fail(error)
+                    other.error = None
+        elif isinstance(error, NotFound):
+            if watched.missing_since is None:
+                watched.missing_since = now
+            if now - watched.missing_since >= MISSING_FOR_SECONDS:
+                self._set_aside(watched, error)
+                self._vanish(watched)
+                return
+            pause = MISSING_FOR_SECONDS + 0.1
+        elif isinstance(error, RequestRefused):
+            watched.refusals += 1
+            if watched.refusals >= REFUSALS_BEFORE_SET_ASIDE:
+                self._set_aside(watched, error)
+                return
+        elif isinstance(error, StoreError):
+            logger.warning("%s: not recorded, will be looked at again: %s", watched.stream, error)
+        self._roster.schedule(watched, pause)
+
+    def _set_aside(self, watched: Watched, error: RunfoldError) -> None:
+        logger.warning("%s: no longer asked about: %s", watched.stream, error)
+        self._roster.drop(watched)
+        watched.fail(error)
+
+    def _backoff(self, failures: int, error: RunfoldError) -> float:
+        asked = error.retry_after if isinstance(error, PollAgain) else None
+        return backoff(failures, asked=asked, jitter=self._jitter())

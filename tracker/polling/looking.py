@@ -1,0 +1,157 @@
+"""Looks at runs, alone or on a page of their thread, and takes in what the answers show."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracker.clock import Clock
+from tracker.core.state import RunState
+from tracker.errors import (
+    Misconfigured,
+    NotFound,
+    RequestRefused,
+    RunfoldError,
+    Unreachable,
+    UnusableAnswer,
+)
+from tracker.histories import look
+from tracker.polling.batching import Batching
+from tracker.polling.failures import Failures
+from tracker.polling.gate import Gate
+from tracker.polling.roster import Roster
+from tracker.polling.step_reading import StepReader
+from tracker.polling.watched import Watched
+from tracker.sources.answer import Answer
+from tracker.sources.source import PageSource
+
+logger = logging.getLogger("runfold.polling")
+
+PAGE_LIMIT = 100
+# Runs that may begin before the next page without hiding the oldest from it.
+PAGE_SPARE = 5
+
+
+class Looking:
+    """Asks about runs that are due; what fails is for `failures`, what ends for `steps`."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        batching: Batching,
+        clock: Clock,
+        failures: Failures,
+        steps: StepReader,
+    ) -> None:
+        self._roster = roster
+        self._batching = batching
+        self._clock = clock
+        self._failures = failures
+        self._steps = steps
+
+    async def poll(self, watched: Watched, gate: Gate, together: Sequence[Watched]) -> None:
+        """Asks about a run, or about it `together` with others of its thread."""
+        try:
+            if together and isinstance(watched.source, PageSource):
+                await self._ask_page(watched.source, gate, together)
+            else:
+                self._looked(watched, *await self._ask(watched, gate))
+        except RunfoldError as error:
+            self._failures.of_look(watched, gate, error)
+            self._go_with(watched, together)
+        except Exception as error:
+            # A source of somebody else's may raise anything; its run is not to be lost for it.
+            logger.exception("%s: the source failed", watched.stream)
+            self._failures.of_look(watched, gate, Unreachable(f"{type(error).__name__}: {error}"))
+            self._go_with(watched, together)
+
+    def learn(self, watched: Watched, state: RunState) -> None:
+        """Takes in what is known of a run, and has its steps read if it is time for that."""
+        before, is_here = watched.state.status, self._roster.holds(watched)
+        self._roster.learn(watched, state)
+        # Whoever else polls it reads its steps.
+        if is_here:
+            self._steps.learned(watched, before)
+
+    async def _ask(self, watched: Watched, gate: Gate) -> tuple[Answer, RunState]:
+        """Asks once, records what is new, and gives what is known then."""
+        source = watched.source
+        answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
+        self._roster.heed(gate, answer)
+        state = watched.state
+        if answer.body != watched.body:
+            glance = source.glance(answer.body)
+            if watched.glance is None or glance != watched.glance:
+                state = await self._record(watched, answer.body, answer)
+            watched.body, watched.glance, watched.entry = answer.body, glance, None
+        return answer, state
+
+    async def _ask_page(self, source: PageSource, gate: Gate, together: Sequence[Watched]) -> None:
+        """Asks for a page of a thread's runs and takes in what it shows of those `together`."""
+        thread_id = together[0].thread_id
+        limit = gate.page_limits.get(thread_id, PAGE_LIMIT)
+        try:
+            answer, entries = await source.fetch_page(thread_id, limit)
+        except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
+            # What a page cannot say, the runs can: they are asked for one by one.
+            if not isinstance(error, UnusableAnswer) or together[0].failures >= 2:
+                for watched in together:
+                    watched.alone = True
+            if isinstance(error, Misconfigured):
+                raise RequestRefused(str(error)) from error
+            raise
+        self._roster.heed(gate, answer)
+        places = {entry.get("id"): place for place, entry in enumerate(entries)}
+        # Only as long as it takes to show the oldest of them.
+        last = max(places.get(watched.run_id, PAGE_LIMIT) for watched in together)
+        gate.page_limits[thread_id] = min(last + 1 + PAGE_SPARE, PAGE_LIMIT)
+        shown = [watched for watched in together if watched.run_id in places]
+        looks = [
+            self._take_entry(watched, answer, entries[places[watched.run_id]]) for watched in shown
+        ]
+        for watched in together:
+            if watched.run_id not in places:
+                watched.alone = limit == PAGE_LIMIT
+                self._roster.requeue(watched)
+        for watched, result in zip(
+            shown, await asyncio.gather(*looks, return_exceptions=True), strict=True
+        ):
+            if isinstance(result, RunfoldError):
+                self._failures.of_look(watched, gate, result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    def _go_with(self, watched: Watched, together: Sequence[Watched]) -> None:
+        """Has the runs that were asked about with one that failed wait as it does."""
+        for other in together:
+            if other is not watched and watched.slot is not None:
+                self._roster.schedule(other, watched.due - self._clock.monotonic())
+            elif other is not watched:
+                self._roster.requeue(other)
+
+    async def _take_entry(self, watched: Watched, answer: Answer, entry: Mapping[str, Any]) -> None:
+        state = watched.state
+        if watched.entry != entry:
+            state = await self._record(watched, entry, answer)
+            watched.body, watched.glance, watched.entry = None, None, entry
+        self._looked(watched, answer, state)
+
+    async def _record(
+        self, watched: Watched, body: bytes | Mapping[str, Any], answer: Answer
+    ) -> RunState:
+        snapshot = watched.source.snapshot(
+            body,
+            observed_at=answer.observed_at,
+            asked_at=answer.asked_at,
+            unchanged_until=watched.unchanged_until,
+        )
+        return (await self._batching.record(look(snapshot))).state
+
+    def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
+        watched.unchanged_until = answer.asked_at
+        watched.failures = watched.refusals = 0
+        watched.missing_since = watched.trouble = None
+        self.learn(watched, state)
+        self._roster.plan(watched, answer.poll_after)

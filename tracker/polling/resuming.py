@@ -1,0 +1,36 @@
+"""Takes up what an earlier tracker left: the runs that have not ended, and steps not read."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+
+from tracker.histories import Left
+from tracker.polling.poller import Poller
+from tracker.sources.source import Source
+
+logger = logging.getLogger("runfold")
+
+SPREAD_SECONDS = 5.0
+
+
+def resume(poller: Poller, sources: Mapping[str, Source], left: Left) -> None:
+    """Watches again the runs of `sources`, and has the steps of those that ended read.
+
+    Their first polls are spread over as long as the source takes for them all.
+    """
+    known = [s for s in left.open if s.source in sources and s.thread_id and not s.vanished]
+    runs, number = Counter(state.source for state in known), Counter[str]()
+    for state in known:
+        assert state.thread_id is not None
+        source, name = sources[state.source], state.source
+        spread = max(SPREAD_SECONDS, runs[name] / poller.standing(source).rate)
+        after = spread * number[name] / runs[name]
+        number[name] += 1
+        poller.watch(source, state.thread_id, state.run_id, state=state, after=after)
+    if known:
+        logger.info("watching %d runs again that had not ended", len(known))
+    for ended in left.stepless:
+        if ended.source in sources and ended.thread_id:
+            poller.steps.want(sources[ended.source], ended.thread_id, ended.run_id)

@@ -1,0 +1,199 @@
+"""Reads the steps of runs: once a run has ended, or each time that its status changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from tracker.clock import Clock
+from tracker.core.events import run_stream
+from tracker.core.facts import decide_steps
+from tracker.core.snapshot import StepSnapshot
+from tracker.core.state import RunState
+from tracker.core.status import QUEUED
+from tracker.errors import (
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    RequestRefused,
+    RunfoldError,
+    Unreachable,
+)
+from tracker.histories import Look
+from tracker.polling.batching import Batching
+from tracker.polling.errands import Errand
+from tracker.polling.failures import Failures
+from tracker.polling.gate import Gate
+from tracker.polling.roster import Roster
+from tracker.polling.watched import Watched
+from tracker.sources.source import Source, StepSource
+
+logger = logging.getLogger("runfold.steps")
+
+When = Literal["ended", "live", "never"]
+
+TRIES = 6
+# A run that truly has no steps is asked about at each start: not for ever.
+STEPS_WITHIN = timedelta(hours=24)
+# Of up to a hundred steps each.
+MOST_PAGES = 20
+# Where more runs end than may be asked about, for hours: the next start has those of a day.
+MOST_WAITING = 50_000
+
+
+@dataclass(eq=False, slots=True)
+class StepErrand(Errand):
+    """The reading of one run's steps: those `seen` so far, up to the step `after`.
+
+    `again` where the run has changed since it was asked.
+    """
+
+    thread_id: str = ""
+    run_id: str = ""
+    after: str | None = None
+    pages: int = 0
+    seen: list[StepSnapshot] = field(default_factory=list)
+    again: bool = False
+
+    def begin(self) -> None:
+        """Forgets what was seen, to read from the first step on."""
+        self.after, self.pages, self.seen, self.again = None, 0, [], False
+
+
+class StepReader:
+    """Asks for the steps of runs, behind the polls that are due, and records those that ended."""
+
+    def __init__(
+        self, when: When, roster: Roster, batching: Batching, clock: Clock, failures: Failures
+    ) -> None:
+        self._when = when
+        self._roster = roster
+        self._batching = batching
+        self._clock = clock
+        self._failures = failures
+        self._is_full = False
+        self._changed = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many runs have steps to be read; those of a source that denies them do not count."""
+        now = self._clock.monotonic()
+        return sum(len(gate.steps) for gate in self._roster.gates if gate.steps.held_until <= now)
+
+    async def drain(self, timeout: float) -> bool:
+        """Returns once nothing is waiting, or after so many seconds; whether nothing is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self.waiting:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return not self.waiting
+
+    def learned(self, watched: Watched, before: str | None) -> None:
+        """Takes in that a run was looked at, whose status was `before`."""
+        state = watched.state
+        if state.status != before and (
+            state.is_ended or (self._when == "live" and state.status != QUEUED)
+        ):
+            self.want(watched.source, watched.thread_id, watched.run_id)
+
+    def found(self, source: Source, thread_id: str, state: RunState) -> None:
+        """Takes in that a run was found which has ended before it was ever watched."""
+        now = self._clock.now()
+        if now - (state.ended_at or now) < STEPS_WITHIN:
+            self.want(source, thread_id, state.run_id)
+
+    def want(self, source: Source, thread_id: str, run_id: str) -> None:
+        """Has the steps of a run read as soon as no poll is due, if its source has any."""
+        if self._when == "never" or not isinstance(source, StepSource):
+            return
+        errands, now = self._roster.gate(source).steps, self._clock.monotonic()
+        errand = errands.find(run_id)
+        if errand is None:
+            if len(errands) >= MOST_WAITING:
+                if not self._is_full:
+                    logger.warning("%s: too many runs end for all steps to be read", source.name)
+                self._is_full = True
+                return
+            errand = StepErrand(source, run_id, thread_id=thread_id, run_id=run_id)
+        elif not errand.waits:
+            errand.again = True
+            return
+        errand.begin()
+        errands.add(errand, now)
+
+    async def read(self, errand: StepErrand, gate: Gate) -> None:
+        """Asks for the next page of a run's steps; records them all once the last has come."""
+        source = errand.source
+        assert isinstance(source, StepSource)
+        try:
+            answer, entries, after = await source.fetch_steps(
+                errand.thread_id, errand.run_id, errand.after
+            )
+            self._roster.heed(gate, answer)
+            errand.seen.extend(_read(source, errand.run_id, entries))
+            errand.pages += 1
+            if after is not None and after != errand.after and errand.pages < MOST_PAGES:
+                errand.after = after
+                gate.steps.add(errand, self._clock.monotonic())
+                return
+            await self._record(errand, answer.observed_at)
+            self._done(errand, gate)
+        except RunfoldError as error:
+            self._failed(errand, gate, error)
+        except Exception as error:
+            logger.exception("%s: the source failed", _stream(errand))
+            self._failed(errand, gate, Unreachable(f"{type(error).__name__}: {error}"))
+        finally:
+            self._changed.set()
+
+    async def _record(self, errand: StepErrand, observed_at: datetime) -> None:
+        seen = errand.seen
+        await self._batching.record(
+            Look(_stream(errand), lambda state: decide_steps(state, seen, observed_at))
+        )
+
+    def _done(self, errand: StepErrand, gate: Gate) -> None:
+        errand.failures = 0
+        if errand.again:
+            errand.begin()
+            gate.steps.add(errand, self._clock.monotonic())
+        else:
+            gate.steps.drop(errand)
+            self._is_full = False
+
+    def _failed(self, errand: StepErrand, gate: Gate, error: RunfoldError) -> None:
+        now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
+        pause = self._failures.of_errand(gate, gate.steps, error, errand.failures + 1)
+        if isinstance(error, (KeyRefused, Misconfigured)):
+            logger.warning("%s: no steps asked for, for a minute: %s", errand.source.name, error)
+        elif not probed:
+            errand.failures += 1
+        if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
+            logger.info("%s: its steps are not read: %s", _stream(errand), error)
+            gate.steps.drop(errand)
+            return
+        errand.begin()
+        gate.steps.add(errand, now + pause)
+
+
+def _stream(errand: StepErrand) -> str:
+    return run_stream(errand.source.name, errand.run_id)
+
+
+def _read(
+    source: StepSource, run_id: str, entries: Iterable[Mapping[str, Any]]
+) -> list[StepSnapshot]:
+    """The entries as snapshots; one that is no step is passed over."""
+    steps = []
+    for entry in entries:
+        try:
+            steps.append(source.steps_snapshot(entry))
+        except RunfoldError as error:
+            logger.warning("%s: a step of it cannot be recorded: %s", run_id, error)
+    return steps
