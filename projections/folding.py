@@ -31,7 +31,7 @@ class FoldedRun(NamedTuple):
     stays: Sequence[Stay]
     values: Sequence[Any]
     before: Sequence[Any] | None
-    has_more_steps: bool
+    has_fewer_stays: bool
 
 
 class Fold:
@@ -46,7 +46,7 @@ class Fold:
         self._histories: dict[str, RunHistory] = {}
         self._before: dict[str, list[Any]] = {}
         self._new: set[str] = set()
-        self._steps_before: dict[str, int] = {}
+        self._stays_before: dict[str, int] = {}
         self._taken = position
         self._metadata_bytes = 0
         self._finished: list[FoldedRun] | None = None
@@ -103,13 +103,14 @@ class Fold:
             history = older[key]
             for recorded in events:
                 fold(history, recorded)
-            self._steps_before[key] = len(history.steps)
+            transitions = history.transitions
+            self._stays_before[key] = len(history.stays() if history.steps else transitions)
             if history.transitions and history.status in ENDED:
                 self._before[key] = row_values(history, history.stays())
 
     def _finish(self, run: RunHistory) -> FoldedRun:
         stays = run.stays()
-        has_more = len(run.steps) > self._steps_before.get(run.key, len(run.steps))
+        has_fewer = len(stays) < self._stays_before.get(run.key, 0)
         before = self._before.get(run.key)
         is_new = run.key in self._new
-        return FoldedRun(run.key, is_new, stays, row_values(run, stays), before, has_more)
+        return FoldedRun(run.key, is_new, stays, row_values(run, stays), before, has_fewer)

@@ -31,12 +31,12 @@ class PhasesBatch(Folded):
     """The phases of the runs of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes them; where more steps are known than before, there may now be fewer."""
+        """Writes them; with what steps tell, there may be fewer than before."""
         table = target(run_phases)
         new: list[list[Any]] = []
         known: list[list[Any]] = []
         for run in self.fold.runs():
-            if run.has_more_steps:
+            if run.has_fewer_stays:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
             for seq, stay in enumerate(run.stays, 1):
                 if stay.status not in ENDED:

@@ -173,6 +173,22 @@ def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
     assert stored(engine) == plainly(store)
 
 
+def test_a_step_recorded_before_its_pause_was_seen_leaves_no_phase_behind(
+    database_url: str,
+) -> None:
+    early = ASIDES[2].model_copy(update={"created_at": second(5), "ended_at": second(9)})
+    changed = e.RunStatusChanged(
+        observed_at=second(5.001), not_before=second(0), previous="queued", status="in_progress"
+    )
+    store = open_event_store("memory://")
+    for version, event in enumerate((created(), early, changed, waiting(6.5, since=5))):
+        store.append([Append("assistants:run_1", version, [event])])
+    engine = _upgraded(database_url)
+    catch_up(engine, store, PROJECTIONS, batch=1)
+    assert stored(engine) == plainly(store)
+    engine.dispose()
+
+
 any_number = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
