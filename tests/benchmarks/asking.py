@@ -1,5 +1,7 @@
 """Milliseconds a question takes with a million runs in the tables, and with half of them.
 
+Then the tables are made again, which tells how long a million events take, and in what memory.
+
 The runs go the whole way: events in the store, and a catch-up. Their number may be given:
 `python -m tests.benchmarks.asking 100000`.
 """
@@ -17,7 +19,7 @@ from projections import Views
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
 from tests.benchmarks.many_runs import DAYS, FIRST, fill
 from tests.benchmarks.report import machine, middle, settle, table, write
-from tracker import open_event_store
+from tracker import EventStore, open_event_store
 
 RUNS, ROUNDS = 1_000_000, 7
 NOW = FIRST + timedelta(days=DAYS, hours=1)
@@ -67,7 +69,31 @@ def measure(fresh: Fresh, runs: int) -> tuple[dict[str, list[float]], list[str]]
                     ask()
                     rounds.append((perf_counter() - began) * 1000)
                 found.setdefault(name, []).append(middle(rounds))
+        filled += [_reading(store), _rebuilding(views, "runs"), _rebuilding(views)]
     return found, filled
+
+
+def _reading(store: EventStore) -> str:
+    began, position, count = perf_counter(), 0, 0
+    while page := store.read_all(position, 1000):
+        position, count = page[-1].position, count + len(page)
+    return f"{count:,} events read and decoded: {_a_million(perf_counter() - began, count)}"
+
+
+def _rebuilding(views: Views, *names: str) -> str:
+    began = perf_counter()
+    events = views.rebuild(*names)
+    took = _a_million(perf_counter() - began, events)
+    return f"{', '.join(names) or 'all tables'} rebuilt: {took}, {_most_memory()}"
+
+
+def _a_million(seconds: float, events: int) -> str:
+    return f"{seconds:.1f} s, {seconds / events * 1_000_000:.1f} s a million"
+
+
+def _most_memory() -> str:
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return f"at most {most:,.0f} MB"
 
 
 def main(runs: int = RUNS) -> None:
@@ -81,8 +107,6 @@ def main(runs: int = RUNS) -> None:
             for question, (half, whole) in found.items():
                 ratio = f"{whole / half:.2f}"
                 shown.append((name, question, f"{half:.1f}", f"{whole:.1f}", ratio))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    write(f"The most memory that this process had: {most:,.0f} MB")
     header = ("database", "question", f"{runs // 2:,} runs, ms", f"{runs:,} runs, ms", "ratio")
     table("Asking. Aim: under 100 ms, and no slower when the runs double", header, shown)
 
