@@ -81,7 +81,7 @@ def served(folder: Path, env: dict[str, str], *options: str) -> Iterator[httpx.C
 def ended(client: httpx.Client, run_id: str) -> list[str]:
     for _ in range(300):
         shown = client.get(f"/runs/{run_id}").json()["events"]
-        if shown[-1] == "run.completed":
+        if "run.completed" in shown:
             return shown
         time.sleep(0.1)
     raise AssertionError(f"{run_id} has not ended: {shown}")
@@ -146,5 +146,4 @@ def test_a_script_runs_the_tools(tmp_path: Path, simulator: Simulator) -> None:
     store = open_event_store(f"sqlite:///{tmp_path}/runs.db")
     kinds = [type(entry.event) for entry in store.read(f"assistants:{run_id}")]
     store.close()
-    assert {RunActionRequired, ToolOutputsSubmitted} <= set(kinds)
-    assert kinds[-1] is RunCompleted
+    assert {RunActionRequired, ToolOutputsSubmitted, RunCompleted} <= set(kinds)

@@ -380,6 +380,22 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     assert len(lines) <= number + 8
 
 
+def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = open_event_store("memory://")
+    open_checkpoints(store).begin("handlers", 9)
+    tracker = nowhere(store)
+    tracker.on(RunCreated)(print)
+
+    async def scenario() -> None:
+        async with tracker:
+            assert tracker.deliveries()[0].position == 9
+
+    asyncio.run(scenario())
+    assert "at position 9, and the last event is at 0" in caplog.text
+
+
 def test_what_cannot_be_meant_is_refused() -> None:
     tracker = nowhere("memory://")
     with pytest.raises(SettingsError, match="no kind of event"):

@@ -128,8 +128,18 @@ class Subscription:
         return await asyncio.to_thread(guarded)
 
     def _begin(self) -> int:
-        end = self._store.last_position() if self._handlers.since == "now" else 0
-        return self._checkpoints.begin(self._handlers.name, end)
+        last, name = self._store.last_position(), self._handlers.name
+        found = self._checkpoints.begin(name, last if self._handlers.since == "now" else 0)
+        if found > last:
+            logger.warning(
+                "the handlers %r are at position %d, and the last event is at %d: what comes up to "
+                "there is not delivered; was the database put back from a copy?",
+                name,
+                found,
+                last,
+                extra=of_handlers(name),
+            )
+        return found
 
     def _place(self, known: int) -> int:
         """Where the checkpoint is, or where it is known to have been if somebody removed it."""
