@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tracker.background_runs import BackgroundRuns
@@ -43,9 +42,8 @@ class BackgroundTracker:
     A context manager, or `start` and `stop`. A call raises what the tracker's own does. One that
     is under way when the tracker stops is let finish, but for `wait`, which is cut short with a
     SettingsError as a later call is. Ctrl-C gets through to a call that blocks. When the main
-    thread of the program ends, it stops by itself.
-
-    After a fork it is of no use in the child, and says so with a SettingsError: start it after.
+    thread of the program ends, it stops by itself. After a fork it is of no use in the child,
+    and says so with a SettingsError.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -57,6 +55,7 @@ class BackgroundTracker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ask_to_stop: Callable[[], object] = lambda: None
         self._is_stopping = False
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
@@ -64,12 +63,7 @@ class BackgroundTracker:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> Self:
@@ -83,8 +77,9 @@ class BackgroundTracker:
         self._thread = threading.Thread(
             target=self._run, args=(opened,), name="runfold", daemon=True
         )
-        self._thread.start()
+        self._ended.clear()
         try:
+            self._begin()
             opened.result()
         except BaseException:
             self.stop()
@@ -104,6 +99,8 @@ class BackgroundTracker:
         with self._lock:
             self._is_stopping = True
             self._ask_to_stop()
+        # One that is only just starting cannot be joined yet.
+        self._ended.wait()
         thread.join()
         self._thread = None
         failure, self._failure = self._failure, None
@@ -213,6 +210,15 @@ class BackgroundTracker:
         """What was counted since it was opened, by source; empty while it is not open."""
         return self._tracker.counts()
 
+    def _begin(self) -> None:
+        assert self._thread is not None
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The machine has no thread to give: there is nothing to be stopped.
+            self._thread = None
+            raise
+
     def _running(self) -> asyncio.AbstractEventLoop:
         check_process(self._process)
         if self._loop is None:
@@ -266,6 +272,7 @@ class BackgroundTracker:
         finally:
             with self._lock:
                 self._loop, self._ask_to_stop = None, lambda: None
+            self._ended.set()
 
     async def _serve(self, opened: Future[None]) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()

@@ -98,8 +98,7 @@ class Histories:
 
     Synchronous and safe for threads. The states of the runs looked at last are kept in memory,
     `capacity` of them; they are only a copy, and a conflict reads the stream again. `appended`
-    is told the state of a run and its new events once these are durable, from the thread that
-    recorded them; it must not wait for anything.
+    is told of a run's new state and events once they are durable, in the thread that recorded.
     """
 
     def __init__(
@@ -109,9 +108,7 @@ class Histories:
         capacity: int = 200_000,
         appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
     ) -> None:
-        self._store = store
-        self._appended = appended
-        self._capacity = capacity
+        self._store, self._capacity, self._appended = store, capacity, appended
         self._heads: OrderedDict[str, _Head] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()

@@ -79,7 +79,7 @@ def test_lists_cancels_and_documents(database_url: str, simulator: Simulator) ->
         page = tracker.runs.list(thread, limit=2)
         assert (len(page.data), page.has_more) == (2, True)
         assert {run.id for run in page} == {run.run_id for run in theirs}
-        assert tracker.sources_status()["assistants"].watched == 0
+        assert tracker.sources_status()["assistants"].breaker == "closed"
         tracker.unwatch_thread("thread_of_nobody")
         tracker.watch(thread, theirs[0].run_id)
         assert [state.run_id for state in tracker.watching] == [theirs[0].run_id]
