@@ -13,9 +13,11 @@ from sqlalchemy import create_engine, make_url, text
 from projections import metadata
 from tests.integration.command_line import SECONDS, environment, runfold
 from tests.integration.simulated_files import simulated_file
-from tracker import errors
+from tracker import Tracker, errors
 from tracker.cli.commands import app
+from tracker.observability import PrometheusMetrics
 from tracker.simulator import Parameters, Simulator
+from tracker.sources import Assistants
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -49,7 +51,8 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    assert [language for language, _ in BLOCKS] == ["bash", "bash", "python", *["sql"] * 5]
+    kinds = ["bash", "bash", "python", "python", *["sql"] * 5]
+    assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
 
@@ -88,7 +91,7 @@ def test_the_second_command_runs_the_tests() -> None:
 
 
 def test_the_program_runs(tmp_path: Path) -> None:
-    [program] = blocks("python")
+    program, _ = blocks("python")
     with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
         theirs = simulator.create_run()
         there = {
@@ -115,6 +118,23 @@ def test_the_program_runs(tmp_path: Path) -> None:
     assert done.stdout.startswith("completed ")
     for shown in ("RunActionRequired", "RunCompleted", "TimingRow(", "UsageRow(", "datetime.date("):
         assert shown in done.stdout
+
+
+def test_the_handler_is_the_one_of_the_example() -> None:
+    # Which is run, whole, by tests/integration/test_examples.py.
+    _, handler = blocks("python")
+    assert handler in (ROOT / "tests" / "examples" / "fastapi_service.py").read_text("utf-8")
+
+
+def test_the_metrics_are_those_of_the_collector() -> None:
+    described: set[str] = set()
+    for cell, _ in table("| metric | what it is |"):
+        described |= set(quoted(cell))
+    tracker = Tracker("memory://", Assistants("http://127.0.0.1:9/v1"))
+    actual = set()
+    for metric in PrometheusMetrics(tracker, lag=dict).describe():
+        actual.add(metric.name + ("_total" if metric.type == "counter" else ""))
+    assert described == actual
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

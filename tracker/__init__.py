@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracker.app import Tracker as Tracker
+    from tracker.background import BackgroundTracker as BackgroundTracker
     from tracker.core.snapshot import RunSnapshot as RunSnapshot
     from tracker.core.state import RunState as RunState
+    from tracker.delivery import Delivery as Delivery
     from tracker.errors import RunfoldError as RunfoldError
     from tracker.event_store import EventStore as EventStore
     from tracker.event_store import open_event_store as open_event_store
 
 _HOMES = {
+    "BackgroundTracker": "tracker.background",
+    "Delivery": "tracker.delivery",
     "EventStore": "tracker.event_store",
     "RunSnapshot": "tracker.core.snapshot",
     "RunState": "tracker.core.state",
@@ -26,6 +30,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "BackgroundTracker",
+    "Delivery",
     "EventStore",
     "RunSnapshot",
     "RunState",

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from tracker.capture import CapturedRuns
 from tracker.clock import Clock, SystemClock
 from tracker.core.events import Event
 from tracker.core.state import RunState
+from tracker.delivery.deliveries import Deliveries
+from tracker.delivery.delivery import AnyHandler, DeliveryProgress, Since
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
+from tracker.forking import check_process
 from tracker.histories import Histories
 from tracker.leases.joining import join
-from tracker.opened import Opened, Until
+from tracker.opened import Opened, Until, only_assistants
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
+from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.discovery import DISCOVERY_SECONDS, INTERVAL_SECONDS
 from tracker.polling.overdue import AUDIT_SECONDS
 from tracker.polling.poller import Poller
@@ -31,6 +36,9 @@ from tracker.polling.step_reading import When as StepsWhen
 from tracker.sources.assistants import Assistants
 from tracker.sources.source import Source
 
+if TYPE_CHECKING:
+    from tracker.background import BackgroundTracker
+
 
 class Tracker:
     """Watches runs and records what happens to them; use it with `async with`.
@@ -39,8 +47,9 @@ class Tracker:
     caller's to close. Each source needs a name of its own: the runs recorded under it are its
     runs. Entering opens the store, watches again every run that has not ended (unless `resume`
     is false), and starts to poll; leaving stops polling and loses nothing. Nothing happens
-    before it is entered. `requests_per_second` caps what each source is asked; how much of it
-    the service takes is found out.
+    before it is entered, and that is for after a fork: a tracker that is open does not outlive
+    one. `requests_per_second` caps what each source is asked; how much of it the service takes
+    is found out.
 
     Several may share a PostgreSQL database: they divide the threads among them, take over from
     one that dies within ten seconds, and poll every open run that any of them recorded; each
@@ -86,16 +95,22 @@ class Tracker:
         self._steps: StepsWhen = steps
         self._resumes = resume
         self._scheduler = scheduler
+        self._deliveries = Deliveries()
         self._stack = AsyncExitStack()
         self._opened: Opened | None = None
+        self._process = os.getpid()
 
     async def __aenter__(self) -> Self:
+        self._check_process()
+        if self._opened is not None:
+            raise SettingsError("the tracker is open already: enter it once")
         async with AsyncExitStack() as stack:
             store = self._given
             if isinstance(store, str):
                 store = await asyncio.to_thread(open_event_store, store)
                 stack.callback(store.close)
-            histories = Histories(store)
+            counters = Counters(self._deliveries.wake)
+            histories = Histories(store, appended=counters.appended)
             stack.callback(histories.close)
             batching = Batching(histories)
             poller = Poller(
@@ -120,9 +135,16 @@ class Tracker:
             scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")
             scheduler.every(AUDIT_SECONDS, poller.overdue.tick, "overdue audit")
             stack.callback(scheduler.stop)
-            scheduler.start()
             loop = asyncio.get_running_loop()
-            self._opened = Opened(self._sources, self._clock, histories, batching, poller, loop)
+            self._opened = Opened(
+                self._sources, self._clock, histories, batching, poller, counters, loop
+            )
+            self._process = os.getpid()
+            stack.callback(setattr, self, "_opened", None)
+            # While the rest is open: handlers that are under way may need it to finish.
+            stack.push_async_callback(self._deliveries.stop)
+            await self._deliveries.start(store, histories.state)
+            scheduler.start()
             self._stack = stack.pop_all()
         return self
 
@@ -132,18 +154,43 @@ class Tracker:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._opened = None
+        self._check_process()
         await self._stack.aclose()
+
+    def in_background(self) -> BackgroundTracker:
+        """This tracker for code without an event loop: in a thread of its own, once started."""
+        from tracker.background import BackgroundTracker
+
+        return BackgroundTracker(self)
+
+    def on(
+        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
+    ) -> Callable[[AnyHandler], AnyHandler]:
+        """A decorator: brings events of these kinds, or of all, to a function or coroutine.
+
+        At least once each, in order of position, from the checkpoint that `name` has in the
+        database; a new name begins `since` now, or at the start of what is recorded. A handler
+        that raises is called again until it does not, and what is of its name waits for that.
+        Of the processes that have a name, one at a time delivers; services that share a database
+        need names of their own. Raises SettingsError once the tracker is open.
+        """
+        if self._opened is not None:
+            raise SettingsError("the tracker is open: register handlers before, lest one miss any")
+        return self._deliveries.on(kinds, name, since)
+
+    def deliveries(self) -> list[DeliveryProgress]:
+        """How far the handlers of each name are, and what holds them up."""
+        self._entered()
+        return self._deliveries.progress
+
+    async def stop_delivering(self) -> None:
+        """Lets handlers that are under way finish, and calls no other; leaving does it too."""
+        await self._deliveries.stop()
 
     @property
     def runs(self) -> CapturedRuns:
         """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        names = [name for name, source in self._sources.items() if isinstance(source, Assistants)]
-        if len(names) != 1:
-            raise SettingsError(
-                f"{len(names)} sources have the Assistants resource: say which, with runs_of(name)"
-            )
-        return self.runs_of(names[0])
+        return self.runs_of(only_assistants(self._sources))
 
     def runs_of(self, name: str) -> CapturedRuns:
         """The Assistants resource of the source of that name, captured."""
@@ -151,7 +198,7 @@ class Tracker:
         source = opened.source(name)
         if not isinstance(source, Assistants):
             raise SettingsError(f"the source {name!r} has no Assistants resource")
-        return CapturedRuns(source, opened.batching, opened.poller)
+        return CapturedRuns(source, opened.batching, opened.poller, self._entered)
 
     @property
     def watching(self) -> list[RunState]:
@@ -173,6 +220,10 @@ class Tracker:
         """How each source stands: what it is asked, what it refuses, and what waits for it."""
         poller = self._entered().poller
         return {name: poller.standing(source) for name, source in self._sources.items()}
+
+    def counts(self) -> dict[str, SourceCounts]:
+        """What was counted since it was opened, by source; empty while it is not open."""
+        return {} if self._opened is None else self._entered().counts()
 
     async def watch(self, thread_id: str, run_id: str, *, source: str | None = None) -> None:
         """Watches a run that somebody else created, until it ends."""
@@ -241,4 +292,9 @@ class Tracker:
     def _entered(self) -> Opened:
         if self._opened is None:
             raise SettingsError("the tracker is not open: use it within `async with Tracker(…)`")
+        self._check_process()
         return self._opened
+
+    def _check_process(self) -> None:
+        if self._opened is not None or not isinstance(self._given, str):
+            check_process(self._process)

@@ -17,6 +17,7 @@ from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.histories import Look, look
+from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
 from tracker.polling.poller import Poller
 from tracker.sources.assistants import Assistants
@@ -38,11 +39,24 @@ class CapturedRuns:
     and the next poll records what it showed.
     """
 
-    def __init__(self, api: Assistants, batching: Batching, poller: Poller) -> None:
-        self._api = api
+    def __init__(
+        self,
+        api: Assistants,
+        batching: Batching,
+        poller: Poller,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._given = api
+        self._check = check
         self._batching = batching
         self._poller = poller
-        self.steps = CapturedSteps(api, self._record)
+        self.steps = CapturedSteps(api, self._record, check)
+
+    @property
+    def _api(self) -> Assistants:
+        # Nothing is asked for a tracker that is not open, or not in this process.
+        self._check()
+        return self._given
 
     async def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
         """Creates a run, which is watched from here on."""
@@ -107,7 +121,13 @@ class CapturedRuns:
                 run, observed_at=answer.observed_at, asked_at=answer.asked_at
             )
         except RunfoldError as error:
-            logger.warning("%s: the answer to our own call cannot be recorded: %s", run.id, error)
+            stream = run_stream(self._given.name, run.id)
+            logger.warning(
+                "%s: the answer to our own call cannot be recorded: %s",
+                stream,
+                error,
+                extra=of_run(stream),
+            )
             return None
         return await self._look(look(snapshot))
 
@@ -118,7 +138,12 @@ class CapturedRuns:
         try:
             observed = await self._batching.record(entry)
         except RunfoldError as error:
-            logger.warning("%s: not recorded, the next poll will be: %s", entry.stream, error)
+            logger.warning(
+                "%s: not recorded, the next poll will be: %s",
+                entry.stream,
+                error,
+                extra=of_run(entry.stream),
+            )
             return None
         self._poller.notice(entry.stream, observed.state)
         return observed.state
@@ -131,18 +156,22 @@ class CapturedSteps:
         self,
         api: Assistants,
         record: Callable[[str, Decide], Awaitable[None]],
+        check: Callable[[], object],
     ) -> None:
         self._api = api
         self._record = record
+        self._check = check
 
     async def retrieve(self, thread_id: str, run_id: str, step_id: str, **query: Any) -> RunStep:
         """Retrieves a step."""
+        self._check()
         step = await self._api.steps.retrieve(thread_id, run_id, step_id, **query)
         await self._seen(run_id, [step])
         return step
 
     async def list(self, thread_id: str, run_id: str, **query: Any) -> StepPage:
         """A page of a run's steps; it and each page that it turns to are recorded."""
+        self._check()
         page = await self._api.steps.list(thread_id, run_id, **query)
 
         async def seen(turned: StepPage) -> None:
@@ -158,7 +187,10 @@ class CapturedSteps:
             try:
                 snapshot = self._api.steps_snapshot(step)
             except RunfoldError as error:
-                logger.warning("%s: a step of it cannot be recorded: %s", run_id, error)
+                stream = run_stream(self._api.name, run_id)
+                logger.warning(
+                    "%s: a step of it cannot be recorded: %s", stream, error, extra=of_run(stream)
+                )
                 continue
             await self._record(run_id, _steps_seen(snapshot, step.answer.observed_at))
 

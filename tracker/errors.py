@@ -22,6 +22,7 @@ RunfoldError
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
 │   ├── StoreUnavailable        the database cannot be reached or opened
 │   └── UnreadableEvent         a recorded event is of a kind or version not known here
+├── ExportFailed                an exporter did not take the spans of a run; they are sent again
 └── ViewsError                  the tables could not be read or brought up to date
     ├── SchemaError             the tables are of another release
     └── ProjectionFailed        a projection stopped at an event; its checkpoint stays before it
@@ -120,6 +121,10 @@ class StoreUnavailable(StoreError):
 
 class UnreadableEvent(StoreError):
     """A recorded event is of a kind or version that this release does not know."""
+
+
+class ExportFailed(RunfoldError):
+    """An exporter did not take the spans of a run; they are sent again."""
 
 
 class ViewsError(RunfoldError):

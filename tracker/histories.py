@@ -97,12 +97,18 @@ class Histories:
     """Decides what looks mean and appends it, against an expected version.
 
     Synchronous and safe for threads. The states of the runs looked at last are kept in memory,
-    `capacity` of them; they are only a copy, and a conflict reads the stream again.
+    `capacity` of them; they are only a copy, and a conflict reads the stream again. `appended`
+    is told of a run's new state and events once they are durable, in the thread that recorded.
     """
 
-    def __init__(self, store: EventStore, *, capacity: int = 200_000) -> None:
-        self._store = store
-        self._capacity = capacity
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        capacity: int = 200_000,
+        appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
+    ) -> None:
+        self._store, self._capacity, self._appended = store, capacity, appended
         self._heads: OrderedDict[str, _Head] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()
@@ -274,6 +280,7 @@ class Histories:
         for entry in part:
             if entry.stream in changes:
                 self._remember(entry.stream, changes[entry.stream].after)
+                self._appended(changes[entry.stream].after.state, entry.events)
 
     def _heads_of(self, streams: Iterable[str]) -> dict[str, _Head]:
         """The heads of streams; those that are not in memory are read at once."""

@@ -17,8 +17,10 @@ from tracker.event_store import RecordedEvent
 from tracker.histories import Histories, look
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
+from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.poller import Poller
 from tracker.polling.watched import Watched
+from tracker.sources.assistants import Assistants
 from tracker.sources.source import Source
 
 Until = Literal["ended", "actionable"]
@@ -26,6 +28,16 @@ _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
     "ended": lambda state: state.is_ended,
     "actionable": lambda state: state.is_ended or state.needs_action,
 }
+
+
+def only_assistants(sources: Mapping[str, Source]) -> str:
+    """The name of the only source that has the Assistants resource; else SettingsError."""
+    names = [name for name, source in sources.items() if isinstance(source, Assistants)]
+    if len(names) != 1:
+        raise SettingsError(
+            f"{len(names)} sources have the Assistants resource: say which, with runs_of(name)"
+        )
+    return names[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Opened:
     histories: Histories
     batching: Batching
     poller: Poller
+    counters: Counters
     loop: asyncio.AbstractEventLoop
 
     def source(self, name: str | None) -> Source:
@@ -100,6 +113,11 @@ class Opened:
             if recorded := self.histories.read(run_stream(name, run_id)):
                 return recorded
         raise UnknownRun(f"nothing was ever recorded of {run_id}: watch it, or observe it")
+
+    def counts(self) -> dict[str, SourceCounts]:
+        """What was counted, by source."""
+        standing = {name: self.poller.standing(it) for name, it in self.sources.items()}
+        return self.counters.of(standing, self.poller.watched)
 
     async def _state(self, stream: str) -> RunState:
         return await asyncio.to_thread(self.histories.state, stream)

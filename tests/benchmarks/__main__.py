@@ -17,6 +17,7 @@ NAMES = (
     "polling",
     "polling_scale",
     "workers",
+    "embedding",
 )
 
 

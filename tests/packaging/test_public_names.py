@@ -6,6 +6,8 @@ import pytest
 
 PUBLIC = {
     "tracker": [
+        "BackgroundTracker",
+        "Delivery",
         "EventStore",
         "RunSnapshot",
         "RunState",
@@ -13,6 +15,7 @@ PUBLIC = {
         "Tracker",
         "open_event_store",
     ],
+    "tracker.observability": ["PrometheusMetrics", "export_spans"],
     "tracker.sources": ["Answer", "Assistants", "Source"],
     "tracker.simulator": [
         "Faults",
@@ -45,7 +48,9 @@ def test_a_name_leads_somewhere(package: str, name: str) -> None:
     assert name in dir(module)
 
 
-@pytest.mark.parametrize("package", ["tracker", "tracker.sources", "projections"])
+@pytest.mark.parametrize(
+    "package", ["tracker", "tracker.observability", "tracker.sources", "projections"]
+)
 def test_another_name_is_an_attribute_error(package: str) -> None:
     module = importlib.import_module(package)
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nonsense'"):

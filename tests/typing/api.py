@@ -1,19 +1,34 @@
 """The public API as a user's code has it: never run, but checked by mypy for what it promises."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, assert_type
+
+from opentelemetry.sdk.trace.export import SpanExporter
+from prometheus_client import CollectorRegistry
 
 from projections import Views, metadata
 from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
-from tracker import EventStore, RunfoldError, RunState, Tracker, open_event_store
-from tracker.core.events import Event, RunCompleted
+from tracker import (
+    BackgroundTracker,
+    Delivery,
+    EventStore,
+    RunfoldError,
+    RunState,
+    Tracker,
+    open_event_store,
+)
+from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
 from tracker.core.usage import Usage
+from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
 from tracker.event_store import RecordedEvent
+from tracker.observability import PrometheusMetrics, export_spans
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 from tracker.sources.models import Run, RunStep
+
+NOW = datetime.now(UTC)
 
 
 async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
@@ -48,6 +63,43 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
             if isinstance(recorded.event, RunCompleted):
                 assert_type(recorded.event.usage, Usage | None)
     return state.usage.total_tokens if state.usage else None
+
+
+async def acts_on_what_happens(api: Assistants) -> None:
+    """Handlers of both colours, and what holds them up."""
+    tracker = Tracker("sqlite:///runs.db", api)
+
+    @tracker.on(RunActionRequired)
+    async def runs_tools(delivery: Delivery) -> None:
+        assert_type(delivery.event, Event)
+        await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, [])
+
+    @tracker.on(RunEnded, name="mail", since="start")
+    def writes_mail(delivery: Delivery) -> int:
+        return delivery.position
+
+    async with tracker:
+        assert_type(tracker.deliveries(), list[DeliveryProgress])
+    assert_type(writes_mail(Delivery("assistants", "", "", 1, 1, Event(observed_at=NOW))), int)
+
+
+def blocks_in_a_script(
+    api: Assistants, registry: CollectorRegistry, exporter: SpanExporter
+) -> RunState:
+    """The same calls without an event loop, with metrics and spans."""
+    background = Tracker("sqlite:///runs.db", api).in_background()
+    assert_type(background, BackgroundTracker)
+    PrometheusMetrics(background, lag=lambda: {"runs": 0}).register(registry)
+    export_spans(background, exporter)
+    with background as tracker:
+        run = tracker.runs.create("thread_1", assistant_id="asst_1")
+        assert_type(run, Run)
+        for step in tracker.runs.steps.list("thread_1", run.id):
+            assert_type(step, RunStep)
+        for other in tracker.runs.list("thread_1"):
+            assert_type(other, Run)
+        assert_type(tracker.history(run.id), list[RecordedEvent])
+        return tracker.wait(run.id, timeout=300)
 
 
 async def asks_for_what_to_do(api: Assistants) -> float | None:

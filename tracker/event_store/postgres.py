@@ -51,6 +51,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
     events. Neither is used.
     """
 
+    placeholder = "%s"
+
     def __init__(self, datastore: PostgresDatastore, listening: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=TABLE)
         self._listeners = Listeners(

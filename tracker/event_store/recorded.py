@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from eventsourcing.persistence import (
     ConnectionPoolClosedError,
@@ -108,6 +108,18 @@ class RecordedEventStore:
     def forget(self, streams: Sequence[str]) -> int:
         with _translated():
             return self._recorder.delete_streams(streams)
+
+    @property
+    def placeholder(self) -> str:
+        """The sign of a parameter in the database's SQL; empty where there is no database."""
+        return str(getattr(self._recorder, "placeholder", ""))
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[Any]:
+        """A cursor of the database, for a table beside the events. Not for a store in memory."""
+        recorder: Any = self._recorder
+        with _translated(), recorder.datastore.transaction(commit=commit) as cursor:
+            yield cursor
 
     def close(self) -> None:
         self._recorder.close()

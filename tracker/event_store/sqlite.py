@@ -75,6 +75,8 @@ class DurableConnectionPool(SQLiteConnectionPool):
 class SQLiteRecorder(SQLiteApplicationRecorder):
     """The library's recorder on a table of our own, whose positions are never reused."""
 
+    placeholder = "?"
+
     def __init__(self, datastore: SQLiteDatastore) -> None:
         super().__init__(datastore, events_table_name=TABLE)
 

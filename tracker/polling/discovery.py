@@ -13,6 +13,7 @@ from tracker.core.events import run_stream
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError, SettingsError, Unreachable
 from tracker.histories import look
+from tracker.log_fields import of_source
 from tracker.polling.batching import Batching
 from tracker.polling.errands import Errand, Errands
 from tracker.polling.failures import Failures
@@ -104,7 +105,7 @@ class Discovery:
         except RunfoldError as error:
             pause = max(pause, self._failed(errand, gate, error))
         except Exception as error:
-            logger.exception("%s: the source failed", source.name)
+            logger.exception("%s: the source failed", source.name, extra=of_source(source.name))
             unreachable = Unreachable(f"{type(error).__name__}: {error}")
             pause = max(pause, self._failed(errand, gate, unreachable))
         errands: Errands[Any] = gate.discovery
@@ -138,7 +139,12 @@ class Discovery:
             )
             observed = await self._batching.record(look(snapshot))
         except RunfoldError as error:
-            logger.warning("%s: a run of it is not recorded: %s", errand.key, error)
+            logger.warning(
+                "%s: a run of it is not recorded: %s",
+                errand.key,
+                error,
+                extra=of_source(source.name),
+            )
             return None
         state = observed.state
         if not state.is_ended:
@@ -151,5 +157,10 @@ class Discovery:
     def _failed(self, errand: ThreadErrand, gate: Gate, error: RunfoldError) -> float:
         errand.failures += 1
         if errand.failures == 1:
-            logger.warning("%s: cannot be looked at for new runs: %s", errand.key, error)
+            logger.warning(
+                "%s: cannot be looked at for new runs: %s",
+                errand.key,
+                error,
+                extra=of_source(errand.source.name),
+            )
         return self._failures.of_errand(gate, gate.discovery, error, errand.failures)

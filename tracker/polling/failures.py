@@ -19,6 +19,7 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
+from tracker.log_fields import of_run, of_source
 from tracker.polling import breaker, limiter
 from tracker.polling.cadence import backoff
 from tracker.polling.errands import E, Errands
@@ -96,7 +97,8 @@ class Failures:
         if isinstance(error, (KeyRefused, Misconfigured)):
             pause = PROBE_SECONDS
             gate.opens, gate.refusing, gate.refusal = now + pause, True, error
-            logger.warning("%s: not asked for a minute: %s", watched.source.name, error)
+            name = watched.source.name
+            logger.warning("%s: not asked for a minute: %s", name, error, extra=of_source(name))
             for other in self._roster.all:
                 if other.source is watched.source:
                     other.fail(error)
@@ -115,11 +117,18 @@ class Failures:
                 self._set_aside(watched, error)
                 return
         elif isinstance(error, StoreError):
-            logger.warning("%s: not recorded, will be looked at again: %s", watched.stream, error)
+            logger.warning(
+                "%s: not recorded, will be looked at again: %s",
+                watched.stream,
+                error,
+                extra=of_run(watched.stream),
+            )
         self._roster.schedule(watched, pause)
 
     def _set_aside(self, watched: Watched, error: RunfoldError) -> None:
-        logger.warning("%s: no longer asked about: %s", watched.stream, error)
+        logger.warning(
+            "%s: no longer asked about: %s", watched.stream, error, extra=of_run(watched.stream)
+        )
         self._roster.drop(watched)
         watched.fail(error)
 

@@ -18,6 +18,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.histories import look
+from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
 from tracker.polling.failures import Failures
 from tracker.polling.gate import Gate
@@ -63,7 +64,7 @@ class Looking:
             self._go_with(watched, together)
         except Exception as error:
             # A source of somebody else's may raise anything; its run is not to be lost for it.
-            logger.exception("%s: the source failed", watched.stream)
+            logger.exception("%s: the source failed", watched.stream, extra=of_run(watched.stream))
             self._failures.of_look(watched, gate, Unreachable(f"{type(error).__name__}: {error}"))
             self._go_with(watched, together)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from tracker.core.state import RunState
+from tracker.log_fields import of_run
 from tracker.polling.roster import Roster
 from tracker.polling.watched import Watched
 
@@ -36,7 +37,11 @@ class OverdueAudit:
             if late > 0 and stream not in self._told:
                 status = watched.state.status
                 logger.warning(
-                    "%s: should have ended %.0f s ago and is still %s", stream, late, status
+                    "%s: should have ended %.0f s ago and is still %s",
+                    stream,
+                    late,
+                    status,
+                    extra=of_run(stream),
                 )
         self._told = overdue
 

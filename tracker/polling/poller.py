@@ -13,6 +13,7 @@ from tracker.core.facts import decide_vanished
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.histories import Look
+from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
 from tracker.polling.discovery import FIRST_LOOK_SECONDS, Discovery
@@ -168,7 +169,7 @@ class Poller:
         try:
             await self._batching.record(entry)
         except RunfoldError as error:
-            logger.warning("%s: not recorded: %s", entry.stream, error)
+            logger.warning("%s: not recorded: %s", entry.stream, error, extra=of_run(entry.stream))
 
     def _ask(self, work: Coroutine[None, None, None], gate: Gate) -> None:
         def asked(_: asyncio.Task[None]) -> None:

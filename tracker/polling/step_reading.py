@@ -25,6 +25,7 @@ from tracker.errors import (
     Unreachable,
 )
 from tracker.histories import Look
+from tracker.log_fields import of_run, of_source
 from tracker.polling.batching import Batching
 from tracker.polling.errands import Errand
 from tracker.polling.failures import Failures
@@ -117,7 +118,11 @@ class StepReader:
         if errand is None:
             if len(errands) >= MOST_WAITING:
                 if not self._is_full:
-                    logger.warning("%s: too many runs end for all steps to be read", source.name)
+                    logger.warning(
+                        "%s: too many runs end for all steps to be read",
+                        source.name,
+                        extra=of_source(source.name),
+                    )
                 self._is_full = True
                 return
             errand = StepErrand(source, run_id, thread_id=thread_id, run_id=run_id)
@@ -136,7 +141,7 @@ class StepReader:
                 errand.thread_id, errand.run_id, errand.after
             )
             self._roster.heed(gate, answer)
-            errand.seen.extend(_read(source, errand.run_id, entries))
+            errand.seen.extend(_read(source, _stream(errand), entries))
             errand.pages += 1
             if after is not None and after != errand.after and errand.pages < MOST_PAGES:
                 errand.after = after
@@ -147,7 +152,8 @@ class StepReader:
         except RunfoldError as error:
             self._failed(errand, gate, error)
         except Exception as error:
-            logger.exception("%s: the source failed", _stream(errand))
+            stream = _stream(errand)
+            logger.exception("%s: the source failed", stream, extra=of_run(stream))
             self._failed(errand, gate, Unreachable(f"{type(error).__name__}: {error}"))
         finally:
             self._changed.set()
@@ -171,11 +177,15 @@ class StepReader:
         now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
         pause = self._failures.of_errand(gate, gate.steps, error, errand.failures + 1)
         if isinstance(error, (KeyRefused, Misconfigured)):
-            logger.warning("%s: no steps asked for, for a minute: %s", errand.source.name, error)
+            name = errand.source.name
+            logger.warning(
+                "%s: no steps asked for, for a minute: %s", name, error, extra=of_source(name)
+            )
         elif not probed:
             errand.failures += 1
         if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
-            logger.info("%s: its steps are not read: %s", _stream(errand), error)
+            stream = _stream(errand)
+            logger.info("%s: its steps are not read: %s", stream, error, extra=of_run(stream))
             gate.steps.drop(errand)
             return
         errand.begin()
@@ -187,7 +197,7 @@ def _stream(errand: StepErrand) -> str:
 
 
 def _read(
-    source: StepSource, run_id: str, entries: Iterable[Mapping[str, Any]]
+    source: StepSource, stream: str, entries: Iterable[Mapping[str, Any]]
 ) -> list[StepSnapshot]:
     """The entries as snapshots; one that is no step is passed over."""
     steps = []
@@ -195,5 +205,7 @@ def _read(
         try:
             steps.append(source.steps_snapshot(entry))
         except RunfoldError as error:
-            logger.warning("%s: a step of it cannot be recorded: %s", run_id, error)
+            logger.warning(
+                "%s: a step of it cannot be recorded: %s", stream, error, extra=of_run(stream)
+            )
     return steps

@@ -1,0 +1,31 @@
+"""A service that a test kills: it notes the position of each event that its handler is brought."""
+
+import asyncio
+import os
+import sys
+
+from tracker import Delivery, Tracker
+from tracker.core.events import RunCreated
+from tracker.delivery import lease
+from tracker.sources import Assistants
+
+
+async def main(url: str, path: str, last: int) -> None:
+    # So that the next takes over within the time of a test.
+    lease.LEASE_SECONDS, lease.RENEW_SECONDS, lease.TRY_SECONDS = 0.4, 0.1, 0.1
+    notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    tracker = Tracker(url, Assistants("http://127.0.0.1:9/v1"), resume=False)
+
+    @tracker.on(RunCreated)
+    async def takes(delivery: Delivery) -> None:
+        await asyncio.sleep(0.005)
+        os.write(notes, f"{delivery.position}\n".encode())
+
+    async with tracker:
+        while tracker.deliveries()[0].position < last:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.01)
+    os.close(notes)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

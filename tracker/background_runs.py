@@ -1,0 +1,108 @@
+"""The Assistants resource for code without an event loop: the same calls, which block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from tracker.capture import CapturedRuns
+from tracker.sources.models import Run, RunStep
+from tracker.sources.pages import Page
+
+Item = TypeVar("Item", bound=Run | RunStep)
+Result = TypeVar("Result")
+
+
+class Call(Protocol):
+    """Runs a coroutine on another thread's event loop and gives what comes of it."""
+
+    def __call__(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result: ...
+
+
+class BackgroundRuns:
+    """`CapturedRuns`, each method of which returns when it is done. Raises what those raise."""
+
+    def __init__(self, call: Call, runs: Callable[[], CapturedRuns]) -> None:
+        self._call = call
+        self._runs = runs
+        self.steps = BackgroundSteps(call, runs)
+
+    def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
+        """Creates a run, which is watched from here on."""
+        return self._call(
+            lambda: self._runs().create(thread_id, assistant_id=assistant_id, **settings)
+        )
+
+    def retrieve(self, thread_id: str, run_id: str) -> Run:
+        """Retrieves a run."""
+        return self._call(lambda: self._runs().retrieve(thread_id, run_id))
+
+    def update(self, thread_id: str, run_id: str, *, metadata: Mapping[str, str] | None) -> Run:
+        """Changes the metadata of a run."""
+        return self._call(lambda: self._runs().update(thread_id, run_id, metadata=metadata))
+
+    def cancel(self, thread_id: str, run_id: str) -> Run:
+        """Asks for the cancellation of a run, which is watched until it came to it."""
+        return self._call(lambda: self._runs().cancel(thread_id, run_id))
+
+    def submit_tool_outputs(
+        self, thread_id: str, run_id: str, tool_outputs: Iterable[Mapping[str, Any]], **more: Any
+    ) -> Run:
+        """Sends the outputs of all calls that a run waits for, and watches it go on."""
+        outputs = list(tool_outputs)
+        return self._call(
+            lambda: self._runs().submit_tool_outputs(thread_id, run_id, outputs, **more)
+        )
+
+    def list(self, thread_id: str, **query: Any) -> BackgroundPage[Run]:
+        """A page of a thread's runs; it and each page that it turns to are recorded."""
+        return BackgroundPage(self._call, self._call(lambda: self._runs().list(thread_id, **query)))
+
+
+class BackgroundSteps:
+    """The steps of runs; see `CapturedSteps`."""
+
+    def __init__(self, call: Call, runs: Callable[[], CapturedRuns]) -> None:
+        self._call = call
+        self._runs = runs
+
+    def retrieve(self, thread_id: str, run_id: str, step_id: str, **query: Any) -> RunStep:
+        """Retrieves a step."""
+        return self._call(lambda: self._runs().steps.retrieve(thread_id, run_id, step_id, **query))
+
+    def list(self, thread_id: str, run_id: str, **query: Any) -> BackgroundPage[RunStep]:
+        """A page of a run's steps; it and each page that it turns to are recorded."""
+        return BackgroundPage(
+            self._call, self._call(lambda: self._runs().steps.list(thread_id, run_id, **query))
+        )
+
+
+class BackgroundPage(Generic[Item]):
+    """Part of a list: `data`, and whether there is more.
+
+    A loop gives the items of this page and then of those that follow, asking for each page when
+    it is reached.
+    """
+
+    def __init__(self, call: Call, page: Page[Item]) -> None:
+        self._call = call
+        self._page = page
+
+    @property
+    def data(self) -> list[Item]:
+        """The items of this page alone."""
+        return self._page.data
+
+    @property
+    def has_more(self) -> bool:
+        """Whether other pages follow."""
+        return bool(self._page.has_more)
+
+    def __iter__(self) -> Iterator[Item]:
+        items = aiter(self._page)
+
+        async def following() -> Item | None:
+            return await anext(items, None)
+
+        while (item := self._call(following)) is not None:
+            yield item

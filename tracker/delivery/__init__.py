@@ -1,0 +1,7 @@
+"""Events brought to handlers: at least once, in order of position, from a checkpoint by name."""
+
+from __future__ import annotations
+
+from tracker.delivery.delivery import Delivery, DeliveryProgress
+
+__all__ = ["Delivery", "DeliveryProgress"]
