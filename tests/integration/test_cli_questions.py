@@ -14,10 +14,10 @@ TIMING_KEYS = [
     "phase",
     "runs",
     "mean_seconds",
+    "uncertainty_seconds",
     "p50_seconds",
     "p95_seconds",
     "p99_seconds",
-    "uncertainty_seconds",
 ]
 
 
@@ -69,7 +69,7 @@ def test_timing(database: str) -> None:
     assert by_phase["queued"]["runs"] == 2
     assert by_phase["total"]["mean_seconds"] == pytest.approx(12, rel=0.01)
     shown = runfold("timing", "--db", database).out.splitlines()
-    assert " ".join(shown[1].split()) == "phase runs mean s p50 s p95 s p99 s ± s"
+    assert " ".join(shown[1].split()) == "phase runs mean s ± s p50 s p95 s p99 s"
 
 
 def test_usage(database: str) -> None:

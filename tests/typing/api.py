@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, assert_type
 
+import polars
+import pyarrow
+
 from projections import Views, metadata
 from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
+from projections.rows import Rows
 from tracker import EventStore, RunfoldError, RunState, Tracker, open_event_store
 from tracker.core.events import Event, RunCompleted
 from tracker.core.usage import Usage
@@ -69,12 +73,15 @@ def asks_the_tables(since: datetime) -> timedelta:
         views.upgrade()
         assert_type(views.catch_up(lambda position, last: None), int)
         runs = views.runs(status=["queued", "in_progress"], since=since, limit=10)
-        assert_type(runs, list[RunRow])
+        assert_type(runs, Rows[RunRow])
         assert_type(views.run("run_1").ended_at, datetime | None)
-        assert_type(views.phases("run_1"), list[PhaseRow])
-        assert_type(views.timing(by="model", percentiles=(50, 99)), list[TimingRow])
-        assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), list[UsageRow])
-        assert_type(views.status_counts(), list[StatusCount])
+        assert_type(views.phases("run_1"), Rows[PhaseRow])
+        assert_type(views.timing(by="model", percentiles=(50, 99)), Rows[TimingRow])
+        assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), Rows[UsageRow])
+        assert_type(views.status_counts(), Rows[StatusCount])
+        assert_type(runs.records(), list[dict[str, Any]])
+        assert_type(runs.to_arrow(), pyarrow.Table)
+        assert_type(runs.to_polars(), polars.DataFrame)
         days = [row.group["day"] for row in views.usage(by="day")]
         assert all(isinstance(day, date) for day in days)
     assert "runs" in metadata.tables

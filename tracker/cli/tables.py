@@ -83,8 +83,7 @@ def print_status(
 ) -> None:
     """Prints how many runs are in each status."""
     found = views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until), tz=tz)
-    rows = [{**_flat(row.group), "status": row.status, "runs": row.runs} for row in found]
-    _print("runs by status", rows, json=json)
+    _print("runs by status", found.records(), json=json)
 
 
 def print_timing(
@@ -100,18 +99,7 @@ def print_timing(
     found = views.timing(
         by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until), tz=tz
     )
-    rows = [
-        {
-            **_flat(row.group),
-            "phase": row.phase,
-            "runs": row.runs,
-            "mean_seconds": row.mean_seconds,
-            **{f"p{percent:g}_seconds": value for percent, value in row.percentiles.items()},
-            "uncertainty_seconds": row.uncertainty_seconds,
-        }
-        for row in found
-    ]
-    _print("seconds by phase", rows, json=json)
+    _print("seconds by phase", found.records(), json=json)
 
 
 def print_usage(
@@ -124,20 +112,14 @@ def print_usage(
     json: bool = False,
 ) -> None:
     """Prints the tokens that runs used."""
-    rows = [
-        {
-            **_flat(row.group),
-            **{name: value for name, value in row._asdict().items() if name != "group"},
-        }
-        for row in views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
-    ]
+    found = views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
     grouped = ", ".join(_columns(by) or ())
-    _print(f"tokens by {grouped}" if grouped else "tokens", rows, json=json)
+    _print(f"tokens by {grouped}" if grouped else "tokens", found.records(), json=json)
 
 
 def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -> None:
     """Prints what runs waited for, call by call, or wait for now."""
-    rows: list[dict[str, Any]] = [row._asdict() for row in views.actions(run, waiting=waiting)]
+    rows = views.actions(run, waiting=waiting).records()
     if not json:
         shown = ("run_key", "name", "arguments", "required_at", "waited_seconds")
         rows = [{name: row[name] for name in shown} for row in rows]
@@ -146,7 +128,7 @@ def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -
 
 def print_stuck(views: Views, *, limit: int | None, json: bool) -> None:
     """Prints the runs that should have ended by now."""
-    rows: list[dict[str, Any]] = [row._asdict() for row in views.stuck(limit=limit)]
+    rows = views.stuck(limit=limit).records()
     if not json:
         shown = ("run_key", "status", "reason", "age_seconds", "usual_seconds", "silent_seconds")
         rows = [{name: row[name] for name in shown} for row in rows]
@@ -207,10 +189,6 @@ def _cell(value: object) -> Text:
     if isinstance(value, datetime):
         return Text(f"{value:%Y-%m-%d %H:%M %Z}")
     return Text(f"{value:,}" if isinstance(value, int) else visible(str(value)))
-
-
-def _flat(group: Mapping[str, object]) -> dict[str, Any]:
-    return dict(group)
 
 
 def _columns(by: str | None) -> tuple[str, ...] | None:
