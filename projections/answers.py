@@ -8,15 +8,19 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from projections.cost_queries import find_unpriced, sum_costs
 from projections.grouping import By, group_names
+from projections.prices import require_prices
 from projections.queries import (
     ActionRow,
+    CostRow,
     PhaseRow,
     RunRow,
     StatusCount,
     StepRow,
     StuckRow,
     TimingRow,
+    UnpricedRow,
     UsageRow,
 )
 from projections.rows import Rows
@@ -51,6 +55,10 @@ class Answers:
 
     def _reading(self) -> AbstractContextManager[Connection]:
         """A connection to the tables."""
+        raise NotImplementedError
+
+    def _has_costs(self) -> bool:
+        """Whether the tables of costs are kept."""
         raise NotImplementedError
 
     def _now(self) -> datetime:
@@ -145,6 +153,28 @@ class Answers:
         with self._reading() as connection:
             found = sum_usage(connection, by, since, until, tz)
         return Rows(UsageRow, found, groups=group_names(by))
+
+    def cost(
+        self,
+        by: By = ("model",),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> Rows[CostRow]:
+        """What the ended runs of each group cost, at the prices of the time of their creation.
+
+        Raises SettingsError where no price list is installed: `pip install "runfold[cost]"`.
+        """
+        require_prices(self._has_costs())
+        with self._reading() as connection:
+            found = sum_costs(connection, by, since, until, tz)
+        return Rows(CostRow, found, groups=group_names(by))
+
+    def unpriced(self) -> Rows[UnpricedRow]:
+        """The models that had no price, that of most runs first. Raises as `cost` does."""
+        require_prices(self._has_costs())
+        with self._reading() as connection:
+            return Rows(UnpricedRow, find_unpriced(connection))
 
     def status_counts(
         self,

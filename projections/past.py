@@ -16,6 +16,7 @@ from typing import Self
 from sqlalchemy import Connection, Engine, func, select
 
 from projections.answers import Answers
+from projections.costs_projection import CostsProjection
 from projections.engine import translated
 from projections.projection import Projection
 from projections.replay import ObservedUntil, Until, replay
@@ -73,6 +74,9 @@ class PastAnswers(Answers):
             engine = self._engine or self._replay()
         with translated(engine), engine.connect() as connection:
             yield connection
+
+    def _has_costs(self) -> bool:
+        return any(it.name == CostsProjection.name for it in self._projections)
 
     def _now(self) -> datetime:
         if isinstance(self._place, datetime):

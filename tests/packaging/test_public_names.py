@@ -26,7 +26,7 @@ PUBLIC = {
         "Truth",
         "serve",
     ],
-    "projections": ["Views", "metadata"],
+    "projections": ["Prices", "Views", "metadata"],
 }
 
 

@@ -1,0 +1,106 @@
+"""The projection `costs`: keeps the tables `run_costs`, `cost_hourly` and `cost_totals`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, delete, select, update
+
+from projections.costs import Counted, Recount, cost_changes, is_recounted, price
+from projections.folding import Fold
+from projections.moments import moment_of
+from projections.projection import Folded, Target
+from projections.rates import PriceList
+from projections.rollups import plus_usage, totals
+from projections.schema import cost_hourly, cost_totals, run_costs
+from projections.upsert import add, upsert
+
+_KEYS = 500
+_COSTS = ("input_nanodollars", "output_nanodollars", "total_nanodollars")
+
+
+class CostsProjection:
+    """Prices each ended run once, and again where its usage is corrected later.
+
+    What was priced under another version of the prices stays so until then, or until a rebuild.
+    With `proven`, a connection to tables that are compared with the ones written, what these
+    have under another version is taken over: nobody can price it again.
+    """
+
+    name = "costs"
+    version = 1
+    tables: Sequence[Table] = (run_costs, cost_hourly, cost_totals)
+
+    def __init__(self, prices: PriceList, proven: Connection | None = None) -> None:
+        self.prices, self.proven = prices, proven
+
+    def begin(self, fold: Fold) -> CostsBatch:
+        """An empty batch."""
+        return CostsBatch(fold, self.prices, self.proven)
+
+    def has_others(self, connection: Connection, target: Target) -> bool:
+        """Whether some of what the tables have was priced under another version."""
+        versions = target(cost_totals).c.price_version
+        query = select(versions).where(versions != self.prices.version).limit(1)
+        return connection.execute(query).first() is not None
+
+
+class CostsBatch(Folded):
+    """The costs of the runs of one batch."""
+
+    def __init__(self, fold: Fold, prices: PriceList, proven: Connection | None) -> None:
+        super().__init__(fold)
+        self._prices, self._proven = prices, proven
+
+    def write(self, connection: Connection, target: Target) -> None:
+        """Writes what each run costs, and moves the sums by the difference."""
+        runs = [run for run in self.fold.runs() if is_recounted(run)]
+        corrected = (run.key for run in runs if run.before is not None)
+        known = _read(connection, target(run_costs), corrected)
+        taken = self._taken(run.key for run in runs)
+        recounts = []
+        for run in runs:
+            now = taken.get(run.key) or price(run.values, self._prices)
+            before = None
+            if run.before is not None:
+                # Its row is not there where it was deleted; then what it was is priced anew.
+                before = known.get(run.key) or price(run.before, self._prices)
+            recounts.append(Recount(run, now, before))
+        upsert(connection, target(run_costs), [[it.run.key, *it.now] for it in recounts])
+        changes, lessened = cost_changes(recounts)
+        hourly = [[*time, *kind, *added] for (time, kind), added in changes.items()]
+        add(connection, target(cost_hourly), hourly)
+        kinds = totals(changes, plus_usage)
+        add(connection, target(cost_totals), [[*kind, *added] for kind, added in kinds.items()])
+        for (hour, quarter), kind in lessened:
+            _tidy(connection, target(cost_hourly), (moment_of(hour), quarter, *kind))
+        for kind in {kind for _, kind in lessened}:
+            _tidy(connection, target(cost_totals), kind)
+
+    def _taken(self, keys: Iterable[str]) -> Mapping[str, Counted]:
+        if self._proven is None:
+            return {}
+        found = _read(self._proven, run_costs, keys)
+        version = self._prices.version
+        return {key: it for key, it in found.items() if it.price_version != version}
+
+
+def _read(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Counted]:
+    found, remaining = {}, iter(keys)
+    while some := list(islice(remaining, _KEYS)):
+        for row in connection.execute(select(table).where(table.c.run_key.in_(some))):
+            found[row[0]] = Counted(*row[1:])
+    return found
+
+
+def _tidy(connection: Connection, table: Table, key: Sequence[Any]) -> None:
+    """Leaves a row as if it had never counted what was taken away from it again."""
+    here = and_(*(it == value for it, value in zip(table.primary_key.columns, key, strict=True)))
+    columns = table.c
+    nothing = columns.runs == columns.runs_without_usage + columns.unpriced_runs
+    is_unpriced = here & nothing & (columns.total_nanodollars == 0)
+    connection.execute(update(table).where(is_unpriced).values(dict.fromkeys(_COSTS)))
+    is_empty = here & (columns.runs == 0) & columns.total_nanodollars.is_(None)
+    connection.execute(delete(table).where(is_empty))
