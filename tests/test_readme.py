@@ -49,7 +49,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    assert [language for language, _ in BLOCKS] == ["bash", "bash", "python", *["sql"] * 5]
+    assert [language for language, _ in BLOCKS] == ["bash", "bash", "python", *["sql"] * 6]
     assert README.count("```") == 2 * len(BLOCKS)
 
 
@@ -113,7 +113,14 @@ def test_the_program_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("completed ")
-    for shown in ("RunActionRequired", "RunCompleted", "TimingRow(", "UsageRow(", "datetime.date("):
+    for shown in (
+        "RunActionRequired",
+        "RunCompleted",
+        "TimingRow(",
+        "UsageRow(",
+        "CostRow(",
+        "datetime.date(",
+    ):
         assert shown in done.stdout
 
 

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, assert_type
 
 import polars
 import pyarrow
 
-from projections import Views, metadata
-from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
+from projections import Prices, Views, metadata
+from projections.queries import (
+    CostRow,
+    PhaseRow,
+    RunRow,
+    StatusCount,
+    TimingRow,
+    UnpricedRow,
+    UsageRow,
+)
 from projections.rows import Rows
 from tracker import EventStore, RunfoldError, RunState, Tracker, open_event_store
 from tracker.core.events import Event, RunCompleted
@@ -78,6 +87,9 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(views.phases("run_1"), Rows[PhaseRow])
         assert_type(views.timing(by="model", percentiles=(50, 99)), Rows[TimingRow])
         assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), Rows[UsageRow])
+        assert_type(views.cost(by="day"), Rows[CostRow])
+        assert_type(views.cost()[0].total_dollars, Decimal | None)
+        assert_type(views.unpriced(), Rows[UnpricedRow])
         assert_type(views.status_counts(), Rows[StatusCount])
         assert_type(runs.records(), list[dict[str, Any]])
         assert_type(runs.to_arrow(), pyarrow.Table)
@@ -94,4 +106,5 @@ def brings_a_store_of_its_own(api: Assistants) -> tuple[Tracker, Views]:
     assert_type(store, EventStore)
     with Simulator(parameters=Parameters(time_scale=0.1)) as simulator:
         assert_type(simulator.base_url, str)
-    return Tracker(store, api), Views("sqlite:///views.db", store=store)
+    prices = Prices(models={"our-deployment": "gpt-4o"}, provider="azure")
+    return Tracker(store, api), Views("sqlite:///views.db", store=store, prices=prices)
