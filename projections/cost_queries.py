@@ -23,12 +23,11 @@ _SUMS = (
     "unpriced_runs",
     "input_nanodollars",
     "output_nanodollars",
-    "total_nanodollars",
 )
 _ROLLUP = Rollup(cost_hourly, cost_totals, ("price_version",), _SUMS)
 _COSTS = tuple(run_costs.c[name] for name in _SUMS[3:])
 _IS_USAGE = and_(runs.c.prompt_tokens.is_not(None), runs.c.completion_tokens.is_not(None))
-_IS_UNPRICED = and_(_IS_USAGE, run_costs.c.total_nanodollars.is_(None))
+_IS_UNPRICED = and_(_IS_USAGE, run_costs.c.input_nanodollars.is_(None))
 _COUNTS = (
     func.count(),
     func.sum(case((_IS_USAGE, 0), else_=1)),
@@ -57,8 +56,10 @@ def sum_costs(
 
 def _row(group: Mapping[str, object], sums: Sequence[int | None], versions: set[str]) -> CostRow:
     runs_, silent, unpriced = (it or 0 for it in sums[:3])
-    input_, output, total = map(dollars, sums[3:])
-    return CostRow(group, runs_, silent, unpriced, input_, output, total, tuple(sorted(versions)))
+    input_, output = sums[3:]
+    total = None if input_ is None or output is None else input_ + output
+    costs = dollars(input_), dollars(output), dollars(total)
+    return CostRow(group, runs_, silent, unpriced, *costs, tuple(sorted(versions)))
 
 
 def find_unpriced(connection: Connection) -> list[UnpricedRow]:

@@ -23,14 +23,12 @@ _TOKENS = slice(_INDEX("prompt_tokens"), _INDEX("reasoning_tokens") + 1)
 class Counted(NamedTuple):
     """What is counted of a run, in the order of `run_costs` after its key.
 
-    `priced_as` and the costs are None where nothing could be priced.
+    The costs are None where nothing could be priced.
     """
 
     price_version: str
-    priced_as: str | None
     input_nanodollars: int | None
     output_nanodollars: int | None
-    total_nanodollars: int | None
 
 
 class Recount(NamedTuple):
@@ -54,9 +52,9 @@ def price(values: Sequence[Any], prices: PriceList) -> Counted:
     if model and created is not None and is_usage(tokens):
         rates = prices.rates(model, created)
         cost = None if rates is None else cost_of(rates, tokens)
-        if rates is not None and cost is not None:
-            return Counted(prices.version, rates.priced_as, *cost, cost.input + cost.output)
-    return Counted(prices.version, None, None, None, None)
+        if cost is not None:
+            return Counted(prices.version, *cost)
+    return Counted(prices.version, None, None)
 
 
 def cost_changes(
@@ -81,5 +79,5 @@ def cost_changes(
 
 def _adds(values: Sequence[Any], counted: Counted) -> list[int | None]:
     silent = not is_usage(values[_TOKENS])
-    unpriced = counted.total_nanodollars is None and not silent
-    return [1, int(silent), int(unpriced), *counted[2:]]
+    unpriced = counted.input_nanodollars is None and not silent
+    return [1, int(silent), int(unpriced), *counted[1:]]

@@ -15,10 +15,9 @@ from projections.projection import Folded, Target
 from projections.rates import PriceList
 from projections.rollups import plus_usage, totals
 from projections.schema import cost_hourly, cost_totals, run_costs
-from projections.upsert import add, upsert
+from projections.upsert import add, insert, upsert
 
 _KEYS = 500
-_COSTS = ("input_nanodollars", "output_nanodollars", "total_nanodollars")
 
 
 class CostsProjection:
@@ -68,7 +67,9 @@ class CostsBatch(Folded):
                 # Its row is not there where it was deleted; then what it was is priced anew.
                 before = known.get(run.key) or price(run.before, self._prices)
             recounts.append(Recount(run, now, before))
-        upsert(connection, target(run_costs), [[it.run.key, *it.now] for it in recounts])
+        for is_new, write in ((True, insert), (False, upsert)):
+            rows = [[it.run.key, *it.now] for it in recounts if it.run.is_new is is_new]
+            write(connection, target(run_costs), rows)
         changes, lessened = cost_changes(recounts)
         hourly = [[*time, *kind, *added] for (time, kind), added in changes.items()]
         add(connection, target(cost_hourly), hourly)
@@ -99,8 +100,9 @@ def _tidy(connection: Connection, table: Table, key: Sequence[Any]) -> None:
     """Leaves a row as if it had never counted what was taken away from it again."""
     here = and_(*(it == value for it, value in zip(table.primary_key.columns, key, strict=True)))
     columns = table.c
+    sides = columns.input_nanodollars, columns.output_nanodollars
     nothing = columns.runs == columns.runs_without_usage + columns.unpriced_runs
-    is_unpriced = here & nothing & (columns.total_nanodollars == 0)
-    connection.execute(update(table).where(is_unpriced).values(dict.fromkeys(_COSTS)))
-    is_empty = here & (columns.runs == 0) & columns.total_nanodollars.is_(None)
+    is_unpriced = and_(here, nothing, *(it == 0 for it in sides))
+    connection.execute(update(table).where(is_unpriced).values(dict.fromkeys(sides)))
+    is_empty = and_(here, columns.runs == 0, *(it.is_(None) for it in sides))
     connection.execute(delete(table).where(is_empty))

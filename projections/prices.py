@@ -26,8 +26,8 @@ class Prices:
     `models` says for the names that a service has, such as deployments at Azure, which model of
     the list each is. `provider` is the list's id of who is paid, like `azure`; without it, it
     is found by the name of the model. Nothing is ever fetched: the list is that of the package,
-    and a newer one comes with a newer package. Raises SettingsError where the package is not
-    installed, or knows no such provider.
+    and `version` is the package's, with a digest of what was said beside it. Raises
+    SettingsError where the package is not installed, or knows no such provider.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Prices:
         self._list: DataSnapshot | None = None
         self._known: dict[str, tuple[str, ModelInfo] | None] = {}
         self._rates: dict[tuple[str, int], Rates] = {}
-        self.version = f"{_PACKAGE} {metadata.version(_PACKAGE)}"
+        self.version = metadata.version(_PACKAGE)
         if models or provider is not None:
             # They decide on what a run costs as much as the list does.
             settings = json.dumps([self._models, provider], sort_keys=True)

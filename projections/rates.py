@@ -36,10 +36,10 @@ class Rates(NamedTuple):
     """The rates of a model at a time; None where the list has none of that kind.
 
     Cached tokens without a rate cost what other prompt tokens do, reasoning what other
-    completion tokens do. `priced_as` is how the list calls provider and model.
+    completion tokens do. `name` is how the list calls the provider and the model.
     """
 
-    priced_as: str
+    name: str
     prompt: Rate | None
     completion: Rate | None
     cached: Rate | None = None

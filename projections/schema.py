@@ -205,8 +205,7 @@ def _timing() -> list[Column[Any]]:
 
 def _money() -> list[Column[Any]]:
     """Billionths of a dollar: whole numbers, whose sums are exact on both databases."""
-    names = ("input_nanodollars", "output_nanodollars", "total_nanodollars")
-    return [Column(name, BigInteger) for name in names]
+    return [Column(f"{side}_nanodollars", BigInteger) for side in ("input", "output")]
 
 
 def _cost() -> list[Column[Any]]:
@@ -236,7 +235,6 @@ run_costs = Table(
     metadata,
     Column("run_key", Text, primary_key=True),
     Column("price_version", Text, nullable=False),
-    Column("priced_as", Text),
     *_money(),
     sqlite_with_rowid=False,
 )

@@ -46,13 +46,13 @@ def cost_tables(
     for run in ended_runs:
         silent = run.prompt_tokens is None or run.completion_tokens is None
         cost = nanodollars(run, 2_000, 8_000, 500) if run.model == model else None
-        money = (None, None, None) if cost is None else (*cost, sum(cost))
-        rows.append((run.run_key, version, None if cost is None else "fake/small", *money))
+        money = (None, None) if cost is None else cost
+        rows.append((run.run_key, version, *money))
         hour = run.created_at.replace(minute=0, second=0, microsecond=0)
         time = (hour, run.created_at.minute // 15)
         kind = (run.source, run.assistant_id or "", run.model or "", run.outcome, version)
         for table, key in (("cost_hourly", (*time, *kind)), ("cost_totals", kind)):
-            found = sums[table].setdefault(key, [0, 0, 0, None, None, None])
+            found = sums[table].setdefault(key, [0, 0, 0, None, None])
             found[:3] = found[0] + 1, found[1] + silent, found[2] + (cost is None and not silent)
             for at, nano in enumerate(money, 3):
                 found[at] = found[at] if nano is None else (found[at] or 0) + nano

@@ -19,7 +19,6 @@ def upgrade() -> None:
         "run_costs",
         sa.Column("run_key", sa.Text(), primary_key=True),
         sa.Column("price_version", sa.Text(), nullable=False),
-        sa.Column("priced_as", sa.Text()),
         *_money(),
         sqlite_with_rowid=False,
     )
@@ -50,5 +49,4 @@ def _counted() -> list[sa.Column[Any]]:
 
 
 def _money() -> list[sa.Column[Any]]:
-    names = ("input_nanodollars", "output_nanodollars", "total_nanodollars")
-    return [sa.Column(name, sa.BigInteger()) for name in names]
+    return [sa.Column(f"{side}_nanodollars", sa.BigInteger()) for side in ("input", "output")]

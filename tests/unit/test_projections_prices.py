@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.metadata import version
 
 import pytest
 from genai_prices import Usage, calc_price
@@ -72,7 +73,7 @@ def test_costs_are_those_that_the_list_itself_gives(
     assert found is not None
     assert abs(found.input - theirs.input_price * 10**9) <= Decimal("0.5")
     assert abs(found.output - theirs.output_price * 10**9) <= Decimal("0.5")
-    assert rates.priced_as == f"{theirs.provider.id}/{theirs.model.id}"
+    assert rates.name == f"{theirs.provider.id}/{theirs.model.id}"
 
 
 PRICES = Prices()
@@ -80,7 +81,7 @@ PRICES = Prices()
 
 def test_the_version_names_the_list_and_what_is_said_beside_it() -> None:
     mapped = Prices(models={"ours": "gpt-4o"})
-    assert PRICES.version.startswith("genai-prices ")
+    assert PRICES.version == version("genai-prices")
     assert mapped.version.startswith(f"{PRICES.version}+")
     assert mapped.version == Prices(models={"ours": "gpt-4o"}).version
     assert len({mapped.version, PRICES.version, Prices(provider="azure").version}) == 3
@@ -91,7 +92,7 @@ def test_a_deployment_is_priced_as_its_model() -> None:
     found, theirs = azure.rates("ours", MOMENT), azure.rates("gpt-4o", MOMENT)
     assert found == theirs is not None
     assert found is not None
-    assert found.priced_as.startswith("azure/")
+    assert found.name.startswith("azure/")
     assert azure.rates("theirs", MOMENT) is None
     assert PRICES.rates("ours", MOMENT) is None
 

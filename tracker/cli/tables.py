@@ -138,7 +138,7 @@ def print_cost(
     title = f"dollars by {grouped}" if grouped else "dollars"
     if not json:
         versions = sorted({version for row in rows for version in row.pop("price_versions")})
-        title = f"{title}, at {', '.join(versions)}" if versions else title
+        title = f"{title}, price version {', '.join(versions)}" if versions else title
     _print(title, rows, json=json)
 
 
