@@ -57,12 +57,9 @@ def price(values: Sequence[Any], prices: PriceList) -> Counted:
     return Counted(prices.version, None, None)
 
 
-def cost_changes(
-    recounts: Iterable[Recount],
-) -> tuple[dict[tuple[Key, Key], list[int | None]], set[tuple[Key, Key]]]:
-    """By time and kind with outcome and price version: what is added, and where it is less."""
+def cost_changes(recounts: Iterable[Recount]) -> dict[tuple[Key, Key], list[int | None]]:
+    """By time and kind with outcome and price version: what a batch of runs adds to the costs."""
     changes: dict[tuple[Key, Key], list[int | None]] = {}
-    lessened: set[tuple[Key, Key]] = set()
     for run, now, before in recounts:
         time, kind = place(run.values)
         outcome = run.values[_OUTCOME]
@@ -73,8 +70,13 @@ def cost_changes(
             key = (time, (*kind, outcome, before.price_version))
             taken = [None if it is None else -it for it in _adds(run.before, before)]
             changes[key] = plus_usage(changes[key], taken) if key in changes else taken
-            lessened.add(key)
-    return changes, lessened
+    return changes
+
+
+def may_empty(added: Sequence[int | None]) -> bool:
+    """Whether fewer runs, or fewer with a price, may leave none."""
+    number, silent, unpriced = (it or 0 for it in added[:3])
+    return number < 0 or number - silent - unpriced < 0
 
 
 def _adds(values: Sequence[Any], counted: Counted) -> list[int | None]:

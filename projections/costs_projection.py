@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, select, update
 
-from projections.costs import Counted, Recount, cost_changes, is_recounted, price
+from projections.costs import Counted, Recount, cost_changes, is_recounted, may_empty, price
 from projections.folding import Fold
 from projections.moments import moment_of
 from projections.projection import Folded, Target
 from projections.rates import PriceList
-from projections.rollups import plus_usage, totals
+from projections.rollups import Key, plus_usage, totals
 from projections.schema import cost_hourly, cost_totals, run_costs
 from projections.upsert import add, insert, upsert
 
@@ -70,15 +69,10 @@ class CostsBatch(Folded):
         for is_new, write in ((True, insert), (False, upsert)):
             rows = [[it.run.key, *it.now] for it in recounts if it.run.is_new is is_new]
             write(connection, target(run_costs), rows)
-        changes, lessened = cost_changes(recounts)
-        hourly = [[*time, *kind, *added] for (time, kind), added in changes.items()]
-        add(connection, target(cost_hourly), hourly)
-        kinds = totals(changes, plus_usage)
-        add(connection, target(cost_totals), [[*kind, *added] for kind, added in kinds.items()])
-        for (hour, quarter), kind in lessened:
-            _tidy(connection, target(cost_hourly), (moment_of(hour), quarter, *kind))
-        for kind in {kind for _, kind in lessened}:
-            _tidy(connection, target(cost_totals), kind)
+        changes = cost_changes(recounts)
+        hourly = {(*time, *kind): added for (time, kind), added in changes.items()}
+        _add(connection, target(cost_hourly), hourly)
+        _add(connection, target(cost_totals), totals(changes, plus_usage))
 
     def _taken(self, keys: Iterable[str]) -> Mapping[str, Counted]:
         if self._proven is None:
@@ -96,10 +90,20 @@ def _read(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str
     return found
 
 
-def _tidy(connection: Connection, table: Table, key: Sequence[Any]) -> None:
-    """Leaves a row as if it had never counted what was taken away from it again."""
-    here = and_(*(it == value for it, value in zip(table.primary_key.columns, key, strict=True)))
+def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[int | None]]) -> None:
+    """Adds to the sums; a row of which all is taken away is as if it had never been counted."""
+    add(connection, table, [[*key, *added] for key, added in changes.items() if any(added)])
+    for key, added in changes.items():
+        if may_empty(added):
+            _tidy(connection, table, key)
+
+
+def _tidy(connection: Connection, table: Table, key: Key) -> None:
     columns = table.c
+    named = dict(zip(table.primary_key.columns.keys(), key, strict=True))
+    if "hour" in named:
+        named["hour"] = moment_of(named["hour"])
+    here = and_(*(columns[name] == value for name, value in named.items()))
     sides = columns.input_nanodollars, columns.output_nanodollars
     nothing = columns.runs == columns.runs_without_usage + columns.unpriced_runs
     is_unpriced = and_(here, nothing, *(it == 0 for it in sides))

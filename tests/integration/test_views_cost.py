@@ -198,6 +198,20 @@ def version_rows(url: str) -> dict[str, tuple[Any, ...]]:
     return {row.price_version: tuple(row[5:]) for row in rows}
 
 
+def test_a_run_whose_row_was_deleted_is_corrected_by_the_difference(
+    views: Views, store: EventStore, database_url: str
+) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM run_costs"))
+    engine.dispose()
+    correct(store, "a", Usage(completion_tokens=200))
+    views.catch_up()
+    small = next(row for row in views.cost() if row.group["model"] == "small")
+    assert small[1:4] == (4, 1, 0)
+    assert small.total_dollars == 2 * COST[2] + COST[1]
+
+
 def test_verify_finds_a_wrong_sum_of_old_prices(database_url: str, store: EventStore) -> None:
     put(store, "a", USED)
     opened(database_url, store, priced("small")).close()
