@@ -29,9 +29,9 @@ class PastAnswers(Answers):
     """All answers as they were at a place: a position in the event store, or a moment.
 
     At a moment, each run is as it had been observed by then, also where that was recorded
-    later, by an import. The first question replays the events into a file of its own, which
-    takes as long as a rebuild; the others are as fast as ever. The file is gone when this is
-    closed, or forgotten.
+    later, by an import; costs are at the prices that are at hand now. The first question
+    replays the events into a file of its own, which takes as long as a rebuild; the others are
+    as fast as ever. The file is gone when this is closed, or forgotten.
     """
 
     def __init__(
