@@ -9,12 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from projections.prices import Prices as Prices
     from projections.schema import metadata as metadata
     from projections.views import Views as Views
 
-_HOMES = {"Views": "projections.views", "metadata": "projections.schema"}
+_HOMES = {
+    "Prices": "projections.prices",
+    "Views": "projections.views",
+    "metadata": "projections.schema",
+}
 
-__all__ = ["Views", "metadata"]
+__all__ = ["Prices", "Views", "metadata"]
 
 
 def __getattr__(name: str) -> object:

@@ -8,17 +8,22 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from projections.grouping import By
+from projections.cost_queries import find_unpriced, sum_costs
+from projections.grouping import By, group_names
+from projections.prices import require_prices
 from projections.queries import (
     ActionRow,
+    CostRow,
     PhaseRow,
     RunRow,
     StatusCount,
     StepRow,
     StuckRow,
     TimingRow,
+    UnpricedRow,
     UsageRow,
 )
+from projections.rows import Rows
 from projections.run_queries import (
     Choice,
     count_statuses,
@@ -36,6 +41,7 @@ from projections.usage_queries import sum_usage
 class Answers:
     """Typed, frozen answers from the tables of one database.
 
+    Most are `Rows`: lists that are made Arrow or Polars tables with `to_arrow` and `to_polars`.
     `since` and `until` are aware datetimes and limit by creation: from `since` on, before
     `until`. `by` is a column of a run's (`source`, `assistant_id`, `model`, `outcome`, `status`,
     `thread_id`), `metadata.KEY`, `day` or `hour` of its creation in the time zone `tz`, or
@@ -49,6 +55,10 @@ class Answers:
 
     def _reading(self) -> AbstractContextManager[Connection]:
         """A connection to the tables."""
+        raise NotImplementedError
+
+    def _has_costs(self) -> bool:
+        """Whether the tables of costs are kept."""
         raise NotImplementedError
 
     def _now(self) -> datetime:
@@ -66,7 +76,7 @@ class Answers:
         limit: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> list[RunRow]:
+    ) -> Rows[RunRow]:
         """The runs with these values, or one of several for each; newest first."""
         choices = {
             "status": status,
@@ -76,18 +86,18 @@ class Answers:
             "assistant_id": assistant_id,
         }
         with self._reading() as connection:
-            return find_runs(connection, choices, since, until, limit)
+            return Rows(RunRow, find_runs(connection, choices, since, until, limit))
 
     def run(self, run_id: str, source: str | None = None) -> RunRow:
         """One run. Raises UnknownRun; `source` is needed where several have a run of that id."""
         with self._reading() as connection:
             return find_run(connection, run_id, source)
 
-    def phases(self, run_id: str, source: str | None = None) -> list[PhaseRow]:
+    def phases(self, run_id: str, source: str | None = None) -> Rows[PhaseRow]:
         """The phases of one run, first to last. Raises as `run` does."""
         with self._reading() as connection:
             run = find_run(connection, run_id, source)
-            return find_phases(connection, run.run_key)
+            return Rows(PhaseRow, find_phases(connection, run.run_key))
 
     def actions(
         self,
@@ -96,19 +106,20 @@ class Answers:
         *,
         waiting: bool = False,
         limit: int | None = None,
-    ) -> list[ActionRow]:
+    ) -> Rows[ActionRow]:
         """What runs waited for, call by call, oldest first; of one run where it is named.
 
         With `waiting`, only what still waits. Raises as `run` does.
         """
         with self._reading() as connection:
             run_key = None if run_id is None else find_run(connection, run_id, source).run_key
-            return find_actions(connection, run_key, waiting, limit)
+            return Rows(ActionRow, find_actions(connection, run_key, waiting, limit))
 
-    def steps(self, run_id: str, source: str | None = None) -> list[StepRow]:
+    def steps(self, run_id: str, source: str | None = None) -> Rows[StepRow]:
         """The steps of one run that were recorded, first to last. Raises as `run` does."""
         with self._reading() as connection:
-            return find_steps(connection, find_run(connection, run_id, source).run_key)
+            run = find_run(connection, run_id, source)
+            return Rows(StepRow, find_steps(connection, run.run_key))
 
     def timing(
         self,
@@ -117,18 +128,19 @@ class Answers:
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
-    ) -> list[TimingRow]:
+    ) -> Rows[TimingRow]:
         """How long ended runs queued, ran, waited for action and took in total, for each group.
 
         A phase that a run never had is not counted as zero but not at all.
         """
         with self._reading() as connection:
-            return measure(connection, by, percentiles, since, until, tz)
+            found = measure(connection, by, percentiles, since, until, tz)
+        return Rows(TimingRow, found, groups=group_names(by), percentiles=percentiles)
 
-    def stuck(self, now: datetime | None = None, limit: int | None = None) -> list[StuckRow]:
+    def stuck(self, now: datetime | None = None, limit: int | None = None) -> Rows[StuckRow]:
         """The open runs that should have ended by `now`, the oldest first; see `StuckRow`."""
         with self._reading() as connection:
-            return find_stuck(connection, now or self._now(), limit)
+            return Rows(StuckRow, find_stuck(connection, now or self._now(), limit))
 
     def usage(
         self,
@@ -136,10 +148,33 @@ class Answers:
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
-    ) -> list[UsageRow]:
+    ) -> Rows[UsageRow]:
         """The tokens of the ended runs of each group."""
         with self._reading() as connection:
-            return sum_usage(connection, by, since, until, tz)
+            found = sum_usage(connection, by, since, until, tz)
+        return Rows(UsageRow, found, groups=group_names(by))
+
+    def cost(
+        self,
+        by: By = ("model",),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+    ) -> Rows[CostRow]:
+        """What the ended runs of each group cost, at the prices of the time of their creation.
+
+        Raises SettingsError where no price list is installed: `pip install "runfold[cost]"`.
+        """
+        require_prices(self._has_costs())
+        with self._reading() as connection:
+            found = sum_costs(connection, by, since, until, tz)
+        return Rows(CostRow, found, groups=group_names(by))
+
+    def unpriced(self) -> Rows[UnpricedRow]:
+        """The models that had no price, that of most runs first. Raises as `cost` does."""
+        require_prices(self._has_costs())
+        with self._reading() as connection:
+            return Rows(UnpricedRow, find_unpriced(connection))
 
     def status_counts(
         self,
@@ -147,7 +182,8 @@ class Answers:
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
-    ) -> list[StatusCount]:
+    ) -> Rows[StatusCount]:
         """How many runs are in each status, for each group; all that ever ended among them."""
         with self._reading() as connection:
-            return count_statuses(connection, by, since, until, tz)
+            found = count_statuses(connection, by, since, until, tz)
+        return Rows(StatusCount, found, groups=group_names(by))

@@ -16,6 +16,7 @@ from typing import Self
 from sqlalchemy import Connection, Engine, func, select
 
 from projections.answers import Answers
+from projections.costs_projection import CostsProjection
 from projections.engine import translated
 from projections.projection import Projection
 from projections.replay import ObservedUntil, Until, replay
@@ -28,9 +29,9 @@ class PastAnswers(Answers):
     """All answers as they were at a place: a position in the event store, or a moment.
 
     At a moment, each run is as it had been observed by then, also where that was recorded
-    later, by an import. The first question replays the events into a file of its own, which
-    takes as long as a rebuild; the others are as fast as ever. The file is gone when this is
-    closed, or forgotten.
+    later, by an import; costs are at the prices that are at hand now. The first question
+    replays the events into a file of its own, which takes as long as a rebuild; the others are
+    as fast as ever. The file is gone when this is closed, or forgotten.
     """
 
     def __init__(
@@ -73,6 +74,9 @@ class PastAnswers(Answers):
             engine = self._engine or self._replay()
         with translated(engine), engine.connect() as connection:
             yield connection
+
+    def _has_costs(self) -> bool:
+        return any(it.name == CostsProjection.name for it in self._projections)
 
     def _now(self) -> datetime:
         if isinstance(self._place, datetime):

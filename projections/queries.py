@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 
@@ -166,6 +167,36 @@ class UsageRow(NamedTuple):
     total_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+
+
+class CostRow(NamedTuple):
+    """What the ended runs of one group cost, in US dollars, exact to a billionth for each run.
+
+    `runs_without_usage` of the `runs` do not tell both prompt and completion tokens;
+    `unpriced_runs` do, and have no price: their model is not known, or a run would have cost
+    more than can be believed. Dollars are of the others, and None where there are none.
+    `price_versions` are those of the price lists that these were priced with.
+    """
+
+    group: Mapping[str, object]
+    runs: int
+    runs_without_usage: int
+    unpriced_runs: int
+    input_dollars: Decimal | None
+    output_dollars: Decimal | None
+    total_dollars: Decimal | None
+    price_versions: tuple[str, ...]
+
+
+class UnpricedRow(NamedTuple):
+    """A model of a source that had no price, and how many ended runs were not priced for that.
+
+    `model` is None where nobody said.
+    """
+
+    source: str
+    model: str | None
+    runs: int
 
 
 class StatusCount(NamedTuple):

@@ -19,6 +19,7 @@ from projections.checkpoint import (
     read,
     take_over,
 )
+from projections.costs_projection import CostsProjection
 from projections.engine import translated
 from projections.migrations import locked
 from projections.projection import Projection
@@ -77,9 +78,17 @@ def _prepare(connection: Connection, projection: Projection, last: int) -> None:
     begun, live = read(connection, name), read(connection, projection.name)
     # Where the event store was restored or replaced, what was begun is of other events.
     is_restored = live is not None and live.position > last
-    if begun is None or begun.version < projection.version or begun.position > last or is_restored:
+    is_other = begun is None or begun.version < projection.version or begun.position > last
+    if is_other or is_restored or _is_of_other_prices(connection, projection):
         shadows.create(connection, projection.tables)
         put(connection, name, Checkpoint(0, projection.version))
+
+
+def _is_of_other_prices(connection: Connection, projection: Projection) -> bool:
+    """Whether a rebuild of costs was begun with another price list than it would end with."""
+    if not isinstance(projection, CostsProjection):
+        return False
+    return projection.has_others(connection, shadows.shadow_of)
 
 
 def _swap(connection: Connection, shadowed: Shadowed) -> None:

@@ -83,13 +83,14 @@ def edge_runs(connection: Connection, span: Span) -> Iterator[RunRow]:
     These are read one by one, so that limits are exact to the moment.
     """
     for since, until in span.edges:
-        for row in connection.execute(_ended_between(since, until)):
+        for row in connection.execute(ended_between(select(runs), since, until)):
             yield RunRow(*row)
 
 
-def _ended_between(since: datetime, until: datetime) -> Select[Any]:
+def ended_between(query: Select[Any], since: datetime, until: datetime) -> Select[Any]:
+    """The runs of a query that ended, of those created from `since` on and before `until`."""
     created = runs.c.created_at
-    return select(runs).where(runs.c.outcome.is_not(None), created >= since, created < until)
+    return query.where(runs.c.outcome.is_not(None), created >= since, created < until)
 
 
 def _daily(

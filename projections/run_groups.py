@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Column, Connection, Table, select
 
 from projections.grouping import (
     HOUR,
@@ -36,14 +36,20 @@ def counted(
     values: Sequence[Column[Any]] = (),
     sums: Sequence[Any] = (),
     ended: bool = True,
+    beside: Table | None = None,
 ) -> Iterator[Counted]:
-    """The `values` of each run of a group, or the `sums` over each group, in parts."""
+    """The `values` of each run of a group, or the `sums` over each group, in parts.
+
+    With `beside`, these may be of another table that has rows of the runs, and only of them.
+    """
     dialect = connection.dialect.name
     stored = [name for name in names if name not in TIMES]
     keys = [column(name, dialect).label(f"key_{at}") for at, name in enumerate(stored)]
     if len(stored) < len(names):
         keys.append(quarter_hour(dialect).label("quarter"))
     query = created_between(select(*keys, *values, *sums), since, until)
+    if beside is not None:
+        query = query.join_from(runs, beside, beside.c.run_key == runs.c.run_key)
     is_open = runs.c.outcome.is_(None)
     query = query.where(~is_open if ended else is_open)
     if sums:

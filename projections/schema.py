@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.moments import micros_or_none, utc_text
 
-REVISION = "0003"
+REVISION = "0004"
 VERSION_TABLE = "runfold_alembic_version"
 # Begins the names of tables that are being made again beside the public ones.
 SHADOW_PREFIX = "runfold_shadow_"
@@ -203,6 +203,22 @@ def _timing() -> list[Column[Any]]:
     ]
 
 
+def _money() -> list[Column[Any]]:
+    """Billionths of a dollar: whole numbers, whose sums are exact on both databases."""
+    return [Column(f"{side}_nanodollars", BigInteger) for side in ("input", "output")]
+
+
+def _cost() -> list[Column[Any]]:
+    return [
+        Column("outcome", Text, primary_key=True),
+        Column("price_version", Text, primary_key=True),
+        Column("runs", BigInteger, nullable=False),
+        Column("runs_without_usage", BigInteger, nullable=False),
+        Column("unpriced_runs", BigInteger, nullable=False),
+        *_money(),
+    ]
+
+
 # Of ended runs, when and over all time: the second is what makes a question about all of them
 # cost the same, however many they are.
 usage_hourly = Table(
@@ -213,6 +229,17 @@ timing_buckets = Table(
     "timing_buckets", metadata, *_time(), *_kind(), *_timing(), sqlite_with_rowid=False
 )
 timing_totals = Table("timing_totals", metadata, *_kind(), *_timing(), sqlite_with_rowid=False)
+
+run_costs = Table(
+    "run_costs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("price_version", Text, nullable=False),
+    *_money(),
+    sqlite_with_rowid=False,
+)
+cost_hourly = Table("cost_hourly", metadata, *_time(), *_kind(), *_cost(), sqlite_with_rowid=False)
+cost_totals = Table("cost_totals", metadata, *_kind(), *_cost(), sqlite_with_rowid=False)
 
 checkpoints = Table(
     "checkpoints",

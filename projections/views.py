@@ -14,10 +14,14 @@ from sqlalchemy import Connection, Engine
 from projections import migrations
 from projections.actions_projection import ActionsProjection
 from projections.answers import Answers
+from projections.costs_projection import CostsProjection
 from projections.engine import open_engine, translated
 from projections.following import follow
 from projections.past import PastAnswers
 from projections.phases_projection import PhasesProjection
+from projections.prices import Prices, installed, require_prices
+from projections.projection import Projection
+from projections.rates import PriceList
 from projections.rebuild import find_outdated, rebuild
 from projections.runs_projection import RunsProjection
 from projections.steps_projection import StepsProjection
@@ -28,7 +32,7 @@ from projections.verify import Difference, verify
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 
-PROJECTIONS = (
+PROJECTIONS: tuple[Projection, ...] = (
     RunsProjection(),
     PhasesProjection(),
     ActionsProjection(),
@@ -44,12 +48,22 @@ class Views(Answers):
     `url` is `sqlite:///file.db` or `postgresql://…`, the same as the tracker's. Without `store`,
     the events are read from there too. Synchronous, safe for threads, connects on first use;
     close it, or use it in a `with` block. What it answers is described at `Answers`.
+
+    With the extra `cost`, ended runs are priced as well, with `prices`, which knows the names of
+    deployments too: see `Prices`. What a run was priced with stays until `rebuild("costs")`.
     """
 
-    def __init__(self, url: str, *, store: EventStore | None = None) -> None:
+    def __init__(
+        self, url: str, *, store: EventStore | None = None, prices: PriceList | None = None
+    ) -> None:
         self._url = url
         self._engine = open_engine(url)
         self._store = store
+        if prices is None and installed():
+            prices = Prices()
+        self._projections: tuple[Projection, ...] = PROJECTIONS
+        if prices is not None:
+            self._projections = (*PROJECTIONS, CostsProjection(prices))
         self._is_checked = False
 
     def __enter__(self) -> Self:
@@ -107,11 +121,13 @@ class Views(Answers):
         they then stand at. Raises ProjectionFailed where the events cannot be applied; then,
         as after a kill, nothing has changed.
         """
-        known = {it.name: it for it in PROJECTIONS}
+        known = {it.name: it for it in self._projections}
+        if CostsProjection.name in names:
+            require_prices(self._has_costs())
         for name in names:
             if name not in known:
                 raise SettingsError(f"no projection is named {name!r}: {', '.join(known)}")
-        chosen = [known[name] for name in names] or PROJECTIONS
+        chosen = [known[name] for name in names] or self._projections
         with self._replaying() as store:
             return rebuild(self._engine, store, chosen, progress)
 
@@ -122,7 +138,7 @@ class Views(Answers):
         one position: catch up first.
         """
         with self._replaying() as store:
-            return verify(self._engine, store, PROJECTIONS, progress)
+            return verify(self._engine, store, self._projections, progress)
 
     def as_of(self, place: datetime | int) -> PastAnswers:
         """All answers as they were at a moment, or at a position of the event store.
@@ -130,12 +146,12 @@ class Views(Answers):
         See `PastAnswers` for what that means and costs. Raises SettingsError for a moment
         without a time zone.
         """
-        return PastAnswers(place, self._replaying, PROJECTIONS)
+        return PastAnswers(place, self._replaying, self._projections)
 
     def _apply(
         self, store: EventStore, progress: Progress | None, without: Collection[str] = ()
     ) -> int:
-        chosen = [it for it in PROJECTIONS if it.name not in without]
+        chosen = [it for it in self._projections if it.name not in without]
         outdated = find_outdated(self._engine, chosen)
         if outdated:
             rebuild(self._engine, store, outdated, progress)
@@ -167,6 +183,9 @@ class Views(Answers):
             self._check()
             with self._engine.connect() as connection:
                 yield connection
+
+    def _has_costs(self) -> bool:
+        return self._projections != PROJECTIONS
 
     def _check(self) -> None:
         if not self._is_checked:

@@ -90,7 +90,13 @@ def lives(draw: st.DrawFn, *, stamps: bool = True, run_id: str = "run_1") -> Lif
         later()
         usage = draw(
             st.none()
-            | st.builds(lambda n: Usage(prompt_tokens=n, total_tokens=n), st.integers(0, 99))
+            | st.builds(
+                Usage,
+                prompt_tokens=st.integers(0, 99),
+                completion_tokens=st.none() | st.integers(0, 99),
+                total_tokens=st.integers(0, 198),
+                cached_tokens=st.none() | st.integers(0, 120),
+            )
         )
         end = draw(st.sampled_from(ENDS))
         enter(

@@ -51,7 +51,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    kinds = ["bash", "bash", "python", "python", *["sql"] * 5]
+    kinds = ["bash", "bash", "python", "python", *["sql"] * 6]
     assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -116,7 +116,14 @@ def test_the_program_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("completed ")
-    for shown in ("RunActionRequired", "RunCompleted", "TimingRow(", "UsageRow(", "datetime.date("):
+    for shown in (
+        "RunActionRequired",
+        "RunCompleted",
+        "TimingRow(",
+        "UsageRow(",
+        "CostRow(",
+        "datetime.date(",
+    ):
         assert shown in done.stdout
 
 

@@ -15,8 +15,10 @@ from typing import Any
 import psycopg
 
 from projections import Views
+from projections.costs_projection import CostsProjection
 from projections.engine import open_engine
 from projections.migrations import upgrade
+from projections.prices import Prices
 from projections.projection import Projection
 from projections.rebuild import rebuild
 from projections.replay import Until
@@ -35,6 +37,7 @@ WAVES = 5
 # As many events as one a transaction is measured with: it takes its time.
 SINGLES = 400
 ALONE: Sequence[Projection] = (RunsProjection(),)
+PRICED: Sequence[Projection] = (*PROJECTIONS, CostsProjection(Prices()))
 
 
 def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
@@ -49,6 +52,7 @@ def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
             "read_all, decoded": lambda _: events / _reading(store),
             "runs": lambda _: events / _catching_up(fresh(), store, ALONE),
             "all tables": lambda _: events / _catching_up(fresh(), store, PROJECTIONS),
+            "all tables and costs": lambda _: events / _catching_up(fresh(), store, PRICED),
             "runs, rebuilt": lambda _: events / _rebuilding(fresh(), store, ALONE),
             "all tables, rebuilt": lambda _: events / _rebuilding(fresh(), store, PROJECTIONS),
             "runs, an event a transaction": lambda _: (

@@ -9,15 +9,15 @@ import pytest
 from projections.queries import UsageRow
 from tests.integration.command_line import SECONDS, environment, run_body, runfold, write_lines
 
-QUESTIONS = ("status", "timing", "usage")
+QUESTIONS = ("status", "timing", "usage", "cost")
 TIMING_KEYS = [
     "phase",
     "runs",
     "mean_seconds",
+    "uncertainty_seconds",
     "p50_seconds",
     "p95_seconds",
     "p99_seconds",
-    "uncertainty_seconds",
 ]
 
 
@@ -69,7 +69,31 @@ def test_timing(database: str) -> None:
     assert by_phase["queued"]["runs"] == 2
     assert by_phase["total"]["mean_seconds"] == pytest.approx(12, rel=0.01)
     shown = runfold("timing", "--db", database).out.splitlines()
-    assert " ".join(shown[1].split()) == "phase runs mean s p50 s p95 s p99 s ± s"
+    assert " ".join(shown[1].split()) == "phase runs mean s ± s p50 s p95 s p99 s"
+
+
+def test_cost(database: str) -> None:
+    [silent, row] = runfold("cost", "--json", "--db", database).document
+    assert (silent["model"], silent["runs_without_usage"]) == ("[bold]o4-mini[/]", 1)
+    assert silent["total_dollars"] is None
+    # Money is a text: exact, whatever reads it.
+    assert row["total_dollars"] == f"{float(row['total_dollars']):.9f}" != "0.000000000"
+    assert row["price_versions"][0].startswith("0.")
+    lines = runfold("cost", "--db", database).out.splitlines()
+    assert lines[0].startswith("dollars by model, price version 0.")
+    assert " ".join(lines[1].split()) == "model runs no usage unpriced input $ output $ total $"
+    assert runfold("cost", "--unpriced", "--json", "--db", database).document == []
+
+
+def test_models_without_a_price_are_named(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "runs.jsonl", run_body("run_1", model="our-deployment"))
+    url = f"sqlite:///{tmp_path}/unpriced.db"
+    assert runfold("import", file, "--db", url).code == 0
+    [row] = runfold("cost", "--unpriced", "--json", "--db", url).document
+    assert row == {"source": "assistants", "model": "our-deployment", "runs": 1}
+    shown = runfold("cost", "--by", "day", "--db", url).out
+    assert "runs of models without a price" in shown
+    assert "our-deployment" in shown
 
 
 def test_usage(database: str) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from sqlalchemy import Engine, inspect, text
 from projections import Views, migrations
 from projections.engine import open_engine
 from projections.schema import REVISION, VERSION_TABLE, metadata
-from tests.stories import created
+from tests.costs import priced
+from tests.stories import created, ended
+from tracker.core.events import RunCompleted
+from tracker.core.usage import Usage
 from tracker.errors import SchemaError
 from tracker.event_store import Append, open_event_store
 
@@ -97,6 +101,29 @@ def test_views_are_filled_again_after_down_and_up(database_url: str) -> None:
     assert found[0] == found[1] == found[2]
     assert store.last_position() == 1
     engine.dispose()
+    store.close()
+
+
+def test_costs_are_counted_again_after_down_and_up(database_url: str, engine: Engine) -> None:
+    store = open_event_store("memory://")
+    end = ended(
+        RunCompleted, 9, stamp=8, since=7, usage=Usage(prompt_tokens=5, completion_tokens=1)
+    )
+    store.append([Append("assistants:run_1", 0, [created(model="small"), end])])
+    found = []
+    for _ in range(2):
+        with Views(database_url, store=store, prices=priced("small")) as views:
+            views.upgrade()
+            assert views.catch_up() == 2
+            found.append((views.cost(), views.usage(), views.verify()))
+        migrations.downgrade(engine, "0003")
+        with engine.connect() as connection:
+            names = connection.execute(text("SELECT projection FROM checkpoints")).scalars().all()
+        # All others stay where they are.
+        assert sorted(names) == ["actions", "phases", "runs", "steps", "timing", "usage"]
+        assert "run_costs" not in tables(engine)
+    assert found[0] == found[1]
+    assert found[0][0][0].total_dollars == Decimal("0.000018")
     store.close()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete, select, text
 from projections import Views
 from projections.buckets import bucket_of
 from projections.checkpoint import read
+from projections.costs_projection import CostsProjection
 from projections.engine import open_engine
 from projections.folding import Fold
 from projections.migrations import upgrade
@@ -30,6 +31,7 @@ from projections.schema import metadata
 from projections.subscription import catch_up
 from projections.traces import fold
 from projections.views import PROJECTIONS
+from tests.costs import cost_tables, priced
 from tests.lives import lives, looks, second
 from tests.stories import actions_of, created, ended, rows_of, started, steps_of, waiting
 from tracker.core import events as e
@@ -40,6 +42,7 @@ from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore, open_event_store
 
 BATCH = 25
+ALL = (*PROJECTIONS, CostsProjection(priced("gpt-4o")))
 Tables = dict[str, list[tuple[Any, ...]]]
 
 ASIDES: list[e.Event] = [
@@ -62,6 +65,9 @@ ASIDES: list[e.Event] = [
     e.RunReappeared(observed_at=second(6)),
     e.RunAnomalyObserved(observed_at=second(7), kind="k", status="x", known_status="y"),
     e.RunUsageReported(observed_at=second(8), usage=Usage(prompt_tokens=2**63 - 1)),
+    e.RunUsageReported(observed_at=second(9), usage=Usage(prompt_tokens=20, completion_tokens=3)),
+    e.RunUsageReported(observed_at=second(9.5), usage=Usage(completion_tokens=10**12)),
+    e.RunUsageReported(observed_at=second(9.6), usage=Usage(cached_tokens=7)),
 ]
 CONFIGURATION = e.ConfigurationRecorded(
     observed_at=second(0), digest="ab", configuration=Configuration(instructions="Hello")
@@ -116,7 +122,8 @@ def plainly(store: EventStore) -> Tables:
         "run_phases": [phase for _, phases in made for phase in phases],
         "run_actions": [row for key, events in read.items() for row in actions_of(key, events)],
         "run_steps": [row for key, events in read.items() for row in steps_of(key, events)],
-        **rollups([row for row, _ in made if row.outcome is not None]),
+        **rollups(ended_runs := [row for row, _ in made if row.outcome is not None]),
+        **cost_tables(ended_runs, "gpt-4o"),
     }
 
 
@@ -166,10 +173,10 @@ def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
         count = data.draw(st.integers(1, len(steps)))
         store.append(steps[:count])
         steps = steps[count:]
-        applied += catch_up(engine, store, PROJECTIONS, batch=data.draw(st.integers(1, 9)))
+        applied += catch_up(engine, store, ALL, batch=data.draw(st.integers(1, 9)))
     assert applied == store.last_position()
     assert stored(engine) == plainly(store)
-    rebuild(engine, store, data.draw(st.permutations(PROJECTIONS)))
+    rebuild(engine, store, data.draw(st.permutations(ALL)))
     assert stored(engine) == plainly(store)
 
 
@@ -239,7 +246,7 @@ def many_runs(number: int) -> list[Append]:
 
 def _run_one(url: str, counts: "multiprocessing.Queue[int]") -> None:
     engine, store = open_engine(url), open_event_store(url)
-    counts.put(catch_up(engine, store, PROJECTIONS, batch=BATCH))
+    counts.put(catch_up(engine, store, ALL, batch=BATCH))
     engine.dispose()
     store.close()
 
@@ -265,7 +272,7 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
         process.join(60)
         assert process.exitcode == 0
     assert sum(applied) == len(steps) - 2 * BATCH
-    assert catch_up(engine, store, PROJECTIONS) == 0
+    assert catch_up(engine, store, ALL) == 0
     assert stored(engine) == plainly(store)
     counts.close()
     engine.dispose()
@@ -287,7 +294,7 @@ def _run_until_killed(url: str) -> None:
             super().write(connection, target)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    projections = (*PROJECTIONS[1:], Fatal())
+    projections = (*ALL[1:], Fatal())
     catch_up(open_engine(url), open_event_store(url), projections, batch=BATCH)
 
 

@@ -29,7 +29,7 @@ PUBLIC = {
         "Truth",
         "serve",
     ],
-    "projections": ["Views", "metadata"],
+    "projections": ["Prices", "Views", "metadata"],
 }
 
 

@@ -2,13 +2,25 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, assert_type
 
+import polars
+import pyarrow
 from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
-from projections import Views, metadata
-from projections.queries import PhaseRow, RunRow, StatusCount, TimingRow, UsageRow
+from projections import Prices, Views, metadata
+from projections.queries import (
+    CostRow,
+    PhaseRow,
+    RunRow,
+    StatusCount,
+    TimingRow,
+    UnpricedRow,
+    UsageRow,
+)
+from projections.rows import Rows
 from tracker import (
     BackgroundTracker,
     Delivery,
@@ -121,12 +133,18 @@ def asks_the_tables(since: datetime) -> timedelta:
         views.upgrade()
         assert_type(views.catch_up(lambda position, last: None), int)
         runs = views.runs(status=["queued", "in_progress"], since=since, limit=10)
-        assert_type(runs, list[RunRow])
+        assert_type(runs, Rows[RunRow])
         assert_type(views.run("run_1").ended_at, datetime | None)
-        assert_type(views.phases("run_1"), list[PhaseRow])
-        assert_type(views.timing(by="model", percentiles=(50, 99)), list[TimingRow])
-        assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), list[UsageRow])
-        assert_type(views.status_counts(), list[StatusCount])
+        assert_type(views.phases("run_1"), Rows[PhaseRow])
+        assert_type(views.timing(by="model", percentiles=(50, 99)), Rows[TimingRow])
+        assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), Rows[UsageRow])
+        assert_type(views.cost(by="day"), Rows[CostRow])
+        assert_type(views.cost()[0].total_dollars, Decimal | None)
+        assert_type(views.unpriced(), Rows[UnpricedRow])
+        assert_type(views.status_counts(), Rows[StatusCount])
+        assert_type(runs.records(), list[dict[str, Any]])
+        assert_type(runs.to_arrow(), pyarrow.Table)
+        assert_type(runs.to_polars(), polars.DataFrame)
         days = [row.group["day"] for row in views.usage(by="day")]
         assert all(isinstance(day, date) for day in days)
     assert "runs" in metadata.tables
@@ -139,4 +157,5 @@ def brings_a_store_of_its_own(api: Assistants) -> tuple[Tracker, Views]:
     assert_type(store, EventStore)
     with Simulator(parameters=Parameters(time_scale=0.1)) as simulator:
         assert_type(simulator.base_url, str)
-    return Tracker(store, api), Views("sqlite:///views.db", store=store)
+    prices = Prices(models={"our-deployment": "gpt-4o"}, provider="azure")
+    return Tracker(store, api), Views("sqlite:///views.db", store=store, prices=prices)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tracker.cli.options import DEFAULT_DB, Db, Json
 from tracker.cli.outcomes import Commands
+from tracker.cli.questions import actions, cost, status, stuck, timing, usage
 from tracker.errors import SettingsError
 
 app = typer.Typer(
@@ -22,19 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Db = Annotated[
-    str,
-    typer.Option(
-        "--db",
-        envvar="RUNFOLD_DB",
-        metavar="URL",
-        help="sqlite:///file.db or postgresql://user@host/database.",
-    ),
-]
-_PROJECTIONS = "runs, phases, actions, steps, usage or timing"
-_BY = "What to group by, with commas: columns, day, hour, metadata.KEY"
-DEFAULT_DB = "sqlite:///runfold.db"
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+_PROJECTIONS = "runs, phases, actions, steps, usage, timing or costs"
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -48,11 +37,6 @@ Key = Annotated[
 SourceName = Annotated[
     str, typer.Option("--source", metavar="NAME", help="The name under which runs are recorded.")
 ]
-Tz = Annotated[str, typer.Option(help="The time zone of days and hours.")]
-Since = Annotated[
-    datetime | None, typer.Option("--since", help="Only runs created from then on, UTC.")
-]
-Until = Annotated[datetime | None, typer.Option("--until", help="Only runs created before, UTC.")]
 
 
 @app.command()
@@ -133,79 +117,8 @@ def import_(
     raise typer.Exit(0 if import_file(db, file, source=source) else 1)
 
 
-@app.command()
-def status(
-    by: Annotated[str | None, typer.Option(help=f"{_BY}.")] = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    json: Json = False,
-    db: Db = DEFAULT_DB,
-) -> None:
-    """How many runs are in each status."""
-    from tracker.cli.tables import opened, print_status
-
-    with opened(db, quiet=json) as views:
-        print_status(views, by=by, tz=tz, since=since, until=until, json=json)
-
-
-@app.command()
-def timing(
-    by: Annotated[str | None, typer.Option(help=f"{_BY}.")] = None,
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    json: Json = False,
-    db: Db = DEFAULT_DB,
-) -> None:
-    """How long runs queued, ran, waited for action, and took in total."""
-    from tracker.cli.tables import opened, print_timing
-
-    with opened(db, quiet=json) as views:
-        print_timing(views, by=by, tz=tz, since=since, until=until, json=json)
-
-
-@app.command()
-def usage(
-    by: Annotated[str, typer.Option(help=f"{_BY}.")] = "model",
-    tz: Tz = "UTC",
-    since: Since = None,
-    until: Until = None,
-    json: Json = False,
-    db: Db = DEFAULT_DB,
-) -> None:
-    """The tokens that runs used."""
-    from tracker.cli.tables import opened, print_usage
-
-    with opened(db, quiet=json) as views:
-        print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
-
-
-@app.command()
-def actions(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Of this run only.")] = None,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only what still waits.")] = False,
-    json: Json = False,
-    db: Db = DEFAULT_DB,
-) -> None:
-    """What runs waited for us to do, call by call."""
-    from tracker.cli.tables import opened, print_actions
-
-    with opened(db, quiet=json) as views:
-        print_actions(views, run, waiting=waiting, json=json)
-
-
-@app.command()
-def stuck(
-    limit: Annotated[int | None, typer.Option(min=0, help="So many at most.")] = None,
-    json: Json = False,
-    db: Db = DEFAULT_DB,
-) -> None:
-    """Runs past their expiry without an end, or open far longer than usual; the oldest first."""
-    from tracker.cli.tables import opened, print_stuck
-
-    with opened(db, quiet=json) as views:
-        print_stuck(views, limit=limit, json=json)
+for question in (status, timing, usage, cost, actions, stuck):
+    app.command()(question)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -21,6 +22,10 @@ PERCENTILES = (50, 95, 99)
 _UNBROKEN = 20
 _HEADINGS = {
     "runs_without_usage": "no usage",
+    "unpriced_runs": "unpriced",
+    "input_dollars": "input $",
+    "output_dollars": "output $",
+    "total_dollars": "total $",
     "prompt_tokens": "prompt",
     "completion_tokens": "completion",
     "total_tokens": "total",
@@ -83,8 +88,7 @@ def print_status(
 ) -> None:
     """Prints how many runs are in each status."""
     found = views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until), tz=tz)
-    rows = [{**_flat(row.group), "status": row.status, "runs": row.runs} for row in found]
-    _print("runs by status", rows, json=json)
+    _print("runs by status", found.records(), json=json)
 
 
 def print_timing(
@@ -100,18 +104,7 @@ def print_timing(
     found = views.timing(
         by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until), tz=tz
     )
-    rows = [
-        {
-            **_flat(row.group),
-            "phase": row.phase,
-            "runs": row.runs,
-            "mean_seconds": row.mean_seconds,
-            **{f"p{percent:g}_seconds": value for percent, value in row.percentiles.items()},
-            "uncertainty_seconds": row.uncertainty_seconds,
-        }
-        for row in found
-    ]
-    _print("seconds by phase", rows, json=json)
+    _print("seconds by phase", found.records(), json=json)
 
 
 def print_usage(
@@ -124,20 +117,39 @@ def print_usage(
     json: bool = False,
 ) -> None:
     """Prints the tokens that runs used."""
-    rows = [
-        {
-            **_flat(row.group),
-            **{name: value for name, value in row._asdict().items() if name != "group"},
-        }
-        for row in views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
-    ]
+    found = views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
     grouped = ", ".join(_columns(by) or ())
-    _print(f"tokens by {grouped}" if grouped else "tokens", rows, json=json)
+    _print(f"tokens by {grouped}" if grouped else "tokens", found.records(), json=json)
+
+
+def print_cost(
+    views: Views,
+    *,
+    by: str,
+    tz: str = "UTC",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    json: bool = False,
+) -> None:
+    """Prints what runs cost; for people, what they were priced with stands above."""
+    found = views.cost(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
+    rows = found.records()
+    grouped = ", ".join(_columns(by) or ())
+    title = f"dollars by {grouped}" if grouped else "dollars"
+    if not json:
+        versions = sorted({version for row in rows for version in row.pop("price_versions")})
+        title = f"{title}, price version {', '.join(versions)}" if versions else title
+    _print(title, rows, json=json)
+
+
+def print_unpriced(views: Views, *, json: bool) -> None:
+    """Prints the models that have no price."""
+    _print("runs of models without a price", views.unpriced().records(), json=json)
 
 
 def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -> None:
     """Prints what runs waited for, call by call, or wait for now."""
-    rows: list[dict[str, Any]] = [row._asdict() for row in views.actions(run, waiting=waiting)]
+    rows = views.actions(run, waiting=waiting).records()
     if not json:
         shown = ("run_key", "name", "arguments", "required_at", "waited_seconds")
         rows = [{name: row[name] for name in shown} for row in rows]
@@ -146,7 +158,7 @@ def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -
 
 def print_stuck(views: Views, *, limit: int | None, json: bool) -> None:
     """Prints the runs that should have ended by now."""
-    rows: list[dict[str, Any]] = [row._asdict() for row in views.stuck(limit=limit)]
+    rows = views.stuck(limit=limit).records()
     if not json:
         shown = ("run_key", "status", "reason", "age_seconds", "usual_seconds", "silent_seconds")
         rows = [{name: row[name] for name in shown} for row in rows]
@@ -190,7 +202,9 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None
 
 
 def _is_number(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    return name.endswith(("_seconds", "_tokens")) or isinstance(rows[0][name], int | float)
+    return name.endswith(("_seconds", "_tokens", "_dollars")) or isinstance(
+        rows[0][name], int | float
+    )
 
 
 def _heading(name: str) -> str:
@@ -204,13 +218,11 @@ def _cell(value: object) -> Text:
         return Text(UNKNOWN)
     if isinstance(value, float):
         return Text(f"{value:,.2f}")
+    if isinstance(value, Decimal):
+        return Text(f"{value:,.6f}")
     if isinstance(value, datetime):
         return Text(f"{value:%Y-%m-%d %H:%M %Z}")
     return Text(f"{value:,}" if isinstance(value, int) else visible(str(value)))
-
-
-def _flat(group: Mapping[str, object]) -> dict[str, Any]:
-    return dict(group)
 
 
 def _columns(by: str | None) -> tuple[str, ...] | None:
@@ -226,4 +238,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 def _plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        # A number of JSON would be a float to most who read it.
+        return f"{value:f}"
     raise TypeError(f"{type(value).__name__} has no JSON")
