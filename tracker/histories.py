@@ -167,19 +167,18 @@ class Histories:
                     stepless[entry.stream] = known
         return Left(list(opened.values()), list(stepless.values()))
 
-    def outdate(self, page: Sequence[RecordedEvent]) -> set[int]:
-        """Takes in events of the store: the positions of those that were not recorded here.
-
-        What is in memory of their streams is void, and is read anew when it is asked for.
-        """
-        news = set()
+    def outdate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
+        """Voids heads that others outdated: where their events are, and those gone beyond here."""
+        news, passed = set(), set()
         with self._open():
             for entry in page:
                 head = self._heads.get(entry.stream)
                 if head is None or head.version < entry.version:
                     self._heads.pop(entry.stream, None)
                     news.add(entry.position)
-        return news
+                elif head.version > entry.version:
+                    passed.add(entry.position)
+        return news, passed
 
     def close(self) -> None:
         """Waits for whoever uses the store at this moment, and lets nobody begin; it stays open.

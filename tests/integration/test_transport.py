@@ -133,7 +133,11 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
     "huge, in chunks": (pours, UnusableAnswer, "larger than 2 MB"),
     "gzip bomb": (writes(whole(bomb(), GZIP)), UnusableAnswer, "larger than 2 MB"),
     "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "packed"),
-    "half gzip": (writes(whole(gzip.compress(RUN, mtime=0)[:-9], GZIP)), UnusableAnswer, "too early"),
+    "half gzip": (
+        writes(whole(gzip.compress(RUN, mtime=0)[:-9], GZIP)),
+        UnusableAnswer,
+        "too early",
+    ),
     "brotli": (
         writes(whole(b"\x0b\x00", JSON + b"Content-Encoding: br\r\n")),
         UnusableAnswer,

@@ -90,14 +90,16 @@ def test_what_others_record_makes_memory_void() -> None:
         histories.record([look(snapshot)])
 
     seen(bench.histories, "queued")
-    assert bench.histories.outdate(bench.store.read("assistants:run_1")) == set()
+    assert bench.histories.outdate(bench.store.read("assistants:run_1")) == (set(), set())
     seen(other, "in_progress")
     page = bench.store.read("assistants:run_1", after=1)
     assert bench.histories.state("assistants:run_1").status == "queued"
-    assert bench.histories.outdate(page) == {page[0].position}
+    assert bench.histories.outdate(page) == ({page[0].position}, set())
     assert bench.histories.state("assistants:run_1").status == "in_progress"
     # Read and kept, so that what is told of it later is nothing new.
-    assert bench.histories.outdate(page) == set()
+    assert bench.histories.outdate(page) == (set(), set())
+    first = bench.store.read("assistants:run_1")[:1]
+    assert bench.histories.outdate(first) == (set(), {first[0].position})
 
 
 def test_open_runs_are_followed_past_a_page() -> None:

@@ -125,7 +125,7 @@ class Division:
     async def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
-                page, news = await asyncio.to_thread(self._read)
+                page, news, passed = await asyncio.to_thread(self._read)
             except UnreadableEvent as error:
                 # Of a newer release, which follows its run; the others are followed on here.
                 logger.warning("passed over: %s", error)
@@ -134,16 +134,16 @@ class Division:
                 _say("events are not followed", error)
                 await self._stopped_within(_PAUSE_SECONDS)
             else:
-                self._take(page, news)
+                self._take(page, news, passed)
 
-    def _read(self) -> tuple[Sequence[RecordedEvent], set[int]]:
-        """The next events, and the positions of those that others recorded."""
+    def _read(self) -> tuple[Sequence[RecordedEvent], set[int], set[int]]:
+        """The next events, and the positions of those that `Histories.outdate` tells apart."""
         if not self._store.wait(self._position, _WAIT_SECONDS):
-            return (), set()
+            return (), set(), set()
         page = self._store.read_all(self._position, _PAGE)
-        return page, self._histories.outdate(page)
+        return page, *self._histories.outdate(page)
 
-    def _take(self, page: Sequence[RecordedEvent], news: set[int]) -> None:
+    def _take(self, page: Sequence[RecordedEvent], news: set[int], passed: set[int]) -> None:
         for entry in page:
             self._position, stream = entry.position, entry.stream
             before = self._opened.get(stream, initial_state)
@@ -154,7 +154,10 @@ class Division:
                 self._poller.notice(stream, state)
                 if state.vanished and not before.vanished:
                     watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
-            if not state.is_ended and state.thread_id and self.owns(state.source, state.thread_id):
+            # Of what is known here to have gone on, the last event tells whether it is to be polled.
+            if state.is_ended or entry.position in passed:
+                continue
+            if state.thread_id and self.owns(state.source, state.thread_id):
                 self._watch(state, 0.0)
 
     def _watch(self, state: RunState, after: float) -> None:
