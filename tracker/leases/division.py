@@ -154,7 +154,7 @@ class Division:
                 self._poller.notice(stream, state)
                 if state.vanished and not before.vanished:
                     watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
-            # Of what is known here to have gone on, the last event tells whether it is to be polled.
+            # Where more is known here, its last event tells whether the run is to be polled.
             if state.is_ended or entry.position in passed:
                 continue
             if state.thread_id and self.owns(state.source, state.thread_id):
