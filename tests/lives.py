@@ -15,9 +15,13 @@ ENDS = ("completed", "failed", "cancelled", "expired", "incomplete")
 
 @dataclass(frozen=True)
 class Life:
-    """A run as it really was: each state with the second at which it was entered."""
+    """A run as it really was: each state with the second at which it was entered.
+
+    `ordered` says whether its stamps tell any two of its open states apart by age.
+    """
 
     states: tuple[RunSnapshot, ...]
+    ordered: bool = True
 
     @property
     def statuses(self) -> list[str]:
@@ -106,7 +110,7 @@ def lives(draw: st.DrawFn, *, stamps: bool = True, run_id: str = "run_1") -> Lif
             usage=usage,
             error=RunError(code="server_error", message="no") if end == "failed" else None,
         )
-    return Life(tuple(states))
+    return Life(tuple(states), ordered=stamps)
 
 
 @st.composite

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, make_url, text
 from projections import metadata
 from tests.integration.command_line import SECONDS, environment, runfold
 from tests.integration.simulated_files import simulated_file
-from tracker import Tracker, errors
+from tracker import Tracker, errors, sources
 from tracker.cli.commands import app
 from tracker.observability import PrometheusMetrics
 from tracker.simulator import Parameters, Simulator
@@ -178,6 +178,19 @@ def test_the_tables_are_those_of_the_schema() -> None:
         public = [it.name for it in found.columns if not it.name.startswith("_")]
         actual[name] = (key, [column for column in public if column not in key])
     assert described == actual
+
+
+def test_the_sources_are_those_that_there_are() -> None:
+    described = [quoted(name)[0] for name, *_ in table("| source | what it speaks |")]
+    kinds = {name: getattr(sources, name) for name in sources.__all__}
+    spoken = [
+        name
+        for name, kind in kinds.items()
+        if issubclass(kind, sources.HttpSource) and kind is not sources.HttpSource
+    ]
+    assert sorted(described) == spoken
+    example = ROOT / "tests" / "examples" / "own_source.py"
+    assert len(example.read_text("utf-8").splitlines()) < 60
 
 
 def test_the_commands_are_those_of_the_program() -> None:

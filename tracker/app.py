@@ -10,7 +10,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from tracker.capture import CapturedRuns
 from tracker.clock import Clock, SystemClock
 from tracker.core.events import Event
 from tracker.core.state import RunState
@@ -21,7 +20,7 @@ from tracker.event_store import EventStore, RecordedEvent, open_event_store
 from tracker.forking import check_process
 from tracker.histories import Histories
 from tracker.leases.joining import join
-from tracker.opened import Opened, Until, only_assistants
+from tracker.opened import Opened, Until
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
 from tracker.polling.counters import Counters, SourceCounts
@@ -33,14 +32,15 @@ from tracker.polling.scheduler import TICK_SECONDS, Scheduler
 from tracker.polling.standing import SourceStatus
 from tracker.polling.step_reading import STEPS_WITHIN
 from tracker.polling.step_reading import When as StepsWhen
-from tracker.sources.assistants import Assistants
+from tracker.resources import Resources
+from tracker.sources.directory import Directory
 from tracker.sources.source import Source
 
 if TYPE_CHECKING:
     from tracker.background import BackgroundTracker
 
 
-class Tracker:
+class Tracker(Resources):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
@@ -81,9 +81,7 @@ class Tracker:
         scheduler: object | None = None,
     ) -> None:
         self._given = store
-        self._sources: dict[str, Source] = {source.name: source for source in sources}
-        if len(self._sources) != len(sources):
-            raise SettingsError("two sources have one name: give each its own, name='…'")
+        self._sources = Directory(sources)
         self._clock = clock or SystemClock()
         self._cadence = cadence
         if requests_per_second is not None and not requests_per_second > 0:
@@ -188,19 +186,6 @@ class Tracker:
         await self._deliveries.stop()
 
     @property
-    def runs(self) -> CapturedRuns:
-        """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        return self.runs_of(only_assistants(self._sources))
-
-    def runs_of(self, name: str) -> CapturedRuns:
-        """The Assistants resource of the source of that name, captured."""
-        opened = self._entered()
-        source = opened.source(name)
-        if not isinstance(source, Assistants):
-            raise SettingsError(f"the source {name!r} has no Assistants resource")
-        return CapturedRuns(source, opened.batching, opened.poller, self._entered)
-
-    @property
     def watching(self) -> list[RunState]:
         """The runs that are being watched, as they are known now."""
         return [watched.state for watched in self._entered().poller.watched]
@@ -225,9 +210,12 @@ class Tracker:
         """What was counted since it was opened, by source; empty while it is not open."""
         return {} if self._opened is None else self._entered().counts()
 
-    async def watch(self, thread_id: str, run_id: str, *, source: str | None = None) -> None:
-        """Watches a run that somebody else created, until it ends."""
-        await self._entered().watch(thread_id, run_id, source)
+    async def watch(self, thread_id: str | None, run_id: str, *, source: str | None = None) -> None:
+        """Watches a run that somebody else created, until it ends.
+
+        `thread_id` is None for a source without threads, such as `Responses`.
+        """
+        await self._entered().watch(thread_id or "", run_id, source)
 
     def watch_thread(
         self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS
@@ -239,12 +227,12 @@ class Tracker:
         found on them are watched again anyway. Raises SettingsError for a source without pages.
         """
         opened = self._entered()
-        opened.poller.discovery.watch(opened.source(source), thread_id, every)
+        opened.poller.discovery.watch(self._sources.named(source), thread_id, every)
 
     def unwatch_thread(self, thread_id: str, *, source: str | None = None) -> None:
         """Finds no more runs on a thread; those that are watched stay watched."""
         opened = self._entered()
-        opened.poller.discovery.unwatch(opened.source(source), thread_id)
+        opened.poller.discovery.unwatch(self._sources.named(source), thread_id)
 
     async def wait(
         self,
@@ -281,7 +269,9 @@ class Tracker:
 
         Returns when they are durable. `observed_at` is when the service answered so, where that
         is known; without it the document counts as of unknown age. From another thread than the
-        tracker's it may be called too. Raises PayloadError where it is not a run.
+        tracker's it may be called too. Where no source is named, its shape tells which of several
+        it is of. Raises PayloadError where it is not a run, SettingsError where its shape does not
+        tell.
         """
         return self._entered().observe(payload, source, observed_at)
 

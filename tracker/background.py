@@ -151,7 +151,7 @@ class BackgroundTracker:
         """Whether the steps of all runs that have ended are recorded within `timeout` seconds."""
         return self._call(lambda: self._tracker.drain(timeout), may_last=True)
 
-    def watch(self, thread_id: str, run_id: str, *, source: str | None = None) -> None:
+    def watch(self, thread_id: str | None, run_id: str, *, source: str | None = None) -> None:
         """Watches a run that somebody else created, until it ends."""
         self._call(lambda: self._tracker.watch(thread_id, run_id, source=source))
 

@@ -85,7 +85,9 @@ class CapturedRuns:
         run = await self._api.submit_tool_outputs(thread_id, run_id, outputs, **more)
         if run.answer is not None:
             at = run.answer.observed_at
-            calls = [str(output.get("tool_call_id")) for output in outputs]
+            # Azure takes the answer to an approval beside the outputs.
+            answers = [*outputs, *more.get("tool_approvals", ())]
+            calls = [str(answer.get("tool_call_id")) for answer in answers]
             await self._record(run_id, lambda state: decide_submitted(state, calls, at))
         seen = await self._seen(run, watch=thread_id)
         watched = self._poller.find(run_stream(self._api.name, run_id))

@@ -10,37 +10,25 @@ from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
-from tracker.core.decider import decide, evolve, fold, initial_state
+from tracker.core.decider import evolve, fold, initial_state
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     RunCreated,
     RunStepRecorded,
     configuration_stream,
-    run_stream,
 )
-from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.core.state import RunState
 from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
 from tracker.event_store.recorded import transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
+from tracker.looks import Decide
+from tracker.looks import Look as Look
+from tracker.looks import Observed as Observed
+from tracker.looks import continued as continued
+from tracker.looks import look as look
 
 _ATTEMPTS = 20
-
-
-class Look(NamedTuple):
-    """Something learnt about one run, and what it means given what is known."""
-
-    stream: str
-    decide: Callable[[RunState], list[Event]]
-    configuration: Configuration | None = None
-
-
-class Observed(NamedTuple):
-    """What came of one look: the events it added, and the run's state after them."""
-
-    state: RunState
-    events: Sequence[Event]
 
 
 class Left(NamedTuple):
@@ -64,15 +52,6 @@ class _Change:
     after: _Head
     looks: list[tuple[int, Look]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-
-
-def look(snapshot: RunSnapshot) -> Look:
-    """The look that a snapshot is."""
-    return Look(
-        run_stream(snapshot.source, snapshot.run_id),
-        lambda state: decide(state, snapshot),
-        snapshot.configuration,
-    )
 
 
 def evolve_open(states: dict[str, RunState], page: Iterable[RecordedEvent]) -> RunState | None:
@@ -110,6 +89,7 @@ class Histories:
     ) -> None:
         self._store, self._capacity, self._appended = store, capacity, appended
         self._heads: OrderedDict[str, _Head] = OrderedDict()
+        self._ends_of_waits: OrderedDict[str, Decide] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()
         self._is_closed = False
@@ -210,13 +190,23 @@ class Histories:
             if change is None:
                 head = heads[entry.stream]
                 change = changes[entry.stream] = _Change(entry.stream, head, head)
-            events = entry.decide(change.after.state)
             version, state = change.after
+            events = self._events(entry, state)
             change.after = _Head(version + len(events), fold(events, state))
             change.looks.append((index, entry))
             change.events.extend(events)
             results[index] = Observed(change.after.state, events)
         return changes
+
+    def _events(self, entry: Look, state: RunState) -> list[Event]:
+        events = entry.decide(state)
+        if entry.ends_a_wait:
+            self._ends_of_waits[entry.stream] = entry.decide
+            if len(self._ends_of_waits) > self._capacity:
+                self._ends_of_waits.popitem(last=False)
+        elif entry.stream in self._ends_of_waits and (after := fold(events, state)).needs_action:
+            events = [*events, *self._ends_of_waits[entry.stream](after)]
+        return events
 
     def _record_alone(
         self, looks: list[tuple[int, Look]], results: list[Observed | RunfoldError]

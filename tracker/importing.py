@@ -1,7 +1,8 @@
 """Histories from a file: a line a snapshot, as the service sent it.
 
 A line is the run object itself, or `{"observed_at": …, "source": …, "body": {…}}`. Without an
-`observed_at` (ISO 8601 or unix seconds) it counts as seen now, and of unknown age.
+`observed_at` (ISO 8601 or unix seconds) it counts as seen now, and of unknown age. Of which API a
+run is, its shape tells.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from tracker.clock import Clock
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
 from tracker.errors import PayloadError, RunfoldError
-from tracker.histories import Histories, look
+from tracker.histories import Histories, continued, look
+from tracker.sources.shapes import shape_of
 
 LINES_PER_BATCH = 500
-
-ToSnapshot = Callable[..., RunSnapshot]
 
 _moment = TypeAdapter(AwareDatetime)
 
@@ -41,24 +41,27 @@ class ImportReport:
 def import_lines(
     lines: Iterable[bytes],
     histories: Histories,
-    to_snapshot: ToSnapshot,
     *,
-    source: str,
+    source: str | None,
     clock: Clock,
     progress: Callable[[int], None] = lambda size: None,
 ) -> ImportReport:
     """Records every line that is a run; a line that is not is reported and leaves the rest.
 
-    `to_snapshot(body, source, observed_at=…, asked_at=…)` maps a body, `source` names those
-    that do not say. `progress` is told the bytes of each batch once it is durable. Raises
+    `source` names those that do not say; where it is None, those are named as their API is.
+    `progress` is told the bytes of each batch once it is durable. Raises
     StoreUnavailable where the database fails; the batches before are kept.
     """
     report = ImportReport()
     numbered = enumerate(lines, 1)
     while batch := list(islice(numbered, LINES_PER_BATCH)):
-        read = _bounded(list(_read(batch, to_snapshot, source, clock.now(), report)))
-        results = histories.record([look(snapshot) for _, snapshot in read])
-        for (number, snapshot), result in zip(read, results, strict=True):
+        read = _bounded(list(_read(batch, source, clock.now(), report)))
+        looks = [look(snapshot) for _, snapshot in read]
+        ends = [entry for _, snapshot in read if (entry := continued(snapshot)) is not None]
+        results = histories.record([*looks, *ends])
+        for result in results[len(looks) :]:
+            report.events += 0 if isinstance(result, RunfoldError) else len(result.events)
+        for (number, snapshot), result in zip(read, results[: len(looks)], strict=True):
             if isinstance(result, RunfoldError):
                 report.bad.append((number, str(result)))
             else:
@@ -85,15 +88,14 @@ def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
 
 def _read(
     batch: list[tuple[int, bytes]],
-    to_snapshot: ToSnapshot,
-    source: str,
+    source: str | None,
     now: datetime,
     report: ImportReport,
 ) -> Iterator[tuple[int, RunSnapshot]]:
     for number, line in batch:
         if line.strip():
             try:
-                yield number, _snapshot(line, to_snapshot, source, now)
+                yield number, _snapshot(line, source, now)
             except PayloadError as error:
                 report.bad.append((number, str(error)))
 
@@ -121,7 +123,7 @@ def _bounded(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot
     return bounded
 
 
-def _snapshot(line: bytes, to_snapshot: ToSnapshot, source: str, now: datetime) -> RunSnapshot:
+def _snapshot(line: bytes, source: str | None, now: datetime) -> RunSnapshot:
     try:
         document = from_json(line)
     except ValueError as error:
@@ -129,15 +131,23 @@ def _snapshot(line: bytes, to_snapshot: ToSnapshot, source: str, now: datetime) 
     if not isinstance(document, dict):
         raise PayloadError(f"a {type(document).__name__}, where a JSON object of a run belongs")
     if "body" not in document:
-        return to_snapshot(document, source, observed_at=now, asked_at=None)
+        return _mapped(document, source, now, None)
     seen = _observed_at(document.get("observed_at"))
     name = document.get("source") or source
-    if not isinstance(name, str):
+    if name is not None and not isinstance(name, str):
         raise PayloadError("source: not a text")
     body = document["body"]
     if not isinstance(body, dict):
         raise PayloadError("body: not a JSON object")
-    return to_snapshot(body, name, observed_at=seen or now, asked_at=seen)
+    return _mapped(body, name, seen or now, seen)
+
+
+def _mapped(
+    body: dict[str, Any], name: str | None, observed_at: datetime, asked_at: datetime | None
+) -> RunSnapshot:
+    shape = shape_of(body)
+    source = shape.name if name is None else name
+    return shape.to_snapshot(body, source, observed_at=observed_at, asked_at=asked_at)
 
 
 def _observed_at(value: Any) -> datetime | None:

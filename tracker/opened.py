@@ -12,16 +12,15 @@ from typing import Any, Literal
 from tracker.clock import Clock
 from tracker.core.events import Event, run_stream
 from tracker.core.state import RunState
-from tracker.errors import RunfoldError, SettingsError, UnknownRun, WaitTimeout
+from tracker.errors import RunfoldError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
-from tracker.histories import Histories, look
+from tracker.histories import Histories, continued, look
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.poller import Poller
 from tracker.polling.watched import Watched
-from tracker.sources.assistants import Assistants
-from tracker.sources.source import Source
+from tracker.sources.directory import Directory
 
 Until = Literal["ended", "actionable"]
 _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
@@ -30,21 +29,11 @@ _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
 }
 
 
-def only_assistants(sources: Mapping[str, Source]) -> str:
-    """The name of the only source that has the Assistants resource; else SettingsError."""
-    names = [name for name, source in sources.items() if isinstance(source, Assistants)]
-    if len(names) != 1:
-        raise SettingsError(
-            f"{len(names)} sources have the Assistants resource: say which, with runs_of(name)"
-        )
-    return names[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The parts of an open tracker; what the methods promise is said at `Tracker`'s own."""
 
-    sources: Mapping[str, Source]
+    sources: Directory
     clock: Clock
     histories: Histories
     batching: Batching
@@ -52,18 +41,9 @@ class Opened:
     counters: Counters
     loop: asyncio.AbstractEventLoop
 
-    def source(self, name: str | None) -> Source:
-        """The source of a name, or the only one."""
-        if name is None and len(self.sources) == 1:
-            return next(iter(self.sources.values()))
-        if name is None or name not in self.sources:
-            known = ", ".join(sorted(self.sources)) or "none"
-            raise SettingsError(f"source {name!r} is not one of the tracker's: {known}")
-        return self.sources[name]
-
     async def watch(self, thread_id: str, run_id: str, source: str | None) -> None:
         """Watches a run until it ends."""
-        origin = self.source(source)
+        origin = self.sources.named(source)
         state = await self._state(run_stream(origin.name, run_id))
         if not state.is_ended:
             self.poller.watch(origin, thread_id, run_id, state=state)
@@ -93,19 +73,21 @@ class Opened:
         observed_at: datetime | None,
     ) -> list[Event]:
         """Records a document, and tells who watches its run."""
-        origin = self.source(source)
-        body = decoded(payload)
+        body, sources = decoded(payload), self.sources
+        origin = sources.recognising(body) if source is None else sources.named(source)
         snapshot = origin.snapshot(
             body, observed_at=observed_at or self.clock.now(), asked_at=observed_at
         )
-        [observed] = self.histories.record([look(snapshot)])
-        if isinstance(observed, RunfoldError):
-            raise observed
-        stream = run_stream(origin.name, snapshot.run_id)
-        # From a thread that outlives the loop: there is nobody left to be told.
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self.poller.notice, stream, observed.state)
-        return list(observed.events)
+        looks = [entry for entry in (look(snapshot), continued(snapshot)) if entry is not None]
+        events: list[Event] = []
+        for entry, observed in zip(looks, self.histories.record(looks), strict=True):
+            if isinstance(observed, RunfoldError):
+                raise observed
+            # From a thread that outlives the loop: there is nobody left to be told.
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.poller.notice, entry.stream, observed.state)
+            events += observed.events
+        return events
 
     def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
         """The events of a run."""
@@ -130,7 +112,7 @@ class Opened:
             state = await self._state(stream)
             if state.is_ended:
                 return None, state
-            if state.status is not None and state.thread_id is not None:
-                origin = self.source(name)
-                return self.poller.watch(origin, state.thread_id, run_id, state=state), state
+            if state.status is not None:
+                origin, thread_id = self.sources.named(name), state.thread_id or ""
+                return self.poller.watch(origin, thread_id, run_id, state=state), state
         raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")

@@ -1,4 +1,4 @@
-"""For tests of runfold and of code that uses it: a clock, sentences, and the store's contract."""
+"""For tests, of runfold and of code that uses it: a clock, sentences, two contracts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tracker.core.events import Event, RunStatusChanged
 from tracker.core.snapshot import RunSnapshot
 from tracker.errors import ConcurrencyError, StoreUnavailable
 from tracker.event_store.store import Append, EventStore
+from tracker.source_contract import SourceContract as SourceContract
 
 
 class FakeClock:

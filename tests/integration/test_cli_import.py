@@ -186,3 +186,38 @@ def test_two_processes_at_once_record_each_event_once(folder: Path) -> None:
     assert len({(entry.stream, entry.version) for entry in recorded}) == len(recorded) == 450
     assert set(statuses().values()) == {"completed"}
     assert len(statuses()) == 150
+
+
+def test_runs_of_all_apis_are_told_by_their_shape(folder: Path) -> None:
+    response = {"id": "resp_1", "object": "response", "status": "failed", "created_at": 1}
+    turn = {"id": "turn_1", "object": "agent.session.turn", "status": "waiting"}
+    graph = {"run_id": "lg_1", "thread_id": "t_1", "status": "timeout", "created_at": "2026-01-01"}
+    calls = [{"type": "function_call", "call_id": "call_1", "name": "price"}]
+    asking = response | {"id": "resp_2", "status": "completed", "output": calls}
+    following = response | {"id": "resp_3", "previous_response_id": "resp_2"}
+    file = write_lines(
+        folder / "runs.jsonl",
+        run_body("run_1"),
+        response,
+        turn,
+        graph,
+        {"source": "azure", "body": response},
+        following,
+        asking,
+    )
+    assert runfold("import", file).code == 0
+    with Views(DB) as views:
+        found = {row.run_key: row.status for row in views.runs()}
+    assert found == {
+        "assistants:run_1": "completed",
+        "responses:resp_1": "failed",
+        "agents:turn_1": "requires_action",
+        "langgraph:lg_1": "expired",
+        "azure:resp_1": "failed",
+        "responses:resp_2": "completed",
+        "responses:resp_3": "failed",
+    }
+    assert "0 events new" in runfold("import", file).out
+    assert runfold("import", file, "--source", "mine").code == 0
+    with Views(DB) as views:
+        assert {row.source for row in views.runs()} >= {"mine", "azure"}

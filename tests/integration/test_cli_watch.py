@@ -15,9 +15,11 @@ import pytest
 from projections import Views
 from tests.integration.command_line import Finished, finish, runfold, start
 from tracker import open_event_store
+from tracker.cli.apis import Api
 from tracker.core.snapshot import RunSnapshot
 from tracker.histories import Histories, look
 from tracker.simulator import Parameters, Simulator, Truth
+from tracker.sources import HttpSource
 
 KEY = "sk-the-right-key"
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -200,3 +202,23 @@ def test_other_open_runs_of_the_database_are_left_alone(simulator: Simulator) ->
     time.sleep(0.2)
     assert store.read("assistants:run_of_another_service") == before
     store.close()
+
+
+def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
+    soon = Parameters.ending("completed", **SOON)  # type: ignore[arg-type]
+    response = simulator.create_response(parameters=soon)
+    done = watch(simulator, "-", response.run_id, "--api", "responses")
+    assert done.code == 0
+    assert "RunCompleted" in done.out
+    assert done.out.startswith(f"responses:{response.run_id}, thread ")
+    missing = watch(simulator, "-", response.run_id)
+    assert missing.code == 1
+    assert "say which thread it is in" in missing.message
+
+
+def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-right")
+    for api, key in ((Api.langgraph, "lsv2-right"), (Api.responses, KEY), (Api.agents, KEY)):
+        source = api.source("http://127.0.0.1:9", KEY, None, None)
+        assert isinstance(source, HttpSource)
+        assert (source.name, source._transport._api_key) == (api.value, key)

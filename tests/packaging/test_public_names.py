@@ -16,7 +16,16 @@ PUBLIC = {
         "open_event_store",
     ],
     "tracker.observability": ["PrometheusMetrics", "export_spans"],
-    "tracker.sources": ["Answer", "Assistants", "Source"],
+    "tracker.sources": [
+        "AgentTurns",
+        "Answer",
+        "Assistants",
+        "HttpSource",
+        "LangGraph",
+        "PageSource",
+        "Responses",
+        "Source",
+    ],
     "tracker.simulator": [
         "Faults",
         "ManualClock",

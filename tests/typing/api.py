@@ -37,8 +37,9 @@ from tracker.errors import PollAgain, StopPolling
 from tracker.event_store import RecordedEvent
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.simulator import Parameters, Simulator
-from tracker.sources import Assistants
+from tracker.sources import AgentTurns, Assistants, LangGraph, PageSource, Responses, Source
 from tracker.sources.models import Run, RunStep
+from tracker.sources.response_snapshots import Response
 
 NOW = datetime.now(UTC)
 
@@ -112,6 +113,19 @@ def blocks_in_a_script(
             assert_type(other, Run)
         assert_type(tracker.history(run.id), list[RecordedEvent])
         return tracker.wait(run.id, timeout=300)
+
+
+async def follows_others_too(url: str) -> list[Source]:
+    """Watches each kind of run that there is, and goes on from a response."""
+    sources: list[Source] = [Responses(url, "key"), AgentTurns(url), LangGraph(url, None)]
+    pages: list[PageSource] = [Assistants(url), AgentTurns(url), LangGraph(url)]
+    async with Tracker("sqlite:///runs.db", *sources) as tracker:
+        response = await tracker.responses.create(model="gpt-5", input="Hi")
+        assert_type(response, Response)
+        await tracker.watch(None, response.id, source="responses")
+        await tracker.watch("thread_1", "run_1", source="langgraph")
+    assert pages
+    return sources
 
 
 async def asks_for_what_to_do(api: Assistants) -> float | None:

@@ -112,6 +112,6 @@ def test_importing_the_package_loads_no_http_client() -> None:
         "assert 'httpx' not in sys.modules",
         "tracker.sources.Assistants",
         "assert 'httpx' in sys.modules",
-        "assert dir(tracker.sources) == ['Answer', 'Assistants', 'Source']",
+        "assert 'Assistants' in dir(tracker.sources)",
     ]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,9 +13,16 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.errors import PayloadError
 from tracker.sources.documents import decode
 from tracker.sources.keys import Secrets
+from tracker.sources.langgraph_snapshots import GraphRun, graph_run_snapshot
+from tracker.sources.langgraph_snapshots import glance as graph_glance
 from tracker.sources.models import Run, RunStep
 from tracker.sources.refusals import refusal, words
+from tracker.sources.response_snapshots import Response, response_snapshot
+from tracker.sources.response_snapshots import glance as response_glance
+from tracker.sources.shapes import SHAPES, Shape
 from tracker.sources.snapshots import glance, run_snapshot, step_snapshot
+from tracker.sources.turn_snapshots import Turn, turn_snapshot
+from tracker.sources.turn_snapshots import glance as turn_glance
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,9 +56,57 @@ def test_a_step_of_anything(document: dict[str, Any]) -> None:
         assert step_snapshot(document).step_id == "run_1"
 
 
+words_of_others = st.sampled_from(
+    (
+        *("function_call", "custom_tool_call_output", "mcp_approval_request", "call_id", "type"),
+        *("id", "tasks", "interrupts", "next", "required_actions", "request", "arguments"),
+        *("error", "value", "message", "execution", "agent", "name"),
+    )
+)
+of_others = st.recursive(
+    st.none() | st.booleans() | numbers | texts | words_of_others,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words_of_others, inner, max_size=4),
+    max_leaves=10,
+)
+OTHERS = (
+    (Response, "completed", response_snapshot, response_glance),
+    (Turn, "waiting", turn_snapshot, turn_glance),
+    (GraphRun, "success", graph_run_snapshot, graph_glance),
+    (GraphRun, "error", graph_run_snapshot, graph_glance),
+)
+
+
+@pytest.mark.parametrize(("model", "status", "to_snapshot", "to_glance"), OTHERS)
+@given(data=st.data())
+def test_another_run_of_anything(
+    model: Any, status: str, to_snapshot: Any, to_glance: Any, data: st.DataObject
+) -> None:
+    fields = st.sampled_from(sorted(model.model_fields))
+    document = data.draw(st.dictionaries(fields, anything | of_others, max_size=6))
+    lists = st.lists(st.dictionaries(words_of_others, of_others), max_size=3)
+    if data.draw(st.booleans()):
+        document |= {"output": data.draw(lists), "required_actions": data.draw(lists)}
+        document |= {"state": {"tasks": data.draw(lists), "next": data.draw(of_others)}}
+    document |= {"id": "run_1", "run_id": "run_1", "status": status}
+    with suppress(PayloadError):
+        snapshot = to_snapshot(document, "x", observed_at=NOW)
+        assert snapshot.run_id == "run_1"
+        assert RunSnapshot.model_validate(snapshot.model_dump()) is not None
+    with suppress(PayloadError):
+        to_glance(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
+@given(document=st.dictionaries(texts | words_of_others, anything))
+def test_any_document_is_of_a_shape_or_not(shape: Shape, document: dict[str, Any]) -> None:
+    assert shape.is_of(document) in (True, False)
+    assert sum(other.is_of(document) for other in SHAPES) <= 1
+
+
 @given(st.binary(max_size=60) | anything.map(lambda value: json.dumps(value).encode()))
 def test_a_body_of_anything(body: bytes) -> None:
-    for reading in (decode, glance, words, step_snapshot):
+    others = (response_glance, turn_glance, graph_glance)
+    for reading in (decode, glance, words, step_snapshot, *others):
         with suppress(PayloadError):
             reading(body)
 

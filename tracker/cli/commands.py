@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.apis import Api
 from tracker.cli.options import DEFAULT_DB, Db, Json
 from tracker.cli.outcomes import Commands
 from tracker.cli.questions import actions, cost, status, stuck, timing, usage
@@ -35,7 +36,8 @@ Key = Annotated[
     typer.Option("--api-key", envvar="OPENAI_API_KEY", metavar="KEY", help="The key.", hidden=True),
 ]
 SourceName = Annotated[
-    str, typer.Option("--source", metavar="NAME", help="The name under which runs are recorded.")
+    str | None,
+    typer.Option("--source", metavar="NAME", help="The name to file under [default: the API's]"),
 ]
 
 
@@ -74,20 +76,26 @@ def simulate(
 
 @app.command()
 def watch(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The id of the thread.")],
+    thread: Annotated[
+        str, typer.Argument(metavar="THREAD", help="The id of the thread or session, - for none.")
+    ],
     run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
     base_url: BaseUrl = None,
     api_key: Key = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds at most.")
     ] = None,
-    source: SourceName = "assistants",
+    api: Annotated[Api, typer.Option("--api", help="What the service speaks.")] = Api.assistants,
+    source: SourceName = None,
     api_version: Annotated[
         str | None, typer.Option("--api-version", help="Azure's api-version; sends api-key.")
     ] = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Watch a run until it ends. The key is read from OPENAI_API_KEY."""
+    """Watch a run until it ends.
+
+    The key is read from OPENAI_API_KEY, that of a LangGraph server from LANGSMITH_API_KEY.
+    """
     from tracker.cli.watching import watch_run
 
     if not base_url:
@@ -96,11 +104,8 @@ def watch(
         db,
         thread,
         run,
-        base_url=base_url,
-        api_key=api_key,
+        service=api.source(base_url, api_key, source, api_version),
         timeout=timeout,
-        source=source,
-        api_version=api_version,
     )
     raise typer.Exit(0 if ended_well else 1)
 
@@ -108,10 +113,14 @@ def watch(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A line a snapshot.")],
-    source: SourceName = "assistants",
+    source: SourceName = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Import snapshots: a run object a line, or {"observed_at", "source", "body"}."""
+    """Import snapshots: a run object a line, or {"observed_at", "source", "body"}.
+
+    Runs of all the APIs that runfold knows may be mixed; each is told by its shape, and named as
+    its API where nobody says: assistants, responses, agents or langgraph.
+    """
     from tracker.cli.watching import import_file
 
     raise typer.Exit(0 if import_file(db, file, source=source) else 1)

@@ -23,8 +23,7 @@ from tracker.errors import PayloadError, SettingsError, WaitTimeout
 from tracker.event_store import open_event_store
 from tracker.histories import Histories
 from tracker.importing import ImportReport, import_lines
-from tracker.sources.assistants import Assistants
-from tracker.sources.snapshots import run_snapshot
+from tracker.sources.source import Source
 
 SHOWN_BAD_LINES = 20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -38,44 +37,35 @@ def watch_run(
     thread: str,
     run: str,
     *,
-    base_url: str,
-    api_key: str | None,
+    service: Source,
     timeout: float | None,
-    source: str,
-    api_version: str | None,
 ) -> bool:
     """Watches a run until it ends, and prints its history; True where it completed.
 
-    Raises WaitTimeout where it has not ended within `timeout`; what was seen of it is kept.
+    A `thread` of `-` is none. Raises WaitTimeout where it has not ended within `timeout`; what was
+    seen of it is kept.
     """
-    api = Assistants(
-        base_url=base_url,
-        api_key=api_key,
-        name=source,
-        auth_header="api-key" if api_version else "bearer",
-        api_version=api_version,
-    )
     with Views(db) as views:
         views.prepare(create=True)
     # What keeps the run from being asked about is raised, and so said, anyway.
     hush()
     with _spinner(run) as show:
         try:
-            state = asyncio.run(_watch(db, api, thread, run, timeout, show))
+            state = asyncio.run(_watch(db, service, thread, run, timeout, show))
         except WaitTimeout as error:
             trouble = f"; the last look failed: {error.__cause__}" if error.__cause__ else ""
             message = f"{run} has not ended within {timeout:g} s, watch it again{trouble}"
             raise WaitTimeout(message) from error
-    print_history(db, run, source=source, json=False)
+    print_history(db, run, source=service.name, json=False)
     return state.status == COMPLETED
 
 
 async def _watch(
-    db: str, api: Assistants, thread: str, run: str, timeout: float | None, show: Show
+    db: str, service: Source, thread: str, run: str, timeout: float | None, show: Show
 ) -> RunState:
     # Other open runs of the database may be of another service: they are not asked about here.
-    async with Tracker(db, api, resume=False) as tracker:
-        await tracker.watch(thread, run)
+    async with Tracker(db, service, resume=False) as tracker:
+        await tracker.watch(None if thread == "-" else thread, run)
         ended = asyncio.create_task(tracker.wait(run, timeout=timeout))
         while not ended.done():
             await asyncio.wait([ended], timeout=0.2)
@@ -99,7 +89,7 @@ def _spinner(run: str) -> Iterator[Show]:
         yield lambda status: spinner.update(Text(visible(f"{run}: {status}")))
 
 
-def import_file(db: str, file: Path, *, source: str) -> bool:
+def import_file(db: str, file: Path, *, source: str | None) -> bool:
     """Imports a file, and says what came of it; False where a line of it was bad."""
     with _opened(file) as lines, Views(db) as views:
         if not lines.peek(1):
@@ -141,7 +131,7 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
         yield lines
 
 
-def _import(db: str, lines: BufferedReader, size: int, source: str) -> ImportReport:
+def _import(db: str, lines: BufferedReader, size: int, source: str | None) -> ImportReport:
     store = open_event_store(db)
     columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     try:
@@ -151,7 +141,6 @@ def _import(db: str, lines: BufferedReader, size: int, source: str) -> ImportRep
             return import_lines(
                 lines,
                 Histories(store),
-                run_snapshot,
                 source=source,
                 clock=SystemClock(),
                 progress=lambda size: progress.advance(task, size),

@@ -107,7 +107,7 @@ def _created(snapshot: RunSnapshot) -> e.RunCreated:
 def _advance(decision: _Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     if state.is_ended:
-        if snapshot.status == state.status:
+        if snapshot.status == state.status or snapshot.shows_waiting_for_ever:
             _correct(decision)
         elif is_ended(snapshot.status):
             _anomaly(decision, "end_changed")
@@ -183,14 +183,15 @@ def _follow_start(decision: _Decision) -> None:
 
 def _follow_status(decision: _Decision) -> None:
     """Brings the state to the snapshot's status."""
-    snapshot = decision.snapshot
+    snapshot, past = decision.snapshot, decision.state.past
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
         _infer_action(decision, not_after=snapshot.not_after)
     if snapshot.status in e.RUN_ENDS:
         decision.add(
             e.RUN_ENDS[snapshot.status](
                 observed_at=snapshot.observed_at,
-                occurred_at=snapshot.ended_at,
+                # A stamp of when it stopped to wait is no stamp of when the wait was over.
+                occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,
                 not_before=decision.floor,
                 previous=decision.status,
                 usage=snapshot.usage,
@@ -203,6 +204,7 @@ def _follow_status(decision: _Decision) -> None:
             decision.add(
                 e.RunActionRequired(
                     observed_at=snapshot.observed_at,
+                    occurred_at=snapshot.ended_at,
                     not_before=decision.floor,
                     not_after=snapshot.not_after,
                     previous=decision.status,
@@ -238,7 +240,8 @@ def _correct(decision: _Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     fresh, past = decision.is_fresh, state.past
     usage, expires_at = snapshot.usage, snapshot.expires_at
-    if state.is_ended and usage not in (None, state.usage) and ("usage", usage) not in past:
+    settled = state.is_ended or state.needs_action
+    if settled and usage not in (None, state.usage) and ("usage", usage) not in past:
         decision.add(
             e.RunUsageReported(observed_at=snapshot.observed_at, previous=state.usage, usage=usage)
         )

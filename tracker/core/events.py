@@ -64,7 +64,10 @@ class RunStatusChanged(Change):
 
 
 class RunActionRequired(Change):
-    """A run waits for us, or waits for other calls than before; no calls where inferred."""
+    """A run waits for us, or waits for other calls than before; no calls where inferred.
+
+    `occurred_at` is the server's stamp of when it stopped, where there is one.
+    """
 
     topic = "run.action_required"
 
@@ -143,7 +146,7 @@ class RunStepRecorded(Event):
 
 
 class RunUsageReported(Event):
-    """The usage of an ended run was corrected."""
+    """The usage of a run that ended or waits was told, or corrected."""
 
     topic = "run.usage_reported"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from tracker.core import events as e
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
-from tracker.core.status import is_ended
+from tracker.core.status import REQUIRES_ACTION, is_ended
 
 
 def decide_submitted(
@@ -43,6 +43,24 @@ def decide_steps(
             error=step.error,
         )
         for step in in_order
+    ]
+
+
+def decide_continued(
+    state: RunState, occurred_at: datetime | None, observed_at: datetime
+) -> list[e.Event]:
+    """The end of a run that waited, when another run goes on from it, which began `occurred_at`."""
+    if not state.needs_action:
+        return []
+    return [
+        e.RunCompleted(
+            observed_at=max(observed_at, state.observed_at or observed_at),
+            occurred_at=occurred_at,
+            not_before=state.observed_at,
+            previous=REQUIRES_ACTION,
+            usage=state.usage,
+            reason=state.incomplete_reason,
+        )
     ]
 
 

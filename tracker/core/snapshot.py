@@ -65,8 +65,13 @@ class RunSnapshot(_Frozen):
     which may be older than what is already known; for such a one `not_after` is the latest
     moment at which it can have been true, where that is known. `unchanged_until` is the last
     earlier moment at which the observer asked and saw nothing new, where it knows one.
-    `created_at`, `started_at`, `expires_at` and `ended_at` are the service's own stamps.
-    `usage` None means that the service did not say.
+    `created_at`, `started_at`, `expires_at` and `ended_at` are the service's own stamps; where the
+    run requires an action, `ended_at` is when it stopped for that. `usage` None means that the
+    service did not say.
+
+    Some services answer a run's action with another run. `continues` is then the id of the run
+    that this one goes on from, and `shows_waiting_for_ever` says that the service will show this
+    one as waiting even when it has been gone on from.
     """
 
     source: Identifier
@@ -91,6 +96,9 @@ class RunSnapshot(_Frozen):
     incomplete_reason: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     configuration: Configuration | None = None
+
+    continues: Identifier | None = None
+    shows_waiting_for_ever: bool = False
 
 
 class StepSnapshot(_Frozen):

@@ -109,7 +109,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 status=REQUIRES_ACTION,
                 observed_at=event.observed_at,
                 tool_calls=event.tool_calls,
-                past=state.past | {current_place(state)},
+                past=state.past | {current_place(state)} | _stop(event),
             )
         case e.RunEnded():
             return state._replace(
@@ -146,6 +146,10 @@ def evolve(state: RunState, event: e.Event) -> RunState:
             return _noted(state, event, ("anomaly", event.kind, event.status))
         case _:
             raise TypeError(f"{type(event).__name__} does not happen to a run")
+
+
+def _stop(event: e.RunActionRequired) -> frozenset[Trace]:
+    return frozenset([("stopped", event.occurred_at)] if event.occurred_at else ())
 
 
 def _noted(state: RunState, event: e.Event, trace: Trace) -> RunState:

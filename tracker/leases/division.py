@@ -77,6 +77,11 @@ class Division:
         """Whether the runs of a thread are this tracker's to poll now."""
         return shard_of(source, thread_id) in self._held
 
+    @staticmethod
+    def _shard(state: RunState) -> Shard:
+        # A run without a thread is a thread of its own.
+        return shard_of(state.source, state.thread_id or state.run_id)
+
     def _read_to_the_end(self) -> None:
         while page := self._store.read_all(self._position, 10 * _PAGE):
             self._position = page[-1].position
@@ -106,11 +111,7 @@ class Division:
             return
         self._held = held
         self._poller.divide(self.owns)
-        adopted = [
-            state
-            for state in self._opened.values()
-            if state.thread_id and shard_of(state.source, state.thread_id) in gained
-        ]
+        adopted = [state for state in self._opened.values() if self._shard(state) in gained]
         spread = min(_ADOPT_SECONDS, len(adopted) / 100)
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
@@ -157,13 +158,14 @@ class Division:
             # Where more is known here, its last event tells whether the run is to be polled.
             if state.is_ended or entry.position in passed:
                 continue
-            if state.thread_id and self.owns(state.source, state.thread_id):
+            if self._shard(state) in self._held:
                 self._watch(state, 0.0)
 
     def _watch(self, state: RunState, after: float) -> None:
         source = self._sources.get(state.source)
-        if source is not None and state.thread_id is not None and not state.vanished:
-            self._poller.watch(source, state.thread_id, state.run_id, state=state, after=after)
+        if source is not None and not state.vanished:
+            thread_id = state.thread_id or ""
+            self._poller.watch(source, thread_id, state.run_id, state=state, after=after)
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
 from tracker.errors import RunfoldError
-from tracker.histories import Histories, Look, Observed
+from tracker.histories import Histories, Look, Observed, continued, look
 
 
 class Batching:
@@ -27,6 +30,20 @@ class Batching:
             self._writer = asyncio.create_task(self._write())
         # A caller that is cancelled does not take the others' batch with it.
         return await asyncio.shield(future)
+
+    async def observe(
+        self, snapshot: RunSnapshot, notice: Callable[[str, RunState], None]
+    ) -> RunState:
+        """The state of a run after a look at it. Raises RunfoldError as `record` does.
+
+        The run that it goes on from waits no more: `notice` is told of that one's stream and state.
+        """
+        before = continued(snapshot)
+        if before is None:
+            return (await self.record(look(snapshot))).state
+        earlier, observed = await asyncio.gather(self.record(before), self.record(look(snapshot)))
+        notice(before.stream, earlier.state)
+        return observed.state
 
     async def drain(self) -> None:
         """Returns once everything handed in is written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracker.clock import Clock
@@ -17,7 +17,6 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.histories import look
 from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
 from tracker.polling.failures import Failures
@@ -36,7 +35,10 @@ PAGE_SPARE = 5
 
 
 class Looking:
-    """Asks about runs that are due; what fails is for `failures`, what ends for `steps`."""
+    """Asks about runs that are due; what fails is for `failures`, what ends for `steps`.
+
+    `notice` is told of what a look shows of another run.
+    """
 
     def __init__(
         self,
@@ -45,12 +47,15 @@ class Looking:
         clock: Clock,
         failures: Failures,
         steps: StepReader,
+        *,
+        notice: Callable[[str, RunState], None],
     ) -> None:
         self._roster = roster
         self._batching = batching
         self._clock = clock
         self._failures = failures
         self._steps = steps
+        self._notice = notice
 
     async def poll(self, watched: Watched, gate: Gate, together: Sequence[Watched]) -> None:
         """Asks about a run, or about it `together` with others of its thread."""
@@ -148,7 +153,7 @@ class Looking:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
-        return (await self._batching.record(look(snapshot))).state
+        return await self._batching.observe(snapshot, self._notice)
 
     def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at

@@ -57,7 +57,9 @@ class Poller:
         self.divide = self._roster.divide  # where others poll too
         self._failures = Failures(self._roster, clock, jitter, self._vanish)
         self.steps = StepReader(steps, self._roster, batching, clock, self._failures)
-        self._looking = Looking(self._roster, batching, clock, self._failures, self.steps)
+        self._looking = Looking(
+            self._roster, batching, clock, self._failures, self.steps, notice=self.notice
+        )
         self.discovery = Discovery(
             self._roster,
             batching,

@@ -20,15 +20,14 @@ def resume(poller: Poller, sources: Mapping[str, Source], left: Left) -> None:
 
     Their first polls are spread over as long as the source takes for them all.
     """
-    known = [s for s in left.open if s.source in sources and s.thread_id and not s.vanished]
+    known = [s for s in left.open if s.source in sources and not s.vanished]
     runs, number = Counter(state.source for state in known), Counter[str]()
     for state in known:
-        assert state.thread_id is not None
         source, name = sources[state.source], state.source
         spread = max(SPREAD_SECONDS, runs[name] / poller.standing(source).rate)
         after = spread * number[name] / runs[name]
         number[name] += 1
-        poller.watch(source, state.thread_id, state.run_id, state=state, after=after)
+        poller.watch(source, state.thread_id or "", state.run_id, state=state, after=after)
     if known:
         logger.info("watching %d runs again that had not ended", len(known))
     for ended in left.stepless:

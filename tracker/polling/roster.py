@@ -160,7 +160,9 @@ class Roster:
             self.gate(watched.source).lines.add(watched)
 
     def _is_elsewhere(self, watched: Watched, state: RunState) -> bool:
-        return state.status is not None and not self._owns(watched.source.name, watched.thread_id)
+        return state.status is not None and not self._owns(
+            watched.source.name, watched.thread_id or watched.run_id
+        )
 
     def _since_creation(self, source: Source, state: RunState) -> float:
         if state.created_at is None:

@@ -16,11 +16,18 @@ from starlette.routing import Route
 
 from tracker.core.status import is_ended
 from tracker.simulator.faults import OUTDATED, REFUSING
-from tracker.simulator.operations import OPERATIONS, Asked, Operation, retrieve_run
+from tracker.simulator.operations import (
+    OPERATIONS,
+    Asked,
+    Operation,
+    retrieve_response,
+    retrieve_run,
+)
 from tracker.simulator.refusals import Refused
 from tracker.simulator.sabotage import Torn, refuse, spoil
 from tracker.simulator.service import Service
 
+_POLLS = (retrieve_run, retrieve_response)
 _STATUS = {"invalid": 400, "unknown": 404, "key": 401}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -95,8 +102,8 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
     except Refused as refused:
         return JSONResponse(refused.body(), _STATUS[refused.kind], headers)
 
-    if operation is retrieve_run:
-        service.world.runs[body["id"]].looked_at = asked.at
+    if operation in _POLLS:
+        service.world.find(body["id"]).looked_at = asked.at
         if service.poll_after_ms is not None and not is_ended(body["status"]):
             headers["openai-poll-after-ms"] = str(service.poll_after_ms)
 
@@ -116,8 +123,9 @@ def _age(
     """How old the answer shall be, in simulated seconds."""
     if fault == "stale":
         return service.faults.age(service.world.seed, number)
-    if fault == "repeated" and operation is retrieve_run:
-        run = service.world.runs.get(request.path_params["run_id"])
+    if fault == "repeated" and operation in _POLLS:
+        polled = request.path_params.get("run_id") or request.path_params["response_id"]
+        run = service.world.runs.get(polled) or service.world.responses.get(polled)
         if run is not None and run.looked_at is not None:
             return now - run.looked_at
     return 0.0

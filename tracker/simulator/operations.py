@@ -18,6 +18,12 @@ from tracker.simulator.payloads import (
 )
 from tracker.simulator.records import RunRecord
 from tracker.simulator.refusals import Refused, unknown
+from tracker.simulator.responses import (
+    cancel_response,
+    create_response,
+    find_response,
+    response_body,
+)
 from tracker.simulator.world import World
 
 
@@ -154,12 +160,38 @@ def retrieve_step(world: World, asked: Asked) -> dict[str, Any]:
     raise unknown("run step", asked.path["step_id"])
 
 
+def start_response(world: World, asked: Asked) -> dict[str, Any]:
+    """Starts a response in the background."""
+    _refuse_stream(asked)
+    return _show_response(world, asked, create_response(world, asked.now, asked.body))
+
+
+def retrieve_response(world: World, asked: Asked) -> dict[str, Any]:
+    """Shows a response."""
+    return _show_response(world, asked, find_response(world, asked.path["response_id"]))
+
+
+def stop_response(world: World, asked: Asked) -> dict[str, Any]:
+    """Stops a response."""
+    record = find_response(world, asked.path["response_id"])
+    cancel_response(world, asked.now, record)
+    return _show_response(world, asked, record)
+
+
+def delete_response(world: World, asked: Asked) -> dict[str, Any]:
+    """Forgets a response, as the service does by itself after a while."""
+    record = find_response(world, asked.path["response_id"])
+    del world.responses[record.id]
+    return {"id": record.id, "object": "response", "deleted": True}
+
+
 # The first match counts, and a poll is the most frequent request.
 OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "/threads/{thread_id}/runs/{run_id}", retrieve_run),
     ("GET", "/threads/{thread_id}/runs", list_runs),
     ("GET", "/threads/{thread_id}/runs/{run_id}/steps", list_steps),
     ("GET", "/threads/{thread_id}/runs/{run_id}/steps/{step_id}", retrieve_step),
+    ("GET", "/responses/{response_id}", retrieve_response),
     ("POST", "/threads/{thread_id}/runs", create_run),
     ("POST", "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", submit_outputs),
     ("POST", "/threads/{thread_id}/runs/{run_id}/cancel", cancel_run),
@@ -172,6 +204,9 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("POST", "/assistants", create_assistant),
     ("GET", "/assistants", list_assistants),
     ("GET", "/assistants/{assistant_id}", retrieve_assistant),
+    ("POST", "/responses", start_response),
+    ("POST", "/responses/{response_id}/cancel", stop_response),
+    ("DELETE", "/responses/{response_id}", delete_response),
 )
 
 
@@ -181,6 +216,10 @@ def _run(world: World, asked: Asked) -> RunRecord:
 
 def _show(world: World, asked: Asked, run: RunRecord) -> dict[str, Any]:
     return run_body(run, world.life(run), asked.at, asked.version)
+
+
+def _show_response(world: World, asked: Asked, record: RunRecord) -> dict[str, Any]:
+    return response_body(record, world.life(record), asked.at)
 
 
 def _page(items: list[tuple[str, dict[str, Any]]], asked: Asked) -> dict[str, Any]:

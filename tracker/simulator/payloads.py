@@ -19,7 +19,7 @@ from tracker.simulator.records import AssistantRecord, MessageRecord, RunRecord,
 
 Version = Literal["v1", "v2"]
 
-_ERRORS = {
+ERRORS = {
     "rate_limit_exceeded": "Rate limit is exceeded. Try again in 35 seconds.",
     "server_error": "Sorry, something went wrong.",
 }
@@ -170,7 +170,7 @@ def _tools(tools: list[Any], version: Version) -> list[Any]:
 
 def _last_error(life: Life) -> dict[str, Any]:
     code = life.plan.error_code or "server_error"
-    return {"code": code, "message": _ERRORS[code]}
+    return {"code": code, "message": ERRORS[code]}
 
 
 def _required_action(asked: Step) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from tracker.simulator.clock import SimulatedClock, SpeedClock
 from tracker.simulator.faults import Faults
 from tracker.simulator.parameters import Parameters
 from tracker.simulator.payloads import Version, run_body
+from tracker.simulator.records import RunRecord
 from tracker.simulator.refusals import unknown
+from tracker.simulator.responses import create_response
 from tracker.simulator.service import Service
 from tracker.simulator.throttle import Throttle
 from tracker.simulator.truth import Truth, tell
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 
 class Simulator:
-    """A service that speaks the Assistants API, with life times and faults of your choice.
+    """A service that speaks the Assistants API, and the Responses API in background mode.
+
+    Its runs and responses have life times and faults of your choice.
 
     A context manager: serves at `base_url` from a thread while entered. The rest works without
     serving too. `speed` multiplies time; a `clock` of your own takes its place. `port` 0 is any
@@ -136,6 +140,16 @@ class Simulator:
             run = world.create_run(now, thread_id, request, parameters)
             return tell(run, world.life(run), now)
 
+    def create_response(self, *, parameters: Parameters | None = None, **body: Any) -> Truth:
+        """Starts a response in the background, as somebody else might.
+
+        `body` holds the fields of the request. Raises Refused as the service would.
+        """
+        with self._service.lock:
+            now, world = self.clock.now(), self._service.world
+            record = create_response(world, now, {"background": True, **body}, parameters)
+            return tell(record, world.life(record), now)
+
     def submit_outputs(self, run_id: str, output: str = "{}") -> Truth:
         """Answers all the calls that a run waits for. Raises Refused if it waits for none."""
         with self._service.lock:
@@ -156,15 +170,15 @@ class Simulator:
             return tell(run, world.life(run), now)
 
     def truth(self, run_id: str, at: float | None = None) -> Truth:
-        """What happened to a run until `at` (unix seconds, simulated; now by default).
+        """What happened to a run or response until `at` (unix seconds, simulated; now by default).
 
         A moment in the future, such as infinity, tells what will happen if nobody interferes.
-        Raises Refused for a run that is not known.
+        Raises Refused for one that is not known.
         """
         with self._service.lock:
-            run = self._run(run_id)
-            now = self.clock.now() if at is None else at
-            return tell(run, self._service.world.life(run), now)
+            world = self._service.world
+            run = world.find(run_id)
+            return tell(run, world.life(run), self.clock.now() if at is None else at)
 
     def run_ids(self) -> tuple[str, ...]:
         """The ids of all runs, oldest first."""
@@ -228,7 +242,7 @@ class Simulator:
             listener.close()
             self._address = None
 
-    def _run(self, run_id: str) -> Any:
+    def _run(self, run_id: str) -> RunRecord:
         runs = self._service.world.runs
         if run_id not in runs:
             raise unknown("run", run_id)

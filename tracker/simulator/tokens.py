@@ -39,6 +39,16 @@ class Tokens:
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
+    def directed(self) -> dict[str, object]:
+        """The usage object of a response."""
+        return {
+            "input_tokens": self.prompt,
+            "input_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": 0},
+            "output_tokens": self.completion,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
+            "total_tokens": self.total,
+        }
+
     def usage(self) -> Usage:
         """The same in the tracker's own words."""
         return Usage(

@@ -13,6 +13,7 @@ from tracker.simulator.parameters import Parameters
 from tracker.simulator.plan import draw_plan
 from tracker.simulator.records import AssistantRecord, MessageRecord, RunRecord, ThreadRecord
 from tracker.simulator.refusals import Refused, check_metadata, missing, unknown, wrong_type
+from tracker.simulator.response_life import response_life
 
 _LIVES_KEPT = 4096
 
@@ -32,6 +33,7 @@ class World:
         self.many_active = many_active
         self.threads: dict[str, ThreadRecord] = {}
         self.runs: dict[str, RunRecord] = {}
+        self.responses: dict[str, RunRecord] = {}
         self.assistants: dict[str, AssistantRecord] = {}
         self._counts: Counter[str] = Counter()
         self._lives: OrderedDict[tuple[str, int], Life] = OrderedDict()
@@ -40,7 +42,7 @@ class World:
         """Makes a thread, with the messages of `body`."""
         body = body or {}
         metadata = check_metadata(body.get("metadata"))
-        thread = ThreadRecord(self._name("thread"), now, metadata)
+        thread = ThreadRecord(self.new_name("thread"), now, metadata)
         for message in _list(body, "messages"):
             self._add(thread, now, message)
 
@@ -60,7 +62,7 @@ class World:
 
         _list(body, "tools")
         metadata = check_metadata(body.get("metadata"))
-        assistant = AssistantRecord(self._name("asst"), now, _given(body), metadata)
+        assistant = AssistantRecord(self.new_name("asst"), now, _given(body), metadata)
         self.assistants[assistant.id] = assistant
         return assistant
 
@@ -101,7 +103,7 @@ class World:
 
         model = str(settings.get("model") or model_of(assistant_id))
         run = RunRecord(
-            id=self._name("run"),
+            id=self.new_name("run"),
             thread_id=thread.id,
             assistant_id=assistant_id,
             model=model,
@@ -135,6 +137,13 @@ class World:
             raise unknown("run", run_id)
         return thread.runs[run_id]
 
+    def find(self, run_id: str) -> RunRecord:
+        """The run or the response of this id."""
+        found = self.runs.get(run_id) or self.responses.get(run_id)
+        if found is None:
+            raise unknown("run", run_id)
+        return found
+
     def life(self, run: RunRecord) -> Life:
         """The life of a run as far as it is settled: drawn when asked for, the latest kept."""
         key = (run.id, run.revision)
@@ -142,6 +151,14 @@ class World:
             self._lives.move_to_end(key)
             return self._lives[key]
 
+        life = self._lives[key] = self._draw(run)
+        if len(self._lives) > _LIVES_KEPT:
+            self._lives.popitem(last=False)
+        return life
+
+    def _draw(self, run: RunRecord) -> Life:
+        if run.id in self.responses:
+            return response_life(self.seed, run, self._continued(run))
         plan = draw_plan(
             self.seed,
             run.id,
@@ -150,11 +167,15 @@ class World:
             tools=run.tools,
             reasons=run.model.startswith("o"),
         )
-        life = live(plan, run.created_at, run.answers, run.cancel_at)
-        self._lives[key] = life
-        if len(self._lives) > _LIVES_KEPT:
-            self._lives.popitem(last=False)
-        return life
+        return live(plan, run.created_at, run.answers, run.cancel_at)
+
+    def _continued(self, response: RunRecord) -> int:
+        """How many responses went before this one, each going on from the other."""
+        count, previous = 0, response.settings.get("previous_response_id")
+        while previous in self.responses:
+            count += 1
+            previous = self.responses[previous].settings.get("previous_response_id")
+        return count
 
     def status(self, now: float, run: RunRecord) -> str:
         """What the run is at `now`."""
@@ -218,12 +239,13 @@ class World:
 
         metadata = check_metadata(body.get("metadata"))
         message = MessageRecord(
-            self._name("msg"), thread.id, now, body["role"], body["content"], metadata
+            self.new_name("msg"), thread.id, now, body["role"], body["content"], metadata
         )
         thread.messages.append(message)
         return message
 
-    def _name(self, prefix: str) -> str:
+    def new_name(self, prefix: str) -> str:
+        """An id that nothing else here has."""
         self._counts[prefix] += 1
         return name(prefix, self.seed, self._counts[prefix])
 

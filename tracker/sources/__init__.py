@@ -1,6 +1,6 @@
 """Where runs are asked about: one module an API, each loaded on first use.
 
-Importing this package loads no HTTP client; `Assistants` does when it is first named.
+Importing this package loads no HTTP client; a source does when it is first named.
 """
 
 from __future__ import annotations
@@ -9,17 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tracker.sources.agents import AgentTurns as AgentTurns
     from tracker.sources.answer import Answer as Answer
     from tracker.sources.assistants import Assistants as Assistants
+    from tracker.sources.http_source import HttpSource as HttpSource
+    from tracker.sources.langgraph import LangGraph as LangGraph
+    from tracker.sources.responses import Responses as Responses
+    from tracker.sources.source import PageSource as PageSource
     from tracker.sources.source import Source as Source
 
 _HOMES = {
+    "AgentTurns": "tracker.sources.agents",
     "Answer": "tracker.sources.answer",
     "Assistants": "tracker.sources.assistants",
+    "HttpSource": "tracker.sources.http_source",
+    "LangGraph": "tracker.sources.langgraph",
+    "PageSource": "tracker.sources.source",
+    "Responses": "tracker.sources.responses",
     "Source": "tracker.sources.source",
 }
 
-__all__ = ["Answer", "Assistants", "Source"]
+__all__ = [
+    "AgentTurns",
+    "Answer",
+    "Assistants",
+    "HttpSource",
+    "LangGraph",
+    "PageSource",
+    "Responses",
+    "Source",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -9,12 +9,12 @@ from tracker.errors import PayloadError, SettingsError, UnusableAnswer
 from tracker.sources.address import path_of
 from tracker.sources.answer import Answer
 from tracker.sources.documents import read
-from tracker.sources.models import Run, RunStep
+from tracker.sources.models import Answered
 from tracker.sources.pages import RunPage, StepPage
 from tracker.sources.transport import PAGE_CAP, Query, Transport
 
 PageType = TypeVar("PageType", RunPage, StepPage)
-Model = TypeVar("Model", Run, RunStep, RunPage, StepPage)
+Model = TypeVar("Model", bound=Answered)
 
 
 async def ask_for(

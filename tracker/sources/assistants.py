@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Unpack
 
-from tracker.clock import Clock
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
-from tracker.errors import SettingsError
+from tracker.errors import RequestRefused
 from tracker.sources import snapshots
 from tracker.sources.answer import Answer
 from tracker.sources.asking import (
@@ -25,22 +24,27 @@ from tracker.sources.asking import (
     runs_path,
     without_stream,
 )
+from tracker.sources.http_source import HttpSettings, HttpSource
 from tracker.sources.keys import ApiKey
 from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import RunPage
 from tracker.sources.snapshots import RUN_OBJECT, Glance
 from tracker.sources.steps import STEP_OBJECT, Steps
-from tracker.sources.transport import Transport
-
-if TYPE_CHECKING:
-    import httpx
+from tracker.sources.transport import AuthHeader
 
 
-class Assistants:
+class Assistants(HttpSource):
     """A service that speaks the Assistants API. Nothing is opened before the first call.
 
     `name` is what its runs are filed under. `beta` is the version of the API, None for a service
-    that wants no such header. `api_version` is Azure's. The rest is as in `Transport`.
+    that wants no such header. The rest is as in `HttpSource`.
+
+    For Azure, give `api_version`, `beta=None`, and either the resource's key with
+    `auth_header="api-key"`, or as `api_key` a function, async or not, that gives a token of
+    Entra ID; it is called for each request, so let it keep the token while it is good. Foundry's
+    classic agents are at `https://….services.ai.azure.com/api/projects/PROJECT`, version
+    `2025-05-01`; a run there may also wait for `submit_tool_approval`, which is answered with
+    `submit_tool_outputs(thread, run, [], tool_approvals=[{"tool_call_id": …, "approve": True}])`.
 
     Every call is one request, never repeated, and raises SourceError where it did not come
     through. What it gives has the answer it came in as `.answer`.
@@ -54,47 +58,20 @@ class Assistants:
         name: str = "assistants",
         beta: str | None = "assistants=v2",
         api_version: str | None = None,
-        auth_header: Literal["bearer", "api-key"] = "bearer",
+        auth_header: AuthHeader = "bearer",
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        deadline: float = 30.0,
-        connect_timeout: float = 5.0,
-        max_connections: int = 32,
-        clock: Clock | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        **settings: Unpack[HttpSettings],
     ) -> None:
-        self._name = _checked_name(name)
-        self._transport = Transport(
+        super().__init__(
             base_url,
-            api_key=api_key,
+            api_key,
+            name=name,
+            api_version=api_version,
             auth_header=auth_header,
             headers={**({"OpenAI-Beta": beta} if beta else {}), **(headers or {})},
-            params={**({"api-version": api_version} if api_version else {}), **(params or {})},
-            deadline=deadline,
-            connect_timeout=connect_timeout,
-            max_connections=max_connections,
-            clock=clock,
-            transport=transport,
+            **settings,
         )
         self.steps = Steps(self._transport)
-
-    @property
-    def name(self) -> str:
-        """What the runs of this service are filed under."""
-        return self._name
-
-    def __repr__(self) -> str:
-        return f"Assistants({self._name!r}, {self._transport!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the connections; a later call opens new ones."""
-        await self._transport.aclose()
 
     async def create(
         self,
@@ -143,9 +120,11 @@ class Assistants:
     ) -> Run:
         """Answers all the calls that a run waits for: each a `tool_call_id` and an `output`.
 
-        `more` is sent as it is, for services that wait for other things too.
+        `more` is sent as it is, for services that wait for other things too; where there is some,
+        no outputs are left out.
         """
-        document = {"tool_outputs": [*tool_outputs], **more}
+        outputs = [*tool_outputs]
+        document = {**({"tool_outputs": outputs} if outputs or not more else {}), **more}
         return await self._post(thread_id, run_id, "submit_tool_outputs", document=document)
 
     async def list(
@@ -165,8 +144,11 @@ class Assistants:
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
         """The answer about one run, checked to be about it and otherwise unread.
 
-        The body `known`, which an earlier answer brought, is taken as checked.
+        The body `known`, which an earlier answer brought, is taken as checked. Raises
+        RequestRefused where the thread is not known.
         """
+        if not thread_id:
+            raise RequestRefused(f"{run_id} is not asked about: say which thread it is in")
         path = runs_path(thread_id, run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
@@ -225,8 +207,8 @@ class Assistants:
         return snapshots.step_snapshot(body)
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a run of this API."""
-        return body.get("object") == RUN_OBJECT
+        """Whether a document of unknown origin is a run of this API; see `is_run`."""
+        return snapshots.is_run(body)
 
     async def _post(
         self, thread_id: str, *more: str, document: dict[str, Any] | None = None
@@ -245,13 +227,3 @@ class Assistants:
 def _expected(thread_id: str, run_id: str | None = None) -> dict[str, str]:
     known = {"object": RUN_OBJECT, "thread_id": thread_id}
     return known if run_id is None else {**known, "id": run_id}
-
-
-def _checked_name(name: str) -> str:
-    if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
-        raise SettingsError(
-            f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"
-        )
-    if name == "configuration":
-        raise SettingsError("a source cannot be named 'configuration', which the store uses itself")
-    return name

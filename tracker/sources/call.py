@@ -17,7 +17,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.sources.answer import Answer, kept_headers, server_date, wait_hint
-from tracker.sources.documents import decode
+from tracker.sources.documents import decode, decode_list
 from tracker.sources.keys import Secrets
 from tracker.sources.receiving import Unfit
 from tracker.sources.refusals import quote, refusal, words
@@ -28,7 +28,8 @@ class Call:
     """One question and how far its answer has come.
 
     `asked` is the method and the path, `where` the host, `deadline` in seconds, `cap` in bytes.
-    `known` is a body that was found good before: the same again is not decoded.
+    `known` is a body that was found good before: the same again is not decoded. `listed` says
+    that an array is to come, which is taken as the `data` of an object.
     `secrets` is None until the key is known, `status` until the head of the answer came.
     """
 
@@ -37,6 +38,7 @@ class Call:
     deadline: float
     cap: int
     known: bytes | None = None
+    listed: bool = False
     secrets: Secrets | None = None
     asked_at: datetime | None = None
     status: int | None = None
@@ -134,6 +136,8 @@ class Call:
         return answer, document
 
     def _decoded(self, body: bytes) -> tuple[dict[str, Any], bytes]:
+        if self.listed:
+            return {"data": decode_list(body)}, body
         return ({}, self.known) if self.known == body else decode(body)
 
     @property

@@ -27,6 +27,22 @@ def decode(body: bytes) -> tuple[dict[str, Any], bytes]:
     return document, body
 
 
+def decode_list(body: bytes) -> list[Any]:
+    """The JSON array that `body` is, mended where need be. Raises PayloadError."""
+    try:
+        entries = from_json(body)
+    except ValueError:
+        entries = from_json(mend(body))
+    if not isinstance(entries, list):
+        raise PayloadError(f"expected a JSON array, got {_json_type(entries)}")
+    return entries
+
+
+def objects_in(value: object) -> list[dict[str, Any]]:
+    """The objects in a list; none where it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def mend(body: bytes) -> bytes:
     """The same JSON in the UTF-8 that every reader and database takes.
 
@@ -65,5 +81,11 @@ def complaints(error: ValidationError, at_most: int = 3) -> str:
 
 
 def _json_type(value: object) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

@@ -15,16 +15,17 @@ from tracker.sources.answer import Answer
 from tracker.sources.stamps import Stamp
 
 
-def _object_or_none(value: object) -> object:
+def object_or_none(value: object) -> object:
+    """The value of a field that holds an object."""
     # PHP services write an empty object as an empty array.
     return None if value == [] else value
 
 
 def _error_or_none(value: object) -> object:
-    return {"message": value} if isinstance(value, str) else _object_or_none(value)
+    return {"message": value} if isinstance(value, str) else object_or_none(value)
 
 
-Object = Annotated[dict[str, Any] | None, BeforeValidator(_object_or_none)]
+Object = Annotated[dict[str, Any] | None, BeforeValidator(object_or_none)]
 
 
 class Wire(BaseModel):
@@ -144,9 +145,9 @@ class TruncationStrategy(Wire):
 
 
 Error = Annotated[LastError | None, BeforeValidator(_error_or_none)]
-Incomplete = Annotated[IncompleteDetails | None, BeforeValidator(_object_or_none)]
-Tokens = Annotated[TokenUsage | None, BeforeValidator(_object_or_none)]
-Action = Annotated[RequiredAction | None, BeforeValidator(_object_or_none)]
+Incomplete = Annotated[IncompleteDetails | None, BeforeValidator(object_or_none)]
+Tokens = Annotated[TokenUsage | None, BeforeValidator(object_or_none)]
+Action = Annotated[RequiredAction | None, BeforeValidator(object_or_none)]
 
 
 class Run(Answered):

@@ -103,12 +103,23 @@ def run_snapshot(
         "ended_at": ended_at if is_ended(run.status) else None,
         "tool_calls": _tool_calls(run),
         "usage": _usage(run.usage),
-        "error": _error(run.last_error),
+        "error": failure(run.last_error),
         "incomplete_reason": details.reason if details else None,
         "metadata": run.metadata or {},
         "configuration": _configuration(run),
     }
     return read(RunSnapshot, fields, "a run that can be tracked")
+
+
+def is_run(body: Mapping[str, Any]) -> bool:
+    """Whether a document of unknown origin has this shape.
+
+    Look-alikes leave `object` out; then an id, a status and a thread make a run.
+    """
+    kind = body.get("object")
+    if kind is None:
+        return {"id", "status", "thread_id"} <= body.keys() and "run_id" not in body
+    return bool(kind == RUN_OBJECT)
 
 
 def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
@@ -129,7 +140,7 @@ def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
         "created_at": step.created_at,
         "ended_at": ended_at if is_ended(step.status) else None,
         "usage": _usage(step.usage),
-        "error": _error(step.last_error),
+        "error": failure(step.last_error),
     }
     return read(StepSnapshot, fields, "a step that can be tracked")
 
@@ -159,7 +170,7 @@ def _calls(action: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _tool_call(number: int, call: dict[str, Any]) -> ToolCall:
-    kind = _text(call.get("type")) or "function"
+    kind = text_of(call.get("type")) or "function"
     own = call.get(kind)
     content = own if isinstance(own, dict) else call
     arguments = content.get("arguments")
@@ -167,14 +178,15 @@ def _tool_call(number: int, call: dict[str, Any]) -> ToolCall:
         arguments = {key: value for key, value in own.items() if key not in ("name", "output")}
     return ToolCall(
         # A call without an id is told from its neighbours by its place.
-        id=_text(call.get("id")) or _text(call.get("tool_call_id")) or f"call {number}",
+        id=text_of(call.get("id")) or text_of(call.get("tool_call_id")) or f"call {number}",
         type=kind,
-        name=_text(content.get("name")),
-        arguments=_text(arguments) if arguments or arguments == "" else None,
+        name=text_of(content.get("name")),
+        arguments=text_of(arguments) if arguments or arguments == "" else None,
     )
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """A value as text: one that is none as its JSON."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
@@ -185,19 +197,24 @@ def _usage(sent: TokenUsage | None) -> Usage | None:
         return None
     cached, reasoning = sent.prompt_token_details, sent.completion_tokens_details
     cached = cached or sent.prompt_tokens_details
-    counts = {
-        "prompt_tokens": sent.prompt_tokens,
-        "completion_tokens": sent.completion_tokens,
-        "total_tokens": sent.total_tokens,
-        "cached_tokens": cached.cached_tokens if cached else None,
-        "reasoning_tokens": reasoning.reasoning_tokens if reasoning else None,
-    }
+    return counted(
+        prompt_tokens=sent.prompt_tokens,
+        completion_tokens=sent.completion_tokens,
+        total_tokens=sent.total_tokens,
+        cached_tokens=cached.cached_tokens if cached else None,
+        reasoning_tokens=reasoning.reasoning_tokens if reasoning else None,
+    )
+
+
+def counted(**counts: int | None) -> Usage | None:
+    """Counts as a usage, None where the service said none. Raises PayloadError."""
     # A count below zero is how some services write that they did not count.
     said = {name: count for name, count in counts.items() if count is not None and count >= 0}
     return read(Usage, said, "countable: usage") if said else None
 
 
-def _error(sent: LastError | None) -> RunError | None:
+def failure(sent: LastError | None) -> RunError | None:
+    """Why a run failed, in the service's own words."""
     return RunError(code=sent.code, message=sent.message) if sent else None
 
 

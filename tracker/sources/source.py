@@ -21,7 +21,8 @@ class Source(Protocol):
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
         """The service's answer about one run, whole and the one asked for, but not yet read.
 
-        `known` is the body of an earlier answer: the same again need not be checked.
+        `thread_id` is empty where nobody said it, or the service has no threads. `known` is the
+        body of an earlier answer: the same again need not be checked.
 
         Raises SourceError: PollAgain where a later try may do, else StopPolling.
         """
@@ -29,6 +30,8 @@ class Source(Protocol):
 
     def glance(self, body: bytes) -> object:
         """What is tracked of a body, raw, to be compared with `==`; cheap.
+
+        The second of two bodies with equal glances shows nothing new, and is not read further.
 
         Raises PayloadError where it is not a run.
         """
@@ -42,11 +45,14 @@ class Source(Protocol):
         asked_at: datetime | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunSnapshot:
-        """A body as a snapshot. Raises PayloadError where it is not a run."""
+        """A body as a snapshot, the moments handed on. Raises PayloadError where it is not a run.
+
+        The statuses of `tracker.core.status` have a meaning; any other is kept, and is active.
+        """
         ...
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin has this API's shape of a run."""
+        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
         ...
 
     async def aclose(self) -> None:
@@ -62,6 +68,8 @@ class PageSource(Protocol):
         self, thread_id: str, limit: int
     ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
         """The newest runs of a thread, at most `limit`, each as a body that `snapshot` takes.
+
+        Each has its id under `id`, whatever the service calls it.
 
         Raises SourceError as `fetch` does.
         """

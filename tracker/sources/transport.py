@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import httpx
 
@@ -29,15 +29,17 @@ ERROR_CAP = 65_536
 _KEPT_SECONDS = 30.0
 
 Query = Sequence[tuple[str, str]]
+AuthHeader = Literal["bearer", "api-key", "x-api-key"]
 
 
 class Transport:
     """The way to one service. It opens nothing before the first question.
 
     `api_key` is a text or a function, async or not, called at each request; one that is not
-    async must not block. `auth_header` says whether it goes as `Authorization: Bearer` or as
-    `api-key`. `deadline` is in seconds, for the whole of a call, the waiting for its key and a
-    free connection included. Use it within one event loop; after `aclose` it opens anew.
+    async must not block. `auth_header` says whether it goes as `Authorization: Bearer`, or as
+    `api-key` or `x-api-key`. `deadline` is in seconds, for the whole of a call, the waiting for
+    its key and a free connection included. Use it within one event loop; after `aclose` it opens
+    anew.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Transport:
         base_url: str,
         *,
         api_key: ApiKey = None,
-        auth_header: Literal["bearer", "api-key"] = "bearer",
+        auth_header: AuthHeader = "bearer",
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         deadline: float = 30.0,
@@ -54,8 +56,8 @@ class Transport:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        if auth_header not in ("bearer", "api-key"):
-            raise SettingsError('auth_header has to be "bearer" or "api-key"')
+        if auth_header not in get_args(AuthHeader):
+            raise SettingsError('auth_header has to be "bearer", "api-key" or "x-api-key"')
         if not (deadline > 0 and connect_timeout > 0 and max_connections > 0):
             raise SettingsError("deadline, connect_timeout and max_connections have to be above 0")
         self._url = service_url(base_url)
@@ -82,10 +84,12 @@ class Transport:
         query: Query = (),
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
+        listed: bool = False,
     ) -> tuple[Answer, dict[str, Any]]:
         """The answer to one request, and the JSON object in it. `cap` is in bytes.
 
-        An answer with the body `known` is not decoded: its object is empty.
+        An answer with the body `known` is not decoded: its object is empty. Where the service
+        answers with a bare array (`listed`), that is the `data` of the object.
 
         Raises SourceError as `tracker.sources.refusals` reads the status; Unreachable where no
         whole answer came in time; UnusableAnswer for one that is too large, cut off or no JSON
@@ -94,7 +98,7 @@ class Transport:
         """
         content = None if document is None else encode(document)
         asked = f"{method} {self._url.path.rstrip('/')}{path}"
-        call = Call(asked, self._url.netloc.decode(), self._deadline, cap, known)
+        call = Call(asked, self._url.netloc.decode(), self._deadline, cap, known, listed)
         # Raised out here, so that no exception that holds the request stays its context.
         outcome = await self._settle(call, method, path, query, content)
         if isinstance(outcome, SourceError):
@@ -158,7 +162,7 @@ class Transport:
         if secrets.key is not None and self._auth_header == "bearer":
             headers["authorization"] = f"Bearer {secrets.key}"
         elif secrets.key is not None:
-            headers["api-key"] = secrets.key
+            headers[self._auth_header] = secrets.key
         url = f"{str(self._url).rstrip('/')}{path}"
         params = httpx.QueryParams([*self._params.items(), *query])
         return self._connected().build_request(

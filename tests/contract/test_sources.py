@@ -1,0 +1,289 @@
+"""The contract of a source, for each API that there is, their look-alikes, and a user's own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.examples.own_source import RenderFarm
+from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
+from tracker.sources.shapes import SHAPES
+from tracker.testing import SourceContract
+
+BIRTH = 1_750_000_000
+USAGE = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42}
+TOKENS = {
+    "input_tokens": 30,
+    "input_tokens_details": {"cached_tokens": 10},
+    "output_tokens": 12,
+    "output_tokens_details": {"reasoning_tokens": 4},
+    "total_tokens": 42,
+}
+
+
+def assistants_run(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "run_1",
+        "object": "thread.run",
+        "thread_id": "thread_1",
+        "assistant_id": "asst_1",
+        "model": "gpt-4o",
+        "status": status,
+        "created_at": BIRTH,
+        **more,
+    }
+
+
+def response(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "status": status,
+        "background": True,
+        "created_at": BIRTH,
+        "model": "gpt-5",
+        "output": [],
+        "usage": None,
+        "error": None,
+        "metadata": {"team": "blue"},
+        "tools": [{"type": "function", "name": "price"}],
+        **more,
+    }
+
+
+def turn(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "turn_1",
+        "object": "agent.session.turn",
+        "session_id": "sess_1",
+        "agent_id": "agent_1",
+        "status": status,
+        "created_at": BIRTH,
+        "started_at": None if status == "queued" else BIRTH + 2,
+        "completed_at": None,
+        "error": None,
+        "usage": None,
+        **more,
+    }
+
+
+def graph_run(status: str, updated: int = 0, **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": "11111111-1111-1111-1111-111111111111",
+        "thread_id": "22222222-2222-2222-2222-222222222222",
+        "assistant_id": "33333333-3333-3333-3333-333333333333",
+        "status": status,
+        "created_at": "2025-06-15T15:06:40.250000+00:00",
+        "updated_at": f"2025-06-15T15:06:{40 + updated}.500000+00:00",
+        "metadata": {"created_by": "system"},
+        "multitask_strategy": "enqueue",
+        **more,
+    }
+
+
+ACTION = {
+    "type": "submit_tool_outputs",
+    "submit_tool_outputs": {
+        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "price"}}]
+    },
+}
+APPROVAL = {
+    "type": "submit_tool_approval",
+    "submit_tool_approval": {"tool_calls": [{"id": "mcp_1", "type": "mcp", "name": "search"}]},
+}
+
+
+class TestAssistants(SourceContract):
+    bodies = (
+        assistants_run("queued", started_at=None, usage=None),
+        assistants_run("in_progress", started_at=BIRTH + 1),
+        assistants_run("requires_action", started_at=BIRTH + 1, required_action=ACTION),
+        assistants_run("queued", started_at=BIRTH + 1),
+        assistants_run("in_progress", started_at=BIRTH + 9),
+        assistants_run("completed", started_at=BIRTH + 9, completed_at=BIRTH + 12, usage=USAGE),
+    )
+    outcome = "completed"
+
+    def source_at(self, base_url: str) -> Source:
+        return Assistants(base_url, "key")
+
+
+class TestAzureAgents(SourceContract):
+    """Foundry's classic agents: approvals, and straight back to work after them."""
+
+    bodies = (
+        assistants_run("in_progress", started_at=BIRTH + 1),
+        assistants_run("requires_action", started_at=BIRTH + 1, required_action=APPROVAL),
+        assistants_run("in_progress", started_at=BIRTH + 9),
+        assistants_run(
+            "failed", failed_at=BIRTH + 12, last_error={"code": "tool_user_error", "message": "No"}
+        ),
+    )
+    outcome = "failed"
+
+    def source_at(self, base_url: str) -> Source:
+        async def token() -> str:
+            return "token of Entra ID"
+
+        return Assistants(base_url, token, name="azure", beta=None, api_version="2025-05-01")
+
+
+class TestLookAlike(SourceContract):
+    """Milliseconds beside seconds, fields that are not there, no usage, few statuses."""
+
+    bodies = (
+        {"id": "run_1", "thread_id": "t", "status": "in_progress", "created_at": BIRTH * 1000},
+        {
+            "id": "run_1",
+            "thread_id": "t",
+            "status": "completed",
+            "created_at": BIRTH * 1000,
+            "completed_at": BIRTH + 5,
+        },
+    )
+    outcome = "completed"
+
+    def source_at(self, base_url: str) -> Source:
+        return Assistants(base_url, name="clone", beta=None)
+
+
+class TestResponses(SourceContract):
+    bodies = (
+        response("queued"),
+        response("in_progress"),
+        response(
+            "completed",
+            completed_at=BIRTH + 9,
+            output=[{"type": "message", "id": "msg_1", "content": []}],
+            usage=TOKENS,
+        ),
+    )
+    outcome = "completed"
+
+    def source_at(self, base_url: str) -> Source:
+        return Responses(base_url, "key")
+
+
+class TestResponsesThatAsk(TestResponses):
+    bodies = (
+        response("in_progress"),
+        response(
+            "completed",
+            completed_at=BIRTH + 9,
+            output=[{"type": "function_call", "call_id": "call_1", "name": "price"}],
+            usage=TOKENS,
+        ),
+    )
+    outcome = "requires_action"
+
+
+class TestResponsesLookAlike(TestResponses):
+    bodies = (
+        {"id": "resp_1", "object": "response", "status": "in_progress"},
+        {
+            "id": "resp_1",
+            "object": "response",
+            "status": "failed",
+            "error": "It broke.",
+            "created_at": float(BIRTH * 1000),
+            "failed_at": BIRTH + 5,
+            "usage": {"prompt_tokens": 3, "completion_tokens": -1},
+            "metadata": None,
+            "output": None,
+        },
+    )
+    outcome = "failed"
+
+
+class TestAgentTurns(SourceContract):
+    session: dict[str, Any] = {  # noqa: RUF012 - nobody writes to it
+        "id": "sess_1",
+        "object": "agent.session",
+        "agent": {"id": "agent_1", "model": "gpt-6", "instructions": None, "tools": []},
+        "required_actions": [
+            {"type": "function_call", "call_id": "call_1", "name": "price", "turn_id": "turn_1"},
+            {"type": "function_call", "call_id": "call_2", "name": "price", "turn_id": "turn_2"},
+        ],
+    }
+    bodies = (
+        turn("queued"),
+        turn("in_progress"),
+        turn("waiting"),
+        turn("in_progress"),
+        turn("completed", completed_at=BIRTH + 12, usage=TOKENS),
+    )
+    outcome = "completed"
+
+    def source_at(self, base_url: str) -> Source:
+        return AgentTurns(base_url, "key")
+
+    def served(self, path: str, body: Mapping[str, Any]) -> object:
+        return body if "/turns/" in path else self.session
+
+
+class TestLangGraph(SourceContract):
+    bodies = (graph_run("pending"), graph_run("running"), graph_run("success", updated=5))
+    outcome = "completed"
+
+    def source_at(self, base_url: str) -> Source:
+        return LangGraph(base_url)
+
+    def served(self, path: str, body: Mapping[str, Any]) -> object:
+        if path.endswith("/state"):
+            return {"values": {}, "next": [], "tasks": []}
+        return [body] if path.endswith("/runs") else body
+
+
+class TestLangGraphThatFails(TestLangGraph):
+    bodies = (graph_run("running"), graph_run("error", updated=5))
+    outcome = "failed"
+
+
+class TestSourceOfOnesOwn(SourceContract):
+    bodies = (
+        {"job": "j1", "state": "WAITING", "made": BIRTH * 1000, "renderer": "v2"},
+        {"job": "j1", "state": "RENDERING", "made": BIRTH * 1000, "renderer": "v2"},
+        {
+            "job": "j1",
+            "state": "NEEDS_APPROVAL",
+            "made": BIRTH * 1000,
+            "renderer": "v2",
+            "ask": {"id": "a1", "what": "money"},
+        },
+        {"job": "j1", "state": "RENDERING", "made": BIRTH * 1000, "renderer": "v2"},
+        {
+            "job": "j1",
+            "state": "DONE",
+            "made": BIRTH * 1000,
+            "renderer": "v2",
+            "finished": (BIRTH + 12) * 1000,
+            "tokens": {"in": 30, "out": 12},
+        },
+    )
+    outcome = "completed"
+    status_field = "state"
+
+    def source_at(self, base_url: str) -> Source:
+        return RenderFarm(base_url, name="farm")
+
+
+CONTRACTS = [
+    kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, SourceContract) and kind is not SourceContract
+]
+
+
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_a_run_has_one_shape(kind: type[SourceContract]) -> None:
+    sources = {type(known().source_at("http://127.0.0.1:9")): known for known in CONTRACTS}
+    mine = type(kind().source_at("http://127.0.0.1:9"))
+    for body in kind.bodies:
+        recognising = [
+            source
+            for source, known in sources.items()
+            if known().source_at("http://127.0.0.1:9").recognises(body)
+        ]
+        assert recognising == [mine]
+        shapes = [shape for shape in SHAPES if shape.is_of(body)]
+        assert len(shapes) == (0 if mine is RenderFarm else 1)

@@ -1,0 +1,1 @@
+"""Worked examples, as a user would write them; the tests run them."""

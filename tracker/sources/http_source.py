@@ -1,0 +1,108 @@
+"""What all services over HTTP have in common: a name, an address, connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from tracker.clock import Clock
+from tracker.errors import SettingsError
+from tracker.sources.answer import Answer
+from tracker.sources.keys import ApiKey
+from tracker.sources.transport import RUN_CAP, AuthHeader, Query, Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class HttpSettings(TypedDict, total=False):
+    """How a service is reached, beside its address, key and headers; see `Transport`."""
+
+    params: Mapping[str, str] | None
+    deadline: float
+    connect_timeout: float
+    max_connections: int
+    clock: Clock | None
+    transport: httpx.AsyncBaseTransport | None
+
+
+class HttpSource:
+    """A service that is asked over HTTP; the base of the sources here, and of your own.
+
+    `name` is what its runs are filed under. `api_version` is Azure's. The rest is as in
+    `Transport`. Nothing is opened before the first call; after `aclose` it opens anew. Raises
+    SettingsError for a name or an address that cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey = None,
+        *,
+        name: str,
+        api_version: str | None = None,
+        auth_header: AuthHeader = "bearer",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        deadline: float = 30.0,
+        connect_timeout: float = 5.0,
+        max_connections: int = 32,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._name = _checked_name(name)
+        self._transport = Transport(
+            base_url,
+            api_key=api_key,
+            auth_header=auth_header,
+            headers=headers,
+            params={**({"api-version": api_version} if api_version else {}), **(params or {})},
+            deadline=deadline,
+            connect_timeout=connect_timeout,
+            max_connections=max_connections,
+            clock=clock,
+            transport=transport,
+        )
+
+    @property
+    def name(self) -> str:
+        """What the runs of this service are filed under."""
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r}, {self._transport!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        await self._transport.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        cap: int = RUN_CAP,
+        query: Query = (),
+        document: Mapping[str, Any] | None = None,
+        known: bytes | None = None,
+    ) -> tuple[Answer, dict[str, Any]]:
+        """The answer to one request, and the JSON object in it, as `Transport.ask` gives them."""
+        return await self._transport.ask(
+            method, path, cap=cap, query=query, document=document, known=known
+        )
+
+
+def _checked_name(name: str) -> str:
+    if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
+        raise SettingsError(
+            f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"
+        )
+    if name == "configuration":
+        raise SettingsError("a source cannot be named 'configuration', which the store uses itself")
+    return name

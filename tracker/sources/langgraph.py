@@ -1,0 +1,142 @@
+"""The runs of a LangGraph server, to be watched: what they do, wait for and come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Unpack
+
+from pydantic_core import to_json
+
+from tracker.core.snapshot import RunSnapshot
+from tracker.errors import Misconfigured, NotFound, RequestRefused, UnusableAnswer
+from tracker.sources import langgraph_snapshots
+from tracker.sources.address import path_of
+from tracker.sources.answer import Answer
+from tracker.sources.asking import check, runs_path
+from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.keys import ApiKey
+from tracker.sources.langgraph_snapshots import ERROR, SUCCESS, with_state
+from tracker.sources.transport import PAGE_CAP, AuthHeader
+
+# What the run itself does not say of its end, the state of its thread does.
+_EXPLAINED_BY_STATE = (SUCCESS, ERROR)
+
+
+class LangGraph(HttpSource):
+    """A LangGraph server, as `langgraph dev` or a deployment serves it. Opens nothing at first.
+
+    The server calls a run a success also where it stopped at an interrupt. So when a run says
+    that it is done and is the newest of its thread, the thread's state is asked too, three
+    requests in all: where that has interrupts, or nodes to come, the run requires an action. It
+    is completed once another run follows it on the thread, which is how an interrupt is answered.
+
+    There is no usage in its runs. The key goes as `x-api-key` unless `auth_header` says otherwise.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey = None,
+        *,
+        name: str = "langgraph",
+        auth_header: AuthHeader = "x-api-key",
+        headers: Mapping[str, str] | None = None,
+        **settings: Unpack[HttpSettings],
+    ) -> None:
+        super().__init__(
+            base_url, api_key, name=name, auth_header=auth_header, headers=headers, **settings
+        )
+
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+        """The answer about one run, with what the state of its thread says of it.
+
+        Raises RequestRefused where the thread is not known.
+        """
+        if not thread_id:
+            raise RequestRefused(f"{run_id} is not asked about: say which thread it is in")
+        path = runs_path(thread_id, run_id)
+        try:
+            answer, run = await self._transport.ask("GET", path, known=known)
+        except Misconfigured as error:
+            await self._is_missing(thread_id, run_id, error)
+            raise
+        if answer.body is known:
+            return answer
+        _check(f"GET {path}", run, {"run_id": run_id, "thread_id": thread_id})
+        if run.get("status") not in _EXPLAINED_BY_STATE:
+            return answer
+        seen, newest = await self._runs(thread_id, 1)
+        if newest and newest[0]["run_id"] == run_id:
+            seen, run = await self._explained(newest[0])
+            return replace(answer, body=to_json(run), observed_at=seen.observed_at)
+        return answer
+
+    async def fetch_page(
+        self, thread_id: str, limit: int
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
+        """The newest runs of a thread, at most `limit`, the newest with what the state says."""
+        answer, runs = await self._runs(thread_id, limit)
+        if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
+            seen, runs[0] = await self._explained(runs[0])
+            answer = replace(answer, observed_at=seen.observed_at)
+        return answer, [{**run, "id": run["run_id"]} for run in runs]
+
+    def glance(self, body: bytes) -> object:
+        """The fields of a run that change, as sent. Raises PayloadError for no object."""
+        return langgraph_snapshots.glance(body)
+
+    def snapshot(
+        self,
+        body: bytes | Mapping[str, Any],
+        *,
+        observed_at: datetime,
+        asked_at: datetime | None = None,
+        unchanged_until: datetime | None = None,
+    ) -> RunSnapshot:
+        """A run as a snapshot.
+
+        Raises PayloadError naming the field that keeps it from being one, and why.
+        """
+        return langgraph_snapshots.graph_run_snapshot(
+            body,
+            self._name,
+            observed_at=observed_at,
+            asked_at=asked_at,
+            unchanged_until=unchanged_until,
+        )
+
+    def recognises(self, body: Mapping[str, Any]) -> bool:
+        """Whether a document of unknown origin is a run of a graph."""
+        return langgraph_snapshots.is_graph_run(body)
+
+    async def _runs(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
+        path = runs_path(thread_id)
+        query = [("limit", str(limit)), ("offset", "0")]
+        answer, found = await self._transport.ask(
+            "GET", path, cap=PAGE_CAP, query=query, listed=True
+        )
+        runs = [run for run in found["data"] if isinstance(run, dict)]
+        for run in runs:
+            _check(f"GET {path}", run, {"thread_id": thread_id})
+        return answer, runs
+
+    async def _explained(self, run: Mapping[str, Any]) -> tuple[Answer, dict[str, Any]]:
+        path = path_of("threads", str(run["thread_id"]), "state")
+        answer, state = await self._transport.ask("GET", path, cap=PAGE_CAP)
+        if "values" not in state and "tasks" not in state:
+            raise UnusableAnswer(f"GET {path} brought no state of a thread.")
+        return answer, with_state(run, state)
+
+    async def _is_missing(self, thread_id: str, run_id: str, error: Misconfigured) -> None:
+        """Raises NotFound where the thread is there: the server says of both only `Not Found`."""
+        try:
+            await self._runs(thread_id, 1)
+        except Misconfigured:
+            raise error from None
+        raise NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
+
+
+def _check(asked: str, run: Mapping[str, Any], expected: Mapping[str, str]) -> None:
+    check(asked, {**run, "id": run.get("run_id")}, expected)
