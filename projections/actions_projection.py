@@ -70,6 +70,7 @@ class ActionsBatch:
         changed = [
             action_values(run.key, action)
             for run in self._runs.values()
+            if run.key not in self._fold.pruned
             for action in run.changed.values()
         ]
         upsert(connection, target(run_actions), changed)

@@ -6,9 +6,10 @@ read the same batch, the one that comes second changes nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projections.projection import Projection
@@ -19,12 +20,14 @@ from tracker.errors import SchemaError, ViewsError
 class Checkpoint(NamedTuple):
     """The position of the last event applied, by which version of the projection.
 
-    `failure` says why it did not get past it, where it tried and could not.
+    `failure` says why it did not get past it, where it tried and could not. Runs that ended
+    before `pruned_before` are not in its tables, though their events were applied.
     """
 
     position: int
     version: int
     failure: str | None = None
+    pruned_before: datetime | None = None
 
 
 class CheckpointMoved(ViewsError):
@@ -41,7 +44,7 @@ class Outdated(SchemaError):
 
 def read(connection: Connection, name: str) -> Checkpoint | None:
     """The checkpoint of a projection; None where it never ran."""
-    columns = checkpoints.c["position", "version", "failure"]
+    columns = checkpoints.c[Checkpoint._fields]
     row = connection.execute(select(*columns).where(checkpoints.c.projection == name)).first()
     return None if row is None else Checkpoint(*row)
 
@@ -103,10 +106,10 @@ def take_over(connection: Connection, name: str, heir: str) -> bool:
     # It writes before it reads, which holds off all others from here on.
     if connection.execute(update(checkpoints).where(mine).values(failure=None)).rowcount != 1:
         return False
-    found = read(connection, name)
+    found, before = read(connection, name), read(connection, heir)
     assert found is not None
     connection.execute(delete(checkpoints).where(mine))
-    put(connection, heir, found)
+    put(connection, heir, found._replace(pruned_before=before and before.pruned_before))
     return True
 
 
@@ -118,6 +121,11 @@ def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
         .values(projection=name, **values)
         .on_conflict_do_update(index_elements=["projection"], set_=values)
     )
+
+
+def pruned_before(connection: Connection) -> datetime | None:
+    """Runs that ended before this moment are in no table; None where none were pruned."""
+    return connection.execute(select(func.max(checkpoints.c.pruned_before))).scalar()
 
 
 def check_behind(checkpoint: Checkpoint, last_position: int) -> None:

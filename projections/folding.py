@@ -6,10 +6,11 @@ events read again from the event store, so that no table needs to keep what a fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from projections.phases import Stay
+from projections.queries import RunRow
 from projections.runs import RunHistory, row_values
 from projections.traces import fold
 from tracker.core.events import ConfigurationRecorded
@@ -18,6 +19,7 @@ from tracker.event_store.store import EventStore, RecordedEvent
 
 # A history with its trace, without the texts in it.
 _HISTORY_BYTES = 3000
+_ENDED_AT = RunRow._fields.index("ended_at")
 
 
 class FoldedRun(NamedTuple):
@@ -37,7 +39,8 @@ class FoldedRun(NamedTuple):
 class Fold:
     """The events of one batch, folded page by page, and what was before them.
 
-    Whoever of the projections asks first has a page folded for all.
+    Whoever of the projections asks first has a page folded for all. `pruned` has the runs of the
+    batch that have no place in the tables of runs any more; the rollups count them all the same.
     """
 
     def __init__(self, store: EventStore, position: int) -> None:
@@ -50,6 +53,7 @@ class Fold:
         self._taken = position
         self._metadata_bytes = 0
         self._finished: list[FoldedRun] | None = None
+        self.pruned: frozenset[str] = frozenset()
 
     @property
     def weight(self) -> int:
@@ -97,6 +101,16 @@ class Fold:
         if self._finished is None:
             self._finished = [self._finish(it) for it in self._histories.values()]
         return self._finished
+
+    def kept_runs(self) -> Iterator[FoldedRun]:
+        """Those of them that were not pruned."""
+        return (it for it in self.runs() if it.key not in self.pruned)
+
+    def prune(self, before: int) -> list[str]:
+        """Prunes the runs that ended before a moment; gives those that had earlier events."""
+        ends = ((it.key, it.values[_ENDED_AT]) for it in self.runs())
+        self.pruned = frozenset(key for key, end in ends if end is not None and end < before)
+        return [key for key in self.pruned if key not in self._new]
 
     def _read(self, older: dict[str, RunHistory]) -> None:
         for key, events in self.past(older).items():

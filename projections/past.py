@@ -29,7 +29,8 @@ class PastAnswers(Answers):
     """All answers as they were at a place: a position in the event store, or a moment.
 
     At a moment, each run is as it had been observed by then, also where that was recorded
-    later, by an import; costs are at the prices that are at hand now. The first question
+    later, by an import; costs are at the prices that are at hand now. What was
+    pruned since is left out where it had ended by then. The first question
     replays the events into a file of its own, which takes as long as a rebuild; the others are
     as fast as ever. The file is gone when this is closed, or forgotten.
     """
@@ -39,6 +40,7 @@ class PastAnswers(Answers):
         place: int | datetime,
         store: Callable[[], AbstractContextManager[EventStore]],
         projections: Sequence[Projection],
+        pruned_before: Callable[[], datetime | None],
     ) -> None:
         if isinstance(place, datetime) and place.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {place.isoformat()} has none")
@@ -46,6 +48,7 @@ class PastAnswers(Answers):
             raise SettingsError(f"a position is 0 or more, not {place}")
         self._place = place
         self._open_store, self._projections = store, projections
+        self._pruned_before = pruned_before
         self._lock = Lock()
         self._engine: Engine | None = None
         self._remove: Callable[[], object] | None = None
@@ -94,7 +97,7 @@ class PastAnswers(Answers):
                     until = ObservedUntil(store, self._place)
                 else:
                     until = Until(store, min(self._place, store.last_position()))
-                engine = replay(Path(folder), until, self._projections, None)
+                engine = replay(Path(folder), until, self._projections, None, self._pruned_before())
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

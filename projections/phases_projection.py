@@ -35,7 +35,7 @@ class PhasesBatch(Folded):
         table = target(run_phases)
         new: list[list[Any]] = []
         known: list[list[Any]] = []
-        for run in self.fold.runs():
+        for run in self.fold.kept_runs():
             if run.has_fewer_stays:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
             for seq, stay in enumerate(run.stays, 1):

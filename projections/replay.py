@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from projections import migrations
+from projections.checkpoint import Checkpoint, put
 from projections.engine import open_engine
 from projections.projection import Projection
 from projections.subscription import Progress, catch_up
@@ -91,12 +92,22 @@ class ObservedUntil(Until):
 
 
 def replay(
-    folder: Path, store: EventStore, projections: Sequence[Projection], progress: Progress | None
+    folder: Path,
+    store: EventStore,
+    projections: Sequence[Projection],
+    progress: Progress | None,
+    pruned_before: datetime | None,
 ) -> Engine:
-    """New tables in a folder with all events of a store applied; the engine is the caller's."""
+    """New tables in a folder with all events of a store applied; the engine is the caller's.
+
+    Runs that ended before `pruned_before` are left out, as they are of the tables in use.
+    """
     engine = open_engine(f"sqlite:///{folder / 'replayed.db'}", create=True)
     try:
         migrations.upgrade(engine)
+        with engine.begin() as connection:
+            for it in projections:
+                put(connection, it.name, Checkpoint(0, it.version, None, pruned_before))
         catch_up(engine, store, projections, progress=progress)
     except BaseException:
         engine.dispose()
@@ -106,11 +117,15 @@ def replay(
 
 @contextmanager
 def replayed(
-    store: EventStore, position: int, projections: Sequence[Projection], progress: Progress | None
+    store: EventStore,
+    position: int,
+    projections: Sequence[Projection],
+    progress: Progress | None,
+    pruned_before: datetime | None,
 ) -> Iterator[Engine]:
     """Tables made of the events up to a position, gone at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="runfold-") as folder:
-        engine = replay(Path(folder), Until(store, position), projections, progress)
+        engine = replay(Path(folder), Until(store, position), projections, progress, pruned_before)
         try:
             yield engine
         finally:

@@ -188,6 +188,9 @@ def _grouped(
     at = len(query.selected_columns) - len(keys) - len(sums)
     counted = at + len(stored)
     for row in connection.execute(query):
+        if row[len(row) - len(sums)] is None:
+            # Without a group, no rows have a sum too.
+            continue
         # An empty text stands for what nobody said, since NULL cannot be in a key.
         values: dict[str, object] = {
             name: value or None for name, value in zip(stored, row[at:counted], strict=True)

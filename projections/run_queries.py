@@ -58,7 +58,9 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
         # Reads the whole table: an index for the rare service with another name is not worth it.
         found = connection.execute(query.where(runs.c.run_id == run_id)).all()
     if not found:
-        raise UnknownRun(f"no run {run_id!r} in the tables; if it is new, catch up first")
+        raise UnknownRun(
+            f"no run {run_id!r} in the tables; if new, catch up first; if old, it may be pruned"
+        )
     if len(found) > 1:
         sources = ", ".join(sorted(row.source for row in found))
         raise SettingsError(f"several sources have a run {run_id!r}, say which: {sources}")

@@ -75,6 +75,11 @@ def believed(counts: tuple[int | None, ...]) -> tuple[int | None, ...]:
     return counts
 
 
+def stored_name(name: str | None) -> str | None:
+    """A name as the table has it: an index entry has a limit that a service's text has not."""
+    return plain_text(name[:_NAME_LENGTH]) if name else name
+
+
 def row_values(run: RunHistory, found: Sequence[Stay]) -> list[Any]:
     """The row of a run with these stays as it is written: in the order of `RunRow`.
 
@@ -145,15 +150,15 @@ def _created(run: RunHistory, event: e.RunCreated) -> None:
     run.identity = (
         event.source,
         event.run_id,
-        _name(event.thread_id),
-        _name(event.assistant_id),
-        _name(event.model),
+        stored_name(event.thread_id),
+        stored_name(event.assistant_id),
+        stored_name(event.model),
     )
     stamp, run.first_seen_at = run.transitions[0][1:3]
     run.created_at = run.first_seen_at if stamp is None else stamp
     run.expires_at = micros_or_none(event.expires_at)
     run.metadata = json_text(event.metadata)
-    run.configuration_digest = _name(event.configuration_digest)
+    run.configuration_digest = stored_name(event.configuration_digest)
     run.seen = event.observed_at
 
 
@@ -235,8 +240,3 @@ RunHistory.handlers = {
     e.RunVanished: _vanished,
     e.RunReappeared: _reappeared,
 }
-
-
-def _name(name: str | None) -> str | None:
-    # An index entry has a limit that a service's text does not have.
-    return plain_text(name[:_NAME_LENGTH]) if name else name

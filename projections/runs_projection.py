@@ -32,7 +32,7 @@ class RunsBatch(Folded):
         """Writes the row of each run; one that was read with all its events stays."""
         new: list[list[Any]] = []
         known: list[list[Any]] = []
-        for run in self.fold.runs():
+        for run in self.fold.kept_runs():
             (new if run.is_new else known).append(list(run.values))
         insert(connection, target(runs), new, guard="version")
         upsert(connection, target(runs), known, guard="version")

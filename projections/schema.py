@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.moments import micros_or_none, utc_text
 
-REVISION = "0004"
+REVISION = "0005"
 VERSION_TABLE = "runfold_alembic_version"
 # Begins the names of tables that are being made again beside the public ones.
 SHADOW_PREFIX = "runfold_shadow_"
@@ -106,6 +106,9 @@ _is_open = runs.c.outcome.is_(None)
 Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
 Index("ix_runs_created_at", runs.c.created_at)
 Index("ix_runs_thread_id", runs.c.thread_id)
+# By it the oldest are found, to be pruned.
+_has_ended = runs.c.ended_at.is_not(None)
+Index("ix_runs_ended_at", runs.c.ended_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
 
 run_phases = Table(
     "run_phases",
@@ -248,5 +251,6 @@ checkpoints = Table(
     Column("position", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("failure", Text),
+    Column("pruned_before", UtcDateTime),
     sqlite_with_rowid=False,
 )

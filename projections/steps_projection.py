@@ -33,13 +33,14 @@ class StepsProjection:
 
     def begin(self, fold: Fold) -> StepsBatch:
         """An empty batch."""
-        return StepsBatch()
+        return StepsBatch(fold)
 
 
 class StepsBatch:
     """The steps of one batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, fold: Fold) -> None:
+        self._fold = fold
         self._rows: dict[tuple[str, str], list[Any]] = {}
 
     @property
@@ -55,7 +56,9 @@ class StepsBatch:
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes each step once."""
-        upsert(connection, target(run_steps), list(self._rows.values()))
+        pruned = self._fold.pruned
+        rows = [row for (key, _), row in self._rows.items() if key not in pruned]
+        upsert(connection, target(run_steps), rows)
 
 
 def step_values(key: str, event: RunStepRecorded) -> list[Any]:

@@ -7,11 +7,20 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Engine, Table
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from projections.checkpoint import CheckpointMoved, advance, check_behind, note_failure, start
+from projections.checkpoint import (
+    CheckpointMoved,
+    advance,
+    check_behind,
+    note_failure,
+    pruned_before,
+    start,
+)
 from projections.engine import translated
 from projections.folding import Fold
 from projections.garbage import collected_less_often
-from projections.projection import Batch, Projection
+from projections.moments import micros
+from projections.projection import Batch, Folded, Projection
+from projections.pruning import delete_runs
 from tracker.errors import ProjectionFailed, RunfoldError, UnreadableEvent
 from tracker.event_store.store import EventStore
 
@@ -137,11 +146,22 @@ def _apply(
     position = group[0].position
     fold = Fold(store, position)
     batches = [it.projection.begin(fold) for it in group]
-    count, reached = _read(store, fold, batches, position, size, stop)
+    with engine.connect() as connection:
+        is_pruned = pruned_before(connection) is not None
+    # Which runs have ended, only a fold of them says.
+    taking: list[Batch | Folded] = [*batches, *([Folded(fold)] if is_pruned else [])]
+    count, reached = _read(store, fold, taking, position, size, stop)
     if count:
         with engine.begin() as connection:
             for runner in group:
                 advance(connection, runner.projection.name, position, reached)
+            before = pruned_before(connection)
+            if before is not None:
+                if not is_pruned:
+                    raise CheckpointMoved("runs were pruned for the first time meanwhile")
+                gone = fold.prune(micros(before))
+                for runner in group:
+                    delete_runs(connection, runner.projection.tables, gone)
             for batch in batches:
                 batch.write(connection, _live)
     return count, reached
@@ -154,7 +174,7 @@ def _live(table: Table) -> Table:
 def _read(
     store: EventStore,
     fold: Fold,
-    batches: Sequence[Batch],
+    batches: Sequence[Batch | Folded],
     position: int,
     size: int,
     stop: int | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from types import TracebackType
 from typing import Self
@@ -14,13 +14,16 @@ from sqlalchemy import Connection, Engine
 from projections import migrations
 from projections.actions_projection import ActionsProjection
 from projections.answers import Answers
+from projections.checkpoint import pruned_before
 from projections.costs_projection import CostsProjection
+from projections.diagnosis import Diagnosis, diagnose
 from projections.engine import open_engine, translated
 from projections.following import follow
 from projections.past import PastAnswers
 from projections.phases_projection import PhasesProjection
 from projections.prices import Prices, installed, require_prices
 from projections.projection import Projection
+from projections.pruning import Pruned, count_prunable, prune, remove_thread
 from projections.rates import PriceList
 from projections.rebuild import find_outdated, rebuild
 from projections.runs_projection import RunsProjection
@@ -140,13 +143,55 @@ class Views(Answers):
         with self._replaying() as store:
             return verify(self._engine, store, self._projections, progress)
 
+    def prune(self, older_than: timedelta | datetime, *, dry_run: bool = False) -> Pruned:
+        """Takes runs that ended so long ago, or before a moment, out of the tables of runs.
+
+        Their events stay, and so do the rollups, which answer as before; questions that need
+        the rows (by thread or metadata, limits within a quarter of an hour) miss them. A rebuild
+        and a late event do not bring them back, and `verify` and `as_of` leave them out too. To
+        have them again: `UPDATE checkpoints SET pruned_before = NULL`, then rebuild.
+
+        It goes in transactions of about 1,000 runs. With `dry_run`, it only counts. Raises
+        SettingsError for a moment that is to come or has no time zone, and ViewsError where a
+        rebuild has begun.
+        """
+        now = datetime.now(UTC)
+        before = now - older_than if isinstance(older_than, timedelta) else older_than
+        if before.utcoffset() is None:
+            raise SettingsError(f"a moment needs a time zone: {before.isoformat()} has none")
+        if before > now:
+            raise SettingsError(f"{before.isoformat()} is to come: runs would vanish as they end")
+        with translated(self._engine):
+            self._check()
+            act = count_prunable if dry_run else prune
+            return act(self._engine, self._projections, before)
+
+    def remove_thread(self, thread_id: str, source: str | None = None) -> Pruned:
+        """Deletes the rows of a thread's runs, after their events: see `forget_thread`.
+
+        Of one source's runs only, where it is named. The rollups name no thread and keep its
+        numbers, until they are rebuilt, which counts only what has events; `verify` reports that
+        difference until then. Raises ViewsError where a rebuild has begun.
+        """
+        with translated(self._engine):
+            self._check()
+            return remove_thread(self._engine, thread_id, source)
+
+    def doctor(self) -> Diagnosis:
+        """How the tables are, and what helps; also where they are of another release, or none.
+
+        Raises StoreUnavailable where the database cannot be reached.
+        """
+        with translated(self._engine):
+            return diagnose(self._engine, self._opened_store, self._projections)
+
     def as_of(self, place: datetime | int) -> PastAnswers:
         """All answers as they were at a moment, or at a position of the event store.
 
         See `PastAnswers` for what that means and costs. Raises SettingsError for a moment
         without a time zone.
         """
-        return PastAnswers(place, self._replaying, self._projections)
+        return PastAnswers(place, self._replaying, self._projections, self._pruned_before)
 
     def _apply(
         self, store: EventStore, progress: Progress | None, without: Collection[str] = ()
@@ -161,12 +206,17 @@ class Views(Answers):
     def _replaying(self) -> Iterator[EventStore]:
         with translated(self._engine):
             self._check()
-            store = self._store or open_event_store(self._url, create=False)
-            try:
+            with self._opened_store() as store:
                 yield store
-            finally:
-                if store is not self._store:
-                    store.close()
+
+    @contextmanager
+    def _opened_store(self) -> Iterator[EventStore]:
+        store = self._store or open_event_store(self._url, create=False)
+        try:
+            yield store
+        finally:
+            if store is not self._store:
+                store.close()
 
     @contextmanager
     def _migrating(self, *, create: bool) -> Iterator[Engine]:
@@ -186,6 +236,10 @@ class Views(Answers):
 
     def _has_costs(self) -> bool:
         return self._projections != PROJECTIONS
+
+    def _pruned_before(self) -> datetime | None:
+        with self._reading() as connection:
+            return pruned_before(connection)
 
     def _check(self) -> None:
         if not self._is_checked:

@@ -39,9 +39,12 @@ _SETTINGS = {
 class PostgresServer:
     """A running server: `url(database)` is how to reach one of its databases."""
 
-    def __init__(self, port: int, sockets: Path | None = None) -> None:
+    def __init__(
+        self, port: int, sockets: Path | None = None, binaries: Path | None = None
+    ) -> None:
         self.port = port
         self.sockets = sockets
+        self.binaries = binaries or Path()
 
     def url(self, database: str) -> str:
         return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
@@ -70,7 +73,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         _initialise(binaries, data, user)
         process, port = _start(binaries, data, home, user)
         try:
-            yield PostgresServer(port, home)
+            yield PostgresServer(port, home, binaries)
         finally:
             # A fast shutdown: open sessions are ended.
             process.send_signal(signal.SIGINT)

@@ -40,8 +40,8 @@ def forget_thread(
     again. Runs of the thread that appear meanwhile go too.
 
     What stays: the instructions and tools that a run had (`configuration.recorded`, shared by
-    all runs that had the same); rows of tables folded from the events, which `runfold verify`
-    reports until `runfold rebuild --all` makes them again (and on SQLite their bytes, until
+    all runs that had the same); rows of tables folded from the events, which `runfold forget`
+    deletes too, and `Views.remove_thread` (on SQLite their bytes stay until
     `VACUUM`); backups; and what `EventStore.forget` says.
 
     A run that is seen again after it was forgotten, in a poll or a file, is a new run with a new

@@ -70,7 +70,7 @@ def test_a_host_keeps_its_tables_and_its_own_alembic(engine: Engine) -> None:
 
     migrations.upgrade(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO checkpoints VALUES ('runs', 7, 1, NULL)"))
+        connection.execute(text("INSERT INTO checkpoints VALUES ('runs', 7, 1, NULL, NULL)"))
     migrations.upgrade(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT position FROM checkpoints")).scalar() == 7

@@ -168,6 +168,7 @@ def test_usage_that_nobody_reported_is_not_zero(views: Views) -> None:
         (("failed", "assistants"), 1),
     ]
     assert views.usage(by=None)[0].runs == 3
+    assert views.usage(by=None, since=second(1000)) == views.usage(since=second(1000)) == []
 
 
 def test_days_and_hours_are_those_of_a_time_zone(database_url: str) -> None:

@@ -11,6 +11,8 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
 from projections import Prices, Views, metadata
+from projections.diagnosis import Diagnosis
+from projections.pruning import Pruned
 from projections.queries import (
     CostRow,
     PhaseRow,
@@ -159,6 +161,8 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(runs.records(), list[dict[str, Any]])
         assert_type(runs.to_arrow(), pyarrow.Table)
         assert_type(runs.to_polars(), polars.DataFrame)
+        assert_type(views.prune(timedelta(days=90), dry_run=True), Pruned)
+        assert_type(views.doctor(), Diagnosis)
         days = [row.group["day"] for row in views.usage(by="day")]
         assert all(isinstance(day, date) for day in days)
     assert "runs" in metadata.tables

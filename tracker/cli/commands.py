@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli import upkeep
 from tracker.cli.apis import Api
 from tracker.cli.options import DEFAULT_DB, Db, Json
 from tracker.cli.outcomes import Commands
@@ -210,3 +211,7 @@ def verify(db: Db = DEFAULT_DB) -> None:
         typer.echo("cure: runfold rebuild --all", err=True)
         raise typer.Exit(1)
     typer.echo("the tables are what the events say")
+
+
+for command in (upkeep.doctor, upkeep.prune, upkeep.forget):
+    app.command()(command)

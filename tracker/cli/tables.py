@@ -184,7 +184,12 @@ def print_json(document: object) -> None:
 def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None:
     if json:
         print_json(rows)
-        return
+    else:
+        print_rows(title, rows)
+
+
+def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows of the same columns as a table; those of numbers to the right."""
     if not rows:
         console().print(f"{title}: no runs yet")
         return

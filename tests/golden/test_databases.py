@@ -1,0 +1,69 @@
+"""Databases of each released revision are brought to this release, and proved."""
+
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from projections import Views, migrations
+from projections.engine import open_engine
+from projections.schema import REVISION
+from tests.golden.make_database import RUNS
+from tests.stories import created
+from tracker.event_store import Append, open_event_store
+
+HERE = Path(__file__).parent
+FILES = sorted(it.name for it in HERE.glob("runs_*.*"))
+
+
+@pytest.fixture(params=FILES)
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a copy of a golden database."""
+    file = HERE / request.param
+    if file.suffix == ".db":
+        return f"sqlite:///{shutil.copy(file, tmp_path)}"
+    url: str = request.getfixturevalue("postgres_db")
+    with psycopg.connect(url) as connection:
+        connection.execute(file.read_text("utf-8").encode())
+    return url
+
+
+def test_both_databases_are_there_and_small() -> None:
+    assert {Path(it).suffix for it in FILES} == {".db", ".sql"}
+    assert "runs_0003.db" in FILES
+    assert all((HERE / it).stat().st_size < 200_000 for it in FILES)
+
+
+def test_a_released_database_is_upgraded_caught_up_and_proved(
+    golden: str, request: pytest.FixtureRequest
+) -> None:
+    engine = open_engine(golden)
+    revision = request.node.callspec.params["golden"].partition("_")[2][:4]
+    assert migrations.current(engine) == revision <= REVISION
+    with engine.connect() as connection:
+        before = connection.execute(text("SELECT count(*), sum(version) FROM runs")).one()
+    with Views(golden) as views:
+        views.upgrade()
+        views.catch_up()
+        assert views.verify() == []
+        assert views.doctor().is_healthy
+        assert len(views.runs()) == before[0] == RUNS
+        assert sum(run.version for run in views.runs()) == before[1]
+        assert {run.outcome for run in views.runs()} == {
+            *("completed", "failed", "cancelled", "expired"),
+            None,
+        }
+        assert len(views.actions()) == RUNS
+        used = sum(it.total_tokens or 0 for it in views.runs() if it.outcome)
+        assert views.usage(by=None)[0].total_tokens == used > 0
+        store = open_event_store(golden)
+        store.append([Append("assistants:run_new", 0, [created(run_id="run_new")])])
+        store.close()
+        assert views.catch_up() == 1
+        views.rebuild()
+        assert views.verify() == []
+        assert len(views.runs()) == RUNS + 1
+    migrations.downgrade(engine, "base")
+    engine.dispose()
