@@ -65,10 +65,9 @@ def prune(
                 for projection in chosen:
                     mine = checkpoints.c.projection == projection.name
                     connection.execute(update(checkpoints).where(mine).values(pruned_before=cut))
-                gone = delete(runs).where(*_ended_between(done, cut)).returning(runs.c.run_key)
+                gone = select(runs.c.run_key).where(*_ended_between(done, cut))
                 keys = list(connection.execute(gone).scalars())
-                counts["runs"] += len(keys)
-                for table in others:
+                for table in (runs, *others):
                     counts[table.name] += delete_runs(connection, [table], keys)
             if cut < before:
                 # As long as it held the lock: on SQLite, who waits only looks now and then.

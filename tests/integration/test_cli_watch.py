@@ -85,7 +85,7 @@ def test_an_unknown_run(simulator: Simulator) -> None:
     assert done.code == 1
     assert "run_9" in done.message
     assert "404" in done.message
-    assert runfold("status").out == "runs by status: no runs yet\n"
+    assert runfold("status").out == "runs by status: none\n"
 
 
 @pytest.mark.parametrize("key", ["sk-the-wrong-key", ""])

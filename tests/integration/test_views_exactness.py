@@ -39,7 +39,7 @@ from tracker.core.decider import decide, initial_state
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import Configuration
 from tracker.core.usage import Usage
-from tracker.event_store import Append, EventStore, open_event_store
+from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
 
 BATCH = 25
 ALL = (*PROJECTIONS, CostsProjection(priced("gpt-4o")))
@@ -162,19 +162,39 @@ def stored(engine: Engine) -> Tables:
         }
 
 
+class Meanwhile:
+    """An event store during whose reads another runner applies batches of its own."""
+
+    def __init__(self, store: EventStore, engine: Engine, data: st.DataObject) -> None:
+        self._store, self._engine, self._data = store, engine, data
+        self.applied = 0
+
+    def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
+        page = self._store.read_all(after, limit)
+        if self._data.draw(st.booleans()):
+            batch = self._data.draw(st.integers(1, 9))
+            self.applied += catch_up(self._engine, self._store, ALL, batch=batch)
+        return page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
 def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
-    """Appends and catches up in turns, and compares."""
+    """Appends and catches up in turns, two runners in each other's way, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
         for table in metadata.tables.values():
             connection.execute(delete(table))
+    meanwhile = Meanwhile(store, engine, data)
+    one_runner: EventStore = meanwhile  # type: ignore[assignment]
     applied = 0
     while steps:
         count = data.draw(st.integers(1, len(steps)))
         store.append(steps[:count])
         steps = steps[count:]
-        applied += catch_up(engine, store, ALL, batch=data.draw(st.integers(1, 9)))
-    assert applied == store.last_position()
+        applied += catch_up(engine, one_runner, ALL, batch=data.draw(st.integers(1, 9)))
+    assert applied + meanwhile.applied == store.last_position()
     assert stored(engine) == plainly(store)
     rebuild(engine, store, data.draw(st.permutations(ALL)))
     assert stored(engine) == plainly(store)

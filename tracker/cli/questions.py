@@ -65,7 +65,7 @@ def cost(
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """What runs cost, in US dollars, at the prices of their time; needs runfold[cost]."""
+    """What runs cost, in US dollars, at the prices of their time; needs the extra `cost`."""
     from tracker.cli.tables import opened, print_cost, print_unpriced
 
     with opened(db, quiet=json) as views:

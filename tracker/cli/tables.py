@@ -191,7 +191,7 @@ def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints rows of the same columns as a table; those of numbers to the right."""
     if not rows:
-        console().print(f"{title}: no runs yet")
+        console().print(f"{title}: none")
         return
     shown = table(title)
     for name in rows[0]:
