@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from tracker.core.events import RunCreated, RunEnded, RunStepRecorded, run_stream
+from tracker.core.events import RunEnded, RunStepRecorded, run_stream
 from tracker.core.facts import decide_steps
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
@@ -113,7 +113,7 @@ class _Backfill:
         recorded = await _all(self._record(snapshot) for snapshot in snapshots)
         ended = [it for it in recorded if it is not None and it.state.is_ended]
         if self._reads_steps and isinstance(self._source, StepSource):
-            lacking = await asyncio.to_thread(self._without_steps, ended)
+            lacking = await self._without_steps(ended)
             await _all(self._read_steps(self._source, run_id) for run_id in lacking)
 
     async def _record(self, snapshot: RunSnapshot) -> Observed | None:
@@ -138,15 +138,11 @@ class _Backfill:
             self._source, self._thread_id, state.run_id, state=state, after=FIRST_LOOK_SECONDS
         )
 
-    def _without_steps(self, ended: Iterable[Observed]) -> list[str]:
+    async def _without_steps(self, ended: Iterable[Observed]) -> list[str]:
         """The runs of which no step is recorded since their end."""
-        lacking = []
-        for state, events in ended:
-            is_new = any(isinstance(event, RunCreated) for event in events)
-            stream = run_stream(self._source.name, state.run_id)
-            if is_new or not _has_steps(self._opened.histories.read(stream)):
-                lacking.append(state.run_id)
-        return lacking
+        runs = {run_stream(self._source.name, state.run_id): state.run_id for state, _ in ended}
+        read = await asyncio.to_thread(self._opened.histories.read_many, list(runs))
+        return [run_id for stream, run_id in runs.items() if not _has_steps(read[stream])]
 
     async def _read_steps(self, source: StepSource, run_id: str) -> None:
         """Records the steps of a run, all at once: a kill leaves all or none of them."""

@@ -93,7 +93,7 @@ def without_faults(simulator: Simulator) -> Iterator[None]:
 
 
 def runs_on(simulator: Simulator, thread: str) -> list[str]:
-    return [run for run in simulator.run_ids if simulator.truth(run).thread_id == thread]
+    return [run for run in simulator.run_ids() if simulator.truth(run).thread_id == thread]
 
 
 def histories(tracker: Tracker, runs: Sequence[str]) -> dict[str, list[tuple[str, object]]]:

@@ -114,7 +114,7 @@ def watch(
 @app.command()
 def backfill(
     threads: Annotated[
-        list[str], typer.Argument(metavar="THREAD…", help="The ids of threads or sessions.")
+        list[str], typer.Argument(metavar="THREAD", help="The ids of threads or sessions.")
     ],
     base_url: BaseUrl = None,
     api_key: Key = None,
@@ -128,8 +128,8 @@ def backfill(
 ) -> None:
     """Record all runs of threads, and the steps of those that have ended; none is watched.
 
-    Where it was cut short, say it again: what is recorded adds nothing, and is not asked for
-    again run by run. The keys are read as by watch.
+    Where it was cut short, say it again: it asks for no steps that are recorded. The keys are
+    read as by watch.
     """
     from tracker.cli.backfills import backfill_threads
 
