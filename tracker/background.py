@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tracker.background_runs import BackgroundRuns
+from tracker.background_runs import BackgroundResources
 from tracker.core.events import Event
 from tracker.core.state import RunState
 from tracker.delivery.delivery import AnyHandler, DeliveryProgress, Since
@@ -36,7 +36,7 @@ _before_threads_end: Callable[[Callable[[], object]], object] = getattr(
 )
 
 
-class BackgroundTracker:
+class BackgroundTracker(BackgroundResources):
     """A tracker for Flask, Django or a script: the same calls, which block; safe for threads.
 
     A context manager, or `start` and `stop`. A call raises what the tracker's own does. One that
@@ -45,6 +45,8 @@ class BackgroundTracker:
     thread of the program ends, it stops by itself. After a fork it is of no use in the child,
     and says so with a SettingsError.
     """
+
+    _tracker: Tracker
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -106,17 +108,6 @@ class BackgroundTracker:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-
-    @property
-    def runs(self) -> BackgroundRuns:
-        """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        self._running()
-        return BackgroundRuns(self._call, lambda: self._tracker.runs)
-
-    def runs_of(self, name: str) -> BackgroundRuns:
-        """The Assistants resource of the source of that name, captured."""
-        self._running()
-        return BackgroundRuns(self._call, lambda: self._tracker.runs_of(name))
 
     @property
     def watching(self) -> list[RunState]:

@@ -1,11 +1,13 @@
-"""The Assistants resource for code without an event loop: the same calls, which block."""
+"""The resources of a tracker for code without an event loop: the same calls, which block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
+from tracker.backfilling import Backfilled
 from tracker.capture import CapturedRuns
+from tracker.resources import Resources
 from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import Page
 
@@ -17,6 +19,40 @@ class Call(Protocol):
     """Runs a coroutine on another thread's event loop and gives what comes of it."""
 
     def __call__(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result: ...
+
+
+class BackgroundResources:
+    """What `Resources` has, each call of which returns when it is done."""
+
+    _tracker: Resources
+
+    def _running(self) -> object:
+        raise NotImplementedError
+
+    def _call(
+        self, work: Callable[[], Coroutine[Any, Any, Result]], *, may_last: bool = False
+    ) -> Result:
+        raise NotImplementedError
+
+    @property
+    def runs(self) -> BackgroundRuns:
+        """The Assistants resource of the only such source, captured. See also `runs_of`."""
+        self._running()
+        return BackgroundRuns(self._call, lambda: self._tracker.runs)
+
+    def runs_of(self, name: str) -> BackgroundRuns:
+        """The Assistants resource of the source of that name, captured."""
+        self._running()
+        return BackgroundRuns(self._call, lambda: self._tracker.runs_of(name))
+
+    def backfill(
+        self, thread_id: str, source: str | None = None, *, steps: bool = True, watch: bool = True
+    ) -> Backfilled:
+        """Records all runs of a thread as they are now; see `Tracker.backfill`."""
+        return self._call(
+            lambda: self._tracker.backfill(thread_id, source, steps=steps, watch=watch),
+            may_last=True,
+        )
 
 
 class BackgroundRuns:

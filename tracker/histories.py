@@ -125,6 +125,11 @@ class Histories:
         """The whole history of a run, oldest first."""
         return self._store.read(stream)
 
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
+        """The whole histories of several runs, by stream."""
+        with self._open():
+            return self._store.read_many(streams)
+
     def left(self, since: datetime) -> Left:
         """What is still to be done of all runs, by reading the whole store once.
 

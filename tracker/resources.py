@@ -1,7 +1,8 @@
-"""The resources of a tracker's sources, captured: each by the source, or the only one of it."""
+"""What a tracker's sources have: their resources, captured, and what is there already."""
 
 from __future__ import annotations
 
+from tracker.backfilling import Backfilled, backfill
 from tracker.capture import CapturedRuns
 from tracker.opened import Opened
 from tracker.response_capture import CapturedResponses
@@ -11,7 +12,10 @@ from tracker.sources.responses import Responses
 
 
 class Resources:
-    """What a tracker captures. Each raises SettingsError unless it is open and has the source."""
+    """What a tracker captures, and catches up on.
+
+    Each raises SettingsError unless it is open and has the source.
+    """
 
     _sources: Directory
 
@@ -37,3 +41,24 @@ class Resources:
         """The Responses resource of the source of that name, captured."""
         opened, api = self._entered(), self._sources.speaking(Responses, name)
         return CapturedResponses(api, opened.batching, opened.poller, self._entered)
+
+    async def backfill(
+        self,
+        thread_id: str,
+        source: str | None = None,
+        *,
+        steps: bool = True,
+        watch: bool = True,
+    ) -> Backfilled:
+        """Records all runs of a thread as they are now, and the `steps` of those that have ended.
+
+        Runs that have not ended are watched from here on, unless `watch` is false. It waits its
+        turn behind the polls, in the rate of the source, and tries again what does not come
+        through, for as long as the service says with 429 that it should. Where it is cut short,
+        call it again: what is recorded adds nothing, and the steps of a run that has some
+        recorded since its end are not asked for again.
+
+        Raises SettingsError for a source that cannot list them, NotFound for a thread that the
+        service does not know, and the SourceError that keeps it from going on.
+        """
+        return await backfill(self._entered(), thread_id, source, steps=steps, watch=watch)

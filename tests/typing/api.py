@@ -32,6 +32,7 @@ from tracker import (
     Tracker,
     open_event_store,
 )
+from tracker.backfilling import Backfilled
 from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
 from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
@@ -42,6 +43,7 @@ from tracker.simulator import Parameters, Simulator
 from tracker.sources import AgentTurns, Assistants, LangGraph, PageSource, Responses, Source
 from tracker.sources.models import Run, RunStep
 from tracker.sources.response_snapshots import Response
+from tracker.sources.source import RunListSource
 
 NOW = datetime.now(UTC)
 
@@ -64,6 +66,7 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
         assert_type(tracker.watching, list[RunState])
         tracker.watch_thread("thread_3", every=30)
         tracker.unwatch_thread("thread_3")
+        assert_type(await tracker.backfill("thread_3", steps=False), Backfilled)
         assert_type(tracker.overdue, list[RunState])
         assert_type(await tracker.drain(timeout=5), bool)
         status = tracker.sources_status()["assistants"]
@@ -121,12 +124,14 @@ async def follows_others_too(url: str) -> list[Source]:
     """Watches each kind of run that there is, and goes on from a response."""
     sources: list[Source] = [Responses(url, "key"), AgentTurns(url), LangGraph(url, None)]
     pages: list[PageSource] = [Assistants(url), AgentTurns(url), LangGraph(url)]
+    lists: list[RunListSource] = [Assistants(url), AgentTurns(url), LangGraph(url)]
     async with Tracker("sqlite:///runs.db", *sources) as tracker:
         response = await tracker.responses.create(model="gpt-5", input="Hi")
         assert_type(response, Response)
         await tracker.watch(None, response.id, source="responses")
         await tracker.watch("thread_1", "run_1", source="langgraph")
     assert pages
+    assert lists
     return sources
 
 

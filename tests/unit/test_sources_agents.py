@@ -111,6 +111,14 @@ def test_a_page_shows_turns_with_their_session() -> None:
     assert (working.status, working.model) == ("in_progress", "gpt-6")
 
 
+def test_all_turns_of_a_session_are_listed_from_the_oldest() -> None:
+    page = {"object": "list", "data": [TURN], "last_id": "turn_9", "has_more": True}
+    (_, turns, more), asked = used(lambda api: api.fetch_runs("sess_1", "turn_0"), page)
+    assert (len(turns), more) == (1, "turn_9")
+    assert "order=asc" in str(asked[0])
+    assert "after=turn_0" in str(asked[0])
+
+
 def test_how_a_turn_ends() -> None:
     api = AgentTurns("https://host")
     usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}

@@ -154,6 +154,21 @@ def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
         used(use, runs={"data": []})
 
 
+def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
+    runs = [run("success", number) for number in range(100, 0, -1)]
+    (_, entries, more), asked = used(
+        lambda api: api.fetch_runs("thread-1"), runs=runs, state=state(INTERRUPT)
+    )
+    assert asked == ["runs", "state"]
+    assert (len(entries), more) == (100, "100")
+    # The newest of a later page is not the newest of the thread: its state is not asked for.
+    (_, entries, more), asked = used(
+        lambda api: api.fetch_runs("thread-1", "100"), runs=runs[:1], state=state(INTERRUPT)
+    )
+    assert asked == ["runs"]
+    assert (entries[0]["id"], more) == ("run-100", None)
+
+
 def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
     with pytest.raises(NotFound, match="rolled back"):
         used(fetch, run=404, runs=[])

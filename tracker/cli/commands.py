@@ -111,6 +111,34 @@ def watch(
     raise typer.Exit(0 if ended_well else 1)
 
 
+@app.command()
+def backfill(
+    threads: Annotated[
+        list[str], typer.Argument(metavar="THREAD", help="The ids of threads or sessions.")
+    ],
+    base_url: BaseUrl = None,
+    api_key: Key = None,
+    no_steps: Annotated[bool, typer.Option("--no-steps", help="Leave their steps out.")] = False,
+    api: Annotated[Api, typer.Option("--api", help="What the service speaks.")] = Api.assistants,
+    source: SourceName = None,
+    api_version: Annotated[
+        str | None, typer.Option("--api-version", help="Azure's api-version; sends api-key.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Record all runs of threads, and the steps of those that have ended; none is watched.
+
+    Where it was cut short, say it again: it asks for no steps that are recorded. The keys are
+    read as by watch.
+    """
+    from tracker.cli.backfills import backfill_threads
+
+    if not base_url:
+        raise SettingsError("which service? Say --base-url URL, or set OPENAI_BASE_URL")
+    service = api.source(base_url, api_key, source, api_version)
+    raise typer.Exit(0 if backfill_threads(db, threads, service, steps=not no_steps) else 1)
+
+
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A line a snapshot.")],

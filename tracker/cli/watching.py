@@ -49,7 +49,7 @@ def watch_run(
         views.prepare(create=True)
     # What keeps the run from being asked about is raised, and so said, anyway.
     hush()
-    with _spinner(run) as show:
+    with spinner(run) as show:
         try:
             state = asyncio.run(_watch(db, service, thread, run, timeout, show))
         except WaitTimeout as error:
@@ -79,14 +79,14 @@ async def _watch(
 
 
 @contextmanager
-def _spinner(run: str) -> Iterator[Show]:
-    """Shows on a terminal which status the run is in; silent without one."""
+def spinner(run: str) -> Iterator[Show]:
+    """Shows on a terminal which status the run, or thread, is in; silent without one."""
     err = messages()
     if not err.is_terminal:
         yield lambda status: None
         return
-    with err.status(Text(f"{visible(run)}: asking …")) as spinner:
-        yield lambda status: spinner.update(Text(visible(f"{run}: {status}")))
+    with err.status(Text(f"{visible(run)}: asking …")) as shown:
+        yield lambda status: shown.update(Text(visible(f"{run}: {status}")))
 
 
 def import_file(db: str, file: Path, *, source: str | None) -> bool:

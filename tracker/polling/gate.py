@@ -68,6 +68,7 @@ class Gate:
     lines: Lines = field(default_factory=Lines)
     steps: Errands[Any] = field(default_factory=lambda: Errands(share=1.0))
     discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1))
+    backfill: Errands[Any] = field(default_factory=lambda: Errands(share=1.0))
     threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
     kinds: dict[Phase, Kind] = field(default_factory=dict)
@@ -192,7 +193,8 @@ class Gate:
             heed *= len(fellows) ** 0.5
         self.total += share - watched.share
         watched.share = share
-        rate = self.limit.rate * (1.0 - self.steps.claim(now) - self.discovery.claim(now))
+        claims = sum(it.claim(now) for it in (self.steps, self.discovery, self.backfill))
+        rate = self.limit.rate * (1.0 - claims)
         earned = step(self.cadence, self.total, rate) / heed
         return wait(
             self.cadence,

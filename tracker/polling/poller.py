@@ -14,6 +14,7 @@ from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.histories import Look
 from tracker.log_fields import of_run
+from tracker.polling.backfill_requests import BackfillRequests
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
 from tracker.polling.discovery import FIRST_LOOK_SECONDS, Discovery
@@ -68,6 +69,7 @@ class Poller:
             found=self._found,
             ended=self.steps.found,
         )
+        self.backfill = BackfillRequests(self._roster, clock, self._failures)
         self.overdue = OverdueAudit(self._roster)
         self._is_closed = False
         self._polls: set[asyncio.Task[None]] = set()
@@ -127,6 +129,7 @@ class Poller:
                 together = gate.taken_together(found)
                 self._ask(self._looking.poll(found, gate, together), gate)
             self._start_errands(gate, gate.steps, self.steps.read)
+            self._start_errands(gate, gate.backfill, self.backfill.go)
 
     async def discover(self) -> None:
         """Starts looking at the threads that are due, where no poll is."""
@@ -140,6 +143,7 @@ class Poller:
     async def close(self) -> None:
         """Stops polling; an answer that is being recorded is recorded."""
         self._is_closed = True
+        self.backfill.close()
         for poll in self._polls:
             poll.cancel()
         await self.settle()

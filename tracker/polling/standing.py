@@ -14,9 +14,9 @@ class SourceStatus(NamedTuple):
     service fails, and one thing is asked now and then. Nothing is asked for `held_for` seconds
     more, 0.0 where it may be. `refusing` says why it refuses the key, or why the address is wrong;
     None while it does not. `watched` runs are looked at, of which for `due` a poll is due;
-    `waiting` counts the reading of steps and the looking at threads behind them. `asked`,
-    `refused` (429) and `failed` (otherwise) count requests since the tracker was entered;
-    `last_error` is what the last of those that failed met.
+    `waiting` counts the reading of steps, the looking at threads and the requests of backfills
+    behind them. `asked`, `refused` (429) and `failed` (otherwise) count requests since the tracker
+    was entered; `last_error` is what the last of those that failed met.
     """
 
     rate: float
@@ -44,7 +44,7 @@ def standing(gate: Gate, now: float) -> SourceStatus:
         refusing=str(gate.refusal) if gate.refusing and gate.refusal is not None else None,
         watched=gate.runs,
         due=gate.lines.runs,
-        waiting=len(gate.steps) + len(gate.discovery),
+        waiting=len(gate.steps) + len(gate.discovery) + len(gate.backfill),
         asked=gate.sent,
         refused=gate.refusals,
         failed=gate.failures - gate.refusals,

@@ -141,7 +141,7 @@ class StepReader:
                 errand.thread_id, errand.run_id, errand.after
             )
             self._roster.heed(gate, answer)
-            errand.seen.extend(_read(source, _stream(errand), entries))
+            errand.seen.extend(read_steps(source, _stream(errand), entries))
             errand.pages += 1
             if after is not None and after != errand.after and errand.pages < MOST_PAGES:
                 errand.after = after
@@ -196,7 +196,7 @@ def _stream(errand: StepErrand) -> str:
     return run_stream(errand.source.name, errand.run_id)
 
 
-def _read(
+def read_steps(
     source: StepSource, stream: str, entries: Iterable[Mapping[str, Any]]
 ) -> list[StepSnapshot]:
     """The entries as snapshots; one that is no step is passed over."""

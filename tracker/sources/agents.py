@@ -80,6 +80,19 @@ class AgentTurns(HttpSource):
         found = [with_session(turn, session) for turn in turns]
         return replace(answer, observed_at=seen.observed_at), found
 
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """Up to 100 of a session's turns, oldest first, and the id to go on after."""
+        expected = {"object": TURN_OBJECT, "session_id": thread_id}
+        query = page_query(after=after, before=None, limit=100, order="asc")
+        answer, turns, more = await ask_for_entries(
+            self._transport, _turns_path(thread_id), expected, query
+        )
+        seen, session = await self._session(thread_id)
+        found = [with_session(turn, session) for turn in turns]
+        return replace(answer, observed_at=seen.observed_at), found, more
+
     def glance(self, body: bytes) -> object:
         """The fields of a turn that change, as sent. Raises PayloadError for no object."""
         return turn_snapshots.glance(body)

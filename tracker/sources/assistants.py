@@ -166,6 +166,14 @@ class Assistants(HttpSource):
         )
         return answer, entries
 
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """A page of up to 100 of a thread's runs, oldest first, and the id to go on after."""
+        expected = {"object": RUN_OBJECT, "thread_id": thread_id}
+        query = page_query(after=after, before=None, limit=100, order="asc")
+        return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
+
     async def fetch_steps(
         self, thread_id: str, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:

@@ -77,11 +77,22 @@ class LangGraph(HttpSource):
         self, thread_id: str, limit: int
     ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
         """The newest runs of a thread, at most `limit`, the newest with what the state says."""
-        answer, runs = await self._runs(thread_id, limit)
-        if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
-            seen, runs[0] = await self._explained(runs[0])
-            answer = replace(answer, observed_at=seen.observed_at)
+        answer, runs = await self._newest(thread_id, limit)
         return answer, [{**run, "id": run["run_id"]} for run in runs]
+
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """A page of up to 100 of a thread's runs, the newest first: the server has no other order.
+
+        `after` is how many were shown before. A run that begins meanwhile moves the others on, so
+        that one may be shown twice, but none is passed over.
+        """
+        offset = int(after or 0)
+        ask = self._runs(thread_id, 100, offset) if offset else self._newest(thread_id, 100)
+        answer, runs = await ask
+        more = str(offset + len(runs)) if len(runs) >= 100 else None
+        return answer, [{**run, "id": run["run_id"]} for run in runs], more
 
     def glance(self, body: bytes) -> object:
         """The fields of a run that change, as sent. Raises PayloadError for no object."""
@@ -111,9 +122,18 @@ class LangGraph(HttpSource):
         """Whether a document of unknown origin is a run of a graph."""
         return langgraph_snapshots.is_graph_run(body)
 
-    async def _runs(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
+    async def _newest(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
+        answer, runs = await self._runs(thread_id, limit)
+        if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
+            seen, runs[0] = await self._explained(runs[0])
+            answer = replace(answer, observed_at=seen.observed_at)
+        return answer, runs
+
+    async def _runs(
+        self, thread_id: str, limit: int, offset: int = 0
+    ) -> tuple[Answer, list[dict[str, Any]]]:
         path = runs_path(thread_id)
-        query = [("limit", str(limit)), ("offset", "0")]
+        query = [("limit", str(limit)), ("offset", str(offset))]
         answer, found = await self._transport.ask(
             "GET", path, cap=PAGE_CAP, query=query, listed=True
         )

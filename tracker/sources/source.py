@@ -77,6 +77,22 @@ class PageSource(Protocol):
 
 
 @runtime_checkable
+class RunListSource(Protocol):
+    """A source that can show all runs of a thread, page by page."""
+
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """A page of a thread's runs, each as a body that `snapshot` takes, its id under `id`.
+
+        With it comes where to go on `after`, None on the last page. The oldest come first where
+        the service has that order, so that runs which begin meanwhile move no page. Raises
+        SourceError as `fetch` does.
+        """
+        ...
+
+
+@runtime_checkable
 class StepSource(Protocol):
     """A source that can show what a run did, step by step."""
 
