@@ -28,7 +28,7 @@ from tracker.restoring import Restore
 from tracker.sources.shapes import shape_of
 
 LINES_PER_BATCH = 500
-HEADS_IN_MEMORY = 50_000
+HEADS_IN_MEMORY = 10_000
 BYTES_PER_BATCH = 4 * 1024 * 1024
 # Of a file of nonsense, the first lines tell what it is.
 KEPT_BAD_LINES = 100
