@@ -71,11 +71,17 @@ class LineFiles:
 
     def __iter__(self) -> Iterator[Line]:
         for file in self._files:
-            with file.open("rb") as packed:
-                self._current = packed
-                yield from _lines(str(file), _unpacked(packed))
-                self._current = None
-            self._done += file.stat().st_size
+            number = 0
+            try:
+                with file.open("rb") as packed:
+                    self._current = packed
+                    for number, (content, problem) in enumerate(_lines(packed), 1):
+                        yield Line(str(file), number, content, problem)
+                    self._current = None
+                    self._done += packed.tell() if packed.seekable() else 0
+            except (EOFError, OSError, zlib.error) as error:
+                problem = f"the file cannot be read from here on: {error}"
+                yield Line(str(file), number + 1, b"", problem)
 
 
 def _is_of_lines(path: Path) -> bool:
@@ -104,19 +110,15 @@ def _unpacked(packed: BufferedReader) -> BinaryIO:
     return packed
 
 
-def _lines(file: str, opened: BinaryIO) -> Iterator[Line]:
-    number = 0
-    try:
-        while content := opened.readline(LONGEST_LINE):
-            number += 1
-            if number == 1:
-                content = content.removeprefix(codecs.BOM_UTF8)
-            if len(content) < LONGEST_LINE or content.endswith(b"\n"):
-                yield Line(file, number, content)
-                continue
-            while not content.endswith(b"\n") and (content := opened.readline(LONGEST_LINE)):
-                pass
-            yield Line(file, number, b"", f"longer than {LONGEST_LINE // 1024**2} MB")
-    except (EOFError, OSError, zlib.error) as error:
-        problem = f"the file cannot be read from here on: {error}"
-        yield Line(file, number + 1, b"", problem)
+def _lines(packed: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
+    opened = _unpacked(packed)
+    is_first = True
+    while content := opened.readline(LONGEST_LINE):
+        if is_first:
+            content, is_first = content.removeprefix(codecs.BOM_UTF8), False
+        if len(content) < LONGEST_LINE or content.endswith(b"\n"):
+            yield content, None
+            continue
+        while content and not content.endswith(b"\n"):
+            content = opened.readline(LONGEST_LINE)
+        yield b"", f"longer than {LONGEST_LINE // 1024**2} MB"

@@ -116,7 +116,7 @@ def watch(
 def import_(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH…", help="JSON lines, packed by gzip or not, and folders."),
+        typer.Argument(metavar="PATH", help="JSON lines, packed by gzip or not, and folders."),
     ],
     source: SourceName = None,
     db: Db = DEFAULT_DB,

@@ -20,7 +20,7 @@ _PACKED = ".gz"
 
 def export(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Packed if it ends in .gz.")
+        Path | None, typer.Argument(metavar="FILE", help="Packed if it ends in .gz.")
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="All events, as recorded.")] = False,
     db: Db = DEFAULT_DB,
@@ -30,6 +30,7 @@ def export(
     Equal histories give equal bytes. `runfold import` brings them into an empty database, or
     adds what another one lacks.
     """
+    from tracker.cli.tables import moving
     from tracker.event_store import open_event_store
     from tracker.exporting import export_events
 
@@ -37,8 +38,9 @@ def export(
         raise SettingsError("export what? Say --events")
     store = open_event_store(db, create=False)
     try:
-        with _standard_output() if file is None else _written(file) as write:
-            count = export_events(store, write)
+        output = _standard_output() if file is None else _written(file)
+        with output as write, moving("exporting") as moved:
+            count = export_events(store, write, progress=moved)
     finally:
         store.close()
     typer.echo(f"{count:,} events exported", err=file is None)
