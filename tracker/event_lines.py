@@ -1,6 +1,7 @@
 """An event of a history as a line of JSON, `{"stream", "version", "topic", "event"}`, and back.
 
-Topic and event are as the store has them. The position is left out: it belongs to one store.
+Topic and event are as the store has them, those of an older release in their newest shape. The
+position is left out: it belongs to one store.
 """
 
 from __future__ import annotations
