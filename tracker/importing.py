@@ -1,8 +1,8 @@
-"""Histories from a file: a line a snapshot, as the service sent it.
+"""Histories from files: a line a snapshot, as the service sent it, or a line an exported event.
 
 A line is the run object itself, or `{"observed_at": …, "source": …, "body": {…}}`. Without an
 `observed_at` (ISO 8601 or unix seconds) it counts as seen now, and of unknown age. Of which API a
-run is, its shape tells.
+run is, its shape tells. Lines of `runfold export --events` go into the store as they are.
 """
 
 from __future__ import annotations
@@ -10,66 +10,94 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from tracker.clock import Clock
+from tracker.core.events import Event, RunCreated
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
 from tracker.errors import PayloadError, RunfoldError
+from tracker.event_lines import EventLine, is_event_line, read_event_line
+from tracker.event_store.store import EventStore
 from tracker.histories import Histories, continued, look
+from tracker.line_files import Line
+from tracker.restoring import Restore
 from tracker.sources.shapes import shape_of
 
 LINES_PER_BATCH = 500
+HEADS_IN_MEMORY = 10_000
+BYTES_PER_BATCH = 4 * 1024 * 1024
+# Of a file of nonsense, the first lines tell what it is.
+KEPT_BAD_LINES = 100
 
 _moment = TypeAdapter(AwareDatetime)
 
 
 @dataclass
 class ImportReport:
-    """What came of an import: counts of lines and events, and each bad line with its number."""
+    """What came of an import, in counts; of the first bad lines also the place and the reason.
 
-    lines: int = 0
+    `snapshots` and `recorded` are the lines that are good, of each kind; `runs` are those that
+    are new, as `events` are.
+    """
+
+    snapshots: int = 0
+    recorded: int = 0
     events: int = 0
-    runs: set[str] = field(default_factory=set)
+    runs: int = 0
+    bad_lines: int = 0
+    bad: list[str] = field(default_factory=list)
+
+    def count(self, events: Iterable[Event]) -> None:
+        """Counts events that are new."""
+        for event in events:
+            self.events += 1
+            self.runs += isinstance(event, RunCreated)
+
+
+@dataclass
+class _Batch:
+    """Lines that are taken in together: what was made of each, by its index."""
+
+    lines: list[Line] = field(default_factory=list)
+    snapshots: list[tuple[int, RunSnapshot]] = field(default_factory=list)
+    events: list[tuple[int, EventLine]] = field(default_factory=list)
     bad: list[tuple[int, str]] = field(default_factory=list)
 
 
 def import_lines(
-    lines: Iterable[bytes],
-    histories: Histories,
+    lines: Iterable[Line],
+    store: EventStore,
     *,
     source: str | None,
     clock: Clock,
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Callable[[], None] = lambda: None,
 ) -> ImportReport:
-    """Records every line that is a run; a line that is not is reported and leaves the rest.
+    """Records every line that is a run or an event; another is reported and leaves the rest.
 
     `source` names those that do not say; where it is None, those are named as their API is.
-    `progress` is told the bytes of each batch once it is durable. Raises
-    StoreUnavailable where the database fails; the batches before are kept.
+    `progress` is called once a batch is durable. Raises StoreUnavailable where the database
+    fails, StoreError where the lines are the export of another store; the batches before are
+    kept.
     """
     report = ImportReport()
-    numbered = enumerate(lines, 1)
-    while batch := list(islice(numbered, LINES_PER_BATCH)):
-        read = _bounded(list(_read(batch, source, clock.now(), report)))
-        looks = [look(snapshot) for _, snapshot in read]
-        ends = [entry for _, snapshot in read if (entry := continued(snapshot)) is not None]
-        results = histories.record([*looks, *ends])
-        for result in results[len(looks) :]:
-            report.events += 0 if isinstance(result, RunfoldError) else len(result.events)
-        for (number, snapshot), result in zip(read, results[: len(looks)], strict=True):
-            if isinstance(result, RunfoldError):
-                report.bad.append((number, str(result)))
-            else:
-                report.lines += 1
-                report.events += len(result.events)
-                report.runs.add(snapshot.run_id)
-        progress(sum(len(line) for _, line in batch))
-    report.bad.sort()
+    histories, restore = Histories(store, capacity=HEADS_IN_MEMORY), Restore(store)
+    for batch in _batches(lines):
+        for index, line in enumerate(batch.lines):
+            if line.problem is not None:
+                batch.bad.append((index, line.problem))
+            elif line.content.strip():
+                _read(index, line.content, source, clock.now(), batch)
+        _restore(batch, restore, report)
+        _record(batch, histories, report)
+        report.bad_lines += len(batch.bad)
+        for index, reason in sorted(batch.bad)[: KEPT_BAD_LINES - len(report.bad)]:
+            file, number, *_ = batch.lines[index]
+            report.bad.append(f"{file}:{number}: {reason}")
+        progress()
     return report
 
 
@@ -86,18 +114,49 @@ def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
     return body
 
 
-def _read(
-    batch: list[tuple[int, bytes]],
-    source: str | None,
-    now: datetime,
-    report: ImportReport,
-) -> Iterator[tuple[int, RunSnapshot]]:
-    for number, line in batch:
-        if line.strip():
-            try:
-                yield number, _snapshot(line, source, now)
-            except PayloadError as error:
-                report.bad.append((number, str(error)))
+def _batches(lines: Iterable[Line]) -> Iterator[_Batch]:
+    batch, size = _Batch(), 0
+    for line in lines:
+        batch.lines.append(line)
+        size += len(line.content)
+        if len(batch.lines) == LINES_PER_BATCH or size >= BYTES_PER_BATCH:
+            yield batch
+            batch, size = _Batch(), 0
+    if batch.lines:
+        yield batch
+
+
+def _read(index: int, line: bytes, source: str | None, now: datetime, batch: _Batch) -> None:
+    try:
+        document = decoded(line)
+        if is_event_line(document):
+            batch.events.append((index, read_event_line(document)))
+        else:
+            batch.snapshots.append((index, _snapshot(document, source, now)))
+    except PayloadError as error:
+        batch.bad.append((index, str(error)))
+
+
+def _restore(batch: _Batch, restore: Restore, report: ImportReport) -> None:
+    for restored in restore.add([event for _, event in batch.events]):
+        report.count(restored.added)
+        report.recorded += restored.fitting
+        batch.bad += [(batch.events[index][0], reason) for index, reason in restored.refused]
+
+
+def _record(batch: _Batch, histories: Histories, report: ImportReport) -> None:
+    read = _bounded(batch.snapshots)
+    looks = [look(snapshot) for _, snapshot in read]
+    ends = [entry for _, snapshot in read if (entry := continued(snapshot)) is not None]
+    results = histories.record([*looks, *ends])
+    for result in results[len(looks) :]:
+        report.count(() if isinstance(result, RunfoldError) else result.events)
+    for (index, _), result in zip(read, results[: len(looks)], strict=True):
+        if isinstance(result, RunfoldError):
+            batch.bad.append((index, str(result)))
+        else:
+            report.snapshots += 1
+            report.count(result.events)
 
 
 def _bounded(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot]]:
@@ -123,13 +182,7 @@ def _bounded(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot
     return bounded
 
 
-def _snapshot(line: bytes, source: str | None, now: datetime) -> RunSnapshot:
-    try:
-        document = from_json(line)
-    except ValueError as error:
-        raise PayloadError(f"not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise PayloadError(f"a {type(document).__name__}, where a JSON object of a run belongs")
+def _snapshot(document: Mapping[str, Any], source: str | None, now: datetime) -> RunSnapshot:
     if "body" not in document:
         return _mapped(document, source, now, None)
     seen = _observed_at(document.get("observed_at"))
@@ -143,7 +196,7 @@ def _snapshot(line: bytes, source: str | None, now: datetime) -> RunSnapshot:
 
 
 def _mapped(
-    body: dict[str, Any], name: str | None, observed_at: datetime, asked_at: datetime | None
+    body: Mapping[str, Any], name: str | None, observed_at: datetime, asked_at: datetime | None
 ) -> RunSnapshot:
     shape = shape_of(body)
     source = shape.name if name is None else name

@@ -40,7 +40,7 @@ def test_a_good_file(folder: Path) -> None:
     file = write_lines(folder / "runs.jsonl", run_body("run_1", "queued"), run_body("run_1"))
     done = runfold("import", file)
     assert done.code == 0
-    assert done.out == "2 snapshots of 1 runs imported, 3 events new\n"
+    assert done.out == "2 snapshots imported, 3 events new, 1 runs new\n"
     assert done.err == ""
     assert statuses() == {"run_1": "completed"}
 
@@ -50,7 +50,7 @@ def test_the_same_file_again_adds_nothing(folder: Path) -> None:
     runfold("import", file)
     again = runfold("import", file)
     assert again.code == 0
-    assert again.out == "2 snapshots of 1 runs imported, 0 events new\n"
+    assert again.out == "2 snapshots imported, 0 events new, 0 runs new\n"
 
 
 def test_bad_lines_are_named_and_the_rest_is_kept(folder: Path) -> None:
@@ -71,7 +71,7 @@ def test_bad_lines_are_named_and_the_rest_is_kept(folder: Path) -> None:
     )
     done = runfold("import", file)
     assert done.code == 1
-    assert done.out.startswith("3 snapshots of 3 runs imported")
+    assert done.out.startswith("3 snapshots imported, 9 events new, 3 runs new")
     named = [line.removeprefix(f"{file}:").split(": ", 1) for line in done.err.splitlines()]
     reasons = {int(number): reason for number, reason in named}
     assert sorted(reasons) == [2, 5, 6, 7, 8, 9, 10, 11]
@@ -122,11 +122,13 @@ def test_a_missing_file_makes_no_database(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_folder_instead_of_a_file(folder: Path) -> None:
-    done = runfold("import", folder)
+def test_a_folder_without_such_files(folder: Path) -> None:
+    (folder / "below").mkdir()
+    (folder / "below" / "runs.txt").write_text("{}")
+    done = runfold("import", folder / "below")
     assert done.code == 2
-    assert done.message.startswith(f"{folder} is a folder")
-    assert list(folder.iterdir()) == []
+    assert done.message.startswith(f"{folder / 'below'} has no file *.jsonl")
+    assert not (folder / "runfold.db").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
@@ -179,7 +181,7 @@ def test_two_processes_at_once_record_each_event_once(folder: Path) -> None:
     both = [start("import", file, folder=folder) for _ in range(2)]
     for done in [finish(process) for process in both]:
         assert done.code == 0, done.err
-        assert done.out.startswith("450 snapshots of 150 runs imported")
+        assert done.out.startswith("450 snapshots imported")
     store = open_event_store(DB)
     recorded = store.read_all(limit=10_000)
     store.close()

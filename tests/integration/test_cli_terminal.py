@@ -108,4 +108,6 @@ def test_a_bar_leaves_nothing_behind(database: str, tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path}/runs.db"
     file = write_lines(tmp_path / "runs.jsonl", run_body("run_1"))
     shown = seen("import", str(file), "--db", db)
-    assert shown.rstrip().splitlines()[-1].endswith("1 snapshots of 1 runs imported, 3 events new")
+    assert (
+        shown.rstrip().splitlines()[-1].endswith("1 snapshots imported, 3 events new, 1 runs new")
+    )

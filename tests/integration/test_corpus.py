@@ -12,7 +12,7 @@ import pytest
 from projections import Views
 from tests.corpus import lines, needs_corpus
 from tracker import open_event_store
-from tracker.cli.watching import import_file
+from tracker.cli.importing import import_files
 from tracker.core.decider import decide, fold, initial_state
 from tracker.core.events import Event, RunActionRequired, RunCreated, RunEnded, RunStatusChanged
 from tracker.core.snapshot import RunSnapshot
@@ -47,7 +47,7 @@ def transitions(database_url: str) -> int:
 def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "sequences.jsonl"
     file.write_text("".join(f"{line}\n" for s in SEQUENCES for line in wrapped(s)))
-    assert import_file(database_url, file, source="assistants")
+    assert import_files(database_url, [file], source="assistants")
     with Views(database_url) as views:
         for sequence in SEQUENCES:
             last = sequence["snapshots"][-1]
@@ -61,7 +61,7 @@ def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path)
                 assert getattr(row, name) == usage.get(name)
 
         before = transitions(database_url)
-        import_file(database_url, file, source="assistants")
+        import_files(database_url, [file], source="assistants")
         assert transitions(database_url) == before
 
         rng = random.Random(1)
@@ -71,7 +71,7 @@ def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path)
                 line for s in ended for line in rng.sample(list(wrapped(s)), len(s["http"]))
             ]
             file.write_text("".join(f"{line}\n" for line in shuffled))
-            import_file(database_url, file, source="assistants")
+            import_files(database_url, [file], source="assistants")
             assert transitions(database_url) == before
 
 
@@ -80,7 +80,7 @@ def test_files_without_times_give_phases_within_the_stamps(tmp_path: Path) -> No
     bodies = [body for sequence in SEQUENCES for body in sequence["snapshots"]]
     file.write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
     url = f"sqlite:///{tmp_path}/runs.db"
-    assert import_file(url, file, source="assistants")
+    assert import_files(url, [file], source="assistants")
     with Views(url) as views:
         ended = [row for row in views.runs() if row.ended_at]
         assert any(row.action_seconds is not None for row in ended)
@@ -101,7 +101,7 @@ def test_all_recorded_runs_are_accepted_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "runs.jsonl"
     file.write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
     url = f"sqlite:///{tmp_path}/runs.db"
-    assert import_file(url, file, source="assistants")
+    assert import_files(url, [file], source="assistants")
     with Views(url) as views:
         found = {row.run_id: row for row in views.runs()}
     assert set(found) == {body["id"] for body in bodies}

@@ -25,6 +25,7 @@ from tracker.core.usage import Usage
 from tracker.errors import NotFound, PayloadError, SettingsError, UnusableAnswer
 from tracker.histories import Histories, continued, look
 from tracker.importing import import_lines
+from tracker.line_files import Line
 from tracker.sources import Responses
 from tracker.sources.response_snapshots import answers_in, glance, response_snapshot
 
@@ -264,10 +265,12 @@ def test_the_next_response_ends_the_wait_in_whatever_order_they_are_seen(
 
 
 def test_a_file_of_both_ends_the_wait_too() -> None:
-    histories = Histories(open_event_store("memory://"))
+    store = open_event_store("memory://")
     following = {**body("queued", previous_response_id="resp_1"), "id": "resp_2"}
-    lines = [json.dumps(each).encode() for each in (following, body(output=[CALL]))]
-    report = import_lines(lines, histories, source=None, clock=SystemClock())
-    assert (report.lines, report.bad) == (2, [])
+    bodies = [json.dumps(each).encode() for each in (following, body(output=[CALL]))]
+    lines = [Line("runs.jsonl", number, each) for number, each in enumerate(bodies, 1)]
+    report = import_lines(lines, store, source=None, clock=SystemClock())
+    assert (report.snapshots, report.bad) == (2, [])
+    histories = Histories(store)
     assert histories.state("responses:resp_1").status == "completed"
     assert histories.state("responses:resp_2").status == "queued"

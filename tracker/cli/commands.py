@@ -10,6 +10,7 @@ import typer
 
 from tracker.cli import upkeep
 from tracker.cli.apis import Api
+from tracker.cli.exporting import export
 from tracker.cli.options import DEFAULT_DB, Db, Json
 from tracker.cli.outcomes import Commands
 from tracker.cli.questions import actions, cost, status, stuck, timing, usage
@@ -141,18 +142,26 @@ def backfill(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="A line a snapshot.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", help="JSON lines, packed by gzip or not, and folders."),
+    ],
     source: SourceName = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Import snapshots: a run object a line, or {"observed_at", "source", "body"}.
 
     Runs of all the APIs that runfold knows may be mixed; each is told by its shape, and named as
-    its API where nobody says: assistants, responses, agents or langgraph.
+    its API where nobody says: assistants, responses, agents or langgraph. Lines of
+    `runfold export --events` become the events that they were. Below folders, files are taken
+    that end in .jsonl, .json, .jsonl.gz or .json.gz.
     """
-    from tracker.cli.watching import import_file
+    from tracker.cli.importing import import_files
 
-    raise typer.Exit(0 if import_file(db, file, source=source) else 1)
+    raise typer.Exit(0 if import_files(db, paths, source=source) else 1)
+
+
+app.command()(export)
 
 
 for question in (status, timing, usage, cost, actions, stuck):
