@@ -112,8 +112,11 @@ def _matches(line: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | No
 
 
 def _fits(line: Sequence[_Entry], index: int, began: int) -> bool:
-    before = line[index].transition[3]
-    earliest = line[index - 1].moment if before is None else before
+    before, earlier = line[index].transition[3], line[index - 1]
+    # By the server's own clock, it cannot have stopped before it went to work.
+    if _is_stamped(earlier) and began < earlier.moment:
+        return False
+    earliest = earlier.moment if before is None else before
     return earliest - _SLACK <= began <= line[index].moment + _SLACK
 
 

@@ -17,7 +17,7 @@ class RunsProjection:
     """Writes the row of each run that a batch changed, once."""
 
     name = "runs"
-    version = 3
+    version = 4
     tables: Sequence[Table] = (runs,)
 
     def begin(self, fold: Fold) -> RunsBatch:

@@ -111,6 +111,26 @@ def test_several_pauses_are_told_apart_in_any_order() -> None:
     ]
 
 
+def test_a_pause_from_before_a_stamped_start_is_not_the_one_after_it() -> None:
+    # Looked at twice: queued again after the second start, and ended after the third.
+    events = (
+        created(14.5, status="queued"),
+        started(14.5, stamp=12, since=0, inferred=True),
+        waiting(14.5, since=0, inferred=True, tool_calls=()),
+        changed("queued", 14.5, since=0, previous="requires_action"),
+        started(32, stamp=15, since=14.5, inferred=True),
+        ended(e.RunCompleted, 32, stamp=17, since=14.5),
+    )
+    _, phases = told(*events, step(11, 12), step(13, 14, number=2))
+
+    assert [(it.status, it.entered_at, it.left_at) for it in phases][2:6] == [
+        ("requires_action", second(11), second(12)),
+        ("queued", second(12), second(12)),
+        ("in_progress", second(12), second(13)),
+        ("requires_action", second(13), second(14)),
+    ]
+
+
 def test_without_a_pause_the_steps_prove_that_there_was_none() -> None:
     search = step(20, 25, tools=("code_interpreter", "file_search"))
     _, phases = told(*FOUND, search)
