@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -38,7 +41,7 @@ from projections.timing_queries import measure
 from projections.usage_queries import sum_usage
 
 
-class Answers:
+class Answers(ABC):
     """Typed, frozen answers from the tables of one database.
 
     Most are `Rows`: lists that are made Arrow or Polars tables with `to_arrow` and `to_polars`.
@@ -53,13 +56,28 @@ class Answers:
     `upgrade()` is needed, StoreUnavailable where the database cannot be reached.
     """
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives back what answering needs."""
+
+    @abstractmethod
     def _reading(self) -> AbstractContextManager[Connection]:
         """A connection to the tables."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _has_costs(self) -> bool:
         """Whether the tables of costs are kept."""
-        raise NotImplementedError
 
     def _now(self) -> datetime:
         """The moment that open runs are as old as they are at."""

@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -52,17 +50,6 @@ class PastAnswers(Answers):
         self._lock = Lock()
         self._engine: Engine | None = None
         self._remove: Callable[[], object] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Removes what was replayed; another question replays it again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,18 +22,20 @@ class Call(Protocol):
     def __call__(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result: ...
 
 
-class BackgroundResources:
+class BackgroundResources(ABC):
     """What `Resources` has, each call of which returns when it is done."""
 
     _tracker: Resources
 
+    @abstractmethod
     def _running(self) -> object:
-        raise NotImplementedError
+        """Raises SettingsError where the tracker does not run."""
 
+    @abstractmethod
     def _call(
         self, work: Callable[[], Coroutine[Any, Any, Result]], *, may_last: bool = False
     ) -> Result:
-        raise NotImplementedError
+        """Runs `work` on the tracker's loop and gives what comes of it."""
 
     @property
     def runs(self) -> BackgroundRuns:
