@@ -21,7 +21,8 @@ class Traffic:
 
     `active` runs at a time on average, `a_thread` of them on one thread. `per_minute` None is no
     limit; `burst` requests at once. `latency` is in seconds,
-    as is `warm`, the time before measuring.
+    as is `warm`, the time before measuring. `after` is how long it serves on, without new runs,
+    once it was measured, so that what is read later can be.
     """
 
     active: int
@@ -29,7 +30,8 @@ class Traffic:
     burst: float = 50.0
     latency: float = 0.06
     a_thread: int = 1
-    warm: float = 65.0
+    warm: float = 150.0
+    after: float = 0.0
 
 
 class _Clock:
@@ -80,7 +82,8 @@ def serve(channel: Connection, traffic: Traffic, seed: int) -> None:
                 channel.send(("run", thread_id, run_id))
         threading.Thread(target=go_on, daemon=True).start()
         while (asked := channel.recv()) != "stop":
-            assert asked == "traffic"
+            if asked == "no more":
+                stop.set()
             with told:
                 channel.send(("traffic", dict(simulator.traffic)))
         stop.set()

@@ -111,9 +111,10 @@ def test_the_shares_of_all_runs_sum_to_the_rate(
 
 
 def test_what_waits_for_others_weighs_less_and_what_waits_for_us_next_to_nothing() -> None:
-    assert weight("in_progress", answered_here=True) == weight("new_status", answered_here=False)
-    assert weight("requires_action", answered_here=False) == 0.25
-    assert weight("requires_action", answered_here=True) == 0.01
+    assert weight(0.0, answered_here=False) == 0.1
+    assert weight(0.1, answered_here=False) == pytest.approx(0.3)
+    assert weight(5.0, answered_here=False) == 1.0
+    assert weight(5.0, answered_here=True) == 0.01
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))

@@ -22,7 +22,7 @@ def errand(key: str) -> Errand:
 def test_each_is_taken_once_when_it_is_due_by_the_last_that_was_said(
     added: list[tuple[int, float]], steps: list[float]
 ) -> None:
-    errands: Errands[Errand] = Errands(share=1.0)
+    errands: Errands[Errand] = Errands(share=1.0, claims=0.25)
     dues: dict[str, float] = {}
     for number, due in added:
         known = errands.find(str(number))
@@ -47,7 +47,7 @@ def test_each_is_taken_once_when_it_is_due_by_the_last_that_was_said(
 
 @pytest.mark.parametrize(("share", "rate"), [(1.0, 5.0), (0.1, 50.0), (0.1, 5.0)])
 def test_they_take_no_more_than_their_share(share: float, rate: float) -> None:
-    errands: Errands[Errand] = Errands(share=share)
+    errands: Errands[Errand] = Errands(share=share, claims=0.25)
     for number in range(2000):
         errands.add(errand(str(number)), 0.0)
     taken = 0
@@ -58,7 +58,7 @@ def test_they_take_no_more_than_their_share(share: float, rate: float) -> None:
 
 
 def test_they_claim_more_the_longer_they_wait_and_nothing_while_held_or_not_due() -> None:
-    steps: Errands[Errand] = Errands(share=1.0)
+    steps: Errands[Errand] = Errands(share=1.0, claims=0.25)
     assert steps.claim(0.0) == 0.0
     steps.add(errand("run_1"), 5.0)
     assert steps.claim(4.9) == 0.0
@@ -71,6 +71,22 @@ def test_they_claim_more_the_longer_they_wait_and_nothing_while_held_or_not_due(
     assert steps.take(90.0, 5.0) is not None
     assert steps.claim(90.0) == 0.0
     assert len(steps) == 1
-    threads: Errands[Errand] = Errands(share=0.1)
+    threads: Errands[Errand] = Errands(share=0.1, claims=0.1)
     threads.add(errand("thread_1"), 0.0)
     assert threads.claim(60.0) == 0.1
+
+
+@pytest.mark.parametrize("claims", [0.02, 0.1])
+def test_before_polls_they_take_what_they_claim(claims: float) -> None:
+    errands: Errands[Errand] = Errands(share=1.0, claims=claims)
+    for number in range(5000):
+        errands.add(errand(str(number)), 0.0)
+    assert errands.take(0.0, 50.0, before_polls=True) is None
+    taken = []
+    for tick in range(6000):
+        if errands.take(tick / 10, 50.0, before_polls=True) is not None:
+            taken.append(tick / 10)
+    # From a minute on, whole; before that, less.
+    late = [moment for moment in taken if moment >= 60]
+    assert len(late) == pytest.approx(540 * 50 * claims, rel=0.15)
+    assert 0 < len(taken) - len(late) < 60 * 50 * claims

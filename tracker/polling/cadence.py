@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracker.core.status import REQUIRES_ACTION
-
 # What is kept back of the rate, for what the estimate of the total is off.
 USED = 0.95
 _JITTER = 0.05
 _DEADLINE_SECONDS = 0.2
 _LONGEST_ROUNDS = 6.0
 
-_ACTIVE, _WAITS_FOR_OTHERS, _WAITS_FOR_US = 1.0, 0.25, 0.01
+_LEAST_FOR_OTHERS, _FOR_OTHERS, _FOR_US = 0.1, 3.0, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +25,18 @@ class Cadence:
 
     shortest: float = 0.1
     longest: float = 30.0
-    step: float = 0.3
+    step: float = 0.27
     start: float = 5.0
 
 
-def weight(status: str | None, *, answered_here: bool) -> float:
-    """How much a change of a run matters; `answered_here` where our own code will answer it."""
-    if status != REQUIRES_ACTION:
-        return _ACTIVE
-    return _WAITS_FOR_US if answered_here else _WAITS_FOR_OTHERS
+def weight(changes: float, *, answered_here: bool) -> float:
+    """How much a look at a run that waits for an action matters, next to one that works.
+
+    `changes` is how often a run changes between two looks, on average over all. Where that is
+    rare, that it went on can be learned a little late; where it is not, it may have worked and
+    stopped again unseen. `answered_here` where our own code will answer it, and so knows.
+    """
+    return _FOR_US if answered_here else min(max(_FOR_OTHERS * changes, _LEAST_FOR_OTHERS), 1.0)
 
 
 def step(cadence: Cadence, total: float, rate: float) -> float:

@@ -27,7 +27,7 @@ class Errand:
     failures: int = 0
 
 
-_MOST_CLAIMED, _WAIT_SECONDS = 0.25, 60.0
+_WAIT_SECONDS = 60.0
 
 E = TypeVar("E", bound=Errand)
 
@@ -35,16 +35,18 @@ E = TypeVar("E", bound=Errand)
 class Errands(Generic[E]):
     """The errands of one kind and source, the longest due first, no two with one key.
 
-    They take `share` of the source's rate at most, and nothing before `held_until`.
+    They take `share` of the source's rate at most, and nothing before `held_until`. Where polls
+    could spend it all, the errands that wait get `claims` of it after a minute.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, claims: float) -> None:
         self.held_until = -math.inf
         self._share = share
+        self._claims = claims
         self._known: dict[str, E] = {}
         self._heap: list[tuple[float, int, E]] = []
         self._order = count()
-        self._arrival = -math.inf
+        self._arrival, self._claimed = -math.inf, 0.0
 
     def __len__(self) -> int:
         """How many there are, those that are being asked included."""
@@ -75,16 +77,25 @@ class Errands(Generic[E]):
         if not self.is_due(now):
             return 0.0
         waited = (now - self._heap[0][0]) / _WAIT_SECONDS
-        return min(self._share, _MOST_CLAIMED) * min(waited, 1.0)
+        return self._claims * min(waited, 1.0)
 
-    def take(self, now: float, rate: float) -> E | None:
-        """Takes out the one that is due, where `rate` is what the whole source gets."""
-        rate *= self._share
-        if not self.is_due(now) or limiter.wait(self._arrival, now, rate, limiter.burst(rate)) > 0:
+    def take(self, now: float, rate: float, *, before_polls: bool = False) -> E | None:
+        """Takes out the one that is due, where `rate` is what the whole source gets.
+
+        `before_polls` where polls are due too, which leave only what is claimed.
+        """
+        pace = rate * self._share
+        if not self.is_due(now) or limiter.wait(self._arrival, now, pace, limiter.burst(pace)) > 0:
             return None
+        if before_polls:
+            claimed = rate * self.claim(now)
+            if (now - self._claimed) * claimed < 1.0:
+                return None
+            # What a late tick lost is made up for by the next, and no more than that.
+            self._claimed = max(self._claimed, now - 2.0 / claimed) + 1.0 / claimed
         errand = heapq.heappop(self._heap)[2]
         errand.waits = False
-        self._arrival = limiter.taken(self._arrival, now, rate)
+        self._arrival = limiter.taken(self._arrival, now, rate * self._share)
         return errand
 
     def drop(self, errand: E) -> None:

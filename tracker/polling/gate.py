@@ -22,6 +22,7 @@ from tracker.sources.source import PageSource
 _REFRESH_SECONDS = 5.0
 # A stamp of whole seconds lies half a second early, on average.
 _STAMP_SECONDS = 0.5
+_FIRST_SECONDS = 5.0
 
 Phase = tuple[str | None, str | None, bool]
 
@@ -66,13 +67,23 @@ class Gate:
     runs: int = 0
     wheel: Wheel = field(default_factory=Wheel)
     lines: Lines = field(default_factory=Lines)
-    steps: Errands[Any] = field(default_factory=lambda: Errands(share=1.0))
-    discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1))
-    backfill: Errands[Any] = field(default_factory=lambda: Errands(share=1.0))
+    pauses: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.1))
+    steps: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.02))
+    discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1, claims=0.1))
+    backfill: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.25))
     threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
     kinds: dict[Phase, Kind] = field(default_factory=dict)
     pools: dict[bool, Counts] = field(default_factory=lambda: {False: Counts(), True: Counts()})
+
+    @property
+    def errands(self) -> tuple[Errands[Any], ...]:
+        """All that can wait until no poll is due, what is most wanted first.
+
+        `pauses` are the steps of runs that may have waited for an action while nobody looked,
+        `steps` those of the others.
+        """
+        return self.pauses, self.steps, self.discovery, self.backfill
 
     def next(self, now: float) -> Watched | None:
         """The run to ask about now, if one is due and the source may be asked."""
@@ -84,10 +95,13 @@ class Gate:
         return watched
 
     def next_errand(self, errands: Errands[E], now: float) -> E | None:
-        """The errand to go on now, if one is due, no poll is, and the source may be asked."""
-        if self.lines or not errands.is_due(now) or not self._may_ask(now):
+        """The errand to go on now, if one is due and the source may be asked.
+
+        Where polls are due too, they go first, but for what the errands claim.
+        """
+        if not errands.is_due(now) or not self._may_ask(now):
             return None
-        errand = errands.take(now, self.limit.rate)
+        errand = errands.take(now, self.limit.rate, before_polls=bool(self.lines))
         if errand is not None:
             self._count(now)
         return errand
@@ -182,9 +196,12 @@ class Gate:
             kind.counts.pour(self.pools[waits], kind.pooled)
             kind.curve = self._curve(waits, kind.counts)
             kind.drawn = now
-        heed = weight(watched.state.status, answered_here=watched.answered_here) ** 0.5
         age = max(now - watched.began, 0.0)
-        share = heed * kind.curve.share(age)
+        share, heed, rate = kind.curve.share(age), 1.0, self._rate(now)
+        if watched.state.needs_action:
+            changes = step(self.cadence, self.total, rate) * self.total / self.runs
+            heed = weight(changes, answered_here=watched.answered_here) ** 0.5
+            share *= heed
         fellows = self.threads.get(watched.thread_id)
         if isinstance(fellows, list) and not watched.alone:
             # One request looks at all of them, so each has to earn a part of it. Shares that
@@ -193,8 +210,6 @@ class Gate:
             heed *= len(fellows) ** 0.5
         self.total += share - watched.share
         watched.share = share
-        claims = sum(it.claim(now) for it in (self.steps, self.discovery, self.backfill))
-        rate = self.limit.rate * (1.0 - claims)
         earned = step(self.cadence, self.total, rate) / heed
         return wait(
             self.cadence,
@@ -206,10 +221,26 @@ class Gate:
             expires_in=expires_in,
         )
 
+    def first_wait(self, now: float) -> float:
+        """How long a run that nobody has seen yet waits for its first look.
+
+        Not at all where the rate is enough for all; else as long as one that has just begun,
+        as most have, for up to five seconds.
+        """
+        rate = self._rate(now)
+        earned = step(self.cadence, self.total, rate)
+        if earned <= self.cadence.step:
+            return 0.0
+        return min(self._curve(False, Counts()).after(0.0, earned), _FIRST_SECONDS)
+
     def answered(self) -> None:
         """Takes in that the source answered, whatever it said of the run."""
         self.refusing, self.limited = False, 0
         self.breaker = breaker.succeeded(self.breaker)
+
+    def _rate(self, now: float) -> float:
+        """What is left of the rate for polls, in requests a second."""
+        return self.limit.rate * (1.0 - sum(errands.claim(now) for errands in self.errands))
 
     def _may_ask(self, now: float) -> bool:
         probing = self.refusing or self.breaker.is_open

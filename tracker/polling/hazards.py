@@ -17,7 +17,7 @@ _WIDTHS = tuple(b - a for a, b in pairwise(EDGES))
 _MIDDLES = (*(a + w / 2 for a, w in zip(EDGES, _WIDTHS, strict=False)), EDGES[-1] * _RATIO)
 
 # How many events' worth of trust the pool has against the counts of one kind.
-_TRUST = 4.0
+_TRUST = 2.0
 
 
 class Counts:

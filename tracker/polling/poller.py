@@ -122,14 +122,17 @@ class Poller:
         for gate in [] if self._is_closed else self._roster.gates:
             for watched in gate.wheel.take(now):
                 gate.lines.add(watched)
+            if gate.lines:
+                # What they claim while polls could spend it all.
+                self._go_on_errands(gate)
+                self._start_errands(gate, gate.discovery, self.discovery.look)
             while gate.lines and gate.asking < self._concurrency:
                 found = gate.next(now)
                 if found is None:
                     break
                 together = gate.taken_together(found)
                 self._ask(self._looking.poll(found, gate, together), gate)
-            self._start_errands(gate, gate.steps, self.steps.read)
-            self._start_errands(gate, gate.backfill, self.backfill.go)
+            self._go_on_errands(gate)
 
     async def discover(self) -> None:
         """Starts looking at the threads that are due, where no poll is."""
@@ -149,6 +152,11 @@ class Poller:
         await self.settle()
         self._roster.clear()
         await self._batching.drain()
+
+    def _go_on_errands(self, gate: Gate) -> None:
+        self._start_errands(gate, gate.pauses, self.steps.read)
+        self._start_errands(gate, gate.steps, self.steps.read)
+        self._start_errands(gate, gate.backfill, self.backfill.go)
 
     def _start_errands(
         self,

@@ -73,13 +73,15 @@ class Roster:
                 self.add(watched, 0.0)
 
     def add(self, watched: Watched, after: float) -> None:
-        """Watches a run, which is looked at first after so many seconds."""
+        """Watches a run, which is looked at first after so many seconds, or when its turn comes."""
         if self._is_elsewhere(watched, watched.state):
             self._elsewhere[watched.stream] = watched
             return
         self._watched[watched.stream] = watched
         now, gate = self._clock.monotonic(), self.gate(watched.source)
         gate.joined(watched, now, self._since_creation(watched.source, watched.state))
+        if watched.state.status is None:
+            after = max(after, gate.first_wait(now))
         gate.wheel.add(watched, now + after)
 
     def drop(self, watched: Watched) -> None:

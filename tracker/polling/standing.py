@@ -44,7 +44,7 @@ def standing(gate: Gate, now: float) -> SourceStatus:
         refusing=str(gate.refusal) if gate.refusing and gate.refusal is not None else None,
         watched=gate.runs,
         due=gate.lines.runs,
-        waiting=len(gate.steps) + len(gate.discovery) + len(gate.backfill),
+        waiting=sum(len(errands) for errands in gate.errands),
         asked=gate.sent,
         refused=gate.refusals,
         failed=gate.failures - gate.refusals,

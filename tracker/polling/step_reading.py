@@ -15,7 +15,7 @@ from tracker.core.events import run_stream
 from tracker.core.facts import decide_steps
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
-from tracker.core.status import QUEUED
+from tracker.core.status import QUEUED, REQUIRES_ACTION
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
@@ -27,7 +27,7 @@ from tracker.errors import (
 from tracker.histories import Look
 from tracker.log_fields import of_run, of_source
 from tracker.polling.batching import Batching
-from tracker.polling.errands import Errand
+from tracker.polling.errands import Errand, Errands
 from tracker.polling.failures import Failures
 from tracker.polling.gate import Gate
 from tracker.polling.roster import Roster
@@ -45,13 +45,15 @@ STEPS_WITHIN = timedelta(hours=24)
 MOST_PAGES = 20
 # Where more runs end than may be asked about, for hours: the next start has those of a day.
 MOST_WAITING = 50_000
+_QUICK_START = timedelta(seconds=4)
 
 
 @dataclass(eq=False, slots=True)
 class StepErrand(Errand):
     """The reading of one run's steps: those `seen` so far, up to the step `after`.
 
-    `again` where the run has changed since it was asked.
+    `again` where the run has changed since it was asked. `hides_pause` where it may have waited
+    for an action while nobody looked.
     """
 
     thread_id: str = ""
@@ -60,6 +62,7 @@ class StepErrand(Errand):
     pages: int = 0
     seen: list[StepSnapshot] = field(default_factory=list)
     again: bool = False
+    hides_pause: bool = False
 
     def begin(self) -> None:
         """Forgets what was seen, to read from the first step on."""
@@ -84,7 +87,12 @@ class StepReader:
     def waiting(self) -> int:
         """How many runs have steps to be read; those of a source that denies them do not count."""
         now = self._clock.monotonic()
-        return sum(len(gate.steps) for gate in self._roster.gates if gate.steps.held_until <= now)
+        return sum(
+            len(errands)
+            for gate in self._roster.gates
+            for errands in (gate.pauses, gate.steps)
+            if errands.held_until <= now
+        )
 
     async def drain(self, timeout: float) -> bool:
         """Returns once nothing is waiting, or after so many seconds; whether nothing is."""
@@ -101,20 +109,27 @@ class StepReader:
         if state.status != before and (
             state.is_ended or (self._when == "live" and state.status != QUEUED)
         ):
-            self.want(watched.source, watched.thread_id, watched.run_id)
+            hides_pause = may_hide_a_pause(state)
+            self.want(watched.source, watched.thread_id, watched.run_id, hides_pause=hides_pause)
 
     def found(self, source: Source, thread_id: str, state: RunState) -> None:
         """Takes in that a run was found which has ended before it was ever watched."""
         now = self._clock.now()
         if now - (state.ended_at or now) < STEPS_WITHIN:
-            self.want(source, thread_id, state.run_id)
+            self.want(source, thread_id, state.run_id, hides_pause=may_hide_a_pause(state))
 
-    def want(self, source: Source, thread_id: str, run_id: str) -> None:
-        """Has the steps of a run read as soon as no poll is due, if its source has any."""
+    def want(
+        self, source: Source, thread_id: str, run_id: str, *, hides_pause: bool = False
+    ) -> None:
+        """Has the steps of a run read as soon as no poll is due, if its source has any.
+
+        Those that may tell of a pause that nobody saw come first.
+        """
         if self._when == "never" or not isinstance(source, StepSource):
             return
-        errands, now = self._roster.gate(source).steps, self._clock.monotonic()
-        errand = errands.find(run_id)
+        gate, now = self._roster.gate(source), self._clock.monotonic()
+        errand = gate.pauses.find(run_id) or gate.steps.find(run_id)
+        errands = _errands(gate, errand.hides_pause if errand else hides_pause)
         if errand is None:
             if len(errands) >= MOST_WAITING:
                 if not self._is_full:
@@ -125,7 +140,9 @@ class StepReader:
                     )
                 self._is_full = True
                 return
-            errand = StepErrand(source, run_id, thread_id=thread_id, run_id=run_id)
+            errand = StepErrand(
+                source, run_id, thread_id=thread_id, run_id=run_id, hides_pause=hides_pause
+            )
         elif not errand.waits:
             errand.again = True
             return
@@ -145,7 +162,7 @@ class StepReader:
             errand.pages += 1
             if after is not None and after != errand.after and errand.pages < MOST_PAGES:
                 errand.after = after
-                gate.steps.add(errand, self._clock.monotonic())
+                _errands(gate, errand.hides_pause).add(errand, self._clock.monotonic())
                 return
             await self._record(errand, answer.observed_at)
             self._done(errand, gate)
@@ -166,16 +183,18 @@ class StepReader:
 
     def _done(self, errand: StepErrand, gate: Gate) -> None:
         errand.failures = 0
+        errands = _errands(gate, errand.hides_pause)
         if errand.again:
             errand.begin()
-            gate.steps.add(errand, self._clock.monotonic())
+            errands.add(errand, self._clock.monotonic())
         else:
-            gate.steps.drop(errand)
+            errands.drop(errand)
             self._is_full = False
 
     def _failed(self, errand: StepErrand, gate: Gate, error: RunfoldError) -> None:
         now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
-        pause = self._failures.of_errand(gate, gate.steps, error, errand.failures + 1)
+        errands = _errands(gate, errand.hides_pause)
+        pause = self._failures.of_errand(gate, errands, error, errand.failures + 1)
         if isinstance(error, (KeyRefused, Misconfigured)):
             name = errand.source.name
             logger.warning(
@@ -186,10 +205,26 @@ class StepReader:
         if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
             stream = _stream(errand)
             logger.info("%s: its steps are not read: %s", stream, error, extra=of_run(stream))
-            gate.steps.drop(errand)
+            errands.drop(errand)
             return
         errand.begin()
-        gate.steps.add(errand, now + pause)
+        errands.add(errand, now + pause)
+
+
+def may_hide_a_pause(state: RunState) -> bool:
+    """Whether a run may have waited for an action while nobody looked."""
+    paused = [trace for trace in state.past if trace[:2] == ("place", REQUIRES_ACTION)]
+    if any(len(trace) == len(("place", "status", "start")) for trace in paused):
+        # Only one that was inferred is without calls.
+        return True
+    if paused or state.created_at is None or state.started_at is None:
+        return False
+    # `started_at` is overwritten by the start after a pause.
+    return state.started_at - state.created_at > _QUICK_START
+
+
+def _errands(gate: Gate, hides_pause: bool) -> Errands[Any]:
+    return gate.pauses if hides_pause else gate.steps
 
 
 def _stream(errand: StepErrand) -> str:
