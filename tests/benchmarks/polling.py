@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -31,7 +31,9 @@ from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
 from tracker.core.status import REQUIRES_ACTION, is_ended
 from tracker.polling.cadence import Cadence
 from tracker.sources import Assistants
+from tracker.sources.answer import Answer
 
+BUILT_IN = {"code_interpreter", "file_search"}
 MEASURED, GRACE, MEAN_LIFE = 60.0, 15.0, 45.0
 
 SCENARIOS = {
@@ -51,7 +53,8 @@ Told = dict[str, list[float]]
 class Outcome:
     """What one way of polling came to; `delays` in seconds, `core` as a share of a core.
 
-    Of the events, so many were `told` later, and so many are `missed`.
+    Of the events, so many were `told` later, and so many are `missed`. Of the requests, so many
+    were for `steps`.
     """
 
     delays: list[float] = field(default_factory=list)
@@ -59,6 +62,7 @@ class Outcome:
     missed: int = 0
     open: int = 0
     requests: int = 0
+    steps: int = 0
     refused: int = 0
     core: float = 0.0
 
@@ -110,19 +114,24 @@ class Service:
 
 
 async def measure(
-    service: Service, traffic: Traffic, seen: Callable[[], tuple[Sightings, Told]]
+    service: Service,
+    traffic: Traffic,
+    seen: Callable[[], tuple[Sightings, Told]],
+    steps_asked: Callable[[], int] = lambda: 0,
 ) -> Outcome:
     """Lets a way of polling go on for the time of a scenario, and judges it."""
     await asyncio.sleep(traffic.warm)
     before, cpu, since = await service.ask("traffic"), time.process_time(), time.time()
+    steps = steps_asked()
     await asyncio.sleep(MEASURED)
     after, spent, until = await service.ask("traffic"), time.process_time() - cpu, time.time()
+    steps = steps_asked() - steps
     await asyncio.sleep(GRACE)
     end = time.time()
     if traffic.after:
         await service.ask("no more")
         await asyncio.sleep(traffic.after)
-    outcome, (sightings, told) = Outcome(core=spent / (until - since)), seen()
+    outcome, (sightings, told) = Outcome(steps=steps, core=spent / (until - since)), seen()
     for run, transitions in (await service.ask("stop")).items():
         judge(outcome, transitions, sightings.get(run, []), told.get(run, []), since, until, end)
     for status in set(after) & {"200", "429"}:
@@ -159,6 +168,19 @@ def judge(
             outcome.delays.append(end - at)
 
 
+class Counting(Assistants):
+    """A source that counts how often it was asked for steps."""
+
+    steps_asked = 0
+
+    async def fetch_steps(
+        self, thread_id: str, run_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """Asks, and counts."""
+        self.steps_asked += 1
+        return await super().fetch_steps(thread_id, run_id, after)
+
+
 async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
     """Our tracker, on an SQLite file."""
     service = Service(traffic, seed)
@@ -175,13 +197,16 @@ async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
                 elif isinstance(event, RunActionRequired) and not event.inferred:
                     sighting = (event.observed_at.timestamp(), REQUIRES_ACTION)
                     found.setdefault(run, []).append(sighting)
-                elif isinstance(event, RunStepRecorded) and "function" in event.tools:
-                    assert event.created_at is not None
+                elif (
+                    isinstance(event, RunStepRecorded)
+                    and event.created_at is not None
+                    and set(event.tools) - BUILT_IN
+                ):
                     told.setdefault(run, []).append(event.created_at.timestamp())
             store.close()
             return found, told
 
-        api = Assistants(base_url=service.base_url, api_key="key")
+        api = Counting(base_url=service.base_url, api_key="key")
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else None
         async with Tracker(url, api, cadence=cadence) as tracker:
@@ -193,7 +218,7 @@ async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
                 task.add_done_callback(tasks.discard)
 
             await service.announce(begun)
-            outcome = await measure(service, traffic, seen)
+            outcome = await measure(service, traffic, seen, lambda: api.steps_asked)
     service.close()
     return outcome
 
@@ -264,13 +289,14 @@ def main(chosen: list[str] | None = None) -> None:
                     *(name, way, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
                     *(f"{outcome.p95:.2f}", f"{outcome.told}"),
                     *(f"{outcome.missed}", f"{outcome.open}"),
-                    *(f"{outcome.requests}", f"{outcome.requests / begun:.1f}"),
+                    *(f"{outcome.requests}", f"{(outcome.requests - outcome.steps) / begun:.1f}"),
+                    f"{outcome.steps / begun:.1f}",
                     *(f"{outcome.refused / outcome.requests:.1%}", f"{outcome.core:.1%}"),
                 )
             )
             write(" ".join(rows[-1]))
     header = ("scenario", "by", "events", "mean s", "p95 s", "told later", "missed", "open")
-    header += ("requests", "a run", "refused", "of a core")
+    header += ("requests", "polls a run", "for steps a run", "refused", "of a core")
     table("Polling over HTTP", header, rows)
 
 

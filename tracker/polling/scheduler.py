@@ -65,10 +65,6 @@ class Scheduler:
 
     def stop(self) -> None:
         """Takes the jobs out without waiting for one that runs."""
-        if self._is_ours:
-            if self._scheduler.running:
-                self._scheduler.shutdown(wait=False)
-            return
         for job in self._jobs:
             # One that was shut down meanwhile has lost its jobs.
             with suppress(JobLookupError):
@@ -76,3 +72,5 @@ class Scheduler:
         self._scheduler.remove_jobstore(self._alias)
         # Cancelled, a job that has just begun would be logged as one that failed.
         self._scheduler.remove_executor(self._alias, shutdown=False)
+        if self._is_ours and self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
