@@ -4,10 +4,6 @@ The service is a process with a bucket of 1,000 requests a minute, burst 50, 60 
 of polling has a process of its own, and a service of its own with the same runs; both run at the
 same time. Each scenario has a while to warm up, in which rates and hazards are learned from none,
 then 60 s that are measured and 15 s for what is still open: 17 minutes in all.
-
-An event is a run that ends or waits for an action. It is seen if a look showed it while it
-lasted. One that no look showed is told of later where the history has it in the end: by an
-inferred transition or a step. The loops have no such thing.
 """
 
 from __future__ import annotations
@@ -19,12 +15,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
 from tests.benchmarks.polled_service import Traffic, serve
+from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge
 from tests.benchmarks.report import machine, table, write
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
@@ -42,34 +38,6 @@ SCENARIOS = {
     "unlimited, 120 active runs": Traffic(120, per_minute=None),
     "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
 }
-
-# What was seen of each run: when, and which status that needs somebody or ends it.
-Sightings = dict[str, list[tuple[float, str]]]
-# When each run waited, as its history has it: a moment of the pause, by the server's clock.
-Told = dict[str, list[float]]
-
-
-@dataclass
-class Outcome:
-    """What one way of polling came to; `delays` in seconds, `core` as a share of a core.
-
-    Of the events, so many were `told` later, and so many are `missed`. Of the requests, so many
-    were for `steps`.
-    """
-
-    delays: list[float] = field(default_factory=list)
-    told: int = 0
-    missed: int = 0
-    open: int = 0
-    requests: int = 0
-    steps: int = 0
-    refused: int = 0
-    core: float = 0.0
-
-    @property
-    def p95(self) -> float:
-        """The delay that 95 % of the events stay below."""
-        return sorted(self.delays)[int(0.95 * len(self.delays))]
 
 
 class Service:
@@ -139,33 +107,6 @@ async def measure(
         outcome.requests += number
         outcome.refused += number if status == "429" else 0
     return outcome
-
-
-def judge(
-    outcome: Outcome,
-    transitions: list[tuple[str, float]],
-    sightings: list[tuple[float, str]],
-    told: list[float],
-    since: float,
-    until: float,
-    end: float,
-) -> None:
-    """Adds the delays of one run's events between `since` and `until`."""
-    for number, (status, at) in enumerate(transitions):
-        if not (status == REQUIRES_ACTION or is_ended(status)) or not since <= at < until:
-            continue
-        # Our clock and the service's are one; the answer may have been on its way.
-        later = [moment for moment, what in sightings if moment >= at and what == status]
-        gone = transitions[number + 1][1] if number + 1 < len(transitions) else float("inf")
-        if later and later[0] <= gone + 1.0:
-            outcome.delays.append(later[0] - at)
-        elif any(at - 1.0 <= moment <= gone for moment in told):
-            outcome.told += 1
-        elif gone <= end:
-            outcome.missed += 1
-        else:
-            outcome.open += 1
-            outcome.delays.append(end - at)
 
 
 class Counting(Assistants):

@@ -1,0 +1,67 @@
+"""What a way of polling came to, judged by what the service knows to have happened.
+
+An event is a run that ends or waits for an action. It is seen if a look showed it while it
+lasted. One that no look showed is told of later where the history has it in the end, by a step;
+the loops of a client have no such thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tracker.core.status import REQUIRES_ACTION, is_ended
+
+# What was seen of each run: when, and which status that needs somebody or ends it.
+Sightings = dict[str, list[tuple[float, str]]]
+# When each run waited, as its history has it: a moment of the pause, by the server's clock.
+Told = dict[str, list[float]]
+
+
+@dataclass
+class Outcome:
+    """What one way of polling came to; `delays` in seconds, `core` as a share of a core.
+
+    Of the events, so many were `told` later, and so many are `missed`. Of the requests, so many
+    were for `steps`.
+    """
+
+    delays: list[float] = field(default_factory=list)
+    told: int = 0
+    missed: int = 0
+    open: int = 0
+    requests: int = 0
+    steps: int = 0
+    refused: int = 0
+    core: float = 0.0
+
+    @property
+    def p95(self) -> float:
+        """The delay that 95 % of the events stay below."""
+        return sorted(self.delays)[int(0.95 * len(self.delays))]
+
+
+def judge(
+    outcome: Outcome,
+    transitions: list[tuple[str, float]],
+    sightings: list[tuple[float, str]],
+    told: list[float],
+    since: float,
+    until: float,
+    end: float,
+) -> None:
+    """Adds the delays of one run's events between `since` and `until`."""
+    for number, (status, at) in enumerate(transitions):
+        if not (status == REQUIRES_ACTION or is_ended(status)) or not since <= at < until:
+            continue
+        # Our clock and the service's are one; the answer may have been on its way.
+        later = [moment for moment, what in sightings if moment >= at and what == status]
+        gone = transitions[number + 1][1] if number + 1 < len(transitions) else float("inf")
+        if later and later[0] <= gone + 1.0:
+            outcome.delays.append(later[0] - at)
+        elif any(at - 1.0 <= moment <= gone for moment in told):
+            outcome.told += 1
+        elif gone <= end:
+            outcome.missed += 1
+        else:
+            outcome.open += 1
+            outcome.delays.append(end - at)
