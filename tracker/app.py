@@ -58,8 +58,8 @@ class Tracker(Resources):
     event store, of which it cannot know who else has it.)
 
     The steps of a watched run are read once it has `"ended"`, or `"live"`, also each time that
-    its status changes, or `"never"`; polls go first, but for a part of the rate. Entering (with `resume`)
-    has those read too that a tracker left unread of runs that ended in the last 24 hours.
+    its status changes, or `"never"`; polls go first, but for a part of the rate. Entering (with
+    `resume`) has those read too that a tracker left unread of runs that ended in the last 24 hours.
 
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the tracker's jobs are added to it and taken out at the end. It is the application's to start.
