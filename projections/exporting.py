@@ -92,8 +92,10 @@ def export_tables(
     with snapshot(connection) as seen, ExitStack() as files:
         for query, file in targets:
             count, before = 0, sum(counts)
-            with writing(files.enter_context(file), format, _kinds(query)) as write:
-                found = seen.execute(query, execution_options={"yield_per": _ROWS})
+            with (
+                writing(files.enter_context(file), format, _kinds(query)) as write,
+                seen.execute(query, execution_options={"yield_per": _ROWS}) as found,
+            ):
                 for rows in found.partitions():
                     write(rows)
                     count += len(rows)

@@ -34,7 +34,7 @@ STEP = e.RunStepRecorded(
     type="tool_calls",
     status="completed",
     tools=("price", "file_search"),
-    occurred_at=second(9),
+    created_at=second(9),
     usage=Usage(prompt_tokens=5),
 )
 MOMENT = pyarrow.timestamp("us", tz="UTC")
@@ -226,7 +226,7 @@ def test_as_of_a_moment(views: Views, tmp_path: Path) -> None:
     assert counts["run_actions"] == counts["run_costs"] == 0
     assert {row["status"] for row in read_lines(tmp_path / "runs.jsonl")} == {"in_progress"}
     [aged, _] = read_lines(tmp_path / "open_runs.jsonl")
-    assert aged["age_seconds"] == pytest.approx(3)
+    assert aged["age_seconds"] == pytest.approx(3, abs=0.001)
 
 
 def test_a_file_is_there_when_it_is_whole(views: Views, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_it_does_not_grow_with_the_number_of_rows(
     # The rows take over 20 MB as objects.
     assert most < 6_000_000
     if engine.dialect.name == "postgresql":
-        assert any(it.startswith("FETCH FORWARD 2000 ") for it in statements), statements
+        assert any(it.startswith("FETCH FORWARD ") for it in statements), statements
     if format == "parquet":
         last = parquet.read_table(tmp_path / "phases.parquet").slice(count - 1).to_pylist()
         assert last[0]["entered_at"] == datetime(2026, 1, 1, 20, 19, 59, tzinfo=UTC)
