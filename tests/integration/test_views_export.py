@@ -2,26 +2,21 @@
 
 import gzip
 import json
-import subprocess
-import sys
-import tracemalloc
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow
 import pytest
 from pyarrow import parquet
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, select, text
 
 from projections import Views, metadata
 from projections.engine import open_engine
 from projections.exporting import TABLES
-from projections.schema import run_phases
 from projections.table_files import FORMATS, Format
 from tests.costs import priced
-from tests.integration.command_line import SECONDS, environment
 from tests.stories import BIRTH, created, ended, second, started, waiting
 from tracker import EventStore
 from tracker.core import events as e
@@ -227,78 +222,3 @@ def test_as_of_a_moment(views: Views, tmp_path: Path) -> None:
     assert {row["status"] for row in read_lines(tmp_path / "runs.jsonl")} == {"in_progress"}
     [aged, _] = read_lines(tmp_path / "open_runs.jsonl")
     assert aged["age_seconds"] == pytest.approx(3, abs=0.001)
-
-
-def test_a_file_is_there_when_it_is_whole(views: Views, tmp_path: Path) -> None:
-    file = tmp_path / "runs.parquet"
-    file.write_bytes(b"of yesterday")
-
-    def fail(rows: int) -> None:
-        assert [it.name for it in tmp_path.glob("*.part")] == ["runs.parquet.part"]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        views.export("runs", file, progress=fail)
-    assert file.read_bytes() == b"of yesterday"
-    assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_kill_leaves_the_file_that_was_there(
-    views: Views, database_url: str, tmp_path: Path, format: Format
-) -> None:
-    file = tmp_path / f"runs.{format}"
-    file.write_bytes(b"of yesterday")
-    program = (
-        "import os, sys; from projections import Views; "
-        "Views(sys.argv[1]).export('runs', sys.argv[2], progress=lambda rows: os._exit(9))"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", program, database_url, str(file)],
-        env=environment(),
-        timeout=SECONDS,
-    )
-    assert killed.returncode == 9
-    assert file.read_bytes() == b"of yesterday"
-    assert views.export("runs", file) == 3
-    assert file.read_bytes() != b"of yesterday"
-    assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_it_does_not_grow_with_the_number_of_rows(
-    views: Views, database_url: str, tmp_path: Path, format: Format
-) -> None:
-    number = 30_000
-    engine = open_engine(database_url)
-    with engine.begin() as connection:
-        many = [
-            {"run_key": "assistants:run_4", "seq": seq, "status": "queued", "basis": "server"}
-            | {"entered_at": BIRTH + timedelta(seconds=seq)}
-            for seq in range(number)
-        ]
-        connection.execute(insert(run_phases), many)
-    del many
-    statements: set[str] = set()
-
-    def watch(rows: int) -> None:
-        if engine.dialect.name == "postgresql" and not statements:
-            with engine.connect() as connection:
-                found = connection.execute(text("SELECT query FROM pg_stat_activity")).scalars()
-                statements.update(filter(None, found))
-
-    tracemalloc.start()
-    try:
-        count = views.export("run_phases", tmp_path / f"phases.{format}", progress=watch)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    engine.dispose()
-    assert count == number + 6
-    # The rows take over 20 MB as objects.
-    assert most < 6_000_000
-    if engine.dialect.name == "postgresql":
-        assert any(it.startswith("FETCH FORWARD ") for it in statements), statements
-    if format == "parquet":
-        last = parquet.read_table(tmp_path / "phases.parquet").slice(count - 1).to_pylist()
-        assert last[0]["entered_at"] == datetime(2026, 1, 1, 20, 19, 59, tzinfo=UTC)
