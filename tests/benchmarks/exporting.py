@@ -8,7 +8,6 @@ when the libraries were loaded and nothing was read.
 from __future__ import annotations
 
 import json
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from projections.engine import open_engine
 from projections.schema import runs
 from projections.table_files import FORMATS, Format
 from tests.benchmarks.databases import postgres_databases, sqlite_file, sqlite_files
-from tests.benchmarks.report import machine, table, write
+from tests.benchmarks.report import machine, most_memory, table, write
 from tests.benchmarks.size import fill
 
 ROWS = (250_000, 1_000_000)
@@ -75,7 +74,7 @@ def read_raw(url: str) -> int:
 def measure(url: str, way: str, file: Path) -> None:
     """Goes one way, and writes what it took as JSON; for a process of its own."""
     assert parquet
-    before, began = _most_memory(), perf_counter()
+    before, began = most_memory(), perf_counter()
     if way == _RAW:
         count = read_raw(url)
     else:
@@ -83,13 +82,8 @@ def measure(url: str, way: str, file: Path) -> None:
             count = views.export("runs", file, format=cast("Format", way))
     seconds = perf_counter() - began
     size = file.stat().st_size if file.exists() else 0
-    found = {"seconds": seconds, "memory": _most_memory() - before, "rows": count, "bytes": size}
+    found = {"seconds": seconds, "memory": most_memory() - before, "rows": count, "bytes": size}
     write(json.dumps(found))
-
-
-def _most_memory() -> int:
-    """The most memory that this process has had so far, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _in_a_process(url: str, way: str) -> dict[str, float]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from time import perf_counter
 
 from projections import Views
-from tests.benchmarks.report import machine, table, write
+from tests.benchmarks.report import machine, most_memory, table, write
 from tests.stories import created, ended, started, waiting
 from tracker import open_event_store
 from tracker.clock import SystemClock
@@ -104,15 +103,15 @@ def measure(folder: Path) -> None:
     with Views(url) as views:
         views.prepare(create=True)
         store = open_event_store(url)
-        before = _most_memory()
+        before = most_memory()
         begun = perf_counter()
         files = LineFiles(files_below([folder]))
         report = import_lines(files, store, source=None, clock=SystemClock())
-        importing, imported = perf_counter() - begun, _most_memory()
+        importing, imported = perf_counter() - begun, most_memory()
         store.close()
         begun = perf_counter()
         views.catch_up()
-        folding, folded = perf_counter() - begun, _most_memory()
+        folding, folded = perf_counter() - begun, most_memory()
     assert not report.bad, report.bad
     found = {
         "lines": report.recorded + report.snapshots,
@@ -123,11 +122,6 @@ def measure(folder: Path) -> None:
         "folded": folded - before,
     }
     write(json.dumps(found))
-
-
-def _most_memory() -> int:
-    """The most memory that this process has had so far, in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:
