@@ -13,20 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections import Views
+from tests.exports import exported, imported
 from tests.golden.test_databases import FILES, HERE
 from tests.golden.test_events import LINES
 from tests.lives import lives, looks
 from tracker import EventStore, open_event_store
-from tracker.clock import SystemClock
 from tracker.codec import decode
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.event_store import Append
-from tracker.exporting import export_events
 from tracker.forgetting import forget_thread
 from tracker.histories import Histories, look
-from tracker.importing import import_lines
-from tracker.line_files import Line
 
 
 @pytest.fixture
@@ -35,18 +32,8 @@ def urls(tmp_path: Path, postgres_db: str) -> list[str]:
     return [f"sqlite:///{tmp_path}/first.db", postgres_db, f"sqlite:///{tmp_path}/last.db"]
 
 
-def exported(store: EventStore) -> bytes:
-    parts: list[bytes] = []
-    export_events(store, parts.append)
-    return b"".join(parts)
-
-
-def imported(store: EventStore, lines: bytes) -> None:
-    numbered = (
-        Line("events.jsonl", number, line)
-        for number, line in enumerate(lines.splitlines(keepends=True), 1)
-    )
-    report = import_lines(numbered, store, source=None, clock=SystemClock())
+def bring(store: EventStore, lines: bytes) -> None:
+    report = imported(store, lines)
     assert report.bad == []
     assert report.recorded == report.events == lines.count(b"\n")
 
@@ -57,7 +44,7 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
     for url in urls:
         store = open_event_store(url)
         assert exported(store) == b""
-        imported(store, lines)
+        bring(store, lines)
         again = exported(store)
         assert again == lines
         histories.append([(it.stream, it.version, it.event) for it in store.read_all(0, 100_000)])
@@ -88,7 +75,7 @@ def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
         for stream, version, document in golden_lines()
     ]
     origin = open_event_store("memory://")
-    imported(origin, b"".join(lines))
+    bring(origin, b"".join(lines))
     whole = exported(origin)
     topics = [json.loads(line)["topic"] for line in whole.splitlines()]
     assert set(topics) == {f"{kind.topic}/{kind.topic_version}" for kind in e.EVENTS.values()}
@@ -175,7 +162,7 @@ def test_whatever_a_service_takes_back(seen: list[RunSnapshot]) -> None:
     for snapshot in seen:
         histories.record([look(snapshot)])
     lines = exported(origin)
-    imported(there, lines)
+    bring(there, lines)
     assert exported(there) == lines
 
 
