@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from sqlalchemy import Connection
 
 from projections.cost_queries import find_unpriced, sum_costs
+from projections.exporting import TABLES, Exported, Target, export_tables, table_query
 from projections.grouping import By, group_names
 from projections.prices import require_prices
 from projections.queries import (
@@ -37,8 +40,10 @@ from projections.run_queries import (
     find_steps,
 )
 from projections.stuck_queries import find_stuck
+from projections.table_files import Format, format_of
 from projections.timing_queries import measure
 from projections.usage_queries import sum_usage
+from projections.whole_files import make_folder, whole_file
 
 
 class Answers(ABC):
@@ -78,6 +83,58 @@ class Answers(ABC):
     @abstractmethod
     def _has_costs(self) -> bool:
         """Whether the tables of costs are kept."""
+
+    def export(
+        self,
+        table: str,
+        file: str | PathLike[str] | BinaryIO,
+        *,
+        format: Format | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        progress: Exported = lambda rows: None,
+    ) -> int:
+        """Writes a table or view, one of `TABLES` of `projections.exporting`, to a file.
+
+        As lines of JSON, packed or not, or as Parquet: as `format` says, else as the name ends
+        (`.jsonl`, `.jsonl.gz`, `.parquet`). The rows are those of one snapshot, in the order of
+        their keys; they are not held in memory, however many they are. The file is in its place
+        once it is whole. `since` and `until` are for tables of runs. `progress` is told how many
+        rows were written; gives how many there were. Raises SettingsError where the file cannot
+        be written, or pyarrow is missing for Parquet.
+        """
+        opened: AbstractContextManager[BinaryIO]
+        if isinstance(file, str | PathLike):
+            chosen, opened = format_of(Path(file), format), whole_file(Path(file))
+        else:
+            chosen, opened = format_of(None, format), nullcontext(file)
+        now = self._now()
+        with self._reading() as connection:
+            target = Target(table_query(connection, table, now, since, until), opened)
+            [count] = export_tables(connection, [target], chosen, progress)
+        return count
+
+    def export_all(
+        self,
+        folder: str | PathLike[str],
+        *,
+        format: Format = "jsonl",
+        progress: Exported = lambda rows: None,
+    ) -> dict[str, int]:
+        """Writes every table and view to a file of its name in a folder, all of one snapshot.
+
+        The folder is made where there is none. The files come into their places together, when
+        the last one is whole. Gives how many rows each table has. Otherwise as `export`.
+        """
+        place, chosen, now = Path(folder), format_of(None, format), self._now()
+        with self._reading() as connection:
+            make_folder(place)
+            targets = [
+                Target(table_query(connection, it, now), whole_file(place / f"{it}.{chosen}"))
+                for it in TABLES
+            ]
+            counts = export_tables(connection, targets, chosen, progress)
+        return dict(zip(TABLES, counts, strict=True))
 
     def _now(self) -> datetime:
         """The moment that open runs are as old as they are at."""

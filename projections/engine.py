@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from tracker.errors import SettingsError, StoreUnavailable, ViewsError
@@ -51,6 +51,21 @@ def translated(engine: Engine) -> Iterator[None]:
         if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
             raise StoreUnavailable(f"the database {place} cannot be used: {words}") from None
         raise ViewsError(f"the tables in {place} cannot be read or written: {words}") from error
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[Connection]:
+    """The connection, which until the end sees the database as it was at its first statement."""
+    if connection.dialect.name == "sqlite":
+        # The driver begins no transaction for reading by itself.
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+    else:
+        yield connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _parse(url: str) -> URL:

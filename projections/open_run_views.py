@@ -21,6 +21,27 @@ _PAST = {
 }
 _KIND = "run_key, source, run_id, thread_id, assistant_id, model, status"
 
+_KINDS = tuple(_KIND.split(", "))
+OPEN_COLUMNS = (
+    *_KINDS,
+    "created_at",
+    "started_at",
+    "expires_at",
+    "last_changed_at",
+    "age_seconds",
+    "silent_seconds",
+)
+STUCK_COLUMNS = (
+    *_KINDS,
+    "reason",
+    "created_at",
+    "expires_at",
+    "last_changed_at",
+    "age_seconds",
+    "usual_seconds",
+    "silent_seconds",
+)
+
 
 def open_runs(dialect: str, now: str) -> str:
     """The runs that have not ended, with how long they have been open and nothing was new."""
@@ -46,7 +67,7 @@ def stuck_runs(dialect: str, now: str) -> str:
         "GROUP BY source, assistant_id"
     )
     overdue = _PAST[dialect].format(moment="expires_at", now=now)
-    columns = ", ".join(f"aged.{name.strip()}" for name in _KIND.split(","))
+    columns = ", ".join(f"aged.{name}" for name in _KINDS)
     return (
         f"WITH usual AS ({usual}), aged AS ({open_runs(dialect, now)}) "
         f"SELECT {columns}, "

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from decimal import Decimal
-from importlib import import_module
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
+from projections.columns import DIGITS, SCALE, arrow_schema, library, plain
 from projections.grouping import DAY, HOUR
-from projections.json_text import json_text
-from tracker.errors import SettingsError
 
 if TYPE_CHECKING:
     import polars
@@ -21,8 +19,6 @@ T = TypeVar("T", bound=tuple[Any, ...])
 
 _GROUP, _PERCENTILES = "group", "percentiles"
 _TIMES = {DAY: date, HOUR: datetime}
-# Digits of a dollar: money is kept in billionths.
-_DIGITS, _SCALE = 38, 9
 
 
 class Rows(list[T], Generic[T]):
@@ -53,19 +49,9 @@ class Rows(list[T], Generic[T]):
         Times are `timestamp[us, tz=UTC]`, dollars `decimal128(38, 9)`, metadata JSON text. Raises
         SettingsError where pyarrow is not installed.
         """
-        pa: Any = _library("pyarrow", "arrow")
-        types = {
-            str: pa.string(),
-            int: pa.int64(),
-            float: pa.float64(),
-            date: pa.date32(),
-            datetime: pa.timestamp("us", tz="UTC"),
-            Decimal: pa.decimal128(_DIGITS, _SCALE),
-            list: pa.list_(pa.string()),
-            dict: pa.string(),
-        }
         columns = self._columns()
-        schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
+        schema = arrow_schema(columns)
+        pa: Any = library("pyarrow", "arrow")
         return pa.table(self._values(columns), schema=schema)
 
     def to_polars(self) -> polars.DataFrame:
@@ -73,14 +59,14 @@ class Rows(list[T], Generic[T]):
 
         Raises SettingsError where polars is not installed.
         """
-        pl: Any = _library("polars", "polars")
+        pl: Any = library("polars", "polars")
         types = {
             str: pl.String,
             int: pl.Int64,
             float: pl.Float64,
             date: pl.Date,
             datetime: pl.Datetime("us", "UTC"),
-            Decimal: pl.Decimal(_DIGITS, _SCALE),
+            Decimal: pl.Decimal(DIGITS, SCALE),
             list: pl.List(pl.String),
             dict: pl.String,
         }
@@ -115,14 +101,10 @@ class Rows(list[T], Generic[T]):
 
     def _values(self, columns: dict[str, type]) -> dict[str, list[Any]]:
         records = self.records()
-        values = {}
-        for name, kind in columns.items():
-            plain = _PLAIN.get(kind)
-            found = [record[name] for record in records]
-            values[name] = (
-                found if plain is None else [None if it is None else plain(it) for it in found]
-            )
-        return values
+        return {
+            name: plain(kind, [record[name] for record in records])
+            for name, kind in columns.items()
+        }
 
     def _fields(self) -> tuple[str, ...]:
         fields: tuple[str, ...] = self._kind._fields  # type: ignore[attr-defined]
@@ -133,23 +115,9 @@ def _percentile(percent: float) -> str:
     return f"p{percent:g}_seconds"
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-_PLAIN: dict[type, Callable[[Any], object]] = {datetime: _in_utc, dict: json_text, list: list}
-
-
 def _kind_of(hint: Any) -> type:
     """What a value is where it is not None; a tuple is a list to the libraries."""
     if isinstance(hint, UnionType):
         [hint] = [it for it in get_args(hint) if it is not type(None)]
     kind: type = get_origin(hint) or hint
     return list if kind is tuple else kind
-
-
-def _library(name: str, extra: str) -> Any:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError:
-        raise SettingsError(f'this needs {name}: pip install "runfold[{extra}]"') from None

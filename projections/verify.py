@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, Text, select
 
 from projections.checkpoint import pruned_before, read
 from projections.costs_projection import CostsProjection
+from projections.engine import snapshot
 from projections.projection import Projection
 from projections.replay import replayed
 from projections.subscription import Progress
@@ -44,7 +44,7 @@ def verify(
     rows of their runs have them, and only the sums of these are proved. Raises ViewsError where
     the projections do not stand at one position.
     """
-    with _snapshot(engine) as live:
+    with engine.connect() as connected, snapshot(connected) as live:
         places = [read(live, it.name) for it in projections]
         positions = {place.position if place else 0 for place in places}
         position = max(positions)
@@ -66,22 +66,6 @@ def _beside(projection: Projection, live: Connection) -> Projection:
     if isinstance(projection, CostsProjection):
         return CostsProjection(projection.prices, proven=live)
     return projection
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees the database as it was at its first statement."""
-    with engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            # The driver begins no transaction for reading by itself.
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
-        else:
-            yield connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _has_events(store: EventStore, after: int, until: int) -> bool:

@@ -1,12 +1,17 @@
-"""A price list in a few words, and the costs of runs one after another: for tests of costs."""
+"""Price lists, runs that cost, and their sums, in a few words: for tests of costs."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from projections.queries import RunRow
+from projections import Views
+from projections.queries import CostRow, RunRow
 from projections.rates import Rate, Rates
+from tests.stories import created, ended, second, started
+from tracker.core import events as e
+from tracker.core.usage import Usage
+from tracker.event_store import Append, EventStore
 
 FIRST = Rates("fake/small", Rate(Decimal(2)), Rate(Decimal(8)), Rate(Decimal("0.5")))
 
@@ -60,3 +65,39 @@ def cost_tables(
         "run_costs": sorted(rows),
         **{name: sorted((*key, *it) for key, it in found.items()) for name, found in sums.items()},
     }
+
+
+TWICE = Rates("fake/large", Rate(Decimal(4)), Rate(Decimal(16)), Rate(Decimal(1)))
+
+
+USED = Usage(prompt_tokens=1000, completion_tokens=100, cached_tokens=400, reasoning_tokens=50)
+
+
+# (600 * 2 + 400 * 0.5) / 1e6 and 100 * 8 / 1e6.
+COST = (Decimal("0.0014"), Decimal("0.0008"), Decimal("0.0022"))
+
+
+DOUBLED = tuple(2 * it for it in COST)
+
+
+def put(store: EventStore, run_id: str, usage: Usage | None, **first: Any) -> None:
+    first = {"run_id": run_id, "model": "small", **first}
+    end = ended(first.pop("end", e.RunCompleted), 20, stamp=19, since=8, usage=usage)
+    story = [created(**first), started(2, stamp=1, since=1), end]
+    store.append([Append(f"assistants:{run_id}", 0, story)])
+
+
+def correct(store: EventStore, run_id: str, usage: Usage, version: int = 3) -> None:
+    reported = e.RunUsageReported(observed_at=second(90), usage=usage)
+    store.append([Append(f"assistants:{run_id}", version, [reported])])
+
+
+def opened(url: str, store: EventStore, prices: PriceList) -> Views:
+    views = Views(url, store=store, prices=prices)
+    views.upgrade()
+    views.catch_up()
+    return views
+
+
+def money(row: CostRow) -> tuple[Decimal | None, ...]:
+    return row[4:7]

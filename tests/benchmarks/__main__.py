@@ -14,6 +14,8 @@ NAMES = (
     "catching_up",
     "asking",
     "importing",
+    "importing_lines",
+    "exporting",
     "polling",
     "polling_scale",
     "workers",

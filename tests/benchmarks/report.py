@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import resource
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
 
@@ -44,6 +46,17 @@ def spread(values: Sequence[float]) -> str:
     """How far the rounds lie apart: slowest and fastest as a share of the median."""
     typical = median(values)
     return f"{min(values) / typical - 1:+.0%} to {max(values) / typical - 1:+.0%}"
+
+
+def most_memory() -> int:
+    """The most memory that this process has had so far, in KiB."""
+    try:
+        # What `getrusage` says begins with the most that the parent had.
+        status = Path("/proc/self/status").read_text("ascii")
+        return int(status.partition("VmHWM:")[2].split()[0])
+    except FileNotFoundError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most // 1024 if sys.platform == "darwin" else most
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -67,7 +67,11 @@ def test_what_cannot_be_exported(folder: Path) -> None:
     assert list(folder.iterdir()) == []
     fill(folder)
     done = runfold("export", "events.jsonl")
-    assert (done.code, done.message) == (2, "export what? Say --events")
+    said = "export what? Say one of --events, --table NAME and --all-tables"
+    assert (done.code, done.message) == (2, said)
+    done = runfold("export", "events.parquet", "--events", "--format", "parquet")
+    said = "events are exported as jsonl or jsonl.gz, not as 'parquet'"
+    assert (done.code, done.message) == (2, said)
     done = runfold("export", "no/such/events.jsonl", "--events")
     assert done.code == 2
     assert done.message.startswith("no/such/events.jsonl cannot be written: ")

@@ -1,27 +1,25 @@
 """Histories to lines and back: the same bytes, each event once, no history bent."""
 
 import json
-import threading
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.exports import exported, imported, of_stories
 from tests.lives import lives, looks
-from tests.stories import created, ended, started, waiting
+from tests.stories import created
 from tracker import EventStore, open_event_store
 from tracker.clock import SystemClock
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunSnapshot
-from tracker.errors import StoreError
 from tracker.event_store import Append
 from tracker.exporting import export_events
 from tracker.histories import Histories, look
-from tracker.importing import ImportReport, import_lines
+from tracker.importing import import_lines
 from tracker.line_files import Line
 
 NAMES = ("run_1", "run_2", "run_3")
@@ -42,38 +40,6 @@ def store(url: str) -> Iterator[EventStore]:
     opened = open_event_store(url)
     yield opened
     opened.close()
-
-
-def exported(store: EventStore) -> bytes:
-    parts: list[bytes] = []
-    count = export_events(store, parts.append)
-    whole = b"".join(parts)
-    assert whole.count(b"\n") == count
-    return whole
-
-
-def imported(store: EventStore, lines: bytes | Sequence[bytes]) -> ImportReport:
-    each = lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines
-    numbered = (Line("events.jsonl", number, line) for number, line in enumerate(each, 1))
-    return import_lines(numbered, store, source=None, clock=SystemClock())
-
-
-def story(run_id: str = "run_1") -> list[e.Event]:
-    return [
-        created(run_id=run_id),
-        started(2, stamp=1, since=1),
-        waiting(10, since=8),
-        ended(e.RunCompleted, 20, stamp=19, since=12, previous="requires_action"),
-    ]
-
-
-def of_stories(*run_ids: str, events: int = 4) -> EventStore:
-    """A store in memory with the first events of these runs, turn by turn."""
-    store = open_event_store("memory://")
-    for version in range(events):
-        for run_id in run_ids:
-            store.append([Append(f"assistants:{run_id}", version, [story(run_id)[version]])])
-    return store
 
 
 @st.composite
@@ -130,85 +96,6 @@ def test_a_line_is_what_the_store_has(store: EventStore) -> None:
     )
 
 
-def test_what_a_store_lacks_is_added(store: EventStore) -> None:
-    imported(store, exported(of_stories("run_1", "run_2", events=2)))
-    report = imported(store, exported(of_stories("run_1", "run_2", "run_3")))
-    assert (report.recorded, report.events, report.runs, report.bad) == (12, 8, 1, [])
-    found = store.read_many(["assistants:run_1", "assistants:run_3"])
-    assert [entry.event for entry in found["assistants:run_1"]] == story()
-    assert [entry.event for entry in found["assistants:run_3"]] == story("run_3")
-    # And what a file lacks stays.
-    report = imported(store, exported(of_stories("run_1", events=3)))
-    assert (report.recorded, report.events, report.bad) == (3, 0, [])
-
-
-def test_a_history_that_differs_is_named_and_left(store: EventStore) -> None:
-    other = [created(), ended(e.RunFailed, 9, stamp=8, since=1)]
-    store.append([Append("assistants:run_1", 0, other)])
-    report = imported(store, exported(of_stories("run_1", "run_2")))
-    assert report.bad == [
-        "events.jsonl:3: assistants:run_1: its version 2 is another event in this database; "
-        "nothing more of it is taken. Keep the one that is there, or import into an empty database"
-    ]
-    assert (report.recorded, report.events, report.bad_lines) == (5, 4, 1)
-    assert [entry.event for entry in store.read("assistants:run_1")] == other
-    assert [entry.event for entry in store.read("assistants:run_2")] == story("run_2")
-
-
-def test_a_history_with_a_gap_ends_before_it(store: EventStore) -> None:
-    lines = exported(of_stories("run_1", "run_2")).splitlines(keepends=True)
-    lines[2] = lines[2][:-9] + b"\n"
-    report = imported(store, lines)
-    assert report.bad[0].startswith("events.jsonl:3: not JSON")
-    assert report.bad[1:] == [
-        "events.jsonl:5: assistants:run_1: version 3 comes, and version 2 is missing; nothing "
-        "more of it is taken. Import the whole export, in its order"
-    ]
-    assert [entry.event for entry in store.read("assistants:run_1")] == story()[:1]
-    assert [entry.event for entry in store.read("assistants:run_2")] == story("run_2")
-    # The cure that it names.
-    assert imported(store, exported(of_stories("run_1", "run_2"))).events == 3
-
-
-def test_what_is_refused_stays_so_in_later_batches(store: EventStore) -> None:
-    store.append([Append("assistants:run_1", 0, [created(), ended(e.RunFailed, 9, 8, 1)])])
-    others = [f"other_{number}" for number in range(1_000)]
-    origin = of_stories("run_1", events=2)
-    origin.append([Append(f"assistants:{name}", 0, [created(run_id=name)]) for name in others])
-    origin.append([Append("assistants:run_1", 2, story()[2:])])
-    report = imported(store, exported(origin))
-    assert (report.bad_lines, report.events) == (1, 1_000)
-    assert len(store.read("assistants:run_1")) == 2
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"stream": 7}, "stream: not the name of one"),
-        ({"stream": "assistants:\0"}, "stream: not the name of one"),
-        ({"stream": "assistants:run_9"}, "no event for version 1 of stream 'assistants:run_9'"),
-        ({"version": 2}, "no event for version 2"),
-        ({"version": 0}, "version: not a whole number"),
-        ({"version": True}, "version: not a whole number"),
-        ({"version": 2**63}, "version: not a whole number"),
-        ({"topic": None}, "topic: not a text"),
-        ({"topic": "run.created/9"}, "cannot be read by this release"),
-        ({"topic": "run.ended_well/1"}, "cannot be read by this release"),
-        ({"topic": "run.reappeared/1"}, "cannot be read by this release"),
-        ({"event": []}, "event: not a JSON object"),
-        ({"event": {}}, "cannot be read by this release"),
-    ],
-)
-def test_a_line_that_is_no_event_of_its_stream(changes: dict[str, Any], reason: str) -> None:
-    [line, second] = exported(of_stories("run_1", events=2)).splitlines()
-    store = open_event_store("memory://")
-    report = imported(store, [json.dumps(json.loads(line) | changes).encode(), second])
-    assert report.bad[0].startswith("events.jsonl:1: ")
-    assert reason in report.bad[0]
-    assert (report.recorded, report.events) == (0, 0)
-    assert exported(store) == b""
-
-
 def test_configurations_come_along(store: EventStore) -> None:
     origin = open_event_store("memory://")
     snapshot = RunSnapshot(
@@ -239,41 +126,6 @@ def test_snapshots_and_events_in_one_file(store: EventStore) -> None:
     assert (report.recorded, report.snapshots, report.bad) == (2, 1, [])
     kinds = [type(entry.event) for entry in store.read("assistants:run_1")]
     assert kinds[:3] == [e.RunCreated, e.RunStatusChanged, e.RunCompleted]
-
-
-def test_two_at_once_add_each_event_once(database_url: str) -> None:
-    lines = exported(of_stories(*(f"run_{number}" for number in range(300))))
-    reports: list[ImportReport] = []
-
-    def bring() -> None:
-        store = open_event_store(database_url)
-        reports.append(imported(store, lines))
-        store.close()
-
-    open_event_store(database_url).close()
-    threads = [threading.Thread(target=bring) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert [(report.recorded, report.bad) for report in reports] == [(1_200, [])] * 2
-    assert sum(report.events for report in reports) == 1_200
-    store = open_event_store(database_url)
-    assert exported(store) == lines
-    store.close()
-
-
-def test_the_export_of_another_store_is_refused_in_the_end() -> None:
-    store = open_event_store("memory://")
-    failed = ended(e.RunFailed, 9, stamp=8, since=1)
-    names = [f"run_{number}" for number in range(10_500)]
-    store.append([Append(f"assistants:{n}", 0, [created(run_id=n), failed]) for n in names])
-    before = exported(store)
-    theirs = before.replace(b"server_error", b"other").replace(b"run.failed/1", b"run.cancelled/1")
-    assert theirs != before
-    with pytest.raises(StoreError, match="import into an empty database"):
-        imported(store, theirs)
-    assert exported(store) == before
 
 
 def test_neither_direction_grows_with_the_number_of_lines(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from projections import Views
 from projections.answers import Answers
-from tests.integration.test_views_exactness import appends
 from tests.lives import second
+from tests.plain_fold import appends
 from tests.stories import created, ended, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, inspect, select, text
 from projections import Views
 from projections.engine import open_engine
 from projections.schema import SHADOW_PREFIX, checkpoints
-from tests.integration.test_views_exactness import many_runs, plainly, stored
+from tests.plain_fold import many_runs, plainly, stored
 from tracker.errors import SchemaError
 from tracker.event_store import EventStore, open_event_store
 

@@ -1,7 +1,7 @@
 """Sums, counts and percentiles against plain Python over the same runs, in any zone."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 
 from projections import Views
 from projections.engine import open_engine
@@ -20,7 +20,7 @@ from projections.grouping import local_times
 from projections.moments import micros
 from projections.periods import days
 from projections.schema import metadata
-from tests.stories import created, ended, started
+from tests.stories import created, ended
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore, open_event_store
@@ -34,7 +34,11 @@ ZONES = {
     "Asia/Kolkata": datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
     "Asia/Kathmandu": datetime(2026, 10, 25, 1, tzinfo=UTC),
 }
+
+
 TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
 KINDS = {it.topic.removeprefix("run."): it for it in e.RUN_ENDS.values()}
 
 
@@ -84,12 +88,16 @@ _usages = st.none() | st.builds(
     completion_tokens=st.none() | st.integers(0, 99),
     total_tokens=st.none() | st.integers(0, 99),
 )
+
+
 _moments = st.builds(
     lambda near, seconds, fraction: near + timedelta(seconds=seconds, microseconds=fraction),
     st.sampled_from(list(ZONES.values())),
     st.integers(-100_000, 100_000),
     st.sampled_from([0, 1, 999_999]),
 )
+
+
 _runs = st.lists(
     st.builds(
         Told,
@@ -221,6 +229,8 @@ def _about(seconds: float) -> Any:
 
 
 _law = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
 _limits = st.lists(st.none() | _moments, min_size=2, max_size=2)
 
 
@@ -255,6 +265,8 @@ def test_answers_are_those_of_plain_python_on_postgresql(postgres_db: str) -> No
 
 
 SOME_ZONES = [*ZONES, *Random(0).sample(sorted(available_timezones()), 24)]
+
+
 _number: Callable[[int], int] = lambda year: micros(datetime(year, 1, 1, tzinfo=UTC)) // 900_000_000  # noqa: E731
 
 
@@ -269,45 +281,3 @@ def test_days_are_those_that_each_quarter_is_in(name: str) -> None:
         # A day's ends, and the quarters around the hours at which clocks change.
         for quarter in {day.first, day.end - 1, *range(day.first, day.end, 8)}:
             assert local_times(("day",), quarter, zone) == {"day": day.date}
-
-
-def life(run_id: str, age: float, lasted: float | None, expires: float) -> Iterator[e.Event]:
-    begun = datetime.now(UTC) - timedelta(seconds=age)
-    yield created(
-        run_id=run_id,
-        occurred_at=begun,
-        observed_at=begun,
-        assistant_id="asst_1",
-        expires_at=begun + timedelta(seconds=expires),
-    )
-    yield started(1, stamp=None, since=None)
-    if lasted is not None:
-        end = ended(e.RunCompleted, 1, stamp=None, since=0)
-        yield end.model_copy(update={"occurred_at": begun + timedelta(seconds=lasted)})
-
-
-def test_the_views_of_open_runs_say_what_the_answers_say(database_url: str) -> None:
-    store = open_event_store("memory://")
-    lives = {f"done_{it}": (90_000, 100.0, 600) for it in range(20)}
-    # Of 100 s, three times as long is not usual; ten minutes on either side are time to look.
-    lives |= {"slow": (1000, None, 9000), "overdue": (800, None, 100), "young": (10, None, 900)}
-    for run_id, told in lives.items():
-        store.append([Append(f"assistants:{run_id}", 0, list(life(run_id, *told)))])
-    with Views(database_url, store=store) as views:
-        views.upgrade()
-        views.catch_up()
-        found = views.stuck()
-        is_open = [run.run_key for run in views.runs(status="in_progress")]
-    assert [(it.run_id, it.reason) for it in found] == [("slow", "slow"), ("overdue", "overdue")]
-    engine = open_engine(database_url)
-    with engine.connect() as connection:
-        query = text("SELECT run_key, reason, age_seconds, usual_seconds FROM stuck_runs")
-        stuck = connection.execute(query).all()
-        query = text("SELECT run_key FROM open_runs ORDER BY created_at DESC")
-        assert list(connection.execute(query).scalars()) == is_open
-    engine.dispose()
-    assert {it[:2] for it in stuck} == {(it.run_key, it.reason) for it in found}
-    ages = {it.run_key: it for it in found}
-    for key, _, age, usual in stuck:
-        assert age == pytest.approx(ages[key].age_seconds, abs=60)
-        assert usual == ages[key].usual_seconds == pytest.approx(100, rel=0.01)

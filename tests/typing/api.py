@@ -165,6 +165,8 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(views.status_counts(), Rows[StatusCount])
         assert_type(runs.records(), list[dict[str, Any]])
         assert_type(runs.to_arrow(), pyarrow.Table)
+        assert_type(views.export("runs", "runs.parquet", since=NOW), int)
+        assert_type(views.export_all("folder", format="jsonl.gz"), dict[str, int])
         assert_type(runs.to_polars(), polars.DataFrame)
         assert_type(views.prune(timedelta(days=90), dry_run=True), Pruned)
         assert_type(views.doctor(), Diagnosis)

@@ -87,7 +87,7 @@ def print_status(
     json: bool = False,
 ) -> None:
     """Prints how many runs are in each status."""
-    found = views.status_counts(by=_columns(by), since=_utc(since), until=_utc(until), tz=tz)
+    found = views.status_counts(by=_columns(by), since=utc(since), until=utc(until), tz=tz)
     _print("runs by status", found.records(), json=json)
 
 
@@ -102,7 +102,7 @@ def print_timing(
 ) -> None:
     """Prints how long the phases took."""
     found = views.timing(
-        by=_columns(by), percentiles=PERCENTILES, since=_utc(since), until=_utc(until), tz=tz
+        by=_columns(by), percentiles=PERCENTILES, since=utc(since), until=utc(until), tz=tz
     )
     _print("seconds by phase", found.records(), json=json)
 
@@ -117,7 +117,7 @@ def print_usage(
     json: bool = False,
 ) -> None:
     """Prints the tokens that runs used."""
-    found = views.usage(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
+    found = views.usage(by=_columns(by) or (), since=utc(since), until=utc(until), tz=tz)
     grouped = ", ".join(_columns(by) or ())
     _print(f"tokens by {grouped}" if grouped else "tokens", found.records(), json=json)
 
@@ -132,7 +132,7 @@ def print_cost(
     json: bool = False,
 ) -> None:
     """Prints what runs cost; for people, what they were priced with stands above."""
-    found = views.cost(by=_columns(by) or (), since=_utc(since), until=_utc(until), tz=tz)
+    found = views.cost(by=_columns(by) or (), since=utc(since), until=utc(until), tz=tz)
     rows = found.records()
     grouped = ", ".join(_columns(by) or ())
     title = f"dollars by {grouped}" if grouped else "dollars"
@@ -234,7 +234,8 @@ def _columns(by: str | None) -> tuple[str, ...] | None:
     return tuple(name.strip() for name in by.split(",") if name.strip()) if by else None
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment as somebody typed it: in UTC, unless they said otherwise."""
     if moment is None:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
