@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,9 +44,7 @@ def warn(stream: str, what: str, error: RunfoldError) -> None:
 class _Answers:
     """Records the answers of one source. `warn` is told what cannot be recorded."""
 
-    def __init__(
-        self, api: Source, batching: Batching, poller: Poller, warn: Warn = warn
-    ) -> None:
+    def __init__(self, api: Source, batching: Batching, poller: Poller, warn: Warn = warn) -> None:
         self._source = api
         self._snapshot: Callable[..., RunSnapshot] = api.snapshot
         self._batching = batching
@@ -112,8 +110,13 @@ class RunAnswers(_Answers):
         super().__init__(api, batching, poller, warn)
         self._api = api
 
-    async def submitted(self, run: Run, thread_id: str, answers: Iterable[Any]) -> None:
-        """Records that the service took `answers` to calls of a run, which is watched on."""
+    async def submitted(
+        self, run: Run, thread_id: str, answers: Iterable[Mapping[str, Any]]
+    ) -> RunState | None:
+        """Records that the service took `answers` to calls of a run, which is watched on.
+
+        Gives what `seen` gives.
+        """
         stream = run_stream(self._api.name, run.id)
         if run.answer is not None:
             at = run.answer.observed_at
@@ -121,15 +124,17 @@ class RunAnswers(_Answers):
             await self._record(
                 stream, lambda state: decide_submitted(state, calls, at), "our outputs are"
             )
-        await self.seen(run, watch=thread_id)
+        state = await self.seen(run, watch=thread_id)
         watched = self._poller.find(stream)
         if watched is not None:
             # Whoever answered it once need not be told at once that it was answered again.
             watched.answered_here = True
+        return state
 
-    async def all_seen(self, runs: Iterable[Run]) -> None:
-        """Records the runs of a page."""
-        await asyncio.gather(*(self.seen(run) for run in runs))
+    async def all_seen(self, runs: Iterable[Run]) -> bool:
+        """Records the runs of a page. False where one of them could not be."""
+        states = await asyncio.gather(*(self.seen(run) for run in runs))
+        return None not in states
 
     async def steps_seen(self, run_id: str, steps: Iterable[RunStep]) -> None:
         """Records steps that have ended, of a run that is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -30,6 +31,18 @@ def service_url(text: str) -> httpx.URL:
             "base_url holds a query or fragment: give api_version or params instead"
         )
     return url.copy_with(path=url.path.rstrip("/"))
+
+
+def path_below(base: httpx.URL, url: Any) -> str | None:
+    """The path of `url` below the address of an API, as sent; None where it is not below.
+
+    `url` may be of httpx, or of a library with the same interface.
+    """
+    if (url.scheme, url.host, url.port) != (base.scheme, base.host, base.port):
+        return None
+    path = url.raw_path.partition(b"?")[0]
+    root = base.raw_path.rstrip(b"/")
+    return path[len(root) :].decode("ascii") if path.startswith(root + b"/") else None
 
 
 def is_loopback(url: httpx.URL) -> bool:

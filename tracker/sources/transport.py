@@ -13,7 +13,7 @@ import httpx
 
 from tracker.clock import Clock, SystemClock
 from tracker.errors import KeyRefused, SettingsError, SourceError
-from tracker.sources.address import checked_headers, is_loopback, service_url
+from tracker.sources.address import checked_headers, is_loopback, path_below, service_url
 from tracker.sources.answer import Answer
 from tracker.sources.call import Call
 from tracker.sources.documents import encode
@@ -104,6 +104,10 @@ class Transport:
         if isinstance(outcome, SourceError):
             raise outcome
         return outcome
+
+    def path_below(self, url: Any) -> str | None:
+        """The path of a URL below the address of the service, None where it is not below it."""
+        return path_below(self._url, url)
 
     async def aclose(self) -> None:
         """Closes the connections."""
