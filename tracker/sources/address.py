@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,27 @@ from urllib.parse import quote
 import httpx
 
 from tracker.errors import SettingsError
+
+
+class QuietUrl(httpx.URL):
+    """A URL that is sent whole, and shown with stars for the values of some of its query.
+
+    httpx logs the address of every request.
+    """
+
+    def __init__(self, url: httpx.URL, hidden: Collection[str]) -> None:
+        super().__init__(url)
+        self._hidden = hidden
+
+    def __str__(self) -> str:
+        shown = [
+            (name, "***" if name in self._hidden else value)
+            for name, value in self.params.multi_items()
+        ]
+        return str(httpx.URL(self, params=shown)).replace("%2A%2A%2A", "***")
+
+    def __repr__(self) -> str:
+        return f"QuietUrl({str(self)!r})"
 
 
 def service_url(text: str) -> httpx.URL:
