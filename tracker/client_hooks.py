@@ -14,7 +14,7 @@ from tracker.capturing import BODY_CAP, Asked, Capturing, running_loop
 from tracker.errors import SettingsError
 from tracker.overhearing import Api
 from tracker.sources.answer import is_json
-from tracker.tapped import tapped_async, tapped_sync, unpacked
+from tracker.tapped import Chunks, tapped_async, tapped_sync, unpacked
 
 # So that the tracker knows at once of what the application was answered; no longer, lest a slow
 # database make the application slow.
@@ -96,7 +96,7 @@ class _AsyncHook(_Hook):
                 await self._record(asked, response, response.content)
                 return
 
-            async def whole(chunks: list[bytes]) -> None:
+            async def whole(chunks: Chunks) -> None:
                 try:
                     await self._record(asked, response, unpacked(response, chunks, BODY_CAP))
                 except Exception as error:
@@ -127,7 +127,7 @@ class _SyncHook(_Hook):
                 self._record(asked, response, response.content)
                 return
 
-            def whole(chunks: list[bytes]) -> None:
+            def whole(chunks: Chunks) -> None:
                 try:
                     self._record(asked, response, unpacked(response, chunks, BODY_CAP))
                 except Exception as error:

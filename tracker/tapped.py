@@ -10,15 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import cache
 from typing import Any
 
+Chunks = list[bytes] | None
+
 
 class _Tap:
     """Passes a stream on, chunk by chunk, and keeps the chunks unless they are over `cap` bytes."""
 
-    def __init__(self, stream: Any, cap: int, whole: Callable[[list[bytes]], Any]) -> None:
+    def __init__(self, stream: Any, cap: int, whole: Callable[[Chunks], Any]) -> None:
         self._stream = stream
         self._cap = cap
         self._whole = whole
-        self._chunks: list[bytes] | None = []
+        self._chunks: Chunks = []
         self._is_whole = False
 
     def __getattr__(self, name: str) -> Any:
@@ -31,10 +33,10 @@ class _Tap:
         if self._chunks is not None:
             self._chunks.append(chunk)
 
-    def _taken(self) -> list[bytes] | None:
-        """The chunks of the whole body, once."""
-        chunks, self._chunks = self._chunks, None
-        return chunks if self._is_whole else None
+    def _came_whole(self) -> bool:
+        """Whether it was read to its end; true once."""
+        is_whole, self._is_whole = self._is_whole, False
+        return is_whole
 
 
 class _AsyncTap(_Tap):
@@ -47,8 +49,8 @@ class _AsyncTap(_Tap):
     async def aclose(self) -> None:
         await self._stream.aclose()
         # Not before the connection is free for another.
-        if (chunks := self._taken()) is not None:
-            await self._whole(chunks)
+        if self._came_whole():
+            await self._whole(self._chunks)
 
 
 class _SyncTap(_Tap):
@@ -60,28 +62,31 @@ class _SyncTap(_Tap):
 
     def close(self) -> None:
         self._stream.close()
-        if (chunks := self._taken()) is not None:
-            self._whole(chunks)
+        if self._came_whole():
+            self._whole(self._chunks)
 
 
-def tapped_async(stream: Any, cap: int, whole: Callable[[list[bytes]], Awaitable[None]]) -> Any:
+def tapped_async(stream: Any, cap: int, whole: Callable[[Chunks], Awaitable[None]]) -> Any:
     """A stream whose chunks are handed to `whole` once it was read to its end and closed.
 
-    Not where they are more than `cap` bytes together, or were not all read. `whole` must not raise.
+    None in place of more than `cap` bytes. What is not read to its end is not handed over. `whole`
+    must not raise.
     """
     return _kind(_AsyncTap, _base(stream, "AsyncByteStream"))(stream, cap, whole)
 
 
-def tapped_sync(stream: Any, cap: int, whole: Callable[[list[bytes]], None]) -> Any:
+def tapped_sync(stream: Any, cap: int, whole: Callable[[Chunks], None]) -> Any:
     """`tapped_async` for a stream that blocks."""
     return _kind(_SyncTap, _base(stream, "SyncByteStream"))(stream, cap, whole)
 
 
-def unpacked(response: Any, chunks: list[bytes], cap: int) -> bytes | None:
+def unpacked(response: Any, chunks: Chunks, cap: int) -> bytes | None:
     """The body that `chunks` of a response are, unpacked as it says; None for more than `cap`.
 
     `cap` is in bytes. What a single chunk unpacks to is not bounded.
     """
+    if chunks is None:
+        return None
     encoding = response.headers.get("content-encoding", "")
     if encoding in ("", "identity"):
         return b"".join(chunks)
