@@ -14,7 +14,7 @@ from tracker.errors import RunfoldError, SettingsError
 from tracker.log_fields import of_run
 from tracker.opened import Opened
 from tracker.overhearing import Api, Overhearing
-from tracker.sources.answer import Answer, kept_headers, server_date, wait_hint
+from tracker.sources.answer import Answer
 from tracker.sources.assistants import Assistants
 from tracker.sources.directory import Directory
 from tracker.sources.overheard import Exchange
@@ -152,15 +152,8 @@ def _exchange(asked: Asked, response: Any, body: bytes, now: datetime) -> Exchan
     request = response.request
     target = request.url.raw_path.decode("ascii")
     posted = request.method == "POST"
-    answer = Answer(
-        body,
-        response.status_code,
-        asked.at,
-        now,
-        server_date(response.headers),
-        wait_hint(response.headers, now),
-        kept_headers(response.headers),
-    )
+    # When to ask again is for whoever asks; it has the headers.
+    answer = Answer(body, response.status_code, asked.at, now)
     method_and_path = f"{request.method} {target.partition('?')[0]}"
     return Exchange(
         asked.route, method_and_path, answer, target, request.content if posted else b""

@@ -18,6 +18,7 @@ NAMES = (
     "polling_scale",
     "workers",
     "embedding",
+    "capturing",
 )
 
 
