@@ -67,7 +67,7 @@ class Transport:
         self._headers = checked_headers(headers)
         self._params = dict(params or {})
         # Whatever else a caller puts into each address may be a key.
-        self._hidden = self._params.keys() - {"api-version"}
+        self._hidden = {name: self._params[name] for name in self._params.keys() - {"api-version"}}
         self._deadline = deadline
         self._connect_timeout = connect_timeout
         self._max_connections = max_connections
@@ -124,8 +124,8 @@ class Transport:
         trouble: Exception | None = None
         try:
             async with asyncio.timeout(self._deadline):
-                sent = {**self._params, **self._headers}
-                call.secrets = Secrets(await current_key(self._api_key), sent)
+                key = await current_key(self._api_key)
+                call.secrets = Secrets(key, self._headers, self._hidden.values())
                 await self._exchange(
                     call, self._request(call.secrets, method, path, query, content)
                 )
