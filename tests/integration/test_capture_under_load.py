@@ -55,7 +55,7 @@ def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
                         await runs.create(thread, assistant_id="asst_1", metadata={"n": "0"})
                 made = [await runs.create(thread, assistant_id="asst_1") for _ in range(5)]
                 # Only the first of them waited.
-                assert 1 < time.monotonic() - began < 4
+                assert 1 < time.monotonic() - began < 5
                 other.execute("ROLLBACK")
             other.close()
             async with tracker:
