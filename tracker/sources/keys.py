@@ -19,7 +19,7 @@ _SHORTEST_SECRET = 4
 class Secrets:
     """What one request carries that nobody else may read: its key, and headers of its sender.
 
-    And `more` of what its sender put into it.
+    `more` are texts that its sender put in elsewhere.
 
     Neither `repr` nor `str` shows any of it.
     """
