@@ -1,13 +1,16 @@
 """The README, taken at its word: every block is run, and every table compared with the code."""
 
+import asyncio
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 from sqlalchemy import create_engine, make_url, text
 
 from projections import metadata
@@ -51,7 +54,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    kinds = ["bash", "bash", "python", "python", *["sql"] * 6]
+    kinds = ["bash", "bash", "python", "python", "python", *["sql"] * 6]
     assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -91,7 +94,7 @@ def test_the_second_command_runs_the_tests() -> None:
 
 
 def test_the_program_runs(tmp_path: Path) -> None:
-    program, _ = blocks("python")
+    program, *_ = blocks("python")
     with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
         theirs = simulator.create_run()
         there = {
@@ -127,9 +130,32 @@ def test_the_program_runs(tmp_path: Path) -> None:
         assert shown in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None:
+    _, application, _ = blocks("python")
+    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
+        names: dict[str, Any] = {"AsyncOpenAI": AsyncOpenAI, "Tracker": Tracker}
+        exec(application, names)
+
+        async def run() -> None:
+            api = Assistants(simulator.base_url, "sk-readme")
+            async with (
+                AsyncOpenAI(base_url=simulator.base_url, api_key="sk-readme") as client,
+                Tracker("memory://", api) as tracker,
+            ):
+                await names["follow"](client, tracker, simulator.create_thread())
+
+        asyncio.run(run())
+    shown = capsys.readouterr().out
+    assert shown.startswith("1 RunCreated(")
+    for event in ("RunActionRequired(", "ToolOutputsSubmitted(", "RunCompleted("):
+        assert shown.count(event) == 1
+
+
 def test_the_handler_is_the_one_of_the_example() -> None:
     # Which is run, whole, by tests/integration/test_examples.py.
-    _, handler = blocks("python")
+    *_, handler = blocks("python")
     assert handler in (ROOT / "tests" / "examples" / "fastapi_service.py").read_text("utf-8")
 
 

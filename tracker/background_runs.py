@@ -8,9 +8,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from tracker.backfilling import Backfilled
 from tracker.capture import CapturedRuns
+from tracker.client_hooks import Client
 from tracker.resources import Resources
+from tracker.response_capture import CapturedResponses
 from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import Page
+from tracker.sources.response_snapshots import Response
 
 Item = TypeVar("Item", bound=Run | RunStep)
 Result = TypeVar("Result")
@@ -47,6 +50,21 @@ class BackgroundResources(ABC):
         """The Assistants resource of the source of that name, captured."""
         self._running()
         return BackgroundRuns(self._call, lambda: self._tracker.runs_of(name))
+
+    @property
+    def responses(self) -> BackgroundResponses:
+        """The Responses resource of the only such source, captured. See also `responses_of`."""
+        self._running()
+        return BackgroundResponses(self._call, lambda: self._tracker.responses)
+
+    def responses_of(self, name: str) -> BackgroundResponses:
+        """The Responses resource of the source of that name, captured."""
+        self._running()
+        return BackgroundResponses(self._call, lambda: self._tracker.responses_of(name))
+
+    def capture(self, client: Client, source: str | None = None) -> Client:
+        """Has the calls of a client recorded, from any thread; see `Tracker.capture`."""
+        return self._tracker.capture(client, source)
 
     def backfill(
         self, thread_id: str, source: str | None = None, *, steps: bool = True, watch: bool = True
@@ -96,6 +114,26 @@ class BackgroundRuns:
     def list(self, thread_id: str, **query: Any) -> BackgroundPage[Run]:
         """A page of a thread's runs; it and each page that it turns to are recorded."""
         return BackgroundPage(self._call, self._call(lambda: self._runs().list(thread_id, **query)))
+
+
+class BackgroundResponses:
+    """`CapturedResponses`, each method of which returns when it is done; raises what those do."""
+
+    def __init__(self, call: Call, responses: Callable[[], CapturedResponses]) -> None:
+        self._call = call
+        self._responses = responses
+
+    def create(self, **settings: Any) -> Response:
+        """Starts a response, which is watched from here on."""
+        return self._call(lambda: self._responses().create(**settings))
+
+    def retrieve(self, response_id: str) -> Response:
+        """Retrieves a response."""
+        return self._call(lambda: self._responses().retrieve(response_id))
+
+    def cancel(self, response_id: str) -> Response:
+        """Stops a response, which is watched until it came to that."""
+        return self._call(lambda: self._responses().cancel(response_id))
 
 
 class BackgroundSteps:

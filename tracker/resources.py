@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tracker.backfilling import Backfilled, backfill
 from tracker.capture import CapturedRuns
+from tracker.capturing import Capturing
+from tracker.client_hooks import Client, hook_up
 from tracker.opened import Opened
 from tracker.response_capture import CapturedResponses
 from tracker.sources.assistants import Assistants
@@ -18,6 +20,7 @@ class Resources:
     """
 
     _sources: Directory
+    _capturing: Capturing | None = None
 
     def _entered(self) -> Opened:
         raise NotImplementedError
@@ -41,6 +44,23 @@ class Resources:
         """The Responses resource of the source of that name, captured."""
         opened, api = self._entered(), self._sources.speaking(Responses, name)
         return CapturedResponses(api, opened.batching, opened.poller, self._entered)
+
+    def capture(self, client: Client, source: str | None = None) -> Client:
+        """Has the calls of a client recorded as those of `runs` and `responses` are; gives it back.
+
+        The client is of httpx or of the `openai` package, async or not: what it asks of a source
+        is captured, at the `base_url` that the source has, from now on and whenever the tracker
+        is open. Hooks are added to its HTTP client, which clients made from it (`with_options`)
+        share; all else stays. A call returns once its answer is recorded, or a second later. It
+        never fails for the tracker: what is not recorded is logged, once for each kind of trouble.
+        Streams of events are not captured, and neither are responses that are not made in the
+        background. `source` says which, where several are at one address.
+
+        Raises SettingsError for what is no such client, and where no source has these calls.
+        """
+        if self._capturing is None:
+            self._capturing = Capturing(self._sources, self._entered)
+        return hook_up(client, self._capturing, source)
 
     async def backfill(
         self,

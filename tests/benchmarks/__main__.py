@@ -20,6 +20,7 @@ NAMES = (
     "polling_scale",
     "workers",
     "embedding",
+    "capturing",
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -15,11 +16,14 @@ from tracker.sources import Assistants
 
 KEY = "sk-test-4f1d9c22b7-7e0a"
 GATEWAY = "gate-99887766-abcdef"
+IN_QUERY = "q/55+aa 31==0f"
 
 
 def says(status: int) -> str:
     """What services say: the key that they were given, alone and as the header they read."""
-    return f"{status}: not with {KEY}, Authorization: Bearer {KEY}, x-gate-key: {GATEWAY}"
+    return (
+        f"{status}: not with {KEY}, Authorization: Bearer {KEY}, x-gate-key: {GATEWAY}, {IN_QUERY}"
+    )
 
 
 REFUSALS = [
@@ -41,7 +45,14 @@ def test_a_key_is_shown_and_kept_nowhere(
 
     async def scenario() -> None:
         async with service.serving() as url:
-            api = Assistants(url, KEY, headers={"x-gate-key": GATEWAY}, clock=clock)
+            api = Assistants(
+                url,
+                KEY,
+                headers={"x-gate-key": GATEWAY},
+                params={"subscription-key": IN_QUERY},
+                api_version="2025-05-01",
+                clock=clock,
+            )
             tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", api, cadence=QUICK, clock=clock)
             async with tracker:
                 await tracker.watch("thread_1", "run_1")
@@ -73,6 +84,10 @@ def test_a_key_is_shown_and_kept_nowhere(
 
     asyncio.run(scenario())
     assert any(KEY.encode() in head and GATEWAY.encode() in head for head in service.heads)
+    sent = quote_plus(IN_QUERY)
+    assert all(f"subscription-key={sent}".encode() in head for head in service.heads)
+    # httpx logs every address.
+    assert "?api-version=2025-05-01&subscription-key=*** " in caplog.text
     # All of it happened, and was told.
     for status in (401, 403, 404, 408, 409, 429, 500, 503, 529, 302):
         assert f"answered {status}" in "\n".join(shown), status
@@ -80,5 +95,5 @@ def test_a_key_is_shown_and_kept_nowhere(
     out, err = capfd.readouterr()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for where in ("\n".join(shown), caplog.text, out, err, kept.decode("latin-1")):
-        for secret in (KEY, GATEWAY, KEY[8:], "Bearer sk"):
+        for secret in (KEY, GATEWAY, KEY[8:], "Bearer sk", IN_QUERY, sent, quote(IN_QUERY)):
             assert secret not in where

@@ -5,8 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, assert_type
 
+import httpx
 import polars
 import pyarrow
+from openai import AsyncOpenAI
 from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -117,6 +119,8 @@ def blocks_in_a_script(
         for other in tracker.runs.list("thread_1"):
             assert_type(other, Run)
         assert_type(tracker.history(run.id), list[RecordedEvent])
+        assert_type(tracker.capture(httpx.Client()), httpx.Client)
+        assert_type(tracker.responses.create(model="gpt-5", input="Hi"), Response)
         return tracker.wait(run.id, timeout=300)
 
 
@@ -129,6 +133,7 @@ async def follows_others_too(url: str) -> list[Source]:
         response = await tracker.responses.create(model="gpt-5", input="Hi")
         assert_type(response, Response)
         await tracker.watch(None, response.id, source="responses")
+        assert_type(tracker.capture(AsyncOpenAI(), "responses"), AsyncOpenAI)
         await tracker.watch("thread_1", "run_1", source="langgraph")
     assert pages
     assert lists

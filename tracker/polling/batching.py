@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
@@ -21,6 +22,7 @@ class Batching:
         self._histories = histories
         self._pending: list[tuple[Look, asyncio.Future[Observed]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._work: set[asyncio.Task[None]] = set()
 
     async def record(self, look: Look) -> Observed:
         """What came of `look` once it is recorded. Raises RunfoldError where it could not be."""
@@ -45,10 +47,18 @@ class Batching:
         notice(before.stream, earlier.state)
         return observed.state
 
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begins work that records and that nobody may wait for; `drain` does."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
     async def drain(self) -> None:
         """Returns once everything handed in is written."""
-        while self._writer is not None:
-            await asyncio.shield(self._writer)
+        while self._work or self._writer is not None:
+            under_way = [*self._work, *([self._writer] if self._writer else [])]
+            await asyncio.gather(*map(asyncio.shield, under_way), return_exceptions=True)
 
     async def _write(self) -> None:
         try:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from tracker.errors import SettingsError
+
+
+class QuietUrl(httpx.URL):
+    """A URL that is sent whole, and shown with stars for the values of some of its query.
+
+    httpx logs the address of every request.
+    """
+
+    def __init__(self, url: httpx.URL, hidden: Collection[str]) -> None:
+        super().__init__(url)
+        self._hidden = hidden
+
+    def __str__(self) -> str:
+        shown = [
+            (name, "***" if name in self._hidden else value)
+            for name, value in self.params.multi_items()
+        ]
+        return str(httpx.URL(self, params=shown)).replace("%2A%2A%2A", "***")
+
+    def __repr__(self) -> str:
+        return f"QuietUrl({str(self)!r})"
 
 
 def service_url(text: str) -> httpx.URL:
@@ -30,6 +52,18 @@ def service_url(text: str) -> httpx.URL:
             "base_url holds a query or fragment: give api_version or params instead"
         )
     return url.copy_with(path=url.path.rstrip("/"))
+
+
+def path_below(base: httpx.URL, url: Any) -> str | None:
+    """The path of `url` below the address of an API, as sent; None where it is not below.
+
+    `url` may be of httpx, or of a library with the same interface.
+    """
+    if (url.scheme, url.host, url.port) != (base.scheme, base.host, base.port):
+        return None
+    path = url.raw_path.partition(b"?")[0]
+    root = base.raw_path.rstrip(b"/")
+    return path[len(root) :].decode("ascii") if path.startswith(root + b"/") else None
 
 
 def is_loopback(url: httpx.URL) -> bool:

@@ -42,6 +42,13 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def is_json(headers: Mapping[str, str]) -> bool:
+    """Whether the headers (lower case) say that the body is JSON."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    subtype = kind.removeprefix("application/")
+    return kind != subtype and (subtype == "json" or subtype.endswith("+json"))
+
+
 def requests_left(headers: Mapping[str, str]) -> float | None:
     """How many requests the service lets through now (`x-ratelimit-remaining-requests`)."""
     text = headers.get("x-ratelimit-remaining-requests")

@@ -65,13 +65,7 @@ async def ask_for_page(
     Raises what `Transport.ask` raises, and UnusableAnswer for another list.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
-    if not isinstance(found.get("data"), list):
-        raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
-    for sent in found["data"]:
-        _check(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-    page = answered(page_type, answer, found, f"GET {path}")
-    for item, sent in zip(page.data, found["data"], strict=True):
-        item._answer, item._body = answer, sent
+    page = page_of(page_type, answer, found, f"GET {path}", expected)
 
     async def turn(direction: str, cursor: str) -> PageType:
         others: Query = [(name, value) for name, value in query if name != direction]
@@ -82,6 +76,24 @@ async def ask_for_page(
     given = {name for name, _ in query}
     page._turn = turn
     page._backwards = "before" in given and "after" not in given
+    return page
+
+
+def page_of(
+    page_type: type[PageType],
+    answer: Answer,
+    found: dict[str, Any],
+    asked: str,
+    expected: Mapping[str, str],
+) -> PageType:
+    """A document as a page, each of whose items knows its answer. Raises UnusableAnswer."""
+    if not isinstance(found.get("data"), list):
+        raise UnusableAnswer(f"{asked} brought no list: `data` is missing.")
+    for sent in found["data"]:
+        _check(asked, sent if isinstance(sent, dict) else {}, expected)
+    page = answered(page_type, answer, found, asked)
+    for item, sent in zip(page.data, found["data"], strict=True):
+        item._answer, item._body = answer, sent
     return page
 
 

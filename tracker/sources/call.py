@@ -16,7 +16,7 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.sources.answer import Answer, kept_headers, server_date, wait_hint
+from tracker.sources.answer import Answer, is_json, kept_headers, server_date, wait_hint
 from tracker.sources.documents import decode, decode_list
 from tracker.sources.keys import Secrets
 from tracker.sources.receiving import Unfit
@@ -53,9 +53,7 @@ class Call:
     @property
     def is_json(self) -> bool:
         """Whether the head of the answer says that it is JSON."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        subtype = kind.removeprefix("application/")
-        return kind != subtype and (subtype == "json" or subtype.endswith("+json"))
+        return is_json(self.headers)
 
     def without_key(self, error: KeyRefused) -> KeyRefused:
         """The error where the key could not be had."""

@@ -69,6 +69,10 @@ class HttpSource:
         """What the runs of this service are filed under."""
         return self._name
 
+    def path_below(self, url: Any) -> str | None:
+        """The path of a URL (of httpx) below `base_url`, None where it is not below it."""
+        return self._transport.path_below(url)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r}, {self._transport!r})"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from urllib.parse import quote, quote_plus
 
 from tracker.errors import KeyRefused
 
@@ -19,18 +19,25 @@ _SHORTEST_SECRET = 4
 class Secrets:
     """What one request carries that nobody else may read: its key, and headers of its sender.
 
+    `more` are texts that its sender put in elsewhere.
+
     Neither `repr` nor `str` shows any of it.
     """
 
     __slots__ = ("_hidden", "key")
 
-    def __init__(self, key: str | None, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        key: str | None,
+        headers: Mapping[str, str] | None = None,
+        more: Iterable[str] = (),
+    ) -> None:
         self.key = key
         texts = [value for name, value in (headers or {}).items() if _SECRET_HEADER.search(name)]
         # "Bearer abc" is a header, "abc" the secret.
         texts += [text.rsplit(" ", 1)[-1] for text in texts]
-        texts += [key] if key else []
-        forms = {form for text in texts for form in (text, quote(text, safe=""))}
+        texts += [*([key] if key else []), *more]
+        forms = {form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))}
         long = [form for form in forms if len(form) >= _SHORTEST_SECRET]
         self._hidden = sorted(long, key=len, reverse=True)
 

@@ -13,7 +13,7 @@ import httpx
 
 from tracker.clock import Clock, SystemClock
 from tracker.errors import KeyRefused, SettingsError, SourceError
-from tracker.sources.address import checked_headers, is_loopback, service_url
+from tracker.sources.address import QuietUrl, checked_headers, is_loopback, path_below, service_url
 from tracker.sources.answer import Answer
 from tracker.sources.call import Call
 from tracker.sources.documents import encode
@@ -38,7 +38,8 @@ class Transport:
     `api_key` is a text or a function, async or not, called at each request; one that is not
     async must not block. `auth_header` says whether it goes as `Authorization: Bearer`, or as
     `api-key` or `x-api-key`. `deadline` is in seconds, for the whole of a call, the waiting for
-    its key and a free connection included. Use it within one event loop; after `aclose` it opens
+    its key and a free connection included. `params` are added to every query, and their values
+    are shown nowhere but for `api-version`. Use it within one event loop; after `aclose` it opens
     anew.
     """
 
@@ -65,6 +66,8 @@ class Transport:
         self._auth_header = auth_header
         self._headers = checked_headers(headers)
         self._params = dict(params or {})
+        # Whatever else a caller puts into each address may be a key.
+        self._hidden = {name: self._params[name] for name in self._params.keys() - {"api-version"}}
         self._deadline = deadline
         self._connect_timeout = connect_timeout
         self._max_connections = max_connections
@@ -105,6 +108,10 @@ class Transport:
             raise outcome
         return outcome
 
+    def path_below(self, url: Any) -> str | None:
+        """The path of a URL below the address of the service, None where it is not below it."""
+        return path_below(self._url, url)
+
     async def aclose(self) -> None:
         """Closes the connections."""
         client, self._client = self._client, None
@@ -117,7 +124,8 @@ class Transport:
         trouble: Exception | None = None
         try:
             async with asyncio.timeout(self._deadline):
-                call.secrets = Secrets(await current_key(self._api_key), self._headers)
+                key = await current_key(self._api_key)
+                call.secrets = Secrets(key, self._headers, self._hidden.values())
                 await self._exchange(
                     call, self._request(call.secrets, method, path, query, content)
                 )
@@ -165,9 +173,12 @@ class Transport:
             headers[self._auth_header] = secrets.key
         url = f"{str(self._url).rstrip('/')}{path}"
         params = httpx.QueryParams([*self._params.items(), *query])
-        return self._connected().build_request(
+        request = self._connected().build_request(
             method, url, params=params, headers=headers, content=content
         )
+        if self._hidden:
+            request.url = QuietUrl(request.url, self._hidden)
+        return request
 
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
