@@ -14,7 +14,7 @@ from tracker.core.events import Event, run_stream
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
-from tracker.histories import Histories
+from tracker.histories import Histories, Observed
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
@@ -32,6 +32,7 @@ FIRST_LOOK_SECONDS = 1.0
 _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
     "ended": lambda state: state.is_ended,
     "actionable": lambda state: state.is_ended or state.needs_action,
+    "seen": lambda state: state.status is not None,
 }
 
 
@@ -99,35 +100,35 @@ class Opened:
     async def take_in(self, seen: Sighting) -> RunState:
         """Records a sighting, and watches its run from here on unless it has ended."""
         first = seen.looks[0].stream
-        known, state = self.poller.find(first), initial_state
+        known, (state, events) = self.poller.find(first), Observed(initial_state, ())
         for entry in seen.looks:
             observed = await self.batching.record(entry)
             self.poller.notice(entry.stream, observed.state)
-            state = observed.state if entry.stream == first else state
+            if entry.stream == first:
+                state, events = observed
         if not state.is_ended:
             self.look_after(seen, state)
-        elif known is None:
+        elif events and known is None:
             self.poller.steps.found(seen.origin, seen.thread_id, state)
         return state
 
     def look_after(self, seen: Sighting, state: RunState = initial_state) -> None:
-        """Watches the run of a sighting, which need not be asked about at once."""
-        after = FIRST_LOOK_SECONDS
-        self.poller.watch(seen.origin, seen.thread_id, seen.run_id, state=state, after=after)
+        """Watches the run of a sighting if it is kept; it need not be asked about at once."""
+        origin, thread_id, run_id, _, is_kept = seen
+        if is_kept:
+            self.poller.watch(origin, thread_id, run_id, state=state, after=FIRST_LOOK_SECONDS)
 
-    async def heed(
-        self, origin: Source, hint: Hint, timeout: float, done: Callable[[RunState], bool]
-    ) -> RunState:
-        """The state of a run that there is a hint at, which is looked at until it is `done`."""
+    async def heed(self, origin: Source, hint: Hint, timeout: float) -> RunState:
+        """The state of a run that there is a hint at, once it is what the hint says."""
         state = await self._state(run_stream(origin.name, hint.run_id))
-        if done(state):
+        if state.is_ended:
             return state
         thread_id = hint.thread_id or state.thread_id or ""
         watched = self.poller.watch(origin, thread_id, hint.run_id, state=state)
         self.poller.hasten(watched)
         try:
             async with asyncio.timeout(timeout):
-                return await watched.until(done)
+                return await watched.until(_CONDITIONS[hint.until])
         except TimeoutError:
             trouble = f"; the last look failed: {watched.trouble}" if watched.trouble else ""
             raise WaitTimeout(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -104,7 +104,7 @@ async def _taken_in(
     hint = hint_in(payload)
     if hint is None:
         return None
-    return await opened.heed(_origin(opened, hint, source), hint, timeout, _done(hint))
+    return await opened.heed(_origin(opened, hint, source), hint, timeout)
 
 
 def _run_in(
@@ -121,12 +121,7 @@ def _run_in(
 
 
 def _origin(opened: Opened, hint: Hint, source: str | None) -> Source:
-    if source is None and len(opened.sources) > 1:
+    known = tuple(_SPEAKERS.values())
+    if source is None and any(isinstance(each, known) for each in opened.sources.values()):
         source = opened.sources.only(_SPEAKERS[hint.kind], "source='…'")
     return opened.sources.named(source)
-
-
-def _done(hint: Hint) -> Callable[[RunState], bool]:
-    if hint.stopped:
-        return lambda state: state.is_ended or state.needs_action
-    return lambda state: state.status is not None

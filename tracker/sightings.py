@@ -19,13 +19,15 @@ from tracker.sources.stream_events import Shown
 class Sighting(NamedTuple):
     """What was seen of a run: the look at it, and maybe another at the run it goes on from.
 
-    `thread_id` is empty where it has none.
+    `thread_id` is empty where it has none. A run that its service does not keep cannot be asked
+    about.
     """
 
     origin: Source
     thread_id: str
     run_id: str
     looks: list[Look]
+    is_kept: bool = True
 
 
 def sighting(
@@ -45,7 +47,8 @@ def sighting(
     origin = sources.recognising(body) if source is None else sources.named(source)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
     looks = [entry for entry in (look(snapshot), continued(snapshot)) if entry is not None]
-    return Sighting(origin, snapshot.thread_id or "", snapshot.run_id, looks)
+    is_kept = body.get("store") is not False
+    return Sighting(origin, snapshot.thread_id or "", snapshot.run_id, looks, is_kept)
 
 
 def _of_step(

@@ -14,11 +14,13 @@ import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tracker.errors import SettingsError, WebhookRefused, WebhookReplayed
 
 TOLERANCE = timedelta(minutes=5)
+# One may come that is ahead by as much as it may be late.
+_REMEMBERED = 2 * TOLERANCE
 _PREFIX = "whsec_"
 _VERSION = "v1,"
 # Of the year 5138: more digits are no time in seconds.
@@ -80,15 +82,15 @@ def sign(body: bytes, secret: str, webhook_id: str, sent_at: datetime) -> dict[s
 
 
 class Hint(NamedTuple):
-    """That something became of a run: that it `stopped`, or something else."""
+    """That something became of a run: it has `ended`, is `actionable`, or can be `seen`."""
 
-    kind: str
+    kind: Literal["response", "thread.run"]
     run_id: str
     thread_id: str | None
-    stopped: bool
+    until: Literal["ended", "actionable", "seen"]
 
 
-_STOPPED = ("completed", "failed", "cancelled", "incomplete", "expired", "requires_action")
+_ENDS = ("completed", "failed", "cancelled", "incomplete", "expired")
 
 
 def hint_in(payload: Mapping[str, Any]) -> Hint | None:
@@ -101,7 +103,14 @@ def hint_in(payload: Mapping[str, Any]) -> Hint | None:
     if about not in ("response", "thread.run") or not isinstance(run_id, str) or not run_id:
         return None
     thread = thread_id if isinstance(thread_id, str) else None
-    return Hint(about, run_id, thread, what in _STOPPED)
+    if about == "response":
+        # One that completed may do so with calls.
+        return Hint("response", run_id, thread, "actionable" if what in _ENDS else "seen")
+    stops: dict[str, Literal["ended", "actionable"]] = {
+        **dict.fromkeys(_ENDS, "ended"),
+        "requires_action": "actionable",
+    }
+    return Hint("thread.run", run_id, thread, stops.get(what, "seen"))
 
 
 class Arrivals:
@@ -119,7 +128,8 @@ class Arrivals:
         """
         while (other := self._under_way.get(webhook.id)) is not None:
             await other.wait()
-        self._taken = {name: until for name, until in self._taken.items() if until >= now}
+        while self._taken and now - self._taken[oldest := next(iter(self._taken))] > _REMEMBERED:
+            del self._taken[oldest]
         if webhook.id in self._taken:
             raise WebhookReplayed(
                 f"the webhook {webhook.id[:80]!r} was taken in already: nothing is left to be "
@@ -128,7 +138,7 @@ class Arrivals:
         done = self._under_way[webhook.id] = asyncio.Event()
         try:
             yield
-            self._taken[webhook.id] = webhook.sent_at + TOLERANCE
+            self._taken[webhook.id] = now
         finally:
             del self._under_way[webhook.id]
             done.set()

@@ -254,6 +254,23 @@ def test_a_step_of_a_run_that_is_not_known_has_it_watched(simulator: Simulator) 
     asyncio.run(scenario())
 
 
+def test_a_response_that_is_not_kept_is_not_asked_about(simulator: Simulator) -> None:
+    async def scenario() -> None:
+        sent = {"id": "resp_1", "object": "response", "store": False}
+        events = [
+            {"type": f"response.{status}", "response": {**sent, "status": status}}
+            for status in ("created", "in_progress", "completed")
+        ]
+        source = Responses(simulator.base_url)
+        async with Tracker("memory://", source, cadence=QUICK) as tracker:
+            async for _ in tracker.observing(given(events)):
+                assert tracker.watching == []
+            assert topics(tracker, "resp_1")[-1] == "run.completed"
+            assert not simulator.traffic
+
+    asyncio.run(scenario())
+
+
 class Failing:
     """An event store that fails while it is told to."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -104,6 +105,33 @@ def test_the_next_look_is_brought_forward(simulator: Simulator) -> None:
             assert simulator.traffic["200"] == 2
             assert (await waiting).status == "completed"
             assert tracker.watching == []
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_waited_is_looked_at_when_it_is_told_to_have_ended(simulator: Simulator) -> None:
+    asking = Parameters.ending("completed", action=1.0, max_actions=1, answers="client")
+    simulator.parameters = replace(asking, time_scale=0.02, stretched=0.0)
+
+    async def scenario() -> None:
+        theirs = simulator.create_run(tools=[{"type": "function", "function": {"name": "price"}}])
+        named = {"id": theirs.run_id, "thread_id": theirs.thread_id}
+        source = Assistants(simulator.base_url)
+        async with Tracker("memory://", source, cadence=SLOW) as tracker:
+            for _ in range(2000):
+                if simulator.truth(theirs.run_id).status == "requires_action":
+                    break
+                await asyncio.sleep(0.01)
+            message = delivery("thread.run.requires_action", named)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=20)
+            assert state is not None
+            assert state.needs_action
+            simulator.submit_outputs(theirs.run_id)
+            await ended(simulator, theirs.run_id)
+            message = delivery("thread.run.completed", named)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=20)
+            assert state is not None
+            assert state.status == "completed"
 
     asyncio.run(scenario())
 
@@ -217,6 +245,9 @@ def test_the_source_is_the_one_that_speaks_of_it(simulator: Simulator) -> None:
             state = await tracker.webhook(*told(first), secret=SECRET)
             assert state is not None
             assert state.source == "responses"
+        async with Tracker("memory://", Assistants(url)) as tracker:
+            with pytest.raises(SettingsError, match="0 sources have the Responses resource"):
+                await tracker.webhook(*told(second), secret=SECRET)
         two = Responses(url, name="a"), Responses(url, name="b")
         async with Tracker("memory://", *two) as tracker:
             with pytest.raises(SettingsError, match="say which, with source='…'"):

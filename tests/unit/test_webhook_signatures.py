@@ -151,7 +151,7 @@ def test_one_is_taken_in_once_and_no_longer_than_it_would_be_believed() -> None:
         with pytest.raises(WebhookReplayed, match="'wh_1' was taken in already"):
             async with arrivals.once(webhook, NOW + timedelta(minutes=5)):
                 pytest.fail("taken in twice")
-        async with arrivals.once(Webhook("wh_2", NOW), NOW + timedelta(minutes=6)):
+        async with arrivals.once(Webhook("wh_2", NOW), NOW + timedelta(minutes=11)):
             pass
         # The first would be refused for its age by now, and need not be remembered.
         assert list(arrivals._taken) == ["wh_2"]
@@ -192,9 +192,12 @@ def test_the_same_at_once_waits_for_what_comes_of_the_first(fails: bool) -> None
 
 def test_a_hint_is_about_a_response_or_a_run() -> None:
     hint = hint_in({"type": "response.completed", "data": {"id": "resp_1"}})
-    assert hint == ("response", "resp_1", None, True)
+    assert hint == ("response", "resp_1", None, "actionable")
     hint = hint_in({"type": "thread.run.created", "data": {"id": "r", "thread_id": "t"}})
-    assert hint == ("thread.run", "r", "t", False)
+    assert hint == ("thread.run", "r", "t", "seen")
+    for what, until in (("completed", "ended"), ("requires_action", "actionable")):
+        hint = hint_in({"type": f"thread.run.{what}", "data": {"id": "r"}})
+        assert hint == ("thread.run", "r", None, until)
     for other in (
         {"type": "eval.run.succeeded", "data": {"id": "evalrun_1"}},
         {"type": "response.completed", "data": {"id": 5}},
