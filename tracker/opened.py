@@ -28,7 +28,7 @@ from tracker.webhooks import Arrivals, Hint
 
 Until = Literal["ended", "actionable"]
 # What somebody has just shown need not be asked for at once.
-FIRST_LOOK_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 0.2
 _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
     "ended": lambda state: state.is_ended,
     "actionable": lambda state: state.is_ended or state.needs_action,
@@ -103,20 +103,19 @@ class Opened:
         known, (state, events) = self.poller.find(first), Observed(initial_state, ())
         for entry in seen.looks:
             observed = await self.batching.record(entry)
-            self.poller.notice(entry.stream, observed.state)
             if entry.stream == first:
                 state, events = observed
-        if not state.is_ended:
-            self.look_after(seen, state)
-        elif events and known is None:
+                if not state.is_ended:
+                    self.look_after(seen)
+            self.poller.notice(entry.stream, observed.state)
+        if state.is_ended and events and known is None:
             self.poller.steps.found(seen.origin, seen.thread_id, state)
         return state
 
-    def look_after(self, seen: Sighting, state: RunState = initial_state) -> None:
-        """Watches the run of a sighting if it is kept; it need not be asked about at once."""
-        origin, thread_id, run_id, _, is_kept = seen
-        if is_kept:
-            self.poller.watch(origin, thread_id, run_id, state=state, after=FIRST_LOOK_SECONDS)
+    def look_after(self, seen: Sighting) -> None:
+        """Watches the run of a sighting, if its service keeps it."""
+        if seen.is_kept:
+            self.poller.watch(seen.origin, seen.thread_id, seen.run_id, after=FIRST_LOOK_SECONDS)
 
     async def heed(self, origin: Source, hint: Hint, timeout: float) -> RunState:
         """The state of a run that there is a hint at, once it is what the hint says."""

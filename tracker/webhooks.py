@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -56,7 +55,7 @@ def verify(
     webhook_id, timestamp, signatures = (given[name] for name in required)
     sent_at = _checked(timestamp, now)
     expected = [_signature(key, webhook_id, timestamp, body).encode() for key in keys]
-    found = [each.encode() for each in signatures.split() if each.startswith(_VERSION)]
+    found = [_encoded(each) for each in signatures.split() if each.startswith(_VERSION)]
     # All are compared, so that the time it takes tells nothing.
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in found]
     if not any(matches):
@@ -160,25 +159,25 @@ def _checked(timestamp: str, now: datetime) -> datetime:
 
 
 def _signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
-    signed = f"{webhook_id}.{timestamp}.".encode() + body
+    signed = _encoded(f"{webhook_id}.{timestamp}.") + body
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     return _VERSION + base64.b64encode(digest).decode()
+
+
+def _encoded(text: str) -> bytes:
+    # A header may hold what came as no text at all.
+    return text.encode("utf-8", "replace")
 
 
 def _key(secret: str) -> bytes:
     key = b""
     if secret.startswith(_PREFIX):
-        try:
+        with suppress(ValueError):
             key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
     if not key:
-        raise _no_secret()
+        # Raised out here, lest what was decoded be its context.
+        raise SettingsError(
+            "a webhook secret is 'whsec_' and base64, as the service shows it where the endpoint "
+            "is made; what was given is not"
+        )
     return key
-
-
-def _no_secret() -> SettingsError:
-    return SettingsError(
-        "a webhook secret is 'whsec_' and base64, as the service shows it where the endpoint is "
-        "made; what was given is not"
-    )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tracker.core.decider import decide, fold
 from tracker.core.events import Event, RunStepRecorded
 from tracker.core.facts import decide_steps
+from tracker.core.status import is_ended
 from tracker.simulator.parameters import Parameters
-from tracker.simulator.responses import create_response
+from tracker.simulator.responses import cancel_response, create_response
 from tracker.simulator.stream_events import StreamEvent, response_events, run_events
 from tracker.simulator.world import World
 from tracker.sources.response_snapshots import response_snapshot
@@ -80,3 +81,30 @@ def test_a_whole_stream_leads_to_the_end_with_every_step(api: str, seed: int) ->
     steps = [event for event in complete if isinstance(event, RunStepRecorded)]
     told = {each.data["id"] for each in events if each.name.startswith("thread.run.step.")}
     assert {step.step_id for step in steps} == told
+
+
+@given(st.integers(0, 2**16), st.floats(0, 60), st.sampled_from(["assistants", "responses"]))
+def test_what_the_simulator_has_streamed_stays_so_when_it_is_cancelled(
+    seed: int, after: float, api: str
+) -> None:
+    world, at = World(seed), NOW + after
+
+    def sent() -> list[StreamEvent]:
+        life = world.life(record)
+        if api == "responses":
+            return [each for each in response_events(record, life) if each.at < at]
+        return [each for each in run_events(record, life, NOW) if each.at < at]
+
+    if api == "responses":
+        record = create_response(world, NOW, {"background": True})
+    else:
+        thread = world.create_thread(NOW)
+        record = world.create_run(NOW, thread.id, {"assistant_id": "asst_1"})
+    before = sent()
+    if is_ended(world.status(at, record)) or world.status(at, record) == "cancelling":
+        return
+    if api == "responses":
+        cancel_response(world, at, record)
+    else:
+        world.cancel_run(at, record)
+    assert sent() == before

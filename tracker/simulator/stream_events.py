@@ -102,7 +102,7 @@ def _step_events(run: RunRecord, life: Life, step: Step) -> Iterator[StreamEvent
     begun = step_body(run, life, step, min(step.created_at, step.ended_at - 1e-6))
     yield StreamEvent(step.created_at, "thread.run.step.created", begun)
     yield StreamEvent(step.created_at, f"thread.run.step.{IN_PROGRESS}", begun)
-    if step.planned.message_id is not None and step.status == COMPLETED:
+    if step.planned.message_id is not None:
         message = {**reply_body(run, step), "status": IN_PROGRESS}
         yield StreamEvent(step.created_at, "thread.message.created", {**message, "content": []})
         for word in message["content"][0]["text"]["value"].split(" "):
@@ -111,8 +111,9 @@ def _step_events(run: RunRecord, life: Life, step: Step) -> Iterator[StreamEvent
             yield StreamEvent(
                 step.created_at, "thread.message.delta", {**delta, "delta": {"content": [said]}}
             )
-        message["status"] = COMPLETED
-        yield StreamEvent(step.ended_at, "thread.message.completed", message)
+        if step.status == COMPLETED:
+            whole = {**message, "status": COMPLETED}
+            yield StreamEvent(step.ended_at, "thread.message.completed", whole)
     if step.ended_at != float("inf"):
         ended = step_body(run, life, step, step.ended_at)
         yield StreamEvent(step.ended_at, f"thread.run.step.{step.status}", ended)
