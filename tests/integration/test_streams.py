@@ -18,7 +18,8 @@ from tracker.simulator import Faults, Parameters, Simulator
 from tracker.sources import Assistants, Responses
 
 QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
-# A run that was seen is not looked at within any of these tests.
+# A run that was seen is not looked at within any of these tests; with `resume=False`, it is not
+# found in the store either, as one that somebody else recorded.
 SLOW = Cadence(shortest=500, longest=1000)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.05, stretched=0.0, answers="client")
 TOOL: Any = {"type": "function", "function": {"name": "price", "parameters": {"type": "object"}}}
@@ -46,7 +47,7 @@ def test_a_run_is_recorded_from_its_stream_alone(database_url: str, simulator: S
         source = Assistants(simulator.base_url)
         async with (
             AsyncOpenAI(api_key="sk-1234", base_url=simulator.base_url, max_retries=0) as client,
-            Tracker(database_url, source, cadence=SLOW, steps="never") as tracker,
+            Tracker(database_url, source, cadence=SLOW, steps="never", resume=False) as tracker,
         ):
             runs = client.beta.threads.runs
             thread = await client.beta.threads.create()
@@ -101,7 +102,7 @@ def test_a_response_is_recorded_from_the_bytes_of_its_stream(
         source = Responses(simulator.base_url)
         async with (
             httpx.AsyncClient(base_url=simulator.base_url) as client,
-            Tracker(database_url, source, cadence=SLOW) as tracker,
+            Tracker(database_url, source, cadence=SLOW, resume=False) as tracker,
             client.stream("POST", "/responses", json=body) as answer,
         ):
             passed = [piece async for piece in tracker.observing(answer.aiter_raw(7))]
@@ -157,7 +158,7 @@ def test_a_stream_that_breaks_loses_nothing_and_its_run_is_polled_on(
 
 
 def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
-    tracker = Tracker(database_url, Responses(simulator.base_url), cadence=SLOW)
+    tracker = Tracker(database_url, Responses(simulator.base_url), cadence=SLOW, resume=False)
     with (
         tracker.in_background() as background,
         OpenAI(api_key="sk-1234", base_url=simulator.base_url, max_retries=0) as client,
