@@ -54,7 +54,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    kinds = ["bash", "bash", "python", "python", "python", *["sql"] * 6]
+    kinds = ["bash", "bash", *["python"] * 5, *["sql"] * 6]
     assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -133,7 +133,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None:
-    _, application, _ = blocks("python")
+    _, application, *_ = blocks("python")
     with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
         names: dict[str, Any] = {"AsyncOpenAI": AsyncOpenAI, "Tracker": Tracker}
         exec(application, names)
@@ -153,10 +153,13 @@ def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None
         assert shown.count(event) == 1
 
 
-def test_the_handler_is_the_one_of_the_example() -> None:
-    # Which is run, whole, by tests/integration/test_examples.py.
-    *_, handler = blocks("python")
-    assert handler in (ROOT / "tests" / "examples" / "fastapi_service.py").read_text("utf-8")
+def test_the_handlers_are_those_of_the_examples() -> None:
+    # Which are run, whole, by tests/integration/test_examples.py.
+    _, _, handler, webhook, stream = blocks("python")
+    examples = ROOT / "tests" / "examples"
+    assert handler in (examples / "fastapi_service.py").read_text("utf-8")
+    assert webhook in (examples / "response_service.py").read_text("utf-8")
+    assert stream in (examples / "response_service.py").read_text("utf-8")
 
 
 def test_the_metrics_are_those_of_the_collector() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 from tracker.clock import Clock, SystemClock
 from tracker.core.events import Event
@@ -32,6 +31,7 @@ from tracker.polling.scheduler import TICK_SECONDS, Scheduler
 from tracker.polling.standing import SourceStatus
 from tracker.polling.step_reading import STEPS_WITHIN
 from tracker.polling.step_reading import When as StepsWhen
+from tracker.receiving import Receiving
 from tracker.resources import Resources
 from tracker.sources.directory import Directory
 from tracker.sources.source import Source
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracker.background import BackgroundTracker
 
 
-class Tracker(Resources):
+class Tracker(Resources, Receiving):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
@@ -257,23 +257,6 @@ class Tracker(Resources):
         as the next one reads them.
         """
         return await self._entered().poller.steps.drain(timeout)
-
-    def observe(
-        self,
-        payload: Mapping[str, Any] | bytes | str,
-        *,
-        source: str | None = None,
-        observed_at: datetime | None = None,
-    ) -> list[Event]:
-        """Records a run object from a webhook, a stream or a file; gives the events that it added.
-
-        Returns when they are durable. `observed_at` is when the service answered so, where that
-        is known; without it the document counts as of unknown age. From another thread than the
-        tracker's it may be called too. Where no source is named, its shape tells which of several
-        it is of. Raises PayloadError where it is not a run, SettingsError where its shape does not
-        tell.
-        """
-        return self._entered().observe(payload, source, observed_at)
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:
         """The events of a run, oldest first. Raises UnknownRun where there are none."""

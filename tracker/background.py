@@ -7,11 +7,11 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from tracker.background_receiving import BackgroundReceiving
 from tracker.background_runs import BackgroundResources
 from tracker.core.events import Event
 from tracker.core.state import RunState
@@ -36,7 +36,7 @@ _before_threads_end: Callable[[Callable[[], object]], object] = getattr(
 )
 
 
-class BackgroundTracker(BackgroundResources):
+class BackgroundTracker(BackgroundResources, BackgroundReceiving):
     """A tracker for Flask, Django or a script: the same calls, which block; safe for threads.
 
     A context manager, or `start` and `stop`. A call raises what the tracker's own does. One that
@@ -161,23 +161,6 @@ class BackgroundTracker(BackgroundResources):
         return self._call(
             lambda: self._tracker.wait(run_id, timeout=timeout, until=until, source=source),
             may_last=True,
-        )
-
-    def observe(
-        self,
-        payload: Mapping[str, Any] | bytes | str,
-        *,
-        source: str | None = None,
-        observed_at: datetime | None = None,
-    ) -> list[Event]:
-        """Records a run object from a webhook, a stream or a file; gives the events that it added.
-
-        Returns when they are durable. Raises as `Tracker.observe` does.
-        """
-        return self._call(
-            lambda: asyncio.to_thread(
-                self._tracker.observe, payload, source=source, observed_at=observed_at
-            )
         )
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:

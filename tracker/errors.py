@@ -13,6 +13,8 @@ RunfoldError
 │       ├── RequestRefused      the service understood and refused the request
 │       └── Misconfigured       the address does not lead to this API
 ├── PayloadError                a document is not a run (also a ValueError)
+├── WebhookRefused              a webhook is not to be believed: forged, changed or old
+│   └── WebhookReplayed         one that was taken in already: answer it as a success
 ├── WaitTimeout                 the deadline passed before the run got there (also a TimeoutError)
 ├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
 ├── NotEnded                    runs that are to be forgotten go on: they would come again
@@ -85,6 +87,14 @@ class Misconfigured(StopPolling):
 
 class PayloadError(RunfoldError, ValueError):
     """A document is not a run: the message says which field is missing or wrong."""
+
+
+class WebhookRefused(RunfoldError):
+    """A webhook is not to be believed: forged, changed, too old, or without its headers."""
+
+
+class WebhookReplayed(WebhookRefused):
+    """A webhook was taken in already; answered as a success, it is not sent again."""
 
 
 class WaitTimeout(RunfoldError, TimeoutError):

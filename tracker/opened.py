@@ -5,27 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from tracker.clock import Clock
 from tracker.core.events import Event, run_stream
-from tracker.core.state import RunState
+from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
-from tracker.histories import Histories, continued, look
+from tracker.histories import Histories, Observed
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.poller import Poller
 from tracker.polling.watched import Watched
+from tracker.sightings import Sighting, sighting
 from tracker.sources.directory import Directory
+from tracker.sources.source import Source
+from tracker.sources.stream_events import Shown, is_event, shown_by
+from tracker.webhooks import Arrivals, Hint
 
 Until = Literal["ended", "actionable"]
+# What somebody has just shown need not be asked for at once.
+FIRST_LOOK_SECONDS = 0.2
 _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
     "ended": lambda state: state.is_ended,
     "actionable": lambda state: state.is_ended or state.needs_action,
+    "seen": lambda state: state.status is not None,
 }
 
 
@@ -40,6 +47,7 @@ class Opened:
     poller: Poller
     counters: Counters
     loop: asyncio.AbstractEventLoop
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     async def watch(self, thread_id: str, run_id: str, source: str | None) -> None:
         """Watches a run until it ends."""
@@ -72,15 +80,15 @@ class Opened:
         source: str | None,
         observed_at: datetime | None,
     ) -> list[Event]:
-        """Records a document, and tells who watches its run."""
-        body, sources = decoded(payload), self.sources
-        origin = sources.recognising(body) if source is None else sources.named(source)
-        snapshot = origin.snapshot(
-            body, observed_at=observed_at or self.clock.now(), asked_at=observed_at
-        )
-        looks = [entry for entry in (look(snapshot), continued(snapshot)) if entry is not None]
+        """Records a document or an event of a stream, and tells who watches its run."""
+        body = decoded(payload)
+        shown = shown_by(body) if is_event(body) else Shown("run", body)
+        if shown is None:
+            return []
+        seen = sighting(self.sources, shown, source, observed_at or self.clock.now(), observed_at)
         events: list[Event] = []
-        for entry, observed in zip(looks, self.histories.record(looks), strict=True):
+        recorded = self.histories.record(seen.looks)
+        for entry, observed in zip(seen.looks, recorded, strict=True):
             if isinstance(observed, RunfoldError):
                 raise observed
             # From a thread that outlives the loop: there is nobody left to be told.
@@ -88,6 +96,44 @@ class Opened:
                 self.loop.call_soon_threadsafe(self.poller.notice, entry.stream, observed.state)
             events += observed.events
         return events
+
+    async def take_in(self, seen: Sighting) -> RunState:
+        """Records a sighting, and watches its run from here on unless it has ended."""
+        first = seen.looks[0].stream
+        known, (state, events) = self.poller.find(first), Observed(initial_state, ())
+        for entry in seen.looks:
+            observed = await self.batching.record(entry)
+            if entry.stream == first:
+                state, events = observed
+                if not state.is_ended:
+                    self.look_after(seen)
+            self.poller.notice(entry.stream, observed.state)
+        if state.is_ended and events and known is None:
+            self.poller.steps.found(seen.origin, seen.thread_id, state)
+        return state
+
+    def look_after(self, seen: Sighting) -> None:
+        """Watches the run of a sighting, if its service keeps it."""
+        if seen.is_kept:
+            self.poller.watch(seen.origin, seen.thread_id, seen.run_id, after=FIRST_LOOK_SECONDS)
+
+    async def heed(self, origin: Source, hint: Hint, timeout: float) -> RunState:
+        """The state of a run that there is a hint at, once it is what the hint says."""
+        state = await self._state(run_stream(origin.name, hint.run_id))
+        if state.is_ended:
+            return state
+        thread_id = hint.thread_id or state.thread_id or ""
+        watched = self.poller.watch(origin, thread_id, hint.run_id, state=state)
+        self.poller.hasten(watched)
+        try:
+            async with asyncio.timeout(timeout):
+                return await watched.until(_CONDITIONS[hint.until])
+        except TimeoutError:
+            trouble = f"; the last look failed: {watched.trouble}" if watched.trouble else ""
+            raise WaitTimeout(
+                f"what a webhook said of {hint.run_id} was not seen within {timeout} s: it is "
+                f"{watched.state.status or 'not seen yet'}, and stays watched{trouble}"
+            ) from watched.trouble
 
     def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
         """The events of a run."""

@@ -28,7 +28,7 @@ class Resources:
     @property
     def runs(self) -> CapturedRuns:
         """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        return self.runs_of(self._sources.only(Assistants, "runs_of"))
+        return self.runs_of(self._sources.only(Assistants, "runs_of(name)"))
 
     def runs_of(self, name: str) -> CapturedRuns:
         """The Assistants resource of the source of that name, captured."""
@@ -38,7 +38,7 @@ class Resources:
     @property
     def responses(self) -> CapturedResponses:
         """The Responses resource of the only such source, captured. See also `responses_of`."""
-        return self.responses_of(self._sources.only(Responses, "responses_of"))
+        return self.responses_of(self._sources.only(Responses, "responses_of(name)"))
 
     def responses_of(self, name: str) -> CapturedResponses:
         """The Responses resource of the source of that name, captured."""

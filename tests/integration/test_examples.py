@@ -1,5 +1,6 @@
 """The worked examples, run as they are: real processes, real HTTP, a simulated service."""
 
+import json
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,10 +17,17 @@ import pytest
 
 from tests.integration.command_line import environment
 from tracker import open_event_store
-from tracker.core.events import RunActionRequired, RunCompleted, ToolOutputsSubmitted
+from tracker.core.events import (
+    RunActionRequired,
+    RunCompleted,
+    RunCreated,
+    ToolOutputsSubmitted,
+)
 from tracker.simulator import Parameters, Simulator
+from tracker.webhooks import sign
 
 ROOT = Path(__file__).parents[2]
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TOOLS = Parameters.ending(
     "completed",
     action=1.0,
@@ -46,11 +55,13 @@ def settings(simulator: Simulator, url: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(folder: Path, env: dict[str, str], *options: str) -> Iterator[httpx.Client]:
+def served(
+    folder: Path, env: dict[str, str], *options: str, name: str = "fastapi_service"
+) -> Iterator[httpx.Client]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = "tests.examples.fastapi_service:app"
+    app = f"tests.examples.{name}:app"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options],
@@ -128,6 +139,41 @@ def test_a_service_that_is_started_again_answers_what_waited(
     time.sleep(1)
     with served(tmp_path, env) as client:
         assert "run.action_required" in ended(client, run_id)
+
+
+def test_a_service_is_told_of_responses_and_streams_others(
+    tmp_path: Path, simulator: Simulator, database_url: str
+) -> None:
+    env = {**settings(simulator, database_url), "WEBHOOK_SECRET": WEBHOOK_SECRET}
+    theirs, other = (simulator.create_response().run_id for _ in range(2))
+
+    def told(run_id: str, secret: str = WEBHOOK_SECRET) -> tuple[bytes, dict[str, str]]:
+        event = {"object": "event", "type": "response.completed", "data": {"id": run_id}}
+        body = json.dumps(event).encode()
+        return body, sign(body, secret, f"wh_{run_id}", datetime.now(UTC))
+
+    with served(tmp_path, env, name="response_service") as client:
+        body, headers = told(theirs)
+        for _ in range(3):
+            assert client.post("/webhooks", content=body, headers=headers).status_code == 200
+        body, headers = told(other, "whsec_b3RoZXI=")
+        refused = client.post("/webhooks", content=body, headers=headers)
+        assert refused.status_code == 400
+        assert "a signature that does not fit" in refused.text
+        said = client.post("/ask", params={"question": "How long?"})
+        assert len(said.text.split()) > 1
+        # Whoever asked this one goes away.
+        with client.stream("POST", "/ask", params={"question": "And now?"}) as answer:
+            next(answer.iter_text())
+    store = open_event_store(database_url)
+    recorded = list(store.read_all(limit=10_000))
+    store.close()
+    created = {entry.stream for entry in recorded if isinstance(entry.event, RunCreated)}
+    assert len(created) == 3
+    assert f"responses:{theirs}" in created
+    assert f"responses:{other}" not in created
+    [ended, *_] = [entry for entry in recorded if isinstance(entry.event, RunCompleted)]
+    assert ended.stream == f"responses:{theirs}"
 
 
 def test_a_script_runs_the_tools(tmp_path: Path, simulator: Simulator) -> None:

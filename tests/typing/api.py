@@ -1,6 +1,6 @@
 """The public API as a user's code has it: never run, but checked by mypy for what it promises."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, assert_type
@@ -9,6 +9,7 @@ import httpx
 import polars
 import pyarrow
 from openai import AsyncOpenAI
+from openai.types.responses import ResponseStreamEvent
 from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
@@ -48,6 +49,29 @@ from tracker.sources.response_snapshots import Response
 from tracker.sources.source import RunListSource
 
 NOW = datetime.now(UTC)
+
+
+async def is_sent_things(tracker: Tracker, body: bytes, headers: Mapping[str, str]) -> None:
+    """Takes in a webhook, and streams of bytes and of a client's events."""
+    assert_type(await tracker.webhook(body, headers, secret="whsec_b3RoZXI="), RunState | None)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    async for piece in tracker.observing(pieces(), source="responses"):
+        assert_type(piece, bytes)
+    async with AsyncOpenAI() as client:
+        stream = await client.responses.create(input="Hi", background=True, stream=True)
+        async for event in tracker.observing(stream):
+            assert_type(event, ResponseStreamEvent)
+
+
+def is_sent_things_in_the_background(tracker: BackgroundTracker, body: bytes) -> None:
+    """The same without an event loop."""
+    state = tracker.webhook(body, {"webhook-id": "wh_1"}, secret=["whsec_b3RoZXI="], timeout=5)
+    assert_type(state, RunState | None)
+    for piece in tracker.observing([body]):
+        assert_type(piece, bytes)
 
 
 async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:

@@ -104,6 +104,10 @@ class Poller:
         self._roster.add(watched, after)
         return watched
 
+    def hasten(self, watched: Watched) -> None:
+        """Has a run looked at next, in the rate of its source, as there is news of it."""
+        self._roster.hasten(watched)
+
     def notice(self, stream: str, state: RunState) -> None:
         """Takes in what another way than a poll has shown of a run."""
         watched = self._roster.find(stream)

@@ -76,13 +76,8 @@ class Roster:
         """Watches a run, which is looked at first after so many seconds, or when its turn comes."""
         if self._is_elsewhere(watched, watched.state):
             self._elsewhere[watched.stream] = watched
-            return
-        self._watched[watched.stream] = watched
-        now, gate = self._clock.monotonic(), self.gate(watched.source)
-        gate.joined(watched, now, self._since_creation(watched.source, watched.state))
-        if watched.state.status is None:
-            after = max(after, gate.first_wait(now))
-        gate.wheel.add(watched, now + after)
+        else:
+            self._here(watched, after)
 
     def drop(self, watched: Watched) -> None:
         """Watches a run no longer."""
@@ -143,6 +138,11 @@ class Roster:
         """Has a run looked at again when its share has earned that, if it is still watched."""
         if not self.holds(watched):
             return
+        if watched.hastened:
+            # What was asked before there was news of it may not show that yet.
+            watched.hastened = False
+            self.schedule(watched, hint or 0.0)
+            return
         left, expires_at = None, watched.state.expires_at
         if expires_at is not None:
             left = (expires_at - self.time_at(watched.source)).total_seconds()
@@ -156,10 +156,28 @@ class Roster:
             watched.in_line = False
             self.gate(watched.source).wheel.add(watched, self._clock.monotonic() + pause)
 
+    def hasten(self, watched: Watched) -> None:
+        """Has a run looked at here next, as there is news of it, wherever it is watched."""
+        if self._elsewhere.pop(watched.stream, None) is not None:
+            # Until that look, which hands it back: whoever watches it has not heard of this.
+            self._here(watched, 0.0)
+        elif watched.slot is not None:
+            self.schedule(watched, 0.0)
+        elif not watched.in_line:
+            watched.hastened = True
+
     def requeue(self, watched: Watched) -> None:
         """Gives a run that could not be looked at its place in the line again."""
         if self.holds(watched):
             self.gate(watched.source).lines.add(watched)
+
+    def _here(self, watched: Watched, after: float) -> None:
+        self._watched[watched.stream] = watched
+        now, gate = self._clock.monotonic(), self.gate(watched.source)
+        gate.joined(watched, now, self._since_creation(watched.source, watched.state))
+        if watched.state.status is None:
+            after = max(after, gate.first_wait(now))
+        gate.wheel.add(watched, now + after)
 
     def _is_elsewhere(self, watched: Watched, state: RunState) -> bool:
         return state.status is not None and not self._owns(

@@ -22,7 +22,7 @@ class Watched:
     It is `due` at a moment, kept in a `slot` of the wheel until then and `in_line` from then on.
     It `began` to work, or to wait for an action, at a moment, and was `looked` at last at another;
     `share` is the part of what may be asked that it takes, and `answered_here` says that our own
-    code answers its calls.
+    code answers its calls. It is `hastened` where there was news of it while it was looked at.
 
     `body` and `glance` are the last answer that is recorded, so that the next that says the
     same need not be worked through; `entry` is the same of a page. A run that no page shows is
@@ -42,6 +42,7 @@ class Watched:
     looked: float = 0.0
     share: float = 0.0
     answered_here: bool = False
+    hastened: bool = False
     body: bytes | None = None
     glance: object = None
     entry: Mapping[str, Any] | None = None

@@ -26,6 +26,7 @@ from tracker.simulator.operations import (
 from tracker.simulator.refusals import Refused
 from tracker.simulator.sabotage import Torn, refuse, spoil
 from tracker.simulator.service import Service
+from tracker.simulator.streaming import BREAKING, STREAMING, EventStream
 
 _POLLS = (retrieve_run, retrieve_response)
 _STATUS = {"invalid": 400, "unknown": 404, "key": 401}
@@ -106,6 +107,10 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
         service.world.find(body["id"]).looked_at = asked.at
         if service.poll_after_ms is not None and not is_ended(body["status"]):
             headers["openai-poll-after-ms"] = str(service.poll_after_ms)
+
+    if asked.body.get("stream") and operation in STREAMING and fault in (None, *BREAKING):
+        torn = fault is not None
+        return EventStream(service, body["id"], now, asked.version, headers, torn=torn)
 
     if fault is not None and fault not in OUTDATED:
         return spoil(fault, faults, body, headers)

@@ -42,7 +42,8 @@ class Faults:
 
     A spoiled answer is to a request that was executed: `slow_drip`, `truncated` (ends early and
     looks whole), `cut` (shorter than announced), `malformed`, `html` (200 with a page), `empty`,
-    `wrong_id`, `huge`, `gzip_bomb`. An outdated one is true, but of earlier: `stale` of up to
+    `wrong_id`, `huge`, `gzip_bomb`; a stream of events breaks half way where it is `truncated`
+    or `cut`. An outdated one is true, but of earlier: `stale` of up to
     `stale_seconds` (simulated) ago, `repeated` of the last time that the run was retrieved.
 
     Only GET is befallen unless `posts`; outdated answers are to GET alone. Pauses are in real

@@ -17,7 +17,7 @@ from tracker.simulator.payloads import (
     thread_body,
 )
 from tracker.simulator.records import RunRecord
-from tracker.simulator.refusals import Refused, unknown
+from tracker.simulator.refusals import unknown
 from tracker.simulator.responses import (
     cancel_response,
     create_response,
@@ -93,13 +93,11 @@ def list_assistants(world: World, asked: Asked) -> dict[str, Any]:
 
 def create_run(world: World, asked: Asked) -> dict[str, Any]:
     """Starts a run."""
-    _refuse_stream(asked)
     return _show(world, asked, world.create_run(asked.now, asked.path["thread_id"], asked.body))
 
 
 def create_thread_and_run(world: World, asked: Asked) -> dict[str, Any]:
     """Makes a thread and starts a run in it."""
-    _refuse_stream(asked)
     body = {key: value for key, value in asked.body.items() if key != "thread"}
     world.check_run(body)
     thread = world.create_thread(asked.now, asked.body.get("thread"))
@@ -135,7 +133,6 @@ def cancel_run(world: World, asked: Asked) -> dict[str, Any]:
 
 def submit_outputs(world: World, asked: Asked) -> dict[str, Any]:
     """Takes the outputs that a run waits for."""
-    _refuse_stream(asked)
     run = _run(world, asked)
     world.submit_outputs(asked.now, run, asked.body)
     return _show(world, asked, run)
@@ -162,7 +159,6 @@ def retrieve_step(world: World, asked: Asked) -> dict[str, Any]:
 
 def start_response(world: World, asked: Asked) -> dict[str, Any]:
     """Starts a response in the background."""
-    _refuse_stream(asked)
     return _show_response(world, asked, create_response(world, asked.now, asked.body))
 
 
@@ -230,8 +226,3 @@ def _list(
     data: list[dict[str, Any]], more: bool, first: str | None, last: str | None
 ) -> dict[str, Any]:
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more}
-
-
-def _refuse_stream(asked: Asked) -> None:
-    if asked.body.get("stream"):
-        raise Refused("The simulator does not stream; poll the run instead.", param="stream")

@@ -91,7 +91,7 @@ def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
         item
         for step in life.steps
         if step.status == "completed" and step.ended_at <= now
-        for item in _items(record, step)
+        for item in items_of(record, step)
     ]
     return {
         "id": record.id,
@@ -128,7 +128,8 @@ def _check_answers(world: World, now: float, previous: object, given: object) ->
             raise Refused(f"No tool output found for function call {call.id}.", param="input")
 
 
-def _items(record: RunRecord, step: Step) -> list[dict[str, Any]]:
+def items_of(record: RunRecord, step: Step) -> list[dict[str, Any]]:
+    """What a step adds to the output of a response."""
     if step.planned.message_id is not None:
         text = REPLIES[number(step.planned.id) % len(REPLIES)]
         content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]

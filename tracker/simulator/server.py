@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class Simulator:
     """A service that speaks the Assistants API, and the Responses API in background mode.
 
-    Its runs and responses have life times and faults of your choice.
+    Its runs and responses have life times and faults of your choice, and are streamed where a
+    request says `stream`.
 
     A context manager: serves at `base_url` from a thread while entered. The rest works without
     serving too. `speed` multiplies time; a `clock` of your own takes its place. `port` 0 is any

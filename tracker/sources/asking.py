@@ -120,7 +120,10 @@ def page_query(
 def without_stream(document: dict[str, Any]) -> dict[str, Any]:
     """The same document. Raises SettingsError where it asks for a stream of events."""
     if document.get("stream"):
-        raise SettingsError("stream is not offered: leave it out, and watch the run")
+        raise SettingsError(
+            "stream is not offered: leave it out, and watch the run; or create it with the "
+            "service's own client, and read its stream through tracker.observing(…)"
+        )
     return document
 
 

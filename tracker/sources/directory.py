@@ -58,11 +58,10 @@ class Directory(Mapping[str, Source]):
         return source
 
     def only(self, kind: type[Any], instead: str) -> str:
-        """The name of the only source that speaks this API; `instead` takes a name."""
+        """The name of the only source that speaks this API; `instead` is where one is said."""
         names = [name for name, source in self.items() if isinstance(source, kind)]
         if len(names) != 1:
             raise SettingsError(
-                f"{len(names)} sources have the {kind.__name__} resource: "
-                f"say which, with {instead}(name)"
+                f"{len(names)} sources have the {kind.__name__} resource: say which, with {instead}"
             )
         return names[0]
