@@ -19,6 +19,7 @@ from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
 from tracker.forking import check_process
 from tracker.histories import Histories
+from tracker.jobs import Jobs, Scheduling
 from tracker.leases.joining import join
 from tracker.opened import Opened, Until
 from tracker.polling.batching import Batching
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tracker.background import BackgroundTracker
 
 
-class Tracker(Resources):
+class Tracker(Resources, Scheduling):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
@@ -94,6 +95,7 @@ class Tracker(Resources):
         self._resumes = resume
         self._scheduler = scheduler
         self._deliveries = Deliveries()
+        self._jobs = Jobs()
         self._stack = AsyncExitStack()
         self._opened: Opened | None = None
         self._process = os.getpid()
@@ -142,6 +144,8 @@ class Tracker(Resources):
             # While the rest is open: handlers that are under way may need it to finish.
             stack.push_async_callback(self._deliveries.stop)
             await self._deliveries.start(store, histories.state)
+            stack.push_async_callback(self._jobs.stop)
+            self._jobs.start(scheduler)
             scheduler.start()
             self._stack = stack.pop_all()
         return self
