@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from projections.diagnosis import Diagnosis
 from tracker.cli.tables import print_json, print_rows
 from tracker.cli.terminal import console, visible
+from tracker.heartbeats.heartbeat import Heartbeat
 
 
-def print_diagnosis(diagnosis: Diagnosis, *, json: bool) -> None:
-    """Prints how the tables are; for people with a line for each thing that needs a hand."""
+def is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
+    """Whether neither the tables nor a source need a hand."""
+    return diagnosis.is_healthy and all(it.is_well for it in heartbeats)
+
+
+def print_diagnosis(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], *, json: bool) -> None:
+    """Prints how the tables and the sources are; a line for each thing that needs a hand."""
     if json:
+        sources = [{**it._asdict(), "state": it.state, "cure": it.cure} for it in heartbeats]
         print_json(
             {
                 **diagnosis._asdict(),
                 "schema": diagnosis.schema._asdict(),
                 "projections": [it._asdict() for it in diagnosis.projections],
-                "healthy": diagnosis.is_healthy,
+                "sources": sources,
+                "healthy": is_healthy(diagnosis, heartbeats),
             }
         )
         return
@@ -36,6 +46,31 @@ def print_diagnosis(diagnosis: Diagnosis, *, json: bool) -> None:
             _say(f"{it.name}: {it.failure}")
         if it.cure is not None:
             _say(f"{it.name}: {it.state}; cure: {it.cure}")
+    _print_heartbeats(heartbeats)
+
+
+def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
+    if not heartbeats:
+        _say("sources: no tracker polls for this database now")
+        return
+    shown = ("source", "worker", "state", "rate", "watched", "due", "waiting", "asked", "refused")
+    shown = (*shown, "failed", "detection_seconds", "answered_at")
+    print_rows("sources", [{name: getattr(it, name) for name in shown} for it in heartbeats])
+    for it in heartbeats:
+        name = f"{it.source} ({it.worker})"
+        if it.cure is not None:
+            _say(f"{name}: {it.state}; {it.cure}")
+        elif it.held_until is not None:
+            _say(f"{name}: {it.state} until {it.held_until:%H:%M:%S %Z}: {it.last_error}")
+        if it.clock_ahead:
+            ahead = "ahead of" if it.clock_ahead > 0 else "behind"
+            _say(
+                f"{name}: its clock is {abs(it.clock_ahead):.0f} s {ahead} ours, and reckoned with"
+            )
+        if it.peculiarities:
+            counts = sorted(it.peculiarities.items(), key=lambda entry: (-entry[1], entry[0]))
+            told = ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in counts)
+            _say(f"{name}: takes in answers that differ from what is documented: {told}")
 
 
 def _say(line: str) -> None:
