@@ -11,6 +11,11 @@ from tracker.cli.tables import print_json, print_rows
 from tracker.cli.terminal import console, visible
 from tracker.heartbeats.heartbeat import Heartbeat
 
+_SHOWN = (
+    *("source", "worker", "state", "rate", "watched", "due", "waiting", "asked", "refused"),
+    *("failed", "detection_seconds", "answered_at"),
+)
+
 
 def is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
     """Whether neither the tables nor a source need a hand."""
@@ -20,7 +25,7 @@ def is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
 def print_diagnosis(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], *, json: bool) -> None:
     """Prints how the tables and the sources are; a line for each thing that needs a hand."""
     if json:
-        sources = [{**it._asdict(), "state": it.state, "cure": it.cure} for it in heartbeats]
+        sources = [{**it._asdict(), "state": it.state, "advice": it.advice} for it in heartbeats]
         print_json(
             {
                 **diagnosis._asdict(),
@@ -53,20 +58,17 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
     if not heartbeats:
         _say("sources: no tracker polls for this database now")
         return
-    shown = ("source", "worker", "state", "rate", "watched", "due", "waiting", "asked", "refused")
-    shown = (*shown, "failed", "detection_seconds", "answered_at")
-    print_rows("sources", [{name: getattr(it, name) for name in shown} for it in heartbeats])
+    print_rows("sources", [{name: getattr(it, name) for name in _SHOWN} for it in heartbeats])
     for it in heartbeats:
         name = f"{it.source} ({it.worker})"
-        if it.cure is not None:
-            _say(f"{name}: {it.state}; {it.cure}")
+        if it.advice is not None:
+            _say(f"{name}: {it.advice}")
         elif it.held_until is not None:
             _say(f"{name}: {it.state} until {it.held_until:%H:%M:%S %Z}: {it.last_error}")
         if it.clock_ahead:
-            ahead = "ahead of" if it.clock_ahead > 0 else "behind"
-            _say(
-                f"{name}: its clock is {abs(it.clock_ahead):.0f} s {ahead} ours, and reckoned with"
-            )
+            side = "ahead of" if it.clock_ahead > 0 else "behind"
+            ahead = f"{abs(it.clock_ahead):.0f} s {side} ours"
+            _say(f"{name}: its clock is {ahead}, which is allowed for")
         if it.peculiarities:
             counts = sorted(it.peculiarities.items(), key=lambda entry: (-entry[1], entry[0]))
             told = ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in counts)

@@ -67,8 +67,8 @@ class Heartbeat(NamedTuple):
         return self.state in (OK, HELD)
 
     @property
-    def cure(self) -> str | None:
-        """What is the matter in words, and what helps; None where it is well."""
+    def advice(self) -> str | None:
+        """What is the matter, and what helps, in words; None where it is well."""
         match self.state:
             case "silent":
                 return (
@@ -77,7 +77,7 @@ class Heartbeat(NamedTuple):
                     "from runfold_sources where it is not to be polled any more"
                 )
             case "refused":
-                return f"refused{_since(self.refusing_since)}: {self.refusing}"
+                return f"it refuses to answer{_since(self.refusing_since)}: {self.refusing}"
             case "failing":
                 answered = f", and answered last at {_time(self.answered_at)}"
                 return (

@@ -57,13 +57,13 @@ class Reporter:
             # Once, and not each second while the database is away: polls tell of that too.
             if not self._is_failing:
                 logger.warning("how the sources stand could not be written: %s", error)
-            self._is_failing = True
+            self._is_failing, self._is_made = True, False
         else:
             self._is_failing, self._marks, self._written = False, marks, began
 
     async def leave(self) -> None:
         """Takes the rows out, unless the database is away: they then grow old."""
-        if not self._is_made or self._is_failing:
+        if not self._is_made:
             return
         try:
             await asyncio.to_thread(self._table.remove, self._worker)
