@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
@@ -54,6 +54,12 @@ def print_diagnosis(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], *, js
     _print_heartbeats(heartbeats)
 
 
+def peculiar(counts: Mapping[str, int]) -> str:
+    """What is peculiar about answers, in words, the most frequent first."""
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    return ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in ordered)
+
+
 def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
     if not heartbeats:
         _say("sources: no tracker polls for this database now")
@@ -70,9 +76,8 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
             ahead = f"{abs(it.clock_ahead):.0f} s {side} ours"
             _say(f"{name}: its clock is {ahead}, which is allowed for")
         if it.peculiarities:
-            counts = sorted(it.peculiarities.items(), key=lambda entry: (-entry[1], entry[0]))
-            told = ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in counts)
-            _say(f"{name}: takes in answers that differ from what is documented: {told}")
+            told = peculiar(it.peculiarities)
+            _say(f"{name}: answers taken in, unlike what is documented: {told}")
 
 
 def _say(line: str) -> None:
