@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from projections import Views
 from tests.integration.command_line import runfold
-from tests.integration.programmed import Programmed, Reply, SkippingClock, error, run_of
+from tests.integration.programmed import NOW, Programmed, Reply, SkippingClock, error, run_of
 from tests.integration.test_tracker import QUICK
 from tracker import Tracker, open_event_store
 from tracker.errors import KeyRefused
@@ -53,10 +53,14 @@ async def becomes(url: str, condition: Callable[[Heartbeat], bool]) -> Heartbeat
 
 
 def tracking(
-    url: str, scenario: Callable[[Tracker, SkippingClock], Awaitable[None]], *replies: Reply
+    url: str,
+    scenario: Callable[[Tracker, SkippingClock], Awaitable[None]],
+    *replies: Reply,
+    ahead: timedelta = timedelta(),
 ) -> None:
     async def main() -> None:
         service, clock = Programmed(*replies), SkippingClock()
+        service.ahead = ahead
         async with service.serving() as base_url:
             api = Assistants(base_url, api_key=SECRET, clock=clock)
             async with Tracker(url, api, cadence=QUICK, clock=clock) as tracker:
@@ -141,6 +145,29 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
     failing = [error(503, "Try later.")] * 5
     slow = error(429, "Slow down.", {"Retry-After": "100"})
     tracking(database_url, scenario, *failing, run_of("in_progress"), slow)
+
+
+def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
+    async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
+        await tracker.watch("thread_1", "run_1")
+        assert (await tracker.wait("run_1", timeout=20)).status == "completed"
+        tracker.observe(dict(run_of("queued", id="run_2", model="m").document))
+        lacks = {"no_assistant_id": 3, "no_model": 2, "no_end_stamp": 1, "no_usage": 1}
+        counted = lacks | {"stamps_not_in_seconds": 2}
+        assert tracker.sources_status()["assistants"].peculiarities == counted
+        clock.skip(11)
+        told = await becomes(database_url, lambda it: it.peculiarities == counted)
+        assert told.is_well
+        assert told.clock_ahead == pytest.approx(3600, abs=60)
+        doctor = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
+        assert doctor.code == 0
+        said = " ".join(doctor.out.split())
+        assert "unlike what is documented: 3 with no assistant id, 2 with no model, 2 with " in said
+        assert "s ahead of ours" in said
+
+    milliseconds = {"created_at": (NOW - 10) * 1000}
+    replies = [run_of(it, **milliseconds) for it in ("in_progress", "in_progress", "completed")]
+    tracking(database_url, scenario, *replies, ahead=timedelta(hours=1))
 
 
 def test_looking_at_threads_that_is_denied(database_url: str) -> None:

@@ -71,6 +71,10 @@ class Counters:
                 # Of one thread at a time, as what is recorded is: others only read it.
                 self._peculiarities.setdefault(source, Counter()).update(look.peculiarities)
 
+    def peculiarities(self, name: str) -> dict[str, int]:
+        """How many answers of a source were peculiar, and in what."""
+        return dict(self._peculiarities.get(name, ()))
+
     def told(self, name: str, status: SourceStatus) -> SourceStatus:
         """How a source stands, with what was counted of it here."""
         delays = self._delays.get(name, Delays())
@@ -78,7 +82,7 @@ class Counters:
         return status._replace(
             detected=detected,
             detection_seconds=delays.total / detected if detected else None,
-            peculiarities=dict(self._peculiarities.get(name, ())),
+            peculiarities=self.peculiarities(name),
         )
 
     def of(
