@@ -4,13 +4,15 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from projections import metadata
+from projections import Views, metadata
 from tests.integration.command_line import SECONDS, environment, runfold
 from tests.integration.simulated_files import simulated_file
 from tracker import Tracker, errors, sources
@@ -51,7 +53,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    kinds = ["bash", "bash", "python", "python", *["sql"] * 6]
+    kinds = ["bash", "bash", *["python"] * 3, *["sql"] * 6]
     assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -91,7 +93,7 @@ def test_the_second_command_runs_the_tests() -> None:
 
 
 def test_the_program_runs(tmp_path: Path) -> None:
-    program, _ = blocks("python")
+    program, _, _ = blocks("python")
     with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
         theirs = simulator.create_run()
         there = {
@@ -127,9 +129,28 @@ def test_the_program_runs(tmp_path: Path) -> None:
         assert shown in done.stdout
 
 
+def test_the_jobs_keep_the_tables(tmp_path: Path) -> None:
+    _, jobs, _ = blocks("python")
+    url = f"sqlite:///{tmp_path}/runs.db"
+    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator, Views(url) as views:
+        views.upgrade()
+        theirs = simulator.create_run()
+        api = Assistants(simulator.base_url, api_key="sk-readme")
+        tracker = Tracker(url, api).in_background()
+        exec(jobs, {"tracker": tracker, "views": views, "timedelta": timedelta})
+        with tracker:
+            tracker.watch(theirs.thread_id, theirs.run_id)
+            tracker.wait(theirs.run_id, timeout=SECONDS, until="actionable")
+            deadline = time.monotonic() + SECONDS
+            while not views.runs(status="requires_action") and time.monotonic() < deadline:
+                time.sleep(0.1)
+        assert [run.run_id for run in views.runs()] == [theirs.run_id]
+        assert views.doctor().pruned_before is not None
+
+
 def test_the_handler_is_the_one_of_the_example() -> None:
     # Which is run, whole, by tests/integration/test_examples.py.
-    _, handler = blocks("python")
+    _, _, handler = blocks("python")
     assert handler in (ROOT / "tests" / "examples" / "fastapi_service.py").read_text("utf-8")
 
 

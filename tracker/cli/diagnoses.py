@@ -69,8 +69,6 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
         name = f"{it.source} ({it.worker})"
         if it.advice is not None:
             _say(f"{name}: {it.advice}")
-        elif it.held_until is not None:
-            _say(f"{name}: {it.state} until {it.held_until:%H:%M:%S %Z}: {it.last_error}")
         if it.clock_ahead:
             side = "ahead of" if it.clock_ahead > 0 else "behind"
             ahead = f"{abs(it.clock_ahead):.0f} s {side} ours"

@@ -59,7 +59,8 @@ class Heartbeat(NamedTuple):
             return FAILING
         if self.denied is not None:
             return DENIED
-        return OK if self.held_until is None else HELD
+        now = self.written_at + timedelta(seconds=self.age_seconds)
+        return HELD if self.held_until is not None and self.held_until > now else OK
 
     @property
     def is_well(self) -> bool:
@@ -68,7 +69,7 @@ class Heartbeat(NamedTuple):
 
     @property
     def advice(self) -> str | None:
-        """What is the matter, and what helps, in words; None where it is well."""
+        """What is the matter, and what helps, in words; None where nothing is."""
         match self.state:
             case "silent":
                 return (
@@ -87,6 +88,8 @@ class Heartbeat(NamedTuple):
                 )
             case "denied":
                 return f"polls are answered, but not the rest: {self.denied}"
+            case "held":
+                return f"nothing is asked before {_time(self.held_until)}: {self.last_error}"
         return None
 
 
