@@ -134,6 +134,24 @@ def test_what_a_job_raises_is_logged_and_it_runs_again(
     assert [it for it in caplog.records if it.name.startswith("apscheduler.exec")] == []
 
 
+def test_one_that_is_left_as_soon_as_it_is_entered_says_nothing(
+    database_url: str, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def job() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        tracker = opened(database_url, simulator)
+        tracker.every(60, job)
+        for _ in range(3):
+            async with tracker:
+                pass
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert caplog.records == []
+
+
 def test_jobs_of_a_tracker_in_the_background(database_url: str, simulator: Simulator) -> None:
     tracker = opened(database_url, simulator).in_background()
     ran, seen = threading.Event(), threading.Event()
