@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from threading import Lock
 
 from tracker.clock import Clock
 from tracker.errors import StoreUnavailable
@@ -38,7 +39,8 @@ class Reporter:
         self._standing = standing
         self._clock = clock
         self._alone = alone
-        self._is_made = self._is_failing = False
+        self._using = Lock()
+        self._is_made = self._is_failing = self._is_left = False
         self._written = -math.inf
         self._marks: dict[str, object] = {}
 
@@ -63,20 +65,28 @@ class Reporter:
 
     async def leave(self) -> None:
         """Takes the rows out, unless the database is away: they then grow old."""
-        if not self._is_made:
-            return
         try:
-            await asyncio.to_thread(self._table.remove, self._worker)
+            await asyncio.to_thread(self._take_out)
         except StoreUnavailable as error:
             logger.warning("how the sources stood could not be taken out: %s", error)
 
     def _write(self, rows: Mapping[str, Mapping[str, object]]) -> None:
-        if not self._is_made:
-            self._table.make()
-            if self._alone:
-                self._table.remove_others(self._worker)
-            self._is_made = True
-        self._table.write(self._worker, rows)
+        with self._using:
+            if self._is_left:
+                return
+            if not self._is_made:
+                self._table.make()
+                if self._alone:
+                    self._table.remove_others(self._worker)
+                self._is_made = True
+            self._table.write(self._worker, rows)
+
+    def _take_out(self) -> None:
+        # A database must not be closed under a thread that still uses it.
+        with self._using:
+            self._is_left = True
+            if self._is_made:
+                self._table.remove(self._worker)
 
 
 def report(
