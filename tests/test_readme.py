@@ -5,7 +5,9 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from openai import AsyncOpenAI
 from sqlalchemy import create_engine, make_url, text
 
-from projections import metadata
+from projections import Views, metadata
 from tests.integration.command_line import SECONDS, environment, runfold
 from tests.integration.simulated_files import simulated_file
 from tracker import Tracker, errors, sources
@@ -54,7 +56,7 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_there_is_a_test_of_every_block() -> None:
-    kinds = ["bash", "bash", *["python"] * 5, *["sql"] * 6]
+    kinds = ["bash", "bash", *["python"] * 6, *["sql"] * 6]
     assert [language for language, _ in BLOCKS] == kinds
     assert README.count("```") == 2 * len(BLOCKS)
 
@@ -133,7 +135,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None:
-    _, application, *_ = blocks("python")
+    _, _, application, *_ = blocks("python")
     with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
         names: dict[str, Any] = {"AsyncOpenAI": AsyncOpenAI, "Tracker": Tracker}
         exec(application, names)
@@ -155,11 +157,30 @@ def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_handlers_are_those_of_the_examples() -> None:
     # Which are run, whole, by tests/integration/test_examples.py.
-    _, _, handler, webhook, stream = blocks("python")
+    _, _, _, handler, webhook, stream = blocks("python")
     examples = ROOT / "tests" / "examples"
     assert handler in (examples / "fastapi_service.py").read_text("utf-8")
     assert webhook in (examples / "response_service.py").read_text("utf-8")
     assert stream in (examples / "response_service.py").read_text("utf-8")
+
+
+def test_the_jobs_keep_the_tables(tmp_path: Path) -> None:
+    _, jobs, *_ = blocks("python")
+    url = f"sqlite:///{tmp_path}/runs.db"
+    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator, Views(url) as views:
+        views.upgrade()
+        theirs = simulator.create_run()
+        api = Assistants(simulator.base_url, api_key="sk-readme")
+        tracker = Tracker(url, api).in_background()
+        exec(jobs, {"tracker": tracker, "views": views, "timedelta": timedelta})
+        with tracker:
+            tracker.watch(theirs.thread_id, theirs.run_id)
+            tracker.wait(theirs.run_id, timeout=SECONDS, until="actionable")
+            deadline = time.monotonic() + SECONDS
+            while not views.runs(status="requires_action") and time.monotonic() < deadline:
+                time.sleep(0.1)
+        assert [run.run_id for run in views.runs()] == [theirs.run_id]
+        assert views.doctor().pruned_before is not None
 
 
 def test_the_metrics_are_those_of_the_collector() -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
 from tracker.clock import Clock, SystemClock
-from tracker.core.events import Event
 from tracker.core.state import RunState
 from tracker.delivery.deliveries import Deliveries
-from tracker.delivery.delivery import AnyHandler, DeliveryProgress, Since
+from tracker.delivery.handling import Handling
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent, open_event_store
 from tracker.forking import check_process
+from tracker.heartbeats.reporter import report
 from tracker.histories import Histories
-from tracker.leases.joining import join
+from tracker.jobs import Jobs, Scheduling
+from tracker.leases.joining import join, worker_name
 from tracker.opened import Opened, Until
 from tracker.polling.batching import Batching
 from tracker.polling.cadence import Cadence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracker.background import BackgroundTracker
 
 
-class Tracker(Resources, Receiving):
+class Tracker(Resources, Receiving, Handling, Scheduling):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which is then the
@@ -94,6 +94,7 @@ class Tracker(Resources, Receiving):
         self._resumes = resume
         self._scheduler = scheduler
         self._deliveries = Deliveries()
+        self._jobs = Jobs()
         self._stack = AsyncExitStack()
         self._opened: Opened | None = None
         self._process = os.getpid()
@@ -108,7 +109,7 @@ class Tracker(Resources, Receiving):
                 store = await asyncio.to_thread(open_event_store, store)
                 stack.callback(store.close)
             counters = Counters(self._deliveries.wake)
-            histories = Histories(store, appended=counters.appended)
+            histories = Histories(store, appended=counters.appended, looked=counters.looked)
             stack.callback(histories.close)
             batching = Batching(histories)
             poller = Poller(
@@ -122,8 +123,9 @@ class Tracker(Resources, Receiving):
             for source in self._sources.values():
                 stack.push_async_callback(source.aclose)
             stack.push_async_callback(poller.close)
+            worker, alone, sources = worker_name(), True, self._sources
             if self._resumes:
-                alone = await join(stack, self._given, store, histories, poller, self._sources)
+                alone = await join(stack, self._given, store, histories, poller, sources, worker)
                 since = self._clock.now() - STEPS_WITHIN
                 left = await asyncio.to_thread(histories.left, since)
                 # Where others poll too, open runs are divided among them.
@@ -139,9 +141,13 @@ class Tracker(Resources, Receiving):
             )
             self._process = os.getpid()
             stack.callback(setattr, self, "_opened", None)
+            if self._resumes:
+                report(stack, scheduler, store, worker, self.sources_status, self._clock, alone)
             # While the rest is open: handlers that are under way may need it to finish.
             stack.push_async_callback(self._deliveries.stop)
             await self._deliveries.start(store, histories.state)
+            stack.push_async_callback(self._jobs.stop)
+            self._jobs.start(scheduler)
             scheduler.start()
             self._stack = stack.pop_all()
         return self
@@ -161,30 +167,6 @@ class Tracker(Resources, Receiving):
 
         return BackgroundTracker(self)
 
-    def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
-    ) -> Callable[[AnyHandler], AnyHandler]:
-        """A decorator: brings events of these kinds, or of all, to a function or coroutine.
-
-        At least once each, in order of position, from the checkpoint that `name` has in the
-        database; a new name begins `since` now, or at the start of what is recorded. A handler
-        that raises is called again until it does not, and what is of its name waits for that.
-        Of the processes that have a name, one at a time delivers; services that share a database
-        need names of their own. Raises SettingsError once the tracker is open.
-        """
-        if self._opened is not None:
-            raise SettingsError("the tracker is open: register handlers before, lest one miss any")
-        return self._deliveries.on(kinds, name, since)
-
-    def deliveries(self) -> list[DeliveryProgress]:
-        """How far the handlers of each name are, and what holds them up."""
-        self._entered()
-        return self._deliveries.progress
-
-    async def stop_delivering(self) -> None:
-        """Lets handlers that are under way finish, and calls no other; leaving does it too."""
-        await self._deliveries.stop()
-
     @property
     def watching(self) -> list[RunState]:
         """The runs that are being watched, as they are known now."""
@@ -203,8 +185,7 @@ class Tracker(Resources, Receiving):
 
     def sources_status(self) -> dict[str, SourceStatus]:
         """How each source stands: what it is asked, what it refuses, and what waits for it."""
-        poller = self._entered().poller
-        return {name: poller.standing(source) for name, source in self._sources.items()}
+        return self._entered().standing()
 
     def counts(self) -> dict[str, SourceCounts]:
         """What was counted since it was opened, by source; empty while it is not open."""

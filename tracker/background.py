@@ -19,6 +19,7 @@ from tracker.delivery.delivery import AnyHandler, DeliveryProgress, Since
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import RecordedEvent
 from tracker.forking import check_process
+from tracker.jobs import BackgroundScheduling
 from tracker.opened import Until
 from tracker.polling.counters import SourceCounts
 from tracker.polling.discovery import INTERVAL_SECONDS
@@ -36,7 +37,7 @@ _before_threads_end: Callable[[Callable[[], object]], object] = getattr(
 )
 
 
-class BackgroundTracker(BackgroundResources, BackgroundReceiving):
+class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundScheduling):
     """A tracker for Flask, Django or a script: the same calls, which block; safe for threads.
 
     A context manager, or `start` and `stop`. A call raises what the tracker's own does. One that
@@ -259,8 +260,8 @@ class BackgroundTracker(BackgroundResources, BackgroundReceiving):
                 self._loop = loop
             opened.set_result(None)
             await stopping.wait()
-            # A handler may call while it finishes.
-            await tracker.stop_delivering()
+            # A handler or a job may call while it finishes.
+            await asyncio.gather(tracker.stop_delivering(), tracker.stop_jobs())
             with self._lock:
                 self._loop = None
                 calls, waits = list(self._calls), list(self._waits)

@@ -77,7 +77,8 @@ class Histories:
 
     Synchronous and safe for threads. The states of the runs looked at last are kept in memory,
     `capacity` of them; they are only a copy, and a conflict reads the stream again. `appended`
-    is told of a run's new state and events once they are durable, in the thread that recorded.
+    is told of a run's new state and events once they are durable, in the thread that recorded, and
+    `looked` of all looks before; one thread at a time.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Histories:
         *,
         capacity: int = 200_000,
         appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
+        looked: Callable[[Sequence[Look]], None] = lambda looks: None,
     ) -> None:
-        self._store, self._capacity, self._appended = store, capacity, appended
+        self._store, self._capacity = store, capacity
+        self._appended, self._looked = appended, looked
         self._heads: OrderedDict[str, _Head] = OrderedDict()
         self._ends_of_waits: OrderedDict[str, Decide] = OrderedDict()
         self._configurations: set[str] = set()
@@ -104,6 +107,7 @@ class Histories:
         """
         results: list[Observed | RunfoldError] = [Observed(initial_state, ())] * len(looks)
         with self._open():
+            self._looked(looks)
             changes = self._decide(list(enumerate(looks)), results)
             for part in transactions(self._appends(changes.values())):
                 try:

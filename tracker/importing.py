@@ -7,6 +7,7 @@ run is, its shape tells. Lines of `runfold export --events` go into the store as
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,8 @@ class ImportReport:
     """What came of an import, in counts; of the first bad lines also the place and the reason.
 
     `snapshots` and `recorded` are the lines that are good, of each kind; `runs` are those that
-    are new, as `events` are.
+    are new, as `events` are. `peculiarities` says how many snapshots differ from what their API
+    is documented to send, by the name of the difference.
     """
 
     snapshots: int = 0
@@ -50,6 +52,7 @@ class ImportReport:
     runs: int = 0
     bad_lines: int = 0
     bad: list[str] = field(default_factory=list)
+    peculiarities: Counter[str] = field(default_factory=Counter)
 
     def count(self, events: Iterable[Event]) -> None:
         """Counts events that are new."""
@@ -151,11 +154,12 @@ def _record(batch: _Batch, histories: Histories, report: ImportReport) -> None:
     results = histories.record([*looks, *ends])
     for result in results[len(looks) :]:
         report.count(() if isinstance(result, RunfoldError) else result.events)
-    for (index, _), result in zip(read, results[: len(looks)], strict=True):
+    for (index, snapshot), result in zip(read, results[: len(looks)], strict=True):
         if isinstance(result, RunfoldError):
             batch.bad.append((index, str(result)))
         else:
             report.snapshots += 1
+            report.peculiarities.update(snapshot.peculiarities)
             report.count(result.events)
 
 

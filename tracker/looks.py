@@ -18,12 +18,14 @@ class Look(NamedTuple):
     """Something learnt about one run, and what it means given what is known.
 
     What `ends_a_wait` may be learnt before the wait is seen, and is then kept in mind for it.
+    `peculiarities` are those of the snapshot.
     """
 
     stream: str
     decide: Decide
     configuration: Configuration | None = None
     ends_a_wait: bool = False
+    peculiarities: frozenset[str] = frozenset()
 
 
 class Observed(NamedTuple):
@@ -39,6 +41,7 @@ def look(snapshot: RunSnapshot) -> Look:
         run_stream(snapshot.source, snapshot.run_id),
         lambda state: decide(state, snapshot),
         snapshot.configuration,
+        peculiarities=snapshot.peculiarities,
     )
 
 

@@ -19,6 +19,7 @@ from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.poller import Poller
+from tracker.polling.standing import SourceStatus
 from tracker.polling.watched import Watched
 from tracker.sightings import Sighting, sighting
 from tracker.sources.directory import Directory
@@ -144,8 +145,12 @@ class Opened:
 
     def counts(self) -> dict[str, SourceCounts]:
         """What was counted, by source."""
-        standing = {name: self.poller.standing(it) for name, it in self.sources.items()}
-        return self.counters.of(standing, self.poller.watched)
+        return self.counters.of(self.standing(), self.poller.watched)
+
+    def standing(self) -> dict[str, SourceStatus]:
+        """How each source stands."""
+        known = {name: self.poller.standing(source) for name, source in self.sources.items()}
+        return {name: self.counters.told(name, status) for name, status in known.items()}
 
     async def _state(self, stream: str) -> RunState:
         return await asyncio.to_thread(self.histories.state, stream)

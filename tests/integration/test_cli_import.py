@@ -45,6 +45,17 @@ def test_a_good_file(folder: Path) -> None:
     assert statuses() == {"run_1": "completed"}
 
 
+def test_what_is_peculiar_is_counted(folder: Path) -> None:
+    odd = run_body("run_1") | {"usage": None, "created_at": 1_700_000_000_000}
+    file = write_lines(folder / "runs.jsonl", odd, run_body("run_2") | {"usage": None}, "{garbage")
+    done = runfold("import", file)
+    assert done.code == 1
+    assert (
+        "taken in as they are, unlike what is documented: "
+        "2 with no usage, 1 with stamps not in seconds\n"
+    ) in done.out
+
+
 def test_the_same_file_again_adds_nothing(folder: Path) -> None:
     file = write_lines(folder / "runs.jsonl", run_body("run_1", "queued"), run_body("run_1"))
     runfold("import", file)

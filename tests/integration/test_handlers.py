@@ -1,30 +1,23 @@
 """Handlers: every event at least once, in order, over restarts, failures and other processes."""
 
 import asyncio
-import random
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tracker import Delivery, EventStore, Tracker, open_event_store
+from tests.integration.undelivered import AT, completed, created, nowhere, until
+from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     RunActionRequired,
-    RunCompleted,
     RunCreated,
     RunEnded,
 )
 from tracker.core.snapshot import Configuration
-from tracker.delivery import lease
-from tracker.delivery.checkpoints import open_checkpoints
 from tracker.delivery.subscription import retry_pause
 from tracker.errors import SettingsError
 from tracker.event_store import Append
@@ -32,7 +25,6 @@ from tracker.polling.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
-ROOT = Path(__file__).parents[2]
 QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 TOOLS = Parameters.ending(
     "completed",
@@ -43,41 +35,12 @@ TOOLS = Parameters.ending(
     time_scale=0.02,
     answers="client",
 )
-AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with Simulator(parameters=TOOLS) as running:
         yield running
-
-
-def nowhere(store: str | EventStore, **settings: Any) -> Tracker:
-    """A tracker of a service that nobody asks."""
-    return Tracker(store, Assistants("http://127.0.0.1:9/v1"), resume=False, **settings)
-
-
-def created(number: int) -> Append:
-    run_id = f"run_{number}"
-    event = RunCreated(
-        observed_at=AT,
-        source="assistants",
-        run_id=run_id,
-        status="queued",
-        thread_id=f"thread_{number}",
-    )
-    return Append(f"assistants:{run_id}", 0, [event])
-
-
-def completed(number: int) -> Append:
-    end = RunCompleted(observed_at=AT, previous="queued")
-    return Append(f"assistants:run_{number}", 1, [end])
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nobody tells of it
-            await asyncio.sleep(0.01)
 
 
 def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Simulator) -> None:
@@ -293,107 +256,6 @@ def test_a_handler_that_is_under_way_finishes_and_no_other_begins(database_url: 
     asyncio.run(serve(0.0, 3))
     assert seen == ["run_1", "run_2", "run_3"]
     store.close()
-
-
-def two_of_one_name(url: str) -> tuple[list[Tracker], list[list[int]]]:
-    seen: list[list[int]] = [[], []]
-    trackers = [nowhere(url), nowhere(url)]
-    for number, tracker in enumerate(trackers):
-
-        @tracker.on(RunCreated)
-        async def takes(delivery: Delivery, mine: list[int] = seen[number]) -> None:
-            await asyncio.sleep(random.uniform(0, 0.005))
-            mine.append(delivery.position)
-
-    return trackers, seen
-
-
-def test_of_two_of_one_name_one_delivers_until_it_leaves(database_url: str) -> None:
-    store = open_event_store(database_url)
-    trackers, seen = two_of_one_name(database_url)
-
-    async def scenario() -> None:
-        async with trackers[1]:
-            await until(lambda: trackers[1].deliveries()[0].here)
-            async with trackers[0]:
-                store.append([created(number) for number in range(20)])
-                await until(lambda: len(seen[1]) == 20)
-                await until(lambda: trackers[0].deliveries()[0].position == 20)
-                assert not trackers[0].deliveries()[0].here
-                await trackers[1].stop_delivering()
-                store.append([created(number) for number in range(20, 40)])
-                await until(lambda: len(seen[0]) == 20)
-
-    asyncio.run(scenario())
-    store.close()
-    assert seen == [list(range(21, 41)), list(range(1, 21))]
-
-
-def test_two_that_both_take_it_to_be_their_turn_lose_nothing(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A lease that has run out at once is anybody's, and both go on.
-    monkeypatch.setattr(lease, "LEASE_SECONDS", -1.0)
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-    store = open_event_store(database_url)
-    checkpoints = open_checkpoints(store)
-    trackers, seen = two_of_one_name(database_url)
-
-    async def scenario() -> list[int]:
-        places = []
-        async with trackers[0], trackers[1]:
-            for start in range(0, 100, 10):
-                store.append([created(number) for number in range(start, start + 10)])
-                for _ in range(10):
-                    await asyncio.sleep(0.005)
-                    places.append(checkpoints.read("handlers") or 0)
-            await until(lambda: {*seen[0], *seen[1]} == set(range(1, 101)))
-            await until(lambda: checkpoints.read("handlers") == 100)
-        return places
-
-    places = asyncio.run(scenario())
-    store.close()
-    assert places == sorted(places)
-    assert seen[0]
-    assert seen[1]
-    for mine in seen:
-        assert mine == sorted(set(mine))
-
-
-def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
-    url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
-    store, number, chance = open_event_store(url), 0, random.Random()
-    script = [sys.executable, "-m", "tests.integration.handlers_to_be_killed", url, str(notes)]
-    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=60)
-    for _ in range(8):
-        store.append([created(number + n) for n in range(25)])
-        number += 25
-        process = subprocess.Popen([*script, str(10**9)], cwd=ROOT)
-        time.sleep(chance.uniform(0.8, 1.6))
-        process.kill()
-        assert process.wait() < 0
-    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=60)
-    store.close()
-    lines = [int(line) for line in notes.read_text().split()]
-    assert set(lines) == set(range(1, number + 1))
-    # Only what was under way at a kill comes twice.
-    assert len(lines) <= number + 8
-
-
-def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    store = open_event_store("memory://")
-    open_checkpoints(store).begin("handlers", 9)
-    tracker = nowhere(store)
-    tracker.on(RunCreated)(print)
-
-    async def scenario() -> None:
-        async with tracker:
-            assert tracker.deliveries()[0].position == 9
-
-    asyncio.run(scenario())
-    assert "at position 9, and the last event is at 0" in caplog.text
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

@@ -98,6 +98,7 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
         status = tracker.sources_status()["assistants"]
         assert_type(status.rate, float)
         assert_type(status.refusing, str | None)
+        assert_type(status.peculiarities, Mapping[str, int])
         async for step in await tracker.runs.steps.list("thread_1", run.id):
             assert_type(step, RunStep)
         async for other in await tracker.runs.list("thread_1", limit=20, order="desc"):
@@ -112,6 +113,10 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
 async def acts_on_what_happens(api: Assistants) -> None:
     """Handlers of both colours, and what holds them up."""
     tracker = Tracker("sqlite:///runs.db", api)
+    views = Views("sqlite:///runs.db")
+    tracker.every(1.0, views.catch_up)
+    tracker.every(3600, lambda: views.prune(timedelta(days=90)), name="retention")
+    tracker.every(60, tracker.drain)
 
     @tracker.on(RunActionRequired)
     async def runs_tools(delivery: Delivery) -> None:
@@ -135,6 +140,7 @@ def blocks_in_a_script(
     assert_type(background, BackgroundTracker)
     PrometheusMetrics(background, lag=lambda: {"runs": 0}).register(registry)
     export_spans(background, exporter)
+    background.every(0.5, lambda: background.watching)
     with background as tracker:
         run = tracker.runs.create("thread_1", assistant_id="asst_1")
         assert_type(run, Run)

@@ -143,7 +143,10 @@ def test_calls_of_one_that_did_not_complete_are_no_action(status: str) -> None:
 
 def test_odd_and_missing_things() -> None:
     bare = response_snapshot({"id": "r", "status": "queued"}, "x", observed_at=NOW)
-    assert bare == RunSnapshot(source="x", run_id="r", observed_at=NOW, status="queued")
+    lacks = frozenset({"no_object", "no_model", "no_created_at", "no_output"})
+    assert bare == RunSnapshot(
+        source="x", run_id="r", observed_at=NOW, status="queued", peculiarities=lacks
+    )
     seen = snapshot(
         "dreaming",
         created_at=UNIX * 1000,

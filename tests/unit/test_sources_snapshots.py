@@ -71,8 +71,13 @@ def test_an_ordinary_run() -> None:
 
 
 def test_the_least_that_is_a_run() -> None:
+    lacks = {"no_thread_id", "no_assistant_id", "no_model", "no_created_at"}
     assert snapshot() == RunSnapshot(
-        source="assistants", run_id="run_1", observed_at=NOW, status="queued"
+        source="assistants",
+        run_id="run_1",
+        observed_at=NOW,
+        status="queued",
+        peculiarities=frozenset(lacks),
     )
 
 

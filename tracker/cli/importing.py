@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
 from projections import Views
+from tracker.cli.diagnoses import peculiar
 from tracker.cli.terminal import bar, console, messages, visible
 from tracker.clock import SystemClock
 from tracker.errors import PayloadError
@@ -36,6 +37,9 @@ def import_files(db: str, paths: Sequence[Path], *, source: str | None) -> bool:
     console().print(
         f"{' and '.join(parts)} imported, {report.events:,} events new, {report.runs:,} runs new"
     )
+    if report.peculiarities:
+        told = peculiar(report.peculiarities)
+        console().print(f"taken in as they are, unlike what is documented: {told}")
     err = messages()
     for reason in report.bad[:SHOWN_BAD_LINES]:
         err.print(visible(reason))

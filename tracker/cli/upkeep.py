@@ -12,14 +12,21 @@ from tracker.errors import SettingsError
 
 
 def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
-    """How the tables are: their revision, how far behind the events, and what helps."""
+    """How the tables are, and the services that trackers poll: what is the matter, what helps."""
     from projections import Views
-    from tracker.cli.diagnoses import print_diagnosis
+    from tracker.cli.diagnoses import is_healthy, print_diagnosis
+    from tracker.event_store import open_event_store
+    from tracker.heartbeats.table import heartbeats_in
 
     with Views(db) as views:
         diagnosis = views.doctor()
-    print_diagnosis(diagnosis, json=json)
-    raise typer.Exit(0 if diagnosis.is_healthy else 1)
+    store = open_event_store(db, create=False)
+    try:
+        heartbeats = heartbeats_in(store)
+    finally:
+        store.close()
+    print_diagnosis(diagnosis, heartbeats, json=json)
+    raise typer.Exit(0 if is_healthy(diagnosis, heartbeats) else 1)
 
 
 def prune(

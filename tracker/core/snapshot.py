@@ -72,6 +72,9 @@ class RunSnapshot(_Frozen):
     Some services answer a run's action with another run. `continues` is then the id of the run
     that this one goes on from, and `shows_waiting_for_ever` says that the service will show this
     one as waiting even when it has been gone on from.
+
+    `peculiarities` name what the source took in that its API is not documented to send so; they
+    are counted, and nothing is decided by them.
     """
 
     source: Identifier
@@ -99,6 +102,7 @@ class RunSnapshot(_Frozen):
 
     continues: Identifier | None = None
     shows_waiting_for_ever: bool = False
+    peculiarities: frozenset[str] = frozenset()
 
 
 class StepSnapshot(_Frozen):

@@ -15,6 +15,11 @@ from tracker.polling.poller import Poller
 from tracker.sources.source import Source
 
 
+def worker_name() -> str:
+    """A name for a tracker that no other has: its host, its process and a number."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
 async def join(
     stack: AsyncExitStack,
     url: str | EventStore,
@@ -22,10 +27,12 @@ async def join(
     histories: Histories,
     poller: Poller,
     sources: Mapping[str, Source],
+    worker: str,
 ) -> bool:
     """Joins those that poll for one database, until `stack` is left; True where it is the only one.
 
-    Otherwise its share of the open runs is watched when this returns, and changes by itself.
+    Otherwise its share of the open runs is watched when this returns, and changes by itself; it
+    is known to the others as `worker`.
     Raises AlreadyPolled where the database allows one tracker and has one.
     """
     scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
@@ -39,7 +46,6 @@ async def join(
         from tracker.leases.division import Division
         from tracker.leases.postgres import PostgresLeases
 
-        worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         leases = PostgresLeases(url, sorted(sources), worker)
         division = Division(store, histories, poller, sources, leases)
         stack.push_async_callback(division.close)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tracker.core.events import Change, Event, RunCreated
 from tracker.core.state import RunState
+from tracker.looks import Look
 from tracker.polling.standing import SourceStatus
 from tracker.polling.watched import Watched
 
@@ -50,6 +51,7 @@ class Counters:
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
         self._delays: dict[str, Delays] = {}
+        self._peculiarities: dict[str, Counter[str]] = {}
 
     def appended(self, state: RunState, events: Sequence[Event]) -> None:
         """Takes in the state of a run and its events that were just recorded, in any thread."""
@@ -60,6 +62,28 @@ class Counters:
                     delay = (event.observed_at - at).total_seconds()
                     self._delays.setdefault(state.source, Delays()).add(max(delay, 0.0))
         self._tell()
+
+    def looked(self, looks: Sequence[Look]) -> None:
+        """Takes in what is peculiar about answers, before they are recorded, in any thread."""
+        for look in looks:
+            if look.peculiarities:
+                source = look.stream.partition(":")[0]
+                # Of one thread at a time, as what is recorded is: others only read it.
+                self._peculiarities.setdefault(source, Counter()).update(look.peculiarities)
+
+    def peculiarities(self, name: str) -> dict[str, int]:
+        """How many answers of a source were peculiar, and in what."""
+        return dict(self._peculiarities.get(name, ()))
+
+    def told(self, name: str, status: SourceStatus) -> SourceStatus:
+        """How a source stands, with what was counted of it here."""
+        delays = self._delays.get(name, Delays())
+        detected = sum(delays.counts)
+        return status._replace(
+            detected=detected,
+            detection_seconds=delays.total / detected if detected else None,
+            peculiarities=self.peculiarities(name),
+        )
 
     def of(
         self, standing: Mapping[str, SourceStatus], watched: Iterable[Watched]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
 
+from tracker.errors import RunfoldError
 from tracker.polling import limiter
 from tracker.sources.source import Source
 
@@ -35,12 +36,14 @@ E = TypeVar("E", bound=Errand)
 class Errands(Generic[E]):
     """The errands of one kind and source, the longest due first, no two with one key.
 
-    They take `share` of the source's rate at most, and nothing before `held_until`. Where polls
-    could spend it all, the errands that wait get `claims` of it after a minute.
+    They take `share` of the source's rate at most, and nothing before `held_until`, where they
+    were `denied`. Where polls could spend it all, the errands that wait get `claims` of it after
+    a minute.
     """
 
     def __init__(self, share: float, claims: float) -> None:
         self.held_until = -math.inf
+        self.denied: RunfoldError | None = None
         self._share = share
         self._claims = claims
         self._known: dict[str, E] = {}

@@ -60,7 +60,7 @@ class Failures:
         """
         now = self._clock.monotonic()
         gate.failures += 1
-        gate.trouble = error
+        gate.trouble, gate.troubled_at = error, self._clock.now()
         if isinstance(error, RateLimited):
             gate.refusals += 1
             gate.limited += 1
@@ -80,7 +80,7 @@ class Failures:
         """
         pause, now = self.of_source(gate, error, failures), self._clock.monotonic()
         if isinstance(error, (KeyRefused, Misconfigured)):
-            errands.held_until = now + PROBE_SECONDS
+            errands.held_until, errands.denied = now + PROBE_SECONDS, error
             if gate.refusing:
                 gate.opens = now + PROBE_SECONDS
         return pause
@@ -96,6 +96,8 @@ class Failures:
             return
         if isinstance(error, (KeyRefused, Misconfigured)):
             pause = PROBE_SECONDS
+            if not gate.refusing:
+                gate.refused_at = self._clock.now()
             gate.opens, gate.refusing, gate.refusal = now + pause, True, error
             name = watched.source.name
             logger.warning("%s: not asked for a minute: %s", name, error, extra=of_source(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tracker.core.state import RunState
@@ -46,7 +47,8 @@ class Gate:
     While `refusing`, for a wrong key (`refusal` says why), nothing is asked before `opens` and
     then one thing, as it is while the breaker is open. Its clock is `ahead` of ours by so many
     seconds. `trouble` is what failed last; `refusals`
-    (429) are among the `failures` of the requests `sent`.
+    (429) are among the `failures` of the requests `sent`. `refused_at`, `troubled_at` and
+    `answered_at` are moments by our clock.
     """
 
     cadence: Cadence
@@ -62,6 +64,9 @@ class Gate:
     failures: int = 0
     refusal: RunfoldError | None = None
     trouble: RunfoldError | None = None
+    refused_at: datetime | None = None
+    troubled_at: datetime | None = None
+    answered_at: datetime | None = None
     arrival: float = -math.inf
     total: float = 0.0
     runs: int = 0

@@ -107,6 +107,7 @@ class Roster:
     def heed(self, gate: Gate, answer: Answer) -> None:
         """Takes in an answer of a source: that it came, and what it says of the limit."""
         gate.answered()
+        gate.answered_at = answer.observed_at
         if answer.date is not None:
             middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
             ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -51,11 +52,23 @@ class Scheduler:
             else:
                 return f"runfold-{number}"
 
-    def every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
-        """Adds a job that runs every `seconds`, never twice at once."""
-        places = {"jobstore": self._alias, "executor": self._alias}
+    def every(
+        self,
+        seconds: float,
+        job: Callable[[], Awaitable[None]],
+        name: str,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Adds a job that runs every `seconds`, never twice at once; first after so many.
+
+        `at_once`: first as soon as the scheduler runs. Safe for threads.
+        """
+        more: dict[str, Any] = {"jobstore": self._alias, "executor": self._alias}
+        if at_once:
+            more["next_run_time"] = datetime.now(UTC)
         self._jobs.append(
-            self._scheduler.add_job(job, "interval", seconds=seconds, name=name, **places, **_JOB)
+            self._scheduler.add_job(job, "interval", seconds=seconds, name=name, **more, **_JOB)
         )
 
     def start(self) -> None:

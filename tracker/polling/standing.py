@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from tracker.polling.gate import Gate
@@ -17,6 +20,13 @@ class SourceStatus(NamedTuple):
     `waiting` counts the reading of steps, the looking at threads and the requests of backfills
     behind them. `asked`, `refused` (429) and `failed` (otherwise) count requests since the tracker
     was entered; `last_error` is what the last of those that failed met.
+
+    `denied` says why it denies, for now, all that waits behind the polls or some of it, whatever
+    comes of those. `answered_at` is when it answered a request last. `detected` counts changes of
+    runs whose stamps told how long they took to be seen: `detection_seconds` on average. Its
+    clock is `clock_ahead` of ours by so many seconds, 0.0 where they are as good as one.
+    `peculiarities` says how many answers were read that differ from what the API is documented
+    to send, by the name of the difference: see `tracker.sources.peculiarities`.
     """
 
     rate: float
@@ -30,6 +40,14 @@ class SourceStatus(NamedTuple):
     refused: int
     failed: int
     last_error: str | None
+    refusing_since: datetime | None = None
+    denied: str | None = None
+    last_error_at: datetime | None = None
+    answered_at: datetime | None = None
+    detected: int = 0
+    detection_seconds: float | None = None
+    clock_ahead: float = 0.0
+    peculiarities: Mapping[str, int] = MappingProxyType({})
 
 
 def standing(gate: Gate, now: float) -> SourceStatus:
@@ -37,11 +55,13 @@ def standing(gate: Gate, now: float) -> SourceStatus:
     until = gate.limit.held_until
     if gate.refusing or gate.breaker.is_open:
         until = max(until, gate.breaker.opens, gate.opens)
+    is_refusing = gate.refusing and gate.refusal is not None
+    denied = next((it.denied for it in gate.errands if it.denied and it.held_until > now), None)
     return SourceStatus(
         rate=gate.limit.rate,
         breaker="open" if gate.breaker.is_open else "closed",
         held_for=max(until - now, 0.0),
-        refusing=str(gate.refusal) if gate.refusing and gate.refusal is not None else None,
+        refusing=str(gate.refusal) if is_refusing else None,
         watched=gate.runs,
         due=gate.lines.runs,
         waiting=sum(len(errands) for errands in gate.errands),
@@ -49,4 +69,9 @@ def standing(gate: Gate, now: float) -> SourceStatus:
         refused=gate.refusals,
         failed=gate.failures - gate.refusals,
         last_error=None if gate.trouble is None else str(gate.trouble),
+        refusing_since=gate.refused_at if is_refusing else None,
+        denied=None if denied is None else str(denied),
+        last_error_at=gate.troubled_at,
+        answered_at=gate.answered_at,
+        clock_ahead=gate.ahead,
     )

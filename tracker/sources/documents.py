@@ -55,6 +55,11 @@ def mend(body: bytes) -> bytes:
     raise PayloadError("expected JSON, got something else or less than a whole")
 
 
+def document_in(body: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON object that a body is, or has been decoded to. Raises PayloadError."""
+    return decode(body)[0] if isinstance(body, bytes) else body
+
+
 def encode(document: Mapping[str, Any]) -> bytes:
     """The JSON text of a request. Raises SettingsError for what JSON cannot hold."""
     try:

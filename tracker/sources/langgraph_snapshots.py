@@ -22,8 +22,9 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, objects_in, read
+from tracker.sources.documents import decode, document_in, objects_in, read
 from tracker.sources.models import Answered, Error, Object
+from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.snapshots import failure, text_of
 from tracker.sources.stamps import Stamp
 
@@ -39,6 +40,16 @@ _STATUSES = {
     # What a run is when somebody stopped it; one that waits for somebody is a success.
     "interrupted": CANCELLED,
 }
+_DOCUMENTED = Documented(
+    statuses=frozenset(_STATUSES),
+    completed=SUCCESS,
+    fields=("thread_id", "assistant_id", "created_at", "updated_at"),
+    stamps=("created_at", "updated_at"),
+    ends=("updated_at",),
+    objects=("metadata",),
+    has_usage=False,
+    stamps_are_texts=True,
+)
 _GLANCED = ("run_id", "status", "metadata", "state", "error")
 
 
@@ -84,7 +95,8 @@ def graph_run_snapshot(
     The server stamps changes only, so the last one of a run that ended is its end. Raises
     PayloadError naming the field that keeps it from being one, and why.
     """
-    run = read(GraphRun, decode(body)[0] if isinstance(body, bytes) else body, "a run of a graph")
+    document = document_in(body)
+    run = read(GraphRun, document, "a run of a graph")
     tasks = objects_in((run.state or {}).get("tasks"))
     calls = _calls(run.state or {}, tasks) if run.status == SUCCESS else ()
     status = REQUIRES_ACTION if calls else _STATUSES.get(run.status, run.status)
@@ -107,6 +119,7 @@ def graph_run_snapshot(
         "tool_calls": calls,
         "error": error,
         "metadata": run.metadata or {},
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
     }
     return read(RunSnapshot, fields, "a run of a graph that can be tracked")
 

@@ -14,10 +14,20 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from tracker.core.snapshot import Configuration, RunSnapshot, ToolCall
-from tracker.core.status import COMPLETED, ENDED, REQUIRES_ACTION
+from tracker.core.status import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    IN_PROGRESS,
+    INCOMPLETE,
+    QUEUED,
+    REQUIRES_ACTION,
+)
 from tracker.core.usage import Usage
-from tracker.sources.documents import decode, objects_in, read
+from tracker.sources.documents import decode, document_in, objects_in, read
 from tracker.sources.models import Answered, Error, Incomplete, Object, Wire, object_or_none
+from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.snapshots import counted, failure, text_of
 from tracker.sources.stamps import Stamp
 
@@ -35,6 +45,14 @@ _SETTINGS = {
     "truncation",
 }
 _CONFIGURATION = {"instructions", "tools", *_SETTINGS}
+_DOCUMENTED = Documented(
+    statuses=frozenset({QUEUED, IN_PROGRESS, COMPLETED, FAILED, CANCELLED, INCOMPLETE}),
+    completed=COMPLETED,
+    fields=("object", "model", "created_at", "output"),
+    stamps=("created_at", "completed_at"),
+    ends=("completed_at",),
+    objects=("metadata", "error", "incomplete_details", "usage"),
+)
 _GLANCED = (
     "id",
     "status",
@@ -127,7 +145,8 @@ def response_snapshot(
     Its thread is its conversation, None where it is in none. Its assistant is the agent or the
     stored prompt that it was made with.
     """
-    response = body if isinstance(body, Response) else _read_response(body)
+    document = body.body if isinstance(body, Response) else document_in(body)
+    response = body if isinstance(body, Response) else read(Response, document, "a response")
     calls = tuple(waiting_calls(response.output)) if response.status == COMPLETED else ()
     ended_at = response.completed_at or response.failed_at or response.cancelled_at
     details = response.incomplete_details
@@ -151,6 +170,7 @@ def response_snapshot(
         "configuration": _configuration(response),
         "continues": response.previous_response_id or None,
         "shows_waiting_for_ever": bool(calls),
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
     }
     return read(RunSnapshot, fields, "a response that can be tracked")
 
@@ -203,10 +223,6 @@ def usage_of(sent: DirectedTokens | None) -> Usage | None:
 def is_response(body: Mapping[str, Any]) -> bool:
     """Whether a document of unknown origin has this shape."""
     return bool(body.get("object") == RESPONSE_OBJECT)
-
-
-def _read_response(body: bytes | Mapping[str, Any]) -> Response:
-    return read(Response, decode(body)[0] if isinstance(body, bytes) else body, "a response")
 
 
 def _named(value: object, *names: str) -> str | None:

@@ -11,11 +11,20 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from tracker.core.snapshot import Configuration, RunError, RunSnapshot, StepSnapshot, ToolCall
-from tracker.core.status import CANCELLING, ENDED, IN_PROGRESS, QUEUED, is_ended
+from tracker.core.status import (
+    CANCELLING,
+    COMPLETED,
+    ENDED,
+    IN_PROGRESS,
+    QUEUED,
+    REQUIRES_ACTION,
+    is_ended,
+)
 from tracker.core.usage import Usage
 from tracker.errors import PayloadError
-from tracker.sources.documents import complaints, decode, read
+from tracker.sources.documents import complaints, decode, document_in, read
 from tracker.sources.models import LastError, Run, RunStep, TokenUsage
+from tracker.sources.peculiarities import Documented, peculiarities
 
 RUN_OBJECT = "thread.run"
 
@@ -37,6 +46,18 @@ _CONFIGURATION = {"instructions", "tools", *_SETTINGS}
 
 # In these a run waits for no calls, whatever an old `required_action` still says.
 _NOT_WAITING = ENDED | {QUEUED, IN_PROGRESS, CANCELLING}
+
+_DOCUMENTED = Documented(
+    statuses=_NOT_WAITING | {REQUIRES_ACTION},
+    completed=COMPLETED,
+    fields=("object", "thread_id", "assistant_id", "model", "created_at"),
+    stamps=("created_at", "started_at", "expires_at", "completed_at", "cancelled_at", "failed_at"),
+    ends=("completed_at",),
+    objects=("metadata", "required_action", "last_error", "incomplete_details", "usage"),
+    error="last_error",
+    error_codes=frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"}),
+    actions=frozenset({"submit_tool_outputs"}),
+)
 
 
 class Glance(TypedDict, total=False):
@@ -84,7 +105,10 @@ def run_snapshot(
 
     `expired` and `incomplete` have no stamp of their own: services put the moment in another.
     """
-    run = body if isinstance(body, Run) else _read_run(body)
+    document = body.body if isinstance(body, Run) else document_in(body)
+    run = body if isinstance(body, Run) else read(Run, document, "a run")
+    calls = _tool_calls(run)
+    lacks_calls = run.status == REQUIRES_ACTION and not calls
     ended_at = run.completed_at or run.failed_at or run.cancelled_at
     details = run.incomplete_details
     fields = {
@@ -101,12 +125,13 @@ def run_snapshot(
         "started_at": run.started_at,
         "expires_at": run.expires_at,
         "ended_at": ended_at if is_ended(run.status) else None,
-        "tool_calls": _tool_calls(run),
+        "tool_calls": calls,
         "usage": _usage(run.usage),
         "error": failure(run.last_error),
         "incomplete_reason": details.reason if details else None,
         "metadata": run.metadata or {},
         "configuration": _configuration(run),
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=lacks_calls),
     }
     return read(RunSnapshot, fields, "a run that can be tracked")
 
@@ -124,7 +149,7 @@ def is_run(body: Mapping[str, Any]) -> bool:
 
 def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
     """A step as a snapshot. Raises PayloadError naming the field that keeps it from being one."""
-    step = body if isinstance(body, RunStep) else _read_step(body)
+    step = body if isinstance(body, RunStep) else read(RunStep, document_in(body), "a step")
     details = step.step_details
     calls = (details.tool_calls if details else None) or []
     ended_at = step.completed_at or step.failed_at or step.cancelled_at or step.expired_at
@@ -143,14 +168,6 @@ def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
         "error": failure(step.last_error),
     }
     return read(StepSnapshot, fields, "a step that can be tracked")
-
-
-def _read_run(body: bytes | Mapping[str, Any]) -> Run:
-    return read(Run, decode(body)[0] if isinstance(body, bytes) else body, "a run")
-
-
-def _read_step(body: bytes | Mapping[str, Any]) -> RunStep:
-    return read(RunStep, decode(body)[0] if isinstance(body, bytes) else body, "a step")
 
 
 def _tool_calls(run: Run) -> tuple[ToolCall, ...]:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 # Seconds reach this in the year 5138; milliseconds passed it in 1973.
-_TOO_LARGE_FOR_SECONDS = 1e11
+TOO_LARGE_FOR_SECONDS = 1e11
 _TOO_LARGE_FOR_A_TIME = 1e20
 
 
@@ -48,7 +48,7 @@ def _from_number(number: float) -> datetime | None:
         raise ValueError("expected unix seconds, got a number that is no time")
     if number <= 0:
         return None
-    while number >= _TOO_LARGE_FOR_SECONDS:
+    while number >= TOO_LARGE_FOR_SECONDS:
         number /= 1000
     return datetime.fromtimestamp(number, UTC)
 

@@ -11,9 +11,18 @@ from datetime import datetime
 from typing import Any
 
 from tracker.core.snapshot import Configuration, RunSnapshot, ToolCall
-from tracker.core.status import ENDED, REQUIRES_ACTION
-from tracker.sources.documents import decode, objects_in, read
+from tracker.core.status import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    IN_PROGRESS,
+    QUEUED,
+    REQUIRES_ACTION,
+)
+from tracker.sources.documents import decode, document_in, objects_in, read
 from tracker.sources.models import Answered, Error
+from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.response_snapshots import Tokens, usage_of
 from tracker.sources.snapshots import failure, text_of
 from tracker.sources.stamps import Stamp
@@ -22,6 +31,14 @@ TURN_OBJECT = "agent.session.turn"
 WAITING = "waiting"
 
 _SETTINGS = ("multi_agent", "reasoning", "service_tier", "text")
+_DOCUMENTED = Documented(
+    statuses=frozenset({QUEUED, IN_PROGRESS, WAITING, COMPLETED, FAILED, CANCELLED}),
+    completed=COMPLETED,
+    fields=("object", "session_id", "created_at"),
+    stamps=("created_at", "started_at", "completed_at"),
+    ends=("completed_at",),
+    objects=("error", "usage"),
+)
 _GLANCED = (
     "id",
     "status",
@@ -84,8 +101,10 @@ def turn_snapshot(
 
     Raises PayloadError naming the field that keeps it from being one, and why.
     """
-    turn = read(Turn, decode(body)[0] if isinstance(body, bytes) else body, "a turn of a session")
+    document = document_in(body)
+    turn = read(Turn, document, "a turn of a session")
     waits = turn.status == WAITING
+    calls = _calls(turn.required_actions) if waits else ()
     agent = turn.agent or {}
     ended_at = turn.completed_at or turn.failed_at or turn.cancelled_at
     fields = {
@@ -101,10 +120,11 @@ def turn_snapshot(
         "created_at": turn.created_at,
         "started_at": turn.started_at,
         "ended_at": ended_at if turn.status in ENDED else None,
-        "tool_calls": _calls(turn.required_actions) if waits else (),
+        "tool_calls": calls,
         "usage": usage_of(turn.usage),
         "error": failure(turn.error),
         "configuration": _configuration(agent) if agent else None,
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=waits and not calls),
     }
     return read(RunSnapshot, fields, "a turn that can be tracked")
 
