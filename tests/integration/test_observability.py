@@ -81,6 +81,8 @@ def test_what_a_scrape_says(database_url: str, simulator: Simulator) -> None:
                 await tracker.watch(run.thread_id, run.run_id)
             assert samples(registry)["runfold_active_runs", "assistants", "unseen"] == 5
             await asyncio.gather(*(tracker.wait(run.run_id, timeout=60) for run in runs))
+            # Nothing is to be on its way while both sides are counted.
+            assert await tracker.drain(60)
             found = await asyncio.to_thread(samples, registry)
             traffic = simulator.traffic
             assert sum(v for k, v in found.items() if k[0] == "runfold_active_runs") == 0
