@@ -16,6 +16,7 @@ NAMES = (
     "importing",
     "importing_lines",
     "exporting",
+    "polling_policy",
     "polling",
     "polling_scale",
     "workers",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import Any
@@ -76,7 +75,7 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
     faults = service.faults
 
     if service.throttle is not None:
-        wait = service.throttle.take(time.monotonic())
+        wait = service.throttle.take(asyncio.get_running_loop().time())
         headers |= service.throttle.headers(wait)
         if wait:
             service.traffic["throttled"] += 1

@@ -1,0 +1,172 @@
+"""Detection delay by the policy alone: the whole poller, on time that jumps.
+
+The runs, the limit and the distance are those of `polling`, but nothing takes time that is not
+simulated, so that many minutes can be measured: what `polling` measures in one varies by a third
+from one minute to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from random import Random
+
+import httpx
+
+from tests.benchmarks.polled_service import ASSISTANTS, MEAN_LIFE, Traffic
+from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge
+from tests.benchmarks.report import machine, table, write
+from tests.benchmarks.virtual_time import VirtualClock, run
+from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
+from tracker.core.status import REQUIRES_ACTION
+from tracker.event_store import open_event_store
+from tracker.histories import Histories
+from tracker.polling.batching import Batching
+from tracker.polling.cadence import Cadence
+from tracker.polling.poller import Poller
+from tracker.polling.scheduler import TICK_SECONDS
+from tracker.simulator import Simulator
+from tracker.sources import Assistants
+
+MEASURED, GRACE = 300.0, 15.0
+BUILT_IN = {"code_interpreter", "file_search"}
+
+SCENARIOS = {
+    "100 active runs": Traffic(100),
+    "300 active runs": Traffic(300, after=150.0),
+    "unlimited, 120 active runs": Traffic(120, per_minute=None),
+    "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
+}
+
+
+class _Seconds:
+    """The clock as the simulator wants it: unix seconds."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+@dataclass
+class Polled:
+    """A service, the poller that follows its runs, and what came of it."""
+
+    traffic: Traffic
+    seed: int
+    clock: VirtualClock
+    begun: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        traffic, self.chance = self.traffic, Random(self.seed)
+        self.service = Simulator(
+            seed=self.seed,
+            clock=_Seconds(self.clock),
+            many_active=True,
+            per_minute=traffic.per_minute,
+            burst=traffic.burst,
+            latency=traffic.latency,
+        )
+        self.threads = [self.service.create_thread() for _ in range(traffic.active)]
+        transport = httpx.ASGITransport(self.service.app)
+        self.api = Assistants("http://service/v1", "key", clock=self.clock, transport=transport)
+        self.store = open_event_store("memory://")
+        # Who knows that there is no limit says so, and waits for no rate to grow.
+        cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
+        self.poller = Poller(
+            Batching(Histories(self.store)), self.clock, cadence=cadence, jitter=self.chance.random
+        )
+
+    async def outcome(self) -> Outcome:
+        """Lets the time of the scenario pass, and judges."""
+        traffic = self.traffic
+        work = [asyncio.create_task(self._poll()), asyncio.create_task(self._begin())]
+        await asyncio.sleep(traffic.warm)
+        before, since = self.service.traffic, self._now()
+        await asyncio.sleep(MEASURED)
+        after, until = self.service.traffic, self._now()
+        await asyncio.sleep(GRACE)
+        end = self._now()
+        work.pop().cancel()
+        await asyncio.sleep(traffic.after)
+        work.pop().cancel()
+        await self.poller.close()
+        await self.api.aclose()
+        outcome, (sightings, told) = Outcome(), self._seen()
+        for run_id in self.begun:
+            transitions = self.service.truth(run_id).transitions
+            looks, pauses = sightings.get(run_id, []), told.get(run_id, [])
+            judge(outcome, list(transitions), looks, pauses, since, until, end)
+        for status in ("200", "429"):
+            outcome.requests += after[status] - before[status]
+        outcome.refused = after["429"] - before["429"]
+        return outcome
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
+    async def _poll(self) -> None:
+        while True:
+            await self.poller.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _begin(self) -> None:
+        while True:
+            a_thread = self.traffic.a_thread
+            thread = self.chance.choice(self.threads[::a_thread]) if a_thread > 1 else None
+            begun = self.service.create_run(thread, self.chance.choice(ASSISTANTS))
+            self.begun.append(begun.run_id)
+            self.poller.watch(self.api, begun.thread_id, begun.run_id)
+            await asyncio.sleep(self.chance.expovariate(self.traffic.active / MEAN_LIFE))
+
+    def _seen(self) -> tuple[Sightings, Told]:
+        found, told = Sightings(), Told()
+        for recorded in self.store.read_all(limit=1_000_000):
+            event, run_id = recorded.event, recorded.stream.partition(":")[2]
+            seen = found.setdefault(run_id, [])
+            if isinstance(event, RunEnded):
+                seen.append((event.observed_at.timestamp(), event.status))
+            elif isinstance(event, RunActionRequired) and not event.inferred:
+                seen.append((event.observed_at.timestamp(), REQUIRES_ACTION))
+            elif isinstance(event, RunStepRecorded) and set(event.tools) - BUILT_IN:
+                assert event.created_at is not None
+                told.setdefault(run_id, []).append(event.created_at.timestamp())
+        return found, told
+
+
+def simulate(traffic: Traffic, seed: int) -> Outcome:
+    """What comes of a scenario, the same for the same seed."""
+
+    async def scenario(clock: VirtualClock) -> Outcome:
+        return await Polled(traffic, seed, clock).outcome()
+
+    return run(scenario)
+
+
+def main(chosen: list[str] | None = None, seeds: int = 2) -> None:
+    """Measures the scenarios whose names begin as one of `chosen`, or all."""
+    rows = []
+    for name, traffic in SCENARIOS.items():
+        if chosen and not any(name.startswith(begin) for begin in chosen):
+            continue
+        for seed in range(seeds):
+            outcome = simulate(traffic, seed)
+            events = len(outcome.delays) + outcome.told + outcome.missed
+            begun = traffic.active / MEAN_LIFE * MEASURED
+            rows.append(
+                (
+                    *(name, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
+                    *(f"{outcome.p95:.2f}", f"{outcome.told}", f"{outcome.missed}"),
+                    *(f"{outcome.open}", f"{outcome.requests / begun:.1f}"),
+                    f"{outcome.refused / outcome.requests:.1%}",
+                )
+            )
+    header = ("scenario", "events", "mean s", "p95 s", "told later", "missed", "open")
+    table("Polling, simulated", (*header, "requests a run", "refused"), rows)
+
+
+if __name__ == "__main__":
+    write(machine())
+    main(sys.argv[1:])
