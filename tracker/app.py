@@ -57,9 +57,9 @@ class Tracker(Resources, Receiving, Handling, Scheduling):
     takes no part in that, and may watch its own runs beside it. (So does one that was given an
     event store, of which it cannot know who else has it.)
 
-    The steps of a watched run are read once it has `"ended"`, or `"live"`, also each time that
-    its status changes, or `"never"`; polls go first, but for a part of the rate. Entering (with
-    `resume`) has those read too that a tracker left unread of runs that ended in the last 24 hours.
+    The steps of a watched or observed run are read once it has `"ended"`, or `"live"`, also each
+    time that its status changes, or `"never"`; polls go first, but for a part of the rate. Entering
+    (with `resume`) has those read too that a tracker left unread of runs that ended within 24 hours.
 
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the tracker's jobs are added to it and taken out at the end. It is the application's to start.

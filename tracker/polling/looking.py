@@ -153,7 +153,7 @@ class Looking:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
-        return await self._batching.observe(snapshot, self._notice)
+        return (await self._batching.observe(snapshot, self._notice)).state
 
     def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at

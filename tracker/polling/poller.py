@@ -8,11 +8,11 @@ import random
 from collections.abc import Callable, Coroutine
 
 from tracker.clock import Clock
-from tracker.core.events import run_stream
+from tracker.core.events import RunEnded, RunUsageReported, run_stream
 from tracker.core.facts import decide_vanished
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
-from tracker.histories import Look
+from tracker.histories import Look, Observed
 from tracker.log_fields import of_run
 from tracker.polling.backfill_requests import BackfillRequests
 from tracker.polling.batching import Batching
@@ -119,6 +119,18 @@ class Poller:
         self._looking.learn(watched, state)
         if moved and (watched.in_line or watched.slot is not None):
             self._roster.plan(watched)
+
+    def observed(self, source: Source, stream: str, seen: Observed) -> None:
+        """Takes in what was recorded otherwise than by a poll, of a run that is watched or not."""
+        if self._roster.find(stream) is not None:
+            self.notice(stream, seen.state)
+            return
+        state = seen.state
+        ended = any(isinstance(event, RunEnded) for event in seen.events)
+        corrected = any(isinstance(event, RunUsageReported) for event in seen.events)
+        # Whose thread it is hears of an end too; of a correction, nobody else takes notice.
+        if state.thread_id and (corrected or (ended and self._roster.owns(source, state))):
+            self.steps.found(source, state.thread_id, state)
 
     async def tick(self) -> None:
         """Starts the polls that are due and may be asked, the longest due first."""

@@ -60,6 +60,10 @@ class Roster:
         """Whether a run is still watched here."""
         return self._watched.get(watched.stream) is watched
 
+    def owns(self, source: Source, state: RunState) -> bool:
+        """Whether the runs of the thread that a run is on are looked at here."""
+        return self._owns(source.name, state.thread_id or state.run_id)
+
     def divide(self, owns: Owns) -> None:
         """Looks only at the runs of threads that are owned here, from now on.
 
