@@ -1,14 +1,16 @@
 """The poller where others poll too: it asks about what is its own, and what nobody else knows."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from tests.unit.test_poller import Bench, Scripted, body
 from tracker.core.state import RunState
-from tracker.histories import Histories, evolve_open, look
+from tracker.histories import Histories, look
 from tracker.sources.snapshots import run_snapshot
 from tracker.testing import FakeClock
+from tracker.unfinished import Unfinished
 
 KNOWN = RunState("assistants", "run_1", "thread_1", status="in_progress")
 
@@ -107,18 +109,41 @@ def test_open_runs_are_followed_past_a_page() -> None:
     for status in ("queued", "in_progress"):
         snapshot = run_snapshot(body(status), "assistants", observed_at=bench.clock.now())
         bench.histories.record([look(snapshot)])
-    states: dict[str, RunState] = {}
+    unfinished = Unfinished(bench.clock.now())
     created, started = bench.store.read("assistants:run_1")
-    assert evolve_open(states, [started]) is None
-    assert evolve_open(states, [created, started]) == states["assistants:run_1"]
+    assert unfinished.take(started) is None
+    unfinished.take(created)
+    assert unfinished.take(started) == unfinished.open["assistants:run_1"]
     bench.histories.record(
         [look(run_snapshot(body("completed"), "assistants", observed_at=bench.clock.now()))]
     )
-    ended = evolve_open(states, bench.store.read("assistants:run_1", after=2))
+    [end] = bench.store.read("assistants:run_1", after=2)
+    ended = unfinished.take(end)
     assert ended is not None
     assert ended.is_ended
-    assert states == {}
+    assert unfinished.open == {}
+    assert list(unfinished.stepless) == ["assistants:run_1"]
+    assert unfinished.take(end) is None
     # It was forgotten, and seen anew.
-    again = evolve_open({"assistants:run_1": ended}, [created])
+    again = unfinished.take(created)
     assert again is not None
     assert again.status == "queued"
+    assert unfinished.left == ([again], [])
+
+
+def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
+    bench = Bench()
+    began = bench.clock.now()
+    for number in range(3):
+        bench.clock.advance(60)
+        run = {**body("completed"), "id": f"run_{number}"}
+        seen = run_snapshot(run, "assistants", observed_at=bench.clock.now())
+        bench.histories.record([look(seen)])
+    for known, kept in (({"assistants"}, 3), (None, 3), ({"others"}, 0)):
+        unfinished = Unfinished(began, known)
+        for entry in bench.store.read_all():
+            unfinished.take(entry)
+        assert len(unfinished.stepless) == kept
+        unfinished.forget(began + timedelta(seconds=121))
+        assert len(unfinished.stepless) == min(kept, 1)
+        assert unfinished.open == {}
