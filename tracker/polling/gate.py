@@ -238,6 +238,11 @@ class Gate:
             return 0.0
         return min(self._curve(False, Counts()).after(0.0, earned), _FIRST_SECONDS)
 
+    def charge(self, requests: int, now: float) -> None:
+        """Counts requests that a source sent by itself, beyond the one that it was let send."""
+        for _ in range(requests):
+            self._count(now)
+
     def answered(self) -> None:
         """Takes in that the source answered, whatever it said of the run."""
         self.refusing, self.limited = False, 0

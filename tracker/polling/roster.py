@@ -110,15 +110,17 @@ class Roster:
 
     def heed(self, gate: Gate, answer: Answer) -> None:
         """Takes in an answer of a source: that it came, and what it says of the limit."""
+        now = self._clock.monotonic()
         gate.answered()
         gate.answered_at = answer.observed_at
+        gate.charge(answer.requests - 1, now)
         if answer.date is not None:
             middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
             ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS
             gate.ahead = ahead if abs(ahead) > _IN_STEP_SECONDS else 0.0
         left = requests_left(answer.headers)
         if left is not None:
-            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left, gate.sent)
+            gate.limit = limiter.told(gate.limit, now, left, gate.sent)
 
     def learn(self, watched: Watched, state: RunState) -> None:
         """Takes in what is known of a run after a look; one that has ended is dropped."""

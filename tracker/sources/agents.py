@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -13,7 +12,7 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.errors import RequestRefused
 from tracker.sources import turn_snapshots
 from tracker.sources.address import path_of
-from tracker.sources.answer import Answer
+from tracker.sources.answer import Answer, following
 from tracker.sources.asking import ask_for_entries, check, page_query
 from tracker.sources.http_source import HttpSettings, HttpSource
 from tracker.sources.keys import ApiKey
@@ -64,9 +63,9 @@ class AgentTurns(HttpSource):
         check(f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id})
         if known is not None and turn.get("status") != WAITING:
             return answer
-        seen, session = await self._session(thread_id)
-        body = to_json(with_session(turn, session))
-        return replace(answer, body=body, observed_at=seen.observed_at)
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen, to_json(with_session(turn, session)))
 
     async def fetch_page(
         self, thread_id: str, limit: int
@@ -76,9 +75,9 @@ class AgentTurns(HttpSource):
         query = page_query(after=None, before=None, limit=limit, order="desc")
         path = _turns_path(thread_id)
         answer, turns, _ = await ask_for_entries(self._transport, path, expected, query)
-        seen, session = await self._session(thread_id)
-        found = [with_session(turn, session) for turn in turns]
-        return replace(answer, observed_at=seen.observed_at), found
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns]
 
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
@@ -89,9 +88,9 @@ class AgentTurns(HttpSource):
         answer, turns, more = await ask_for_entries(
             self._transport, _turns_path(thread_id), expected, query
         )
-        seen, session = await self._session(thread_id)
-        found = [with_session(turn, session) for turn in turns]
-        return replace(answer, observed_at=seen.observed_at), found, more
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns], more
 
     def glance(self, body: bytes) -> object:
         """The fields of a turn that change, as sent. Raises PayloadError for no object."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
 
 from tracker.core.snapshot import RunSnapshot
-from tracker.errors import Misconfigured, NotFound, RequestRefused, UnusableAnswer
+from tracker.errors import Misconfigured, NotFound, RequestRefused, SourceError, UnusableAnswer
 from tracker.sources import langgraph_snapshots
 from tracker.sources.address import path_of
-from tracker.sources.answer import Answer
+from tracker.sources.answer import Answer, following
 from tracker.sources.asking import check, runs_path
 from tracker.sources.http_source import HttpSettings, HttpSource
 from tracker.sources.keys import ApiKey
@@ -67,11 +66,14 @@ class LangGraph(HttpSource):
         _check(f"GET {path}", run, {"run_id": run_id, "thread_id": thread_id})
         if run.get("status") not in _EXPLAINED_BY_STATE:
             return answer
-        seen, newest = await self._runs(thread_id, 1)
-        if newest and newest[0]["run_id"] == run_id:
+        with following(answer):
+            seen, newest = await self._runs(thread_id, 1)
+        if not newest or newest[0]["run_id"] != run_id:
+            return answer.then(seen)
+        answer = answer.then(seen)
+        with following(answer):
             seen, run = await self._explained(newest[0])
-            return replace(answer, body=to_json(run), observed_at=seen.observed_at)
-        return answer
+        return answer.then(seen, to_json(run))
 
     async def fetch_page(
         self, thread_id: str, limit: int
@@ -125,8 +127,9 @@ class LangGraph(HttpSource):
     async def _newest(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
         answer, runs = await self._runs(thread_id, limit)
         if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
-            seen, runs[0] = await self._explained(runs[0])
-            answer = replace(answer, observed_at=seen.observed_at)
+            with following(answer):
+                seen, runs[0] = await self._explained(runs[0])
+            answer = answer.then(seen)
         return answer, runs
 
     async def _runs(
@@ -151,11 +154,16 @@ class LangGraph(HttpSource):
 
     async def _is_missing(self, thread_id: str, run_id: str, error: Misconfigured) -> None:
         """Raises NotFound where the thread is there: the server says of both only `Not Found`."""
+        missing = NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
+        error.requests = missing.requests = 2
         try:
             await self._runs(thread_id, 1)
         except Misconfigured:
             raise error from None
-        raise NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
+        except SourceError as failed:
+            failed.requests = 2
+            raise
+        raise missing
 
 
 def _check(asked: str, run: Mapping[str, Any], expected: Mapping[str, str]) -> None:
