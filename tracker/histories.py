@@ -113,7 +113,7 @@ class Histories:
 
         Runs that ended before `since` are taken to be done with.
         """
-        unfinished, position = Unfinished(since), 0
+        unfinished, position = Unfinished(lambda source: since), 0
         while page := self._page(position):
             position = page[-1].position
             for entry in page:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +10,9 @@ from tracker.core.decider import evolve, initial_state
 from tracker.core.events import RunCreated, RunStepRecorded
 from tracker.core.state import RunState
 from tracker.event_store.store import RecordedEvent
+
+# So many are kept before those are looked for whose time is over.
+_MANY = 1000
 
 
 class Left(NamedTuple):
@@ -23,15 +25,16 @@ class Left(NamedTuple):
 class Unfinished:
     """Follows all events of a store: runs that are `open`, and those that ended without steps.
 
-    Runs that ended before `since` are taken to be done with, as are those of other than these
-    `sources`, where some are named. Both are by stream; of a run that ended only is kept who it
-    was, when it ended (`ended_at`, or when that was seen), and its usage.
+    `since` gives, by the name of a source, since when an end counts; None where none does. Both
+    are by stream; of a run that ended only is kept who it was, its end (`ended_at`, or when that
+    was seen) and its usage.
     """
 
-    def __init__(self, since: datetime, sources: Container[str] | None = None) -> None:
+    def __init__(self, since: Callable[[str], datetime | None]) -> None:
         self.open: dict[str, RunState] = {}
-        self.stepless: OrderedDict[str, RunState] = OrderedDict()
-        self._since, self._sources = since, sources
+        self.stepless: dict[str, RunState] = {}
+        self._since = since
+        self._many = _MANY
 
     def take(self, entry: RecordedEvent) -> RunState | None:
         """The state of a run after one more event; None where it is of none, or it had ended."""
@@ -45,28 +48,29 @@ class Unfinished:
         state = self.open[stream] = evolve(known, event)
         if state.is_ended:
             del self.open[stream]
-            ended_at = state.ended_at or event.observed_at
-            counts = self._sources is None or state.source in self._sources
-            if counts and ended_at >= self._since:
-                self.stepless[stream] = RunState(
-                    state.source,
-                    state.run_id,
-                    state.thread_id,
-                    ended_at=ended_at,
-                    usage=state.usage,
-                )
+            self._keep(stream, state, state.ended_at or event.observed_at)
         return state
-
-    def forget(self, since: datetime) -> None:
-        """Takes runs that ended before `since` to be done with from now on."""
-        self._since = since
-        while self.stepless:
-            stream, state = next(iter(self.stepless.items()))
-            if state.ended_at is None or state.ended_at >= since:
-                break
-            del self.stepless[stream]
 
     @property
     def left(self) -> Left:
         """All of it."""
         return Left(list(self.open.values()), list(self.stepless.values()))
+
+    def _keep(self, stream: str, state: RunState, ended_at: datetime) -> None:
+        ended = RunState(
+            state.source,
+            state.run_id,
+            state.thread_id,
+            status=state.status,
+            ended_at=ended_at,
+            usage=state.usage,
+        )
+        if self._counts(ended):
+            self.stepless[stream] = ended
+        if len(self.stepless) > self._many:
+            self.stepless = {at: it for at, it in self.stepless.items() if self._counts(it)}
+            self._many = 2 * len(self.stepless) + _MANY
+
+    def _counts(self, ended: RunState) -> bool:
+        since = self._since(ended.source)
+        return since is not None and ended.ended_at is not None and ended.ended_at >= since

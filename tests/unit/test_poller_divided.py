@@ -109,7 +109,8 @@ def test_open_runs_are_followed_past_a_page() -> None:
     for status in ("queued", "in_progress"):
         snapshot = run_snapshot(body(status), "assistants", observed_at=bench.clock.now())
         bench.histories.record([look(snapshot)])
-    unfinished = Unfinished(bench.clock.now())
+    began = bench.clock.now()
+    unfinished = Unfinished(lambda source: began)
     created, started = bench.store.read("assistants:run_1")
     assert unfinished.take(started) is None
     unfinished.take(created)
@@ -139,11 +140,19 @@ def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
         run = {**body("completed"), "id": f"run_{number}"}
         seen = run_snapshot(run, "assistants", observed_at=bench.clock.now())
         bench.histories.record([look(seen)])
-    for known, kept in (({"assistants"}, 3), (None, 3), ({"others"}, 0)):
-        unfinished = Unfinished(began, known)
-        for entry in bench.store.read_all():
-            unfinished.take(entry)
-        assert len(unfinished.stepless) == kept
-        unfinished.forget(began + timedelta(seconds=121))
-        assert len(unfinished.stepless) == min(kept, 1)
-        assert unfinished.open == {}
+    moments = {"now": began}
+    unfinished = Unfinished(lambda source: moments["now"] if source == "assistants" else None)
+    elsewhere = Unfinished(lambda source: None)
+    for entry in bench.store.read_all():
+        unfinished.take(entry)
+        elsewhere.take(entry)
+    assert unfinished.open == elsewhere.open == elsewhere.stepless == {}
+    assert [state.run_id for state in unfinished.left.stepless] == ["run_0", "run_1", "run_2"]
+    # Those whose time is over are looked for once there are many.
+    moments["now"] = began + timedelta(seconds=121)
+    last = bench.store.read_all()[-2:]
+    for number in range(2000):
+        for entry in last:
+            unfinished.take(entry._replace(stream=f"assistants:{number}"))
+    assert len(unfinished.stepless) == 2001
+    assert "assistants:run_1" not in unfinished.stepless

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from tracker.clock import Clock
 from tracker.core.state import RunState, initial_state
@@ -13,10 +14,11 @@ from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.histories import Histories
 from tracker.leases.postgres import LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
+from tracker.polling.late_usage import LATE_WITHIN
 from tracker.polling.poller import Poller
-from tracker.polling.resuming import want_steps
+from tracker.polling.resuming import take_up_ended
 from tracker.polling.step_reading import STEPS_WITHIN
-from tracker.sources.source import Source, StepSource
+from tracker.sources.source import SettlingSource, Source, StepSource
 from tracker.unfinished import Unfinished
 
 logger = logging.getLogger("runfold.leases")
@@ -54,10 +56,7 @@ class Division:
         self._leases = leases
         self._held: frozenset[Shard] = frozenset()
         self._clock = clock
-        self._unfinished = Unfinished(
-            clock.now() - STEPS_WITHIN,
-            {name for name, source in sources.items() if isinstance(source, StepSource)},
-        )
+        self._unfinished = Unfinished(self._since)
         self._position = 0
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +91,14 @@ class Division:
         # A run without a thread is a thread of its own.
         return shard_of(state.source, state.thread_id or state.run_id)
 
+    def _since(self, name: str) -> datetime | None:
+        if name not in self._sources:
+            return None
+        source, now = self._sources[name], self._clock.now()
+        if isinstance(source, StepSource):
+            return now - STEPS_WITHIN
+        return now - LATE_WITHIN if isinstance(source, SettlingSource) else None
+
     def _read_to_the_end(self) -> None:
         while page := self._store.read_all(self._position, 10 * _PAGE):
             self._position = page[-1].position
@@ -101,7 +108,6 @@ class Division:
     async def _keep(self, last: float, pause: float) -> None:
         clock = asyncio.get_running_loop().time
         while not await self._stopped_within(pause):
-            self._unfinished.forget(self._clock.now() - STEPS_WITHIN)
             began = clock()
             renewing = asyncio.create_task(asyncio.to_thread(self._leases.renew))
             if not (await asyncio.wait([renewing], timeout=last + LEASE_SECONDS - began))[0]:
@@ -131,7 +137,7 @@ class Division:
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
         # Whoever held them may have read none: there is no telling from outside.
-        want_steps(self._poller, self._sources, stepless)
+        take_up_ended(self._poller, self._sources, stepless)
         logger.info(
             "%d shards gained with %d open runs and %d without steps, %d lost: %d held",
             len(gained),

@@ -21,6 +21,7 @@ from tracker.polling.discovery import FIRST_LOOK_SECONDS, Discovery
 from tracker.polling.errands import E, Errands
 from tracker.polling.failures import Failures
 from tracker.polling.gate import Gate
+from tracker.polling.late_usage import LateUsage
 from tracker.polling.looking import Looking
 from tracker.polling.overdue import OverdueAudit
 from tracker.polling.roster import Roster
@@ -58,8 +59,9 @@ class Poller:
         self.divide = self._roster.divide  # where others poll too
         self._failures = Failures(self._roster, clock, jitter, self._vanish)
         self.steps = StepReader(steps, self._roster, batching, clock, self._failures)
+        self.late = LateUsage(self._roster, batching, clock, self._failures, self.observed)
         self._looking = Looking(
-            self._roster, batching, clock, self._failures, self.steps, notice=self.notice
+            self._roster, batching, clock, self._failures, self.steps, self.late, notice=self.notice
         )
         self.discovery = Discovery(
             self._roster,
@@ -67,7 +69,7 @@ class Poller:
             clock,
             self._failures,
             found=self._found,
-            ended=self.steps.found,
+            ended=self.ended,
         )
         self.backfill = BackfillRequests(self._roster, clock, self._failures)
         self.overdue = OverdueAudit(self._roster)
@@ -129,8 +131,14 @@ class Poller:
         ended = any(isinstance(event, RunEnded) for event in seen.events)
         corrected = any(isinstance(event, RunUsageReported) for event in seen.events)
         # Whose thread it is hears of an end too; of a correction, nobody else takes notice.
-        if state.thread_id and (corrected or (ended and self._roster.owns(source, state))):
-            self.steps.found(source, state.thread_id, state)
+        if corrected or (ended and self._roster.owns(source, state)):
+            self.ended(source, state.thread_id or "", state)
+
+    def ended(self, source: Source, thread_id: str, state: RunState) -> None:
+        """Takes in that a run has ended which is not watched."""
+        if thread_id:
+            self.steps.found(source, thread_id, state)
+        self.late.ended(source, thread_id, state)
 
     async def tick(self) -> None:
         """Starts the polls that are due and may be asked, the longest due first."""
@@ -173,6 +181,7 @@ class Poller:
         self._start_errands(gate, gate.pauses, self.steps.read)
         self._start_errands(gate, gate.steps, self.steps.read)
         self._start_errands(gate, gate.backfill, self.backfill.go)
+        self._start_errands(gate, gate.late, self.late.look)
 
     def _start_errands(
         self,

@@ -31,11 +31,11 @@ def resume(poller: Poller, sources: Mapping[str, Source], left: Left) -> None:
         poller.watch(source, state.thread_id or "", state.run_id, state=state, after=after)
     if known:
         logger.info("watching %d runs again that had not ended", len(known))
-    want_steps(poller, sources, left.stepless)
+    take_up_ended(poller, sources, left.stepless)
 
 
-def want_steps(poller: Poller, sources: Mapping[str, Source], ended: Iterable[RunState]) -> None:
-    """Has the steps of runs of `sources` read that ended, as far as their threads are known."""
+def take_up_ended(poller: Poller, sources: Mapping[str, Source], ended: Iterable[RunState]) -> None:
+    """Has what is still to be learnt of runs of `sources` asked that ended a while ago."""
     for state in ended:
-        if state.source in sources and state.thread_id:
-            poller.steps.want(sources[state.source], state.thread_id, state.run_id)
+        if state.source in sources:
+            poller.ended(sources[state.source], state.thread_id or "", state)

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from pydantic_core import to_json
 
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
 from tracker.errors import RequestRefused
 from tracker.sources import turn_snapshots
 from tracker.sources.address import path_of
@@ -16,6 +17,7 @@ from tracker.sources.answer import Answer, following
 from tracker.sources.asking import ask_for_entries, check, page_query
 from tracker.sources.http_source import HttpSettings, HttpSource
 from tracker.sources.keys import ApiKey
+from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.transport import AuthHeader
 from tracker.sources.turn_snapshots import TURN_OBJECT, WAITING, with_session
 
@@ -27,8 +29,8 @@ class AgentTurns(HttpSource):
 
     A turn of a session is a run, and its session is the thread. What a turn waits for, and the
     model of its agent, are shown by its session, which is asked with the first look at a turn,
-    with each page, and while a turn waits: two requests then. Its usage may be corrected after
-    its end; a correction is recorded when the turn is observed again.
+    with each page, and while a turn waits: two requests then. Its usage may be corrected after its
+    end, so it is asked about again ten seconds, a minute and ten minutes after that.
 
     `beta` is the version of the API, None for a service that wants no such header.
     """
@@ -119,6 +121,10 @@ class AgentTurns(HttpSource):
     def recognises(self, body: Mapping[str, Any]) -> bool:
         """Whether a document of unknown origin is a turn."""
         return turn_snapshots.is_turn(body)
+
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """When to ask again about a turn that has ended, in seconds after its end."""
+        return SETTLING_SECONDS
 
     async def _session(self, session_id: str) -> tuple[Answer, dict[str, Any]]:
         path = path_of("agents", "sessions", session_id)

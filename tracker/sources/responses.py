@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
+from tracker.core.status import COMPLETED, INCOMPLETE
 from tracker.sources import response_snapshots
 from tracker.sources.address import path_of
 from tracker.sources.answer import Answer
@@ -14,6 +16,7 @@ from tracker.sources.asking import answered, ask_for, check, without_stream
 from tracker.sources.http_source import HttpSettings, HttpSource
 from tracker.sources.keys import ApiKey
 from tracker.sources.response_snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.transport import AuthHeader
 
 _KIND = {"object": RESPONSE_OBJECT}
@@ -26,7 +29,8 @@ class Responses(HttpSource):
     tracked that `Tracker.responses` creates, that are watched by their id, or observed. One that
     completed with calls requires an action, until a response goes on from it
     (`previous_response_id`). A service forgets a response after a while: that is no failure, it
-    vanished.
+    vanished. One that completed without a usage is asked about again ten seconds, a minute and
+    ten minutes later.
 
     Every call is one request, never repeated, and raises SourceError where it did not come
     through. What it gives has the answer it came in as `.answer`.
@@ -123,6 +127,11 @@ class Responses(HttpSource):
     def recognises(self, body: Mapping[str, Any]) -> bool:
         """Whether a document of unknown origin is a response."""
         return response_snapshots.is_response(body)
+
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """When to ask again about a response that has ended, in seconds after its end."""
+        lacks = state.usage is None and state.status in (COMPLETED, INCOMPLETE)
+        return SETTLING_SECONDS if lacks else ()
 
     async def _one(self, method: str, response_id: str, *more: str) -> Response:
         path = path_of("responses", response_id, *more)
