@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
 
-from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RequestRefused
 from tracker.sources import turn_snapshots
 from tracker.sources.address import path_of
 from tracker.sources.answer import Answer, following
 from tracker.sources.asking import ask_for_entries, check, page_query
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
 from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.transport import AuthHeader
@@ -34,6 +32,8 @@ class AgentTurns(HttpSource):
 
     `beta` is the version of the API, None for a service that wants no such header.
     """
+
+    reading = Reading(turn_snapshots.turn_snapshot, turn_snapshots.glance, turn_snapshots.is_turn)
 
     def __init__(
         self,
@@ -93,34 +93,6 @@ class AgentTurns(HttpSource):
         with following(answer):
             seen, session = await self._session(thread_id)
         return answer.then(seen), [with_session(turn, session) for turn in turns], more
-
-    def glance(self, body: bytes) -> object:
-        """The fields of a turn that change, as sent. Raises PayloadError for no object."""
-        return turn_snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A turn as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return turn_snapshots.turn_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a turn."""
-        return turn_snapshots.is_turn(body)
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
         """When to ask again about a turn that has ended, in seconds after its end."""

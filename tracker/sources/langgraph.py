@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
 
-from tracker.core.snapshot import RunSnapshot
 from tracker.errors import Misconfigured, NotFound, RequestRefused, SourceError, UnusableAnswer
 from tracker.sources import langgraph_snapshots
 from tracker.sources.address import path_of
 from tracker.sources.answer import Answer, following
 from tracker.sources.asking import check, runs_path
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
 from tracker.sources.langgraph_snapshots import ERROR, SUCCESS, with_state
 from tracker.sources.transport import PAGE_CAP, AuthHeader
@@ -33,6 +31,12 @@ class LangGraph(HttpSource):
 
     There is no usage in its runs. The key goes as `x-api-key` unless `auth_header` says otherwise.
     """
+
+    reading = Reading(
+        langgraph_snapshots.graph_run_snapshot,
+        langgraph_snapshots.glance,
+        langgraph_snapshots.is_graph_run,
+    )
 
     def __init__(
         self,
@@ -95,34 +99,6 @@ class LangGraph(HttpSource):
         answer, runs = await ask
         more = str(offset + len(runs)) if len(runs) >= 100 else None
         return answer, [{**run, "id": run["run_id"]} for run in runs], more
-
-    def glance(self, body: bytes) -> object:
-        """The fields of a run that change, as sent. Raises PayloadError for no object."""
-        return langgraph_snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A run as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return langgraph_snapshots.graph_run_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a run of a graph."""
-        return langgraph_snapshots.is_graph_run(body)
 
     async def _newest(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
         answer, runs = await self._runs(thread_id, limit)
