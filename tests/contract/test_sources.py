@@ -1,6 +1,6 @@
 """The contract of a source, for each API that there is, their look-alikes, and a user's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -93,7 +93,22 @@ APPROVAL = {
 }
 
 
+STEP = {
+    "id": "step_1",
+    "object": "thread.run.step",
+    "run_id": "run_1",
+    "thread_id": "thread_1",
+    "type": "tool_calls",
+    "status": "completed",
+    "created_at": BIRTH + 2,
+    "completed_at": BIRTH + 3,
+    "step_details": {"type": "tool_calls", "tool_calls": []},
+    "usage": USAGE,
+}
+
+
 class TestAssistants(SourceContract):
+    steps = (STEP,)
     bodies = (
         assistants_run("queued", started_at=None, usage=None),
         assistants_run("in_progress", started_at=BIRTH + 1),
@@ -110,6 +125,8 @@ class TestAssistants(SourceContract):
 
 class TestAzureAgents(SourceContract):
     """Foundry's classic agents: approvals, and straight back to work after them."""
+
+    steps = (STEP,)
 
     bodies = (
         assistants_run("in_progress", started_at=BIRTH + 1),
@@ -130,6 +147,8 @@ class TestAzureAgents(SourceContract):
 
 class TestLookAlike(SourceContract):
     """Milliseconds beside seconds, fields that are not there, no usage, few statuses."""
+
+    steps = ({"id": "s1", "status": "failed", "created_at": BIRTH * 1000, "failed_at": BIRTH + 2},)
 
     bodies = (
         {"id": "run_1", "thread_id": "t", "status": "in_progress", "created_at": BIRTH * 1000},
@@ -220,10 +239,16 @@ class TestAgentTurns(SourceContract):
     def served(self, path: str, body: Mapping[str, Any]) -> object:
         return body if "/turns/" in path else self.session
 
+    def listed(
+        self, path: str, query: Mapping[str, str], entries: Sequence[Mapping[str, Any]]
+    ) -> object:
+        return super().listed(path, query, entries) if path.endswith("/turns") else self.session
+
 
 class TestLangGraph(SourceContract):
     bodies = (graph_run("pending"), graph_run("running"), graph_run("success", updated=5))
     outcome = "completed"
+    id_field = "run_id"
 
     def source_at(self, base_url: str) -> Source:
         return LangGraph(base_url)
@@ -232,6 +257,14 @@ class TestLangGraph(SourceContract):
         if path.endswith("/state"):
             return {"values": {}, "next": [], "tasks": []}
         return [body] if path.endswith("/runs") else body
+
+    def listed(
+        self, path: str, query: Mapping[str, str], entries: Sequence[Mapping[str, Any]]
+    ) -> object:
+        if path.endswith("/state"):
+            return {"values": {}, "next": [], "tasks": []}
+        first, number = int(query["offset"]), int(query["limit"])
+        return list(reversed(entries))[first : first + number]
 
 
 class TestLangGraphThatFails(TestLangGraph):
