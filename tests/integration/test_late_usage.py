@@ -1,12 +1,14 @@
 """A usage that changes after the end of a turn, over HTTP and past a restart."""
 
 import asyncio
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.programmed import NOW, Programmed, Reply, SkippingClock
+from tests.integration.programmed import Programmed, Reply, SkippingClock
 from tracker import Tracker
 from tracker.core.events import RunUsageReported
 from tracker.core.usage import Usage
@@ -15,15 +17,15 @@ from tracker.sources import AgentTurns
 SESSION = Reply(200, {"id": "sess_1", "object": "agent.session", "agent": {"id": "agent_1"}})
 
 
-def turn(tokens: int) -> Reply:
+def turn_of(tokens: int, now: int) -> Reply:
     document: dict[str, Any] = {
         "id": "turn_1",
         "object": "agent.session.turn",
         "session_id": "sess_1",
         "status": "completed",
-        "created_at": NOW - 5,
-        "started_at": NOW - 4,
-        "completed_at": NOW,
+        "created_at": now - 5,
+        "started_at": now - 4,
+        "completed_at": now,
         "usage": {"input_tokens": tokens, "output_tokens": 1, "total_tokens": tokens + 1},
     }
     return Reply(200, document)
@@ -45,6 +47,7 @@ def test_a_correction_after_the_end_is_recorded(tmp_path: Path, restarted: bool)
 
     async def scenario() -> None:
         clock = SkippingClock()
+        turn = partial(turn_of, now=int(time.time()))
         service = Programmed(turn(10), SESSION, turn(10))
         async with service.serving() as address:
 
