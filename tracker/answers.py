@@ -17,7 +17,7 @@ from tracker.core.facts import decide_continued, decide_steps, decide_submitted
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
-from tracker.histories import Look
+from tracker.histories import Look, Observed
 from tracker.log_fields import of_run
 from tracker.looks import Decide
 from tracker.polling.batching import Batching
@@ -64,17 +64,18 @@ class _Answers:
         None where it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        state = await self._observe(stream, run, unchanged_until)
+        observed = await self._observe(stream, run, unchanged_until)
+        state = None if observed is None else observed.state
         if watch is not None and (state is None or not state.is_ended):
             thread = watch or (state.thread_id if state else None) or ""
             self._poller.watch(self._source, thread, run.id, after=FIRST_LOOK_SECONDS)
-        if state is not None:
-            self._poller.notice(stream, state)
+        if observed is not None:
+            self._poller.observed(self._source, stream, observed)
         return state
 
     async def _observe(
         self, stream: str, run: Run | Response, unchanged_until: datetime | None
-    ) -> RunState | None:
+    ) -> Observed | None:
         answer = run.answer
         if answer is None:
             return None

@@ -26,10 +26,8 @@ from tracker.polling.counters import Counters, SourceCounts
 from tracker.polling.discovery import DISCOVERY_SECONDS, INTERVAL_SECONDS
 from tracker.polling.overdue import AUDIT_SECONDS
 from tracker.polling.poller import Poller
-from tracker.polling.resuming import resume
 from tracker.polling.scheduler import TICK_SECONDS, Scheduler
 from tracker.polling.standing import SourceStatus
-from tracker.polling.step_reading import STEPS_WITHIN
 from tracker.polling.step_reading import When as StepsWhen
 from tracker.receiving import Receiving
 from tracker.resources import Resources
@@ -57,9 +55,9 @@ class Tracker(Resources, Receiving, Handling, Scheduling):
     takes no part in that, and may watch its own runs beside it. (So does one that was given an
     event store, of which it cannot know who else has it.)
 
-    The steps of a watched run are read once it has `"ended"`, or `"live"`, also each time that
-    its status changes, or `"never"`; polls go first, but for a part of the rate. Entering (with
-    `resume`) has those read too that a tracker left unread of runs that ended in the last 24 hours.
+    The steps of a watched or observed run are read once it has `"ended"`, or `"live"`, also each
+    time that its status changes, or `"never"`; polls go first, but for a part of the rate. Entering
+    (with `resume`) has those read too that a tracker left unread of runs that ended within a day.
 
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the tracker's jobs are added to it and taken out at the end. It is the application's to start.
@@ -125,11 +123,8 @@ class Tracker(Resources, Receiving, Handling, Scheduling):
             stack.push_async_callback(poller.close)
             worker, alone, sources = worker_name(), True, self._sources
             if self._resumes:
-                alone = await join(stack, self._given, store, histories, poller, sources, worker)
-                since = self._clock.now() - STEPS_WITHIN
-                left = await asyncio.to_thread(histories.left, since)
-                # Where others poll too, open runs are divided among them.
-                resume(poller, self._sources, left if alone else left._replace(open=[]))
+                args = (self._given, store, histories, poller, sources, worker, self._clock)
+                alone = await join(stack, *args)
             scheduler = Scheduler(self._scheduler)
             scheduler.every(TICK_SECONDS, poller.tick, "poll")
             scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
-import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tracker.background_receiving import BackgroundReceiving
@@ -20,6 +19,7 @@ from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import RecordedEvent
 from tracker.forking import check_process
 from tracker.jobs import BackgroundScheduling
+from tracker.lasting_threads import LastingThreads
 from tracker.opened import Until
 from tracker.polling.counters import SourceCounts
 from tracker.polling.discovery import INTERVAL_SECONDS
@@ -30,11 +30,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Before the worker threads of the interpreter end, without which nothing more could be recorded;
-# `atexit` comes after that.
-_before_threads_end: Callable[[Callable[[], object]], object] = getattr(
-    threading, "_register_atexit", atexit.register
-)
+# How long a program that ends without stopping it may have to wait for that to be noticed.
+_LOOK_SECONDS = 0.25
 
 
 class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundScheduling):
@@ -76,10 +73,8 @@ class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundSche
             raise SettingsError("the tracker runs in the background already")
         self._process, self._is_stopping, self._failure = os.getpid(), False, None
         opened: Future[None] = Future()
-        # It does not keep the program from ending: it is stopped then, in time.
-        self._thread = threading.Thread(
-            target=self._run, args=(opened,), name="runfold", daemon=True
-        )
+        # The interpreter waits for it, and it ends by itself when the program does.
+        self._thread = threading.Thread(target=self._run, args=(opened,), name="runfold")
         self._ended.clear()
         try:
             self._begin()
@@ -87,8 +82,6 @@ class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundSche
         except BaseException:
             self.stop()
             raise
-        ours = weakref.ref(self)
-        _before_threads_end(lambda: (it := ours()) and it.stop())
         return self
 
     def stop(self) -> None:
@@ -251,6 +244,8 @@ class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundSche
 
     async def _serve(self, opened: Future[None]) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        threads = LastingThreads(thread_name_prefix="runfold-worker")
+        loop.set_default_executor(threads)
         with self._lock:
             self._ask_to_stop = lambda: loop.call_soon_threadsafe(stopping.set)
             if self._is_stopping:
@@ -259,7 +254,9 @@ class BackgroundTracker(BackgroundResources, BackgroundReceiving, BackgroundSche
             with self._lock:
                 self._loop = loop
             opened.set_result(None)
-            await stopping.wait()
+            while not (stopping.is_set() or threads.is_last):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
             # A handler or a job may call while it finishes.
             await asyncio.gather(tracker.stop_delivering(), tracker.stop_jobs())
             with self._lock:

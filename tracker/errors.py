@@ -38,7 +38,12 @@ class RunfoldError(Exception):
 
 
 class SourceError(RunfoldError):
-    """A service's answer could not be used; the run it was asked about is unchanged."""
+    """A service's answer could not be used; the run it was asked about is unchanged.
+
+    `requests` is how many had been sent for it when it failed.
+    """
+
+    requests = 1
 
 
 class PollAgain(SourceError):

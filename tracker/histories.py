@@ -10,12 +10,10 @@ from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
-from tracker.core.decider import evolve, fold, initial_state
+from tracker.core.decider import fold, initial_state
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
-    RunCreated,
-    RunStepRecorded,
     configuration_stream,
 )
 from tracker.core.state import RunState
@@ -27,15 +25,9 @@ from tracker.looks import Look as Look
 from tracker.looks import Observed as Observed
 from tracker.looks import continued as continued
 from tracker.looks import look as look
+from tracker.unfinished import Left, Unfinished
 
 _ATTEMPTS = 20
-
-
-class Left(NamedTuple):
-    """Runs that have not come to an end, and those that did without a step recorded since."""
-
-    open: list[RunState]
-    stepless: list[RunState]
 
 
 class _Head(NamedTuple):
@@ -52,24 +44,6 @@ class _Change:
     after: _Head
     looks: list[tuple[int, Look]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-
-
-def evolve_open(states: dict[str, RunState], page: Iterable[RecordedEvent]) -> RunState | None:
-    """Brings the states of open runs by stream past the events of a page; those that end leave.
-
-    Gives the state of the last event's run; None where it is of none, or of one that had ended.
-    """
-    state = None
-    for _, stream, _, event in page:
-        # A history begins anew where it was forgotten.
-        known = initial_state if isinstance(event, RunCreated) else states.get(stream)
-        if known is None:
-            state = None
-            continue
-        state = states[stream] = evolve(known, event)
-        if state.is_ended:
-            del states[stream]
-    return state
 
 
 class Histories:
@@ -139,22 +113,12 @@ class Histories:
 
         Runs that ended before `since` are taken to be done with.
         """
-        opened: dict[str, RunState] = {}
-        stepless: dict[str, RunState] = {}
-        position = 0
+        unfinished, position = Unfinished(lambda source: since), 0
         while page := self._page(position):
             position = page[-1].position
             for entry in page:
-                state = evolve_open(opened, [entry])
-                if isinstance(entry.event, (RunCreated, RunStepRecorded)):
-                    stepless.pop(entry.stream, None)
-                if state is not None and state.is_ended:
-                    if (state.ended_at or entry.event.observed_at) < since:
-                        continue
-                    # Only who it was: there may be very many.
-                    known = RunState(state.source, state.run_id, state.thread_id)
-                    stepless[entry.stream] = known
-        return Left(list(opened.values()), list(stepless.values()))
+                unfinished.take(entry)
+        return unfinished.left
 
     def outdate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
         """Voids heads that others outdated: where their events are, and those gone beyond here."""

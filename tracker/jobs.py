@@ -7,10 +7,10 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from tracker.errors import RunfoldError, SettingsError
+from tracker.lasting_threads import LastingThreads
 from tracker.polling.scheduler import Scheduler
 
 logger = logging.getLogger("runfold.jobs")
@@ -28,7 +28,7 @@ class _RegularJob:
         self.seconds, self.name = seconds, name
         self.under_way: asyncio.Task[None] | None = None
         self._job = job
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: LastingThreads | None = None
 
     async def begin(self) -> None:
         """Begins a run, unless the one before goes on."""
@@ -48,7 +48,7 @@ class _RegularJob:
                 return
             if self._thread is None:
                 # Of its own: those that record what polls bring are not to wait for it.
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"runfold-{self.name}")
+                self._thread = LastingThreads(1, thread_name_prefix=f"runfold-{self.name}")
             run = contextvars.copy_context().run
             loop = asyncio.get_running_loop()
             result = await loop.run_in_executor(self._thread, run, self._job)

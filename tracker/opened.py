@@ -14,7 +14,7 @@ from tracker.core.events import Event, run_stream
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
-from tracker.histories import Histories, Observed
+from tracker.histories import Histories
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
@@ -94,23 +94,22 @@ class Opened:
                 raise observed
             # From a thread that outlives the loop: there is nobody left to be told.
             with suppress(RuntimeError):
-                self.loop.call_soon_threadsafe(self.poller.notice, entry.stream, observed.state)
+                self.loop.call_soon_threadsafe(
+                    self.poller.observed, seen.origin, entry.stream, observed
+                )
             events += observed.events
         return events
 
     async def take_in(self, seen: Sighting) -> RunState:
         """Records a sighting, and watches its run from here on unless it has ended."""
-        first = seen.looks[0].stream
-        known, (state, events) = self.poller.find(first), Observed(initial_state, ())
+        first, state = seen.looks[0].stream, initial_state
         for entry in seen.looks:
             observed = await self.batching.record(entry)
             if entry.stream == first:
-                state, events = observed
+                state = observed.state
                 if not state.is_ended:
                     self.look_after(seen)
-            self.poller.notice(entry.stream, observed.state)
-        if state.is_ended and events and known is None:
-            self.poller.steps.found(seen.origin, seen.thread_id, state)
+            self.poller.observed(seen.origin, entry.stream, observed)
         return state
 
     def look_after(self, seen: Sighting) -> None:

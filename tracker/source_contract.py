@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, ClassVar
 
 from tracker.core.decider import decide, evolve, fold, initial_state
@@ -17,34 +14,30 @@ from tracker.core.events import Event
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
 from tracker.core.status import is_ended
-from tracker.errors import NotFound, PayloadError, PollAgain, SourceError, StopPolling
+from tracker.errors import NotFound, PayloadError, PollAgain, StopPolling
+from tracker.served_source import START, Reply, answered, as_json, closed, raised
+from tracker.source_lists_contract import SourceListsContract
 from tracker.sources.answer import Answer
 from tracker.sources.source import Source
 
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 _NO_RUNS = (b"", b"{", b"[]", b"null", b'"text"', b"\xff")
 _NO_SUCH_RUN = {"error": {"message": "No run found with that id.", "type": "invalid_request_error"}}
 
-# What a service answers to a GET of a path: a status, a content type, and a body.
-_Reply = tuple[int, str, bytes]
 
-
-class SourceContract:
+class SourceContract(SourceListsContract):
     """What every source does. Subclass it in your tests, and pytest runs them.
 
     `bodies` is one run as the service showed it, time after time, from the first look to its end,
     and `outcome` the status that it ends with, in our words. `status_field` names where a body
-    holds its status. `source_at` makes the source; override `served` where it asks for more than
-    the run.
+    holds its status, and `id_field` where it holds its id. `source_at` makes the source; override
+    `served` where it asks for more than the run.
+
+    A source that lists runs or steps is held to that too: override `listed` where the lists are
+    not as OpenAI's are, and give in `steps` one step, as the service shows it.
     """
 
-    bodies: ClassVar[Sequence[Mapping[str, Any]]]
     outcome: ClassVar[str]
     status_field: ClassVar[str] = "status"
-
-    def source_at(self, base_url: str) -> Source:
-        """The source, for a service at this address; it keeps to itself until it is asked."""
-        raise NotImplementedError
 
     def served(self, path: str, body: Mapping[str, Any]) -> object:
         """What the service answers to a GET of `path` while it shows `body` of the run."""
@@ -61,19 +54,19 @@ class SourceContract:
 
     def test_bytes_and_objects_are_the_same_snapshot(self) -> None:
         for body in self.bodies:
-            assert self._snapshot(_bytes(body)) == self._snapshot(body)
+            assert self._snapshot(as_json(body)) == self._snapshot(body)
 
     def test_a_snapshot_says_whose_it_is_and_hands_the_moments_on(self) -> None:
         for body in self.bodies:
             seen = self._source.snapshot(
                 body,
-                observed_at=_START + timedelta(seconds=2),
-                asked_at=_START + timedelta(seconds=1),
-                unchanged_until=_START,
+                observed_at=START + timedelta(seconds=2),
+                asked_at=START + timedelta(seconds=1),
+                unchanged_until=START,
             )
             assert seen.source == self._source.name
             moments = (seen.unchanged_until, seen.asked_at, seen.observed_at)
-            assert moments == tuple(_START + timedelta(seconds=second) for second in range(3))
+            assert moments == tuple(START + timedelta(seconds=second) for second in range(3))
 
     def test_the_bodies_are_of_one_run_that_ends(self) -> None:
         snapshots = [self._snapshot(body) for body in self.bodies]
@@ -83,16 +76,16 @@ class SourceContract:
     def test_equal_glances_are_equal_snapshots(self) -> None:
         for body in self.bodies:
             again = json.dumps(body, indent=1).encode()
-            assert self._source.glance(again) == self._source.glance(_bytes(body))
+            assert self._source.glance(again) == self._source.glance(as_json(body))
             for other in self.bodies:
-                if self._source.glance(_bytes(body)) == self._source.glance(_bytes(other)):
+                if self._source.glance(as_json(body)) == self._source.glance(as_json(other)):
                     assert self._snapshot(body) == self._snapshot(other)
 
     def test_what_is_no_run_is_refused(self) -> None:
         for body in (*_NO_RUNS, b"{}"):
-            assert _raised(PayloadError, self._snapshot, body), body
+            assert raised(PayloadError, self._snapshot, body), body
         for body in _NO_RUNS:
-            assert _raised(PayloadError, self._source.glance, body), body
+            assert raised(PayloadError, self._source.glance, body), body
 
     def test_a_status_that_nobody_knows_is_kept_and_ends_nothing(self) -> None:
         seen = self._snapshot({**self.bodies[0], self.status_field: "never_heard_of"})
@@ -126,15 +119,15 @@ class SourceContract:
             with self._serving(partial(self._shown, body)) as source:
                 first = self._fetched(source)
                 again = self._fetched(source, known=first.body)
-            seen = source.snapshot(first.body, observed_at=_START)
+            seen = source.snapshot(first.body, observed_at=START)
             assert (seen.run_id, seen.status) == (self._run_id, self._snapshot(body).status)
             assert first.asked_at <= first.observed_at
             assert source.glance(again.body) == source.glance(first.body)
 
     def test_another_run_is_no_answer(self) -> None:
         with self._serving(partial(self._shown, self.bodies[0])) as source:
-            asking = _closed(source, source.fetch(self._thread_id, f"{self._run_id}0"))
-            assert _raised(PollAgain, asyncio.run, asking)
+            asking = closed(source, source.fetch(self._thread_id, f"{self._run_id}0"))
+            assert raised(PollAgain, asyncio.run, asking)
 
     def test_trouble_of_the_service_is_no_end_of_the_run(self) -> None:
         for reply in (
@@ -143,33 +136,18 @@ class SourceContract:
             (200, "text/html", b"<html>"),
             (200, "application/json", b'{"id": "'),
         ):
-            assert _raised(PollAgain, self._fetch_of, reply), reply
+            assert raised(PollAgain, self._fetch_of, reply), reply
 
     def test_what_somebody_has_to_change_is_told_apart(self) -> None:
-        missing = (404, "application/json", _bytes(_NO_SUCH_RUN))
-        assert _raised(NotFound, self._fetch_of, missing)
+        missing = (404, "application/json", as_json(_NO_SUCH_RUN))
+        assert raised(NotFound, self._fetch_of, missing)
         refused = (401, "application/json", b"{}")
-        assert _raised(StopPolling, self._fetch_of, refused)
-
-    @property
-    def _source(self) -> Source:
-        return self.source_at("http://127.0.0.1:9/v1")
-
-    @property
-    def _run_id(self) -> str:
-        return self._snapshot(self.bodies[0]).run_id
-
-    @property
-    def _thread_id(self) -> str:
-        return self._snapshot(self.bodies[0]).thread_id or ""
-
-    def _snapshot(self, body: bytes | Mapping[str, Any]) -> RunSnapshot:
-        return self._source.snapshot(body, observed_at=_START)
+        assert raised(StopPolling, self._fetch_of, refused)
 
     def _looks(self) -> list[RunSnapshot]:
         """The bodies as polls ten seconds apart, after the moments that they tell of."""
         last = self._snapshot(self.bodies[-1])
-        begin = max(_START, last.ended_at or _START, last.created_at or _START)
+        begin = max(START, last.ended_at or START, last.created_at or START)
         return [
             self._source.snapshot(
                 body,
@@ -179,8 +157,8 @@ class SourceContract:
             for number, body in enumerate(self.bodies, start=1)
         ]
 
-    def _shown(self, body: Mapping[str, Any], path: str) -> _Reply:
-        return 200, "application/json", _bytes(self.served(path, body))
+    def _shown(self, body: Mapping[str, Any], path: str, query: Mapping[str, str]) -> Reply:
+        return 200, "application/json", as_json(self.served(path, body))
 
     def _followed(self) -> RunState:
         state = initial_state
@@ -190,55 +168,8 @@ class SourceContract:
 
     def _fetched(self, source: Source, known: bytes | None = None) -> Answer:
         asking = source.fetch(self._thread_id, self._run_id, known)
-        return asyncio.run(_closed(source, asking))
+        return answered(source, asking)
 
-    def _fetch_of(self, reply: _Reply) -> Answer:
-        with self._serving(lambda path: reply) as source:
+    def _fetch_of(self, reply: Reply) -> Answer:
+        with self._serving(lambda path, query: reply) as source:
             return self._fetched(source)
-
-    @contextmanager
-    def _serving(self, reply: Callable[[str], _Reply]) -> Iterator[Source]:
-        """The source of a service on loopback that answers every GET so."""
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, kind, body = reply(self.path.partition("?")[0])
-                self.send_response(status)
-                self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Says nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            try:
-                yield self.source_at(f"http://127.0.0.1:{server.server_port}/v1")
-            finally:
-                server.shutdown()
-                thread.join()
-
-
-async def _closed(source: Source, asking: Any) -> Answer:
-    try:
-        answer: Answer = await asking
-        return answer
-    finally:
-        await source.aclose()
-
-
-def _raised(kind: type[Exception], action: Callable[..., object], *arguments: object) -> bool:
-    try:
-        action(*arguments)
-    except kind:
-        return True
-    except (SourceError, PayloadError) as error:
-        raise AssertionError(f"{type(error).__name__} instead of {kind.__name__}") from error
-    return False
-
-
-def _bytes(body: object) -> bytes:
-    return json.dumps(body).encode()

@@ -1,99 +1,30 @@
 """The contract of a source, for each API that there is, their look-alikes, and a user's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from tests.bodies import (
+    ACTION,
+    APPROVAL,
+    BIRTH,
+    STEP,
+    TOKENS,
+    USAGE,
+    assistants_run,
+    graph_run,
+    response,
+    turn,
+)
 from tests.examples.own_source import RenderFarm
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
 from tracker.sources.shapes import SHAPES
 from tracker.testing import SourceContract
 
-BIRTH = 1_750_000_000
-USAGE = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42}
-TOKENS = {
-    "input_tokens": 30,
-    "input_tokens_details": {"cached_tokens": 10},
-    "output_tokens": 12,
-    "output_tokens_details": {"reasoning_tokens": 4},
-    "total_tokens": 42,
-}
-
-
-def assistants_run(status: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "run_1",
-        "object": "thread.run",
-        "thread_id": "thread_1",
-        "assistant_id": "asst_1",
-        "model": "gpt-4o",
-        "status": status,
-        "created_at": BIRTH,
-        **more,
-    }
-
-
-def response(status: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "resp_1",
-        "object": "response",
-        "status": status,
-        "background": True,
-        "created_at": BIRTH,
-        "model": "gpt-5",
-        "output": [],
-        "usage": None,
-        "error": None,
-        "metadata": {"team": "blue"},
-        "tools": [{"type": "function", "name": "price"}],
-        **more,
-    }
-
-
-def turn(status: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "turn_1",
-        "object": "agent.session.turn",
-        "session_id": "sess_1",
-        "agent_id": "agent_1",
-        "status": status,
-        "created_at": BIRTH,
-        "started_at": None if status == "queued" else BIRTH + 2,
-        "completed_at": None,
-        "error": None,
-        "usage": None,
-        **more,
-    }
-
-
-def graph_run(status: str, updated: int = 0, **more: Any) -> dict[str, Any]:
-    return {
-        "run_id": "11111111-1111-1111-1111-111111111111",
-        "thread_id": "22222222-2222-2222-2222-222222222222",
-        "assistant_id": "33333333-3333-3333-3333-333333333333",
-        "status": status,
-        "created_at": "2025-06-15T15:06:40.250000+00:00",
-        "updated_at": f"2025-06-15T15:06:{40 + updated}.500000+00:00",
-        "metadata": {"created_by": "system"},
-        "multitask_strategy": "enqueue",
-        **more,
-    }
-
-
-ACTION = {
-    "type": "submit_tool_outputs",
-    "submit_tool_outputs": {
-        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "price"}}]
-    },
-}
-APPROVAL = {
-    "type": "submit_tool_approval",
-    "submit_tool_approval": {"tool_calls": [{"id": "mcp_1", "type": "mcp", "name": "search"}]},
-}
-
 
 class TestAssistants(SourceContract):
+    steps = (STEP,)
     bodies = (
         assistants_run("queued", started_at=None, usage=None),
         assistants_run("in_progress", started_at=BIRTH + 1),
@@ -110,6 +41,8 @@ class TestAssistants(SourceContract):
 
 class TestAzureAgents(SourceContract):
     """Foundry's classic agents: approvals, and straight back to work after them."""
+
+    steps = (STEP,)
 
     bodies = (
         assistants_run("in_progress", started_at=BIRTH + 1),
@@ -130,6 +63,8 @@ class TestAzureAgents(SourceContract):
 
 class TestLookAlike(SourceContract):
     """Milliseconds beside seconds, fields that are not there, no usage, few statuses."""
+
+    steps = ({"id": "s1", "status": "failed", "created_at": BIRTH * 1000, "failed_at": BIRTH + 2},)
 
     bodies = (
         {"id": "run_1", "thread_id": "t", "status": "in_progress", "created_at": BIRTH * 1000},
@@ -220,10 +155,16 @@ class TestAgentTurns(SourceContract):
     def served(self, path: str, body: Mapping[str, Any]) -> object:
         return body if "/turns/" in path else self.session
 
+    def listed(
+        self, path: str, query: Mapping[str, str], entries: Sequence[Mapping[str, Any]]
+    ) -> object:
+        return super().listed(path, query, entries) if path.endswith("/turns") else self.session
+
 
 class TestLangGraph(SourceContract):
     bodies = (graph_run("pending"), graph_run("running"), graph_run("success", updated=5))
     outcome = "completed"
+    id_field = "run_id"
 
     def source_at(self, base_url: str) -> Source:
         return LangGraph(base_url)
@@ -232,6 +173,14 @@ class TestLangGraph(SourceContract):
         if path.endswith("/state"):
             return {"values": {}, "next": [], "tasks": []}
         return [body] if path.endswith("/runs") else body
+
+    def listed(
+        self, path: str, query: Mapping[str, str], entries: Sequence[Mapping[str, Any]]
+    ) -> object:
+        if path.endswith("/state"):
+            return {"values": {}, "next": [], "tasks": []}
+        first, number = int(query["offset"]), int(query["limit"])
+        return list(reversed(entries))[first : first + number]
 
 
 class TestLangGraphThatFails(TestLangGraph):

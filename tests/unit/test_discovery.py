@@ -6,8 +6,8 @@ from tests.unit.test_poller import Bench, Scripted, body, run
 from tests.unit.test_poller_pages import Paged
 from tracker.core.state import RunState
 from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
-from tracker.histories import Left
 from tracker.polling.resuming import resume
+from tracker.unfinished import Left
 
 
 async def after(bench: Bench, seconds: float, step: float = 0.05) -> None:

@@ -9,7 +9,8 @@ from tests.looking import at, ended, seen
 from tracker import open_event_store
 from tracker.core.facts import decide_steps, decide_vanished
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
-from tracker.histories import Histories, Left, Look, look
+from tracker.histories import Histories, Look, look
+from tracker.unfinished import Left
 
 STEP = StepSnapshot(step_id="step_1", type="tool_calls", status="completed")
 DAY = timedelta(hours=24)

@@ -1,14 +1,16 @@
 """The poller where others poll too: it asks about what is its own, and what nobody else knows."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from tests.unit.test_poller import Bench, Scripted, body
 from tracker.core.state import RunState
-from tracker.histories import Histories, evolve_open, look
+from tracker.histories import Histories, look
 from tracker.sources.snapshots import run_snapshot
 from tracker.testing import FakeClock
+from tracker.unfinished import Unfinished
 
 KNOWN = RunState("assistants", "run_1", "thread_1", status="in_progress")
 
@@ -107,18 +109,50 @@ def test_open_runs_are_followed_past_a_page() -> None:
     for status in ("queued", "in_progress"):
         snapshot = run_snapshot(body(status), "assistants", observed_at=bench.clock.now())
         bench.histories.record([look(snapshot)])
-    states: dict[str, RunState] = {}
+    began = bench.clock.now()
+    unfinished = Unfinished(lambda source: began)
     created, started = bench.store.read("assistants:run_1")
-    assert evolve_open(states, [started]) is None
-    assert evolve_open(states, [created, started]) == states["assistants:run_1"]
+    assert unfinished.take(started) is None
+    unfinished.take(created)
+    assert unfinished.take(started) == unfinished.open["assistants:run_1"]
     bench.histories.record(
         [look(run_snapshot(body("completed"), "assistants", observed_at=bench.clock.now()))]
     )
-    ended = evolve_open(states, bench.store.read("assistants:run_1", after=2))
+    [end] = bench.store.read("assistants:run_1", after=2)
+    ended = unfinished.take(end)
     assert ended is not None
     assert ended.is_ended
-    assert states == {}
+    assert unfinished.open == {}
+    assert list(unfinished.stepless) == ["assistants:run_1"]
+    assert unfinished.take(end) is None
     # It was forgotten, and seen anew.
-    again = evolve_open({"assistants:run_1": ended}, [created])
+    again = unfinished.take(created)
     assert again is not None
     assert again.status == "queued"
+    assert unfinished.left == ([again], [])
+
+
+def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
+    bench = Bench()
+    began = bench.clock.now()
+    for number in range(3):
+        bench.clock.advance(60)
+        run = {**body("completed"), "id": f"run_{number}"}
+        seen = run_snapshot(run, "assistants", observed_at=bench.clock.now())
+        bench.histories.record([look(seen)])
+    moments = {"now": began}
+    unfinished = Unfinished(lambda source: moments["now"] if source == "assistants" else None)
+    elsewhere = Unfinished(lambda source: None)
+    for entry in bench.store.read_all():
+        unfinished.take(entry)
+        elsewhere.take(entry)
+    assert unfinished.open == elsewhere.open == elsewhere.stepless == {}
+    assert [state.run_id for state in unfinished.left.stepless] == ["run_0", "run_1", "run_2"]
+    # Those whose time is over are looked for once there are many.
+    moments["now"] = began + timedelta(seconds=121)
+    last = bench.store.read_all()[-2:]
+    for number in range(2000):
+        for entry in last:
+            unfinished.take(entry._replace(stream=f"assistants:{number}"))
+    assert len(unfinished.stepless) == 2001
+    assert "assistants:run_1" not in unfinished.stepless

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 
 from tracker.delivery.delivery import Delivery, Handler
+from tracker.lasting_threads import LastingThreads
 
 
 class Caller:
@@ -15,7 +15,7 @@ class Caller:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: LastingThreads | None = None
 
     async def attempt(self, handler: Handler, delivery: Delivery) -> Exception | None:
         """Calls a handler once; gives what it raised."""
@@ -44,7 +44,7 @@ class Caller:
             return
         if self._thread is None:
             name = f"runfold-{self._name}"
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+            self._thread = LastingThreads(max_workers=1, thread_name_prefix=name)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(self._thread, context.run, handler, delivery)

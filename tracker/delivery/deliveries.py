@@ -10,6 +10,7 @@ from tracker.core.events import Event
 from tracker.core.state import RunState
 from tracker.delivery.checkpoints import open_checkpoints
 from tracker.delivery.delivery import AnyHandler, DeliveryProgress, HandlerSet, Since
+from tracker.delivery.listening import Listener
 from tracker.delivery.subscription import Subscription
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
@@ -22,6 +23,7 @@ class Deliveries:
         self._sets: dict[str, HandlerSet] = {}
         self._subscriptions: list[Subscription] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: Listener | None = None
 
     @property
     def progress(self) -> list[DeliveryProgress]:
@@ -65,6 +67,8 @@ class Deliveries:
             subscription = Subscription(handlers, store, checkpoints, state_of)
             self._subscriptions.append(subscription)
             await subscription.start()
+        self._listener = Listener(store, self.wake)
+        self._listener.start()
 
     def wake(self) -> None:
         """Tells that something was appended, from any thread."""
@@ -80,4 +84,10 @@ class Deliveries:
     async def stop(self) -> None:
         """Lets handlers that are under way finish, and calls no other."""
         stopping, self._subscriptions = self._subscriptions, []
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
         await asyncio.gather(*(subscription.stop() for subscription in stopping))
+        if listener is not None:
+            # A database must not be closed under a thread that still uses it.
+            await asyncio.to_thread(listener.join)

@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger("runfold.delivery")
 
 PAGE = 500
-# Other processes append too, and nobody tells of that.
+# Whoever tells of events may miss one, or fail.
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 30.0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
     IntegrityError,
     InterfaceError,
     Notification,
@@ -58,18 +59,37 @@ class DurableConnectionPool(SQLiteConnectionPool):
     """Connections that reach the disk before a commit returns, and wait their turn to open."""
 
     def _create_connection(self) -> SQLiteConnection:
+        # Asked for before the pool was closed, and made after: nobody would close it.
+        if self._closed:
+            raise ConnectionPoolClosedError
         # Turning a new file to WAL is refused at once while another process does the same.
         deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
-                connection = super()._create_connection()
-            except (sqlite3.OperationalError, PersistenceError) as error:
+                return SQLiteConnection(self._connect(), self.max_age)
+            except sqlite3.Error as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise InterfaceError(str(error)) from error
                 time.sleep(0.01)
-                continue
-            connection.cursor().execute("PRAGMA synchronous=FULL")
-            return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        # The library's own leaves a connection open that cannot be turned to WAL.
+        connection = sqlite3.connect(
+            self.db_name,
+            uri=True,
+            check_same_thread=False,
+            isolation_level=None,
+            timeout=self.lock_timeout or LOCK_TIMEOUT_SECONDS,
+        )
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        except BaseException:
+            connection.close()
+            raise
+        connection.row_factory = sqlite3.Row
+        return connection
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+from tracker.clock import Clock
 from tracker.core.state import RunState, initial_state
 from tracker.errors import NotFound, StoreError, UnreadableEvent
 from tracker.event_store.store import EventStore, RecordedEvent
-from tracker.histories import Histories, evolve_open
+from tracker.histories import Histories
 from tracker.leases.postgres import LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
+from tracker.polling.late_usage import LATE_WITHIN
 from tracker.polling.poller import Poller
-from tracker.sources.source import Source
+from tracker.polling.resuming import take_up_ended
+from tracker.polling.step_reading import STEPS_WITHIN
+from tracker.sources.source import SettlingSource, Source, StepSource
+from tracker.unfinished import Unfinished
 
 logger = logging.getLogger("runfold.leases")
 
@@ -28,9 +34,10 @@ _ADOPT_SECONDS = 2.0
 class Division:
     """Renews the leases of a tracker, and follows all events of the store.
 
-    By the events it knows each open run, so that those of a shard that it comes to hold are
-    polled at once; and who waits here for a run that another tracker polls is told. A run that
-    is recorded nowhere yet is polled by whoever was asked to watch it.
+    By the events it knows each open run, and each that ended within a day without steps: those of
+    a shard that it comes to hold are polled at once, and their steps are read. Who waits here for
+    a run that another tracker polls is told. A run that is recorded nowhere yet is polled by
+    whoever was asked to watch it.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class Division:
         poller: Poller,
         sources: Mapping[str, Source],
         leases: PostgresLeases,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._histories = histories
@@ -47,7 +55,8 @@ class Division:
         self._sources = sources
         self._leases = leases
         self._held: frozenset[Shard] = frozenset()
-        self._opened: dict[str, RunState] = {}
+        self._clock = clock
+        self._unfinished = Unfinished(self._since)
         self._position = 0
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,10 +91,19 @@ class Division:
         # A run without a thread is a thread of its own.
         return shard_of(state.source, state.thread_id or state.run_id)
 
+    def _since(self, name: str) -> datetime | None:
+        if name not in self._sources:
+            return None
+        source, now = self._sources[name], self._clock.now()
+        if isinstance(source, StepSource):
+            return now - STEPS_WITHIN
+        return now - LATE_WITHIN if isinstance(source, SettlingSource) else None
+
     def _read_to_the_end(self) -> None:
         while page := self._store.read_all(self._position, 10 * _PAGE):
             self._position = page[-1].position
-            evolve_open(self._opened, page)
+            for entry in page:
+                self._unfinished.take(entry)
 
     async def _keep(self, last: float, pause: float) -> None:
         clock = asyncio.get_running_loop().time
@@ -111,14 +129,20 @@ class Division:
             return
         self._held = held
         self._poller.divide(self.owns)
-        adopted = [state for state in self._opened.values() if self._shard(state) in gained]
+        adopted, stepless = (
+            [state for state in states if self._shard(state) in gained]
+            for states in self._unfinished.left
+        )
         spread = min(_ADOPT_SECONDS, len(adopted) / 100)
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
+        # Whoever held them may have read none: there is no telling from outside.
+        take_up_ended(self._poller, self._sources, stepless)
         logger.info(
-            "%d shards gained with %d open runs, %d lost: %d held",
+            "%d shards gained with %d open runs and %d without steps, %d lost: %d held",
             len(gained),
             len(adopted),
+            len(stepless),
             len(lost),
             len(held),
         )
@@ -147,8 +171,8 @@ class Division:
     def _take(self, page: Sequence[RecordedEvent], news: set[int], passed: set[int]) -> None:
         for entry in page:
             self._position, stream = entry.position, entry.stream
-            before = self._opened.get(stream, initial_state)
-            state = evolve_open(self._opened, [entry])
+            before = self._unfinished.open.get(stream, initial_state)
+            state = self._unfinished.take(entry)
             if state is None:
                 continue
             if entry.position in news and (watched := self._poller.find(stream)):

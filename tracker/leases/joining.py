@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
+from tracker.clock import Clock
 from tracker.event_store.store import EventStore
 from tracker.histories import Histories
 from tracker.polling.poller import Poller
+from tracker.polling.resuming import resume
+from tracker.polling.step_reading import STEPS_WITHIN
 from tracker.sources.source import Source
 
 
@@ -28,11 +31,14 @@ async def join(
     poller: Poller,
     sources: Mapping[str, Source],
     worker: str,
+    clock: Clock,
 ) -> bool:
     """Joins those that poll for one database, until `stack` is left; True where it is the only one.
 
-    Otherwise its share of the open runs is watched when this returns, and changes by itself; it
-    is known to the others as `worker`.
+    What an earlier tracker left is taken up: open runs are watched, and unread steps of those that
+    ended lately are read. Where others poll too, that is its share of it, which changes by itself;
+    it is known to them as `worker`.
+
     Raises AlreadyPolled where the database allows one tracker and has one.
     """
     scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
@@ -47,8 +53,10 @@ async def join(
         from tracker.leases.postgres import PostgresLeases
 
         leases = PostgresLeases(url, sorted(sources), worker)
-        division = Division(store, histories, poller, sources, leases)
+        division = Division(store, histories, poller, sources, leases, clock)
         stack.push_async_callback(division.close)
         await division.start()
         return False
+    since = clock.now() - STEPS_WITHIN
+    resume(poller, sources, await asyncio.to_thread(histories.left, since))
     return True

@@ -35,17 +35,17 @@ class Batching:
 
     async def observe(
         self, snapshot: RunSnapshot, notice: Callable[[str, RunState], None]
-    ) -> RunState:
-        """The state of a run after a look at it. Raises RunfoldError as `record` does.
+    ) -> Observed:
+        """What came of a look at a run. Raises RunfoldError as `record` does.
 
         The run that it goes on from waits no more: `notice` is told of that one's stream and state.
         """
         before = continued(snapshot)
         if before is None:
-            return (await self.record(look(snapshot))).state
+            return await self.record(look(snapshot))
         earlier, observed = await asyncio.gather(self.record(before), self.record(look(snapshot)))
         notice(before.stream, earlier.state)
-        return observed.state
+        return observed
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begins work that records and that nobody may wait for; `drain` does."""

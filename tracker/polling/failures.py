@@ -15,6 +15,7 @@ from tracker.errors import (
     RateLimited,
     RequestRefused,
     RunfoldError,
+    SourceError,
     StoreError,
     Unreachable,
     UnusableAnswer,
@@ -61,6 +62,8 @@ class Failures:
         now = self._clock.monotonic()
         gate.failures += 1
         gate.trouble, gate.troubled_at = error, self._clock.now()
+        if isinstance(error, SourceError):
+            gate.charge(error.requests - 1, now)
         if isinstance(error, RateLimited):
             gate.refusals += 1
             gate.limited += 1

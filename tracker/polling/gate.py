@@ -76,6 +76,7 @@ class Gate:
     steps: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.02))
     discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1, claims=0.1))
     backfill: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.25))
+    late: Errands[Any] = field(default_factory=lambda: Errands(share=0.1, claims=0.02))
     threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
     kinds: dict[Phase, Kind] = field(default_factory=dict)
@@ -86,9 +87,9 @@ class Gate:
         """All that can wait until no poll is due, what is most wanted first.
 
         `pauses` are the steps of runs that may have waited for an action while nobody looked,
-        `steps` those of the others.
+        `steps` those of the others, `late` looks at runs that have ended.
         """
-        return self.pauses, self.steps, self.discovery, self.backfill
+        return self.pauses, self.steps, self.discovery, self.backfill, self.late
 
     def next(self, now: float) -> Watched | None:
         """The run to ask about now, if one is due and the source may be asked."""
@@ -237,6 +238,11 @@ class Gate:
         if earned <= self.cadence.step:
             return 0.0
         return min(self._curve(False, Counts()).after(0.0, earned), _FIRST_SECONDS)
+
+    def charge(self, requests: int, now: float) -> None:
+        """Counts requests that a source sent by itself, beyond the one that it was let send."""
+        for _ in range(requests):
+            self._count(now)
 
     def answered(self) -> None:
         """Takes in that the source answered, whatever it said of the run."""

@@ -21,6 +21,7 @@ from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
 from tracker.polling.failures import Failures
 from tracker.polling.gate import Gate
+from tracker.polling.late_usage import LateUsage
 from tracker.polling.roster import Roster
 from tracker.polling.step_reading import StepReader
 from tracker.polling.watched import Watched
@@ -35,7 +36,7 @@ PAGE_SPARE = 5
 
 
 class Looking:
-    """Asks about runs that are due; what fails is for `failures`, what ends for `steps`.
+    """Asks about runs that are due; what fails is for `failures`, what ends for `steps` and `late`.
 
     `notice` is told of what a look shows of another run.
     """
@@ -47,6 +48,7 @@ class Looking:
         clock: Clock,
         failures: Failures,
         steps: StepReader,
+        late: LateUsage,
         *,
         notice: Callable[[str, RunState], None],
     ) -> None:
@@ -55,6 +57,7 @@ class Looking:
         self._clock = clock
         self._failures = failures
         self._steps = steps
+        self._late = late
         self._notice = notice
 
     async def poll(self, watched: Watched, gate: Gate, together: Sequence[Watched]) -> None:
@@ -77,9 +80,10 @@ class Looking:
         """Takes in what is known of a run, and has its steps read if it is time for that."""
         before, is_here = watched.state.status, self._roster.holds(watched)
         self._roster.learn(watched, state)
-        # Whoever else polls it reads its steps.
+        # Whoever else polls it reads its steps, and looks again.
         if is_here:
             self._steps.learned(watched, before)
+            self._late.learned(watched, before)
 
     async def _ask(self, watched: Watched, gate: Gate) -> tuple[Answer, RunState]:
         """Asks once, records what is new, and gives what is known then."""
@@ -153,7 +157,7 @@ class Looking:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
-        return await self._batching.observe(snapshot, self._notice)
+        return (await self._batching.observe(snapshot, self._notice)).state
 
     def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at

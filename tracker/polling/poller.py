@@ -8,11 +8,11 @@ import random
 from collections.abc import Callable, Coroutine
 
 from tracker.clock import Clock
-from tracker.core.events import run_stream
+from tracker.core.events import RunEnded, RunUsageReported, run_stream
 from tracker.core.facts import decide_vanished
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
-from tracker.histories import Look
+from tracker.histories import Look, Observed
 from tracker.log_fields import of_run
 from tracker.polling.backfill_requests import BackfillRequests
 from tracker.polling.batching import Batching
@@ -21,6 +21,7 @@ from tracker.polling.discovery import FIRST_LOOK_SECONDS, Discovery
 from tracker.polling.errands import E, Errands
 from tracker.polling.failures import Failures
 from tracker.polling.gate import Gate
+from tracker.polling.late_usage import LateUsage
 from tracker.polling.looking import Looking
 from tracker.polling.overdue import OverdueAudit
 from tracker.polling.roster import Roster
@@ -58,8 +59,9 @@ class Poller:
         self.divide = self._roster.divide  # where others poll too
         self._failures = Failures(self._roster, clock, jitter, self._vanish)
         self.steps = StepReader(steps, self._roster, batching, clock, self._failures)
+        self.late = LateUsage(self._roster, batching, clock, self._failures, self.observed)
         self._looking = Looking(
-            self._roster, batching, clock, self._failures, self.steps, notice=self.notice
+            self._roster, batching, clock, self._failures, self.steps, self.late, notice=self.notice
         )
         self.discovery = Discovery(
             self._roster,
@@ -67,7 +69,7 @@ class Poller:
             clock,
             self._failures,
             found=self._found,
-            ended=self.steps.found,
+            ended=self.ended,
         )
         self.backfill = BackfillRequests(self._roster, clock, self._failures)
         self.overdue = OverdueAudit(self._roster)
@@ -120,6 +122,24 @@ class Poller:
         if moved and (watched.in_line or watched.slot is not None):
             self._roster.plan(watched)
 
+    def observed(self, source: Source, stream: str, seen: Observed) -> None:
+        """Takes in what was recorded otherwise than by a poll, of a run that is watched or not."""
+        if self._roster.find(stream) is not None:
+            self.notice(stream, seen.state)
+            return
+        state = seen.state
+        ended = any(isinstance(event, RunEnded) for event in seen.events)
+        corrected = any(isinstance(event, RunUsageReported) for event in seen.events)
+        # Whose thread it is hears of an end too; of a correction, nobody else takes notice.
+        if corrected or (ended and self._roster.owns(source, state)):
+            self.ended(source, state.thread_id or "", state)
+
+    def ended(self, source: Source, thread_id: str, state: RunState) -> None:
+        """Takes in that a run has ended which is not watched."""
+        if thread_id:
+            self.steps.found(source, thread_id, state)
+        self.late.ended(source, thread_id, state)
+
     async def tick(self) -> None:
         """Starts the polls that are due and may be asked, the longest due first."""
         now = self._clock.monotonic()
@@ -161,6 +181,7 @@ class Poller:
         self._start_errands(gate, gate.pauses, self.steps.read)
         self._start_errands(gate, gate.steps, self.steps.read)
         self._start_errands(gate, gate.backfill, self.backfill.go)
+        self._start_errands(gate, gate.late, self.late.look)
 
     def _start_errands(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from tracker.histories import Left
+from tracker.core.state import RunState
 from tracker.polling.poller import Poller
 from tracker.sources.source import Source
+from tracker.unfinished import Left
 
 logger = logging.getLogger("runfold")
 
@@ -30,6 +31,11 @@ def resume(poller: Poller, sources: Mapping[str, Source], left: Left) -> None:
         poller.watch(source, state.thread_id or "", state.run_id, state=state, after=after)
     if known:
         logger.info("watching %d runs again that had not ended", len(known))
-    for ended in left.stepless:
-        if ended.source in sources and ended.thread_id:
-            poller.steps.want(sources[ended.source], ended.thread_id, ended.run_id)
+    take_up_ended(poller, sources, left.stepless)
+
+
+def take_up_ended(poller: Poller, sources: Mapping[str, Source], ended: Iterable[RunState]) -> None:
+    """Has what is still to be learnt of runs of `sources` asked that ended a while ago."""
+    for state in ended:
+        if state.source in sources:
+            poller.ended(sources[state.source], state.thread_id or "", state)

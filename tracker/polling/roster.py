@@ -60,6 +60,10 @@ class Roster:
         """Whether a run is still watched here."""
         return self._watched.get(watched.stream) is watched
 
+    def owns(self, source: Source, state: RunState) -> bool:
+        """Whether the runs of the thread that a run is on are looked at here."""
+        return self._owns(source.name, state.thread_id or state.run_id)
+
     def divide(self, owns: Owns) -> None:
         """Looks only at the runs of threads that are owned here, from now on.
 
@@ -106,15 +110,17 @@ class Roster:
 
     def heed(self, gate: Gate, answer: Answer) -> None:
         """Takes in an answer of a source: that it came, and what it says of the limit."""
+        now = self._clock.monotonic()
         gate.answered()
         gate.answered_at = answer.observed_at
+        gate.charge(answer.requests - 1, now)
         if answer.date is not None:
             middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
             ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS
             gate.ahead = ahead if abs(ahead) > _IN_STEP_SECONDS else 0.0
         left = requests_left(answer.headers)
         if left is not None:
-            gate.limit = limiter.told(gate.limit, self._clock.monotonic(), left, gate.sent)
+            gate.limit = limiter.told(gate.limit, now, left, gate.sent)
 
     def learn(self, watched: Watched, state: RunState) -> None:
         """Takes in what is known of a run after a look; one that has ended is dropped."""

@@ -17,9 +17,10 @@ class SourceStatus(NamedTuple):
     service fails, and one thing is asked now and then. Nothing is asked for `held_for` seconds
     more, 0.0 where it may be. `refusing` says why it refuses the key, or why the address is wrong;
     None while it does not. `watched` runs are looked at, of which for `due` a poll is due;
-    `waiting` counts the reading of steps, the looking at threads and the requests of backfills
-    behind them. `asked`, `refused` (429) and `failed` (otherwise) count requests since the tracker
-    was entered; `last_error` is what the last of those that failed met.
+    `waiting` counts the reading of steps, the looking at threads, the requests of backfills and
+    the late looks at runs that have ended behind them. `asked`, `refused` (429) and `failed`
+    (otherwise) count requests since the tracker was entered; `last_error` is what the last of
+    those that failed met.
 
     `denied` says why it denies, for now, all that waits behind the polls or some of it, whatever
     comes of those. `answered_at` is when it answered a request last. `detected` counts changes of

@@ -98,6 +98,8 @@ class StepReader:
         """Returns once nothing is waiting, or after so many seconds; whether nothing is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
+                # What was observed just before is on its way here.
+                await asyncio.sleep(0)
                 while self.waiting:
                     self._changed.clear()
                     await self._changed.wait()

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
 
-from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
 from tracker.errors import RequestRefused
 from tracker.sources import turn_snapshots
 from tracker.sources.address import path_of
-from tracker.sources.answer import Answer
+from tracker.sources.answer import Answer, following
 from tracker.sources.asking import ask_for_entries, check, page_query
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
+from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.transport import AuthHeader
 from tracker.sources.turn_snapshots import TURN_OBJECT, WAITING, with_session
 
@@ -28,11 +27,13 @@ class AgentTurns(HttpSource):
 
     A turn of a session is a run, and its session is the thread. What a turn waits for, and the
     model of its agent, are shown by its session, which is asked with the first look at a turn,
-    with each page, and while a turn waits: two requests then. Its usage may be corrected after
-    its end; a correction is recorded when the turn is observed again.
+    with each page, and while a turn waits: two requests then. Its usage may be corrected after its
+    end, so it is asked about again ten seconds, a minute and ten minutes after that.
 
     `beta` is the version of the API, None for a service that wants no such header.
     """
+
+    reading = Reading(turn_snapshots.turn_snapshot, turn_snapshots.glance, turn_snapshots.is_turn)
 
     def __init__(
         self,
@@ -64,9 +65,9 @@ class AgentTurns(HttpSource):
         check(f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id})
         if known is not None and turn.get("status") != WAITING:
             return answer
-        seen, session = await self._session(thread_id)
-        body = to_json(with_session(turn, session))
-        return replace(answer, body=body, observed_at=seen.observed_at)
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen, to_json(with_session(turn, session)))
 
     async def fetch_page(
         self, thread_id: str, limit: int
@@ -76,9 +77,9 @@ class AgentTurns(HttpSource):
         query = page_query(after=None, before=None, limit=limit, order="desc")
         path = _turns_path(thread_id)
         answer, turns, _ = await ask_for_entries(self._transport, path, expected, query)
-        seen, session = await self._session(thread_id)
-        found = [with_session(turn, session) for turn in turns]
-        return replace(answer, observed_at=seen.observed_at), found
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns]
 
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
@@ -89,37 +90,13 @@ class AgentTurns(HttpSource):
         answer, turns, more = await ask_for_entries(
             self._transport, _turns_path(thread_id), expected, query
         )
-        seen, session = await self._session(thread_id)
-        found = [with_session(turn, session) for turn in turns]
-        return replace(answer, observed_at=seen.observed_at), found, more
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns], more
 
-    def glance(self, body: bytes) -> object:
-        """The fields of a turn that change, as sent. Raises PayloadError for no object."""
-        return turn_snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A turn as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return turn_snapshots.turn_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a turn."""
-        return turn_snapshots.is_turn(body)
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """When to ask again about a turn that has ended, in seconds after its end."""
+        return SETTLING_SECONDS
 
     async def _session(self, session_id: str) -> tuple[Answer, dict[str, Any]]:
         path = path_of("agents", "sessions", session_id)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from tracker.errors import SourceError
 
 # A hint is honoured, but one header must not silence a run for days.
 LONGEST_HINT_SECONDS = 3600.0
@@ -21,7 +24,7 @@ class Answer:
     `asked_at` is when the question was sent and `observed_at` when the last byte came, by our
     clock; `date` is the server's own clock then. `poll_after` is the wait in seconds that the
     service asks for before the next question. `headers` keeps, in lower case, those that help
-    to find a request again and the `x-ratelimit-*`.
+    to find a request again and the `x-ratelimit-*`. `requests` is how many it took.
     """
 
     body: bytes = field(repr=False)
@@ -31,6 +34,29 @@ class Answer:
     date: datetime | None = None
     poll_after: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    requests: int = 1
+
+    def then(self, last: Answer, body: bytes | None = None) -> Answer:
+        """This answer and the `last`, which was asked for after it, as one, with another `body`."""
+        waits = [it.poll_after for it in (self, last) if it.poll_after is not None]
+        return replace(
+            self,
+            body=self.body if body is None else body,
+            observed_at=last.observed_at,
+            poll_after=max(waits, default=None),
+            headers={**self.headers, **last.headers},
+            requests=self.requests + last.requests,
+        )
+
+
+@contextmanager
+def following(answer: Answer) -> Iterator[None]:
+    """What is asked within comes after `answer`, whose requests count too where that fails."""
+    try:
+        yield
+    except SourceError as error:
+        error.requests += answer.requests
+        raise
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -7,10 +7,9 @@ look-alikes serve it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal, Unpack
 
-from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.core.snapshot import StepSnapshot
 from tracker.errors import RequestRefused
 from tracker.sources import snapshots
 from tracker.sources.answer import Answer
@@ -24,11 +23,11 @@ from tracker.sources.asking import (
     runs_path,
     without_stream,
 )
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
 from tracker.sources.models import Run, RunStep
 from tracker.sources.pages import RunPage
-from tracker.sources.snapshots import RUN_OBJECT, Glance
+from tracker.sources.snapshots import RUN_OBJECT
 from tracker.sources.steps import STEP_OBJECT, Steps
 from tracker.sources.transport import AuthHeader
 
@@ -49,6 +48,8 @@ class Assistants(HttpSource):
     Every call is one request, never repeated, and raises SourceError where it did not come
     through. What it gives has the answer it came in as `.answer`.
     """
+
+    reading = Reading(snapshots.run_snapshot, snapshots.glance, snapshots.is_run)
 
     def __init__(
         self,
@@ -183,40 +184,9 @@ class Assistants(HttpSource):
         path = runs_path(thread_id, run_id, "steps")
         return await ask_for_entries(self._transport, path, expected, query)
 
-    def glance(self, body: bytes) -> Glance:
-        """The fields of a run's body that change, as sent, to be compared with `==`.
-
-        Takes a few microseconds. Raises PayloadError for what is no run.
-        """
-        return snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any] | Run,
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A run as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return snapshots.run_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
     def steps_snapshot(self, body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
         """A step as a snapshot. Raises PayloadError as `snapshot` does."""
         return snapshots.step_snapshot(body)
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a run of this API; see `is_run`."""
-        return snapshots.is_run(body)
 
     async def _post(
         self, thread_id: str, *more: str, document: dict[str, Any] | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypedDict
 
 from tracker.clock import Clock
+from tracker.core.snapshot import RunSnapshot
 from tracker.errors import SettingsError
 from tracker.sources.answer import Answer
 from tracker.sources.keys import ApiKey
@@ -26,13 +28,28 @@ class HttpSettings(TypedDict, total=False):
     transport: httpx.AsyncBaseTransport | None
 
 
+class Reading(NamedTuple):
+    """How what a service sends of a run is read.
+
+    `snapshot` takes a body, the name of the source and the moments of `Source.snapshot`. The
+    others do as the methods of a `Source` do that are called so.
+    """
+
+    snapshot: Callable[..., RunSnapshot]
+    glance: Callable[[bytes], object]
+    recognises: Callable[[Mapping[str, Any]], bool]
+
+
 class HttpSource:
     """A service that is asked over HTTP; the base of the sources here, and of your own.
 
-    `name` is what its runs are filed under. `api_version` is Azure's. The rest is as in
-    `Transport`. Nothing is opened before the first call; after `aclose` it opens anew. Raises
-    SettingsError for a name or an address that cannot be used.
+    One of your own has a `fetch`, and either a `reading` or the methods that use it, which are
+    `snapshot`, `glance` and `recognises`. `name` is what its runs are filed under. `api_version`
+    is Azure's. The rest is as in `Transport`. Nothing is opened before the first call; after
+    `aclose` it opens anew. Raises SettingsError for a name or an address that cannot be used.
     """
+
+    reading: ClassVar[Reading]
 
     def __init__(
         self,
@@ -81,6 +98,37 @@ class HttpSource:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def glance(self, body: bytes) -> object:
+        """The fields of a run that change, as sent, to be compared with `==`; cheap.
+
+        Raises PayloadError for what is no run.
+        """
+        return self.reading.glance(body)
+
+    def snapshot(
+        self,
+        body: Any,
+        *,
+        observed_at: datetime,
+        asked_at: datetime | None = None,
+        unchanged_until: datetime | None = None,
+    ) -> RunSnapshot:
+        """A run as a snapshot: `body` is bytes, an object of JSON, or a model of the source's own.
+
+        Raises PayloadError naming the field that keeps it from being one, and why.
+        """
+        return self.reading.snapshot(
+            body,
+            self._name,
+            observed_at=observed_at,
+            asked_at=asked_at,
+            unchanged_until=unchanged_until,
+        )
+
+    def recognises(self, body: Mapping[str, Any]) -> bool:
+        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
+        return self.reading.recognises(body)
 
     async def aclose(self) -> None:
         """Closes the connections; a later call opens new ones."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
 
-from tracker.core.snapshot import RunSnapshot
-from tracker.errors import Misconfigured, NotFound, RequestRefused, UnusableAnswer
+from tracker.errors import Misconfigured, NotFound, RequestRefused, SourceError, UnusableAnswer
 from tracker.sources import langgraph_snapshots
 from tracker.sources.address import path_of
-from tracker.sources.answer import Answer
+from tracker.sources.answer import Answer, following
 from tracker.sources.asking import check, runs_path
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
 from tracker.sources.langgraph_snapshots import ERROR, SUCCESS, with_state
 from tracker.sources.transport import PAGE_CAP, AuthHeader
@@ -34,6 +31,12 @@ class LangGraph(HttpSource):
 
     There is no usage in its runs. The key goes as `x-api-key` unless `auth_header` says otherwise.
     """
+
+    reading = Reading(
+        langgraph_snapshots.graph_run_snapshot,
+        langgraph_snapshots.glance,
+        langgraph_snapshots.is_graph_run,
+    )
 
     def __init__(
         self,
@@ -67,11 +70,14 @@ class LangGraph(HttpSource):
         _check(f"GET {path}", run, {"run_id": run_id, "thread_id": thread_id})
         if run.get("status") not in _EXPLAINED_BY_STATE:
             return answer
-        seen, newest = await self._runs(thread_id, 1)
-        if newest and newest[0]["run_id"] == run_id:
+        with following(answer):
+            seen, newest = await self._runs(thread_id, 1)
+        if not newest or newest[0]["run_id"] != run_id:
+            return answer.then(seen)
+        answer = answer.then(seen)
+        with following(answer):
             seen, run = await self._explained(newest[0])
-            return replace(answer, body=to_json(run), observed_at=seen.observed_at)
-        return answer
+        return answer.then(seen, to_json(run))
 
     async def fetch_page(
         self, thread_id: str, limit: int
@@ -94,39 +100,12 @@ class LangGraph(HttpSource):
         more = str(offset + len(runs)) if len(runs) >= 100 else None
         return answer, [{**run, "id": run["run_id"]} for run in runs], more
 
-    def glance(self, body: bytes) -> object:
-        """The fields of a run that change, as sent. Raises PayloadError for no object."""
-        return langgraph_snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A run as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return langgraph_snapshots.graph_run_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a run of a graph."""
-        return langgraph_snapshots.is_graph_run(body)
-
     async def _newest(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
         answer, runs = await self._runs(thread_id, limit)
         if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
-            seen, runs[0] = await self._explained(runs[0])
-            answer = replace(answer, observed_at=seen.observed_at)
+            with following(answer):
+                seen, runs[0] = await self._explained(runs[0])
+            answer = answer.then(seen)
         return answer, runs
 
     async def _runs(
@@ -151,11 +130,16 @@ class LangGraph(HttpSource):
 
     async def _is_missing(self, thread_id: str, run_id: str, error: Misconfigured) -> None:
         """Raises NotFound where the thread is there: the server says of both only `Not Found`."""
+        missing = NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
+        error.requests = missing.requests = 2
         try:
             await self._runs(thread_id, 1)
         except Misconfigured:
             raise error from None
-        raise NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
+        except SourceError as failed:
+            failed.requests = 2
+            raise
+        raise missing
 
 
 def _check(asked: str, run: Mapping[str, Any], expected: Mapping[str, str]) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
+from tracker.core.status import COMPLETED, INCOMPLETE
 from tracker.sources import response_snapshots
 from tracker.sources.address import path_of
 from tracker.sources.answer import Answer
 from tracker.sources.asking import answered, ask_for, check, without_stream
-from tracker.sources.http_source import HttpSettings, HttpSource
+from tracker.sources.http_source import HttpSettings, HttpSource, Reading
 from tracker.sources.keys import ApiKey
 from tracker.sources.response_snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.transport import AuthHeader
 
 _KIND = {"object": RESPONSE_OBJECT}
@@ -26,11 +27,18 @@ class Responses(HttpSource):
     tracked that `Tracker.responses` creates, that are watched by their id, or observed. One that
     completed with calls requires an action, until a response goes on from it
     (`previous_response_id`). A service forgets a response after a while: that is no failure, it
-    vanished.
+    vanished. One that completed without a usage is asked about again ten seconds, a minute and
+    ten minutes later.
 
     Every call is one request, never repeated, and raises SourceError where it did not come
     through. What it gives has the answer it came in as `.answer`.
     """
+
+    reading = Reading(
+        response_snapshots.response_snapshot,
+        response_snapshots.glance,
+        response_snapshots.is_response,
+    )
 
     def __init__(
         self,
@@ -96,33 +104,10 @@ class Responses(HttpSource):
             check(f"GET {path}", found, {**_KIND, "id": run_id})
         return answer
 
-    def glance(self, body: bytes) -> object:
-        """The fields of a response that change, as sent. Raises PayloadError for no object."""
-        return response_snapshots.glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any] | Response,
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """A response as a snapshot.
-
-        Raises PayloadError naming the field that keeps it from being one, and why.
-        """
-        return response_snapshots.response_snapshot(
-            body,
-            self._name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin is a response."""
-        return response_snapshots.is_response(body)
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """When to ask again about a response that has ended, in seconds after its end."""
+        lacks = state.usage is None and state.status in (COMPLETED, INCOMPLETE)
+        return SETTLING_SECONDS if lacks else ()
 
     async def _one(self, method: str, response_id: str, *more: str) -> Response:
         path = path_of("responses", response_id, *more)

@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.core.state import RunState
 from tracker.sources.answer import Answer
+
+# After the end of a run, where nobody says how long its service takes to count what it used.
+SETTLING_SECONDS = (10.0, 60.0, 600.0)
 
 
 class Source(Protocol):
@@ -108,4 +112,17 @@ class StepSource(Protocol):
 
     def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
         """A step as a snapshot. Raises PayloadError where it is not a step."""
+        ...
+
+
+@runtime_checkable
+class SettlingSource(Protocol):
+    """A source whose service may tell what a run used, or correct it, after the run has ended."""
+
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """How many seconds after its end to ask about a run again that has come to this state.
+
+        It is asked after each look too, so that nothing more is asked once there is a usage that
+        stays.
+        """
         ...
