@@ -75,7 +75,7 @@ class Looking:
 
     def learn(self, watched: Watched, state: RunState) -> None:
         """Takes in what is known of a run, and has its steps read if it is time for that."""
-        before, is_here = watched.state.status, self._roster.holds(watched)
+        before, is_here = watched.state.status, watched.is_here
         self._roster.learn(watched, state)
         # Whoever else polls it reads its steps.
         if is_here:

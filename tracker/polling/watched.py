@@ -10,16 +10,21 @@ from typing import Any
 
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
+from tracker.polling.kinds import Kind
 from tracker.sources.source import Source
 
 Condition = Callable[[RunState], bool]
+_Waiter = tuple[Condition, asyncio.Future[RunState]]
 
 
 @dataclass(eq=False, slots=True)
 class Watched:
     """A run between two looks. Times without a date are monotonic seconds.
 
+    It `is_here` while it is looked at, not done with and not left to another tracker.
     It is `due` at a moment, kept in a `slot` of the wheel until then and `in_line` from then on.
+    `kind` is what is known of its like, None until that is looked up for its state. Its `fellows`
+    are the runs that a page of its thread shows, itself among them, None where it is the only one.
     It `began` to work, or to wait for an action, at a moment, and was `looked` at last at another;
     `share` is the part of what may be asked that it takes, and `answered_here` says that our own
     code answers its calls. It is `hastened` where there was news of it while it was looked at.
@@ -35,9 +40,12 @@ class Watched:
     run_id: str
     stream: str
     state: RunState = initial_state
+    kind: Kind | None = field(default=None, repr=False)
     due: float = 0.0
-    slot: int | None = None
+    slot: list[Watched] | None = field(default=None, repr=False)
+    fellows: list[Watched] | None = field(default=None, repr=False)
     in_line: bool = False
+    is_here: bool = False
     began: float = 0.0
     looked: float = 0.0
     share: float = 0.0
@@ -53,27 +61,28 @@ class Watched:
     missing_since: float | None = None
     trouble: RunfoldError | None = None
     error: RunfoldError | None = None
-    _waiters: list[tuple[Condition, asyncio.Future[RunState]]] = field(default_factory=list)
+    # Few runs have any, and an empty tuple is shared.
+    _waiters: tuple[_Waiter, ...] = ()
 
     def learn(self, state: RunState) -> None:
         """Takes in a state that is recorded, and wakes those who waited for it."""
-        self.state = state
+        self.state, self.kind = state, None
         self.error = None
         waiting = self._waiters
-        self._waiters = []
+        self._waiters = ()
         for condition, future in waiting:
             if future.done():
                 continue
             if condition(state):
                 future.set_result(state)
             else:
-                self._waiters.append((condition, future))
+                self._waiters += ((condition, future),)
 
     def fail(self, error: RunfoldError) -> None:
         """Tells those who wait that it cannot go on."""
         self.error = error
         waiting = self._waiters
-        self._waiters = []
+        self._waiters = ()
         for _, future in waiting:
             if not future.done():
                 future.set_exception(error)
@@ -85,5 +94,5 @@ class Watched:
         if self.error is not None:
             raise self.error
         future: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
-        self._waiters.append((condition, future))
+        self._waiters += ((condition, future),)
         return await future
