@@ -173,12 +173,8 @@ class Gate:
         known = watched.state
         if known.status is None:
             return
-        kind, began, looked = (
-            watched.kind or self._kind(watched, now),
-            watched.began,
-            watched.looked,
-        )
-        watched.looked = now
+        kind = watched.kind or self._kind(watched, now)
+        began, looked, watched.looked = watched.began, watched.looked, now
         if state is known or not (state.is_ended or state.needs_action != known.needs_action):
             kind.counts.survived(looked - began, now - began)
             return

@@ -102,7 +102,8 @@ class Looking:
             answer, entries = await source.fetch_page(thread_id, limit)
         except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
             # What a page cannot say, the runs can: they are asked for one by one.
-            if not isinstance(error, UnusableAnswer) or together[0].failures >= 2:
+            failing = together[0].failing
+            if not isinstance(error, UnusableAnswer) or (failing and failing.looks >= 2):
                 for watched in together:
                     watched.alone = True
             if isinstance(error, Misconfigured):
@@ -157,7 +158,6 @@ class Looking:
 
     def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at
-        watched.failures = watched.refusals = 0
-        watched.missing_since = watched.trouble = None
+        watched.failing = None
         self.learn(watched, state)
         self._roster.plan(watched, answer.poll_after)

@@ -147,11 +147,8 @@ class Roster:
         left, expires_at = None, watched.state.expires_at
         if expires_at is not None:
             left = (expires_at - self.time_at(watched.source)).total_seconds()
-        now, jitter, gate = (
-            self._clock.monotonic(),
-            2 * self._jitter() - 1,
-            self.gate(watched.source),
-        )
+        gate, now = self.gate(watched.source), self._clock.monotonic()
+        jitter = 2 * self._jitter() - 1
         pause = gate.plan(watched, now, jitter, hint=hint, expires_in=left)
         watched.in_line = False
         gate.wheel.add(watched, now + pause)

@@ -17,6 +17,19 @@ Condition = Callable[[RunState], bool]
 _Waiter = tuple[Condition, asyncio.Future[RunState]]
 
 
+@dataclass(slots=True)
+class Failing:
+    """Looks in a row that did not come through, of which the last met `trouble`.
+
+    `refusals` were of the request itself. The service has not known the run since `missing_since`.
+    """
+
+    trouble: RunfoldError
+    looks: int = 0
+    refusals: int = 0
+    missing_since: float | None = None
+
+
 @dataclass(eq=False, slots=True)
 class Watched:
     """A run between two looks. Times without a date are monotonic seconds.
@@ -31,7 +44,7 @@ class Watched:
 
     `body` and `glance` are the last answer that is recorded, so that the next that says the
     same need not be worked through; `entry` is the same of a page. A run that no page shows is
-    asked about `alone`. `trouble` is what became of the last look, if it failed;
+    asked about `alone`. It is `failing` while looks do not come through;
     `error` is what keeps the run from being looked at any more.
     """
 
@@ -56,13 +69,15 @@ class Watched:
     entry: Mapping[str, Any] | None = None
     alone: bool = False
     unchanged_until: datetime | None = None
-    failures: int = 0
-    refusals: int = 0
-    missing_since: float | None = None
-    trouble: RunfoldError | None = None
+    failing: Failing | None = None
     error: RunfoldError | None = None
     # Few runs have any, and an empty tuple is shared.
     _waiters: tuple[_Waiter, ...] = ()
+
+    @property
+    def trouble(self) -> RunfoldError | None:
+        """What the last look met, if it failed."""
+        return None if self.failing is None else self.failing.trouble
 
     def learn(self, state: RunState) -> None:
         """Takes in a state that is recorded, and wakes those who waited for it."""
