@@ -1,6 +1,6 @@
 """Microseconds that a poll which shows nothing new costs after HTTP, by the poller's own code.
 
-`Poller._ask` is run against a source whose answers lie ready: as a bare coroutine, and as the
+`Looking._ask` is run against a source whose answers lie ready: as a bare coroutine, and as the
 task that the poller makes of it. Beside it, what it would take to ask the eventsourcing library
 for the run instead (`repository.get`, six events).
 """
@@ -80,13 +80,15 @@ async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
     poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
     watched = poller.watch(source, "thread_1", "run_1")
     gate = poller._roster.gate(watched.source)
-    poller._looked(watched, *await poller._ask(watched, gate))  # the first look is new
+    poller._looking._looked(
+        watched, *await poller._looking._ask(watched, gate)
+    )  # the first look is new
 
     def idle(_: int) -> float:
         return _each(lambda: _finish(source.fetch("thread_1", "run_1")))
 
     def bare(_: int) -> float:
-        return _each(lambda: _finish(poller._ask(watched, gate)))
+        return _each(lambda: _finish(poller._looking._ask(watched, gate)))
 
     measured = take_turns({"the stub alone": idle, "ask": bare}, ROUNDS)
     measured["as a task of the poller"] = [
@@ -114,7 +116,7 @@ def _finish(coroutine: Any) -> None:
 async def _as_tasks(poller: Poller, watched: Watched, gate: Gate) -> float:
     started = perf_counter()
     for _ in range(POLLS):
-        await asyncio.create_task(poller._poll(watched, gate))
+        await asyncio.create_task(poller._looking.poll(watched, gate, ()))
     return (perf_counter() - started) / POLLS * 1e6
 
 

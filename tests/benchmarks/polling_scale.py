@@ -1,118 +1,199 @@
 """What scheduling 100,000 active runs costs, on a simulated clock and transport.
 
-The parts of the poller that decide when to ask, without asking: wheel, lines, limiter, shares.
+The poller's own gate decides when to ask and what an answer makes of that, without a request, a
+record or a task: wheel, lines, limiter, hazards, shares. Beside it the roster that the poller
+asks it through, which keeps runs by their streams and reckons with what they expire at. Each run
+is alone in a thread that its source could list.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from random import Random
 from time import process_time
+from typing import Any, cast
 
-from tests.benchmarks.report import machine, settle, table, write
+from tests.benchmarks.report import machine, middle, settle, spread, table, write
 from tracker.core.events import run_stream
 from tracker.core.state import RunState
-from tracker.polling import limiter
 from tracker.polling.cadence import Cadence
-from tracker.polling.gate import Gate
+from tracker.polling.roster import Roster
 from tracker.polling.watched import Watched
+from tracker.sources.source import Source
 
-RUNS, KINDS, TICK = 100_000, 12, 0.05
+RUNS, KINDS, TICK, ROUNDS = 100_000, 12, 0.05, 5
 STALL_SECONDS = 10.0
-MEAN_LIFE = 45.0
-ENDED = RunState(status="completed")
+MEAN_LIFE, EXPIRES_AFTER = 45.0, timedelta(seconds=600)
+BIRTH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Listing:
+    """A source that could list the runs of a thread, and is never asked."""
+
+    name = "assistants"
+
+    async def fetch_page(self, thread_id: str, limit: int) -> Any:
+        raise AssertionError("it was asked")
+
+
+class Moment:
+    """A clock that costs next to nothing to read."""
+
+    def __init__(self) -> None:
+        self.elapsed, self.time = 0.0, BIRTH
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("it was waited for")
+
+    def advance(self, seconds: float) -> None:
+        self.elapsed += seconds
+        self.time += timedelta(seconds=seconds)
 
 
 class Scheduling:
-    """A gate and its runs on a clock of its own, where others take the place of those that end."""
+    """A roster and its runs on a clock of its own, where others take the place of those that end.
 
-    def __init__(self, rate: float) -> None:
-        self.chance = Random(1)
-        self.gate = Gate(Cadence(), limiter.begin(rate, rate))
-        self.now = 0.0
+    `choosing`, `answering` and `planning` are seconds of this process: for whose turn it is, for
+    the simulated answers, and for what these make of the next turn.
+    """
+
+    def __init__(self, rate: float, mean_life: float = MEAN_LIFE) -> None:
+        self.chance, self.clock, self.mean_life = Random(1), Moment(), mean_life
+        self.roster = Roster(self.clock, Cadence(start=rate), rate, self.chance.random)
+        self.source = cast("Source", Listing())
+        self.gate = self.roster.gate(self.source)
         self.asked = 0
-        self.choosing = self.planning = 0.0
-        self.runs = [self._run(number) for number in range(RUNS)]
+        self.choosing = self.answering = self.planning = 0.0
+        self.take_in: Callable[[Watched, RunState], None] = self.by_gate
+        self.runs: list[Watched] = []
+        self.records = [self._record(number) for number in range(RUNS)]
 
     def start(self) -> None:
         """Has every run polled for the first time within a round."""
+        self.runs = [Watched(self.source, *record) for record in self.records]
         for watched in self.runs:
-            self.gate.joined(watched, self.now, self.chance.expovariate(1 / MEAN_LIFE))
-        for watched in self.runs:
-            self.gate.plan(watched, self.now, 0.0)
-        for watched in self.runs:
-            spread = RUNS / self.gate.limit.rate
-            self.gate.wheel.add(watched, self.now + self.chance.uniform(0, spread))
+            self.roster.add(watched, self.chance.uniform(0, RUNS / self.gate.limit.rate))
+
+    def until(self, moment: float) -> None:
+        """Ticks until then."""
+        while self.clock.elapsed < moment:
+            self.tick()
 
     def tick(self) -> list[Watched]:
-        """What a tick asks about, and what the answers make of it."""
-        gate, now, chance = self.gate, self.now, self.chance
-        began = process_time()
-        for watched in gate.wheel.take(now):
-            gate.lines.add(watched)
-        asked = []
-        while gate.lines and (found := gate.next(now)) is not None:
-            asked.append(found)
-        chosen = process_time()
-        for watched in asked:
-            gate.answered()
-            if chance.random() < (now - watched.looked) / MEAN_LIFE:
-                # It has ended, and another takes its place.
-                gate.learn(watched, ENDED, now, None)
-                gate.left(watched)
-                gate.joined(watched, now, 0.0)
-            else:
-                gate.learn(watched, watched.state, now, None)
-            pause = gate.plan(watched, now, 2 * chance.random() - 1)
-            gate.wheel.add(watched, now + pause)
-        self.choosing += chosen - began
-        self.planning += process_time() - chosen
-        self.asked += len(asked)
-        self.now += TICK
-        return asked
+        """What a tick asks about, as the poller's does, and what the answers make of it."""
+        now, times = self.clock.elapsed, [process_time()]
+        self.gate.turn(now)
+        turns = self.gate.turns(now, RUNS)
+        times.append(process_time())
+        looks = [(watched, self._answer(watched, now)) for watched, _ in turns]
+        times.append(process_time())
+        for watched, state in looks:
+            self.take_in(watched, state)
+        times.append(process_time())
+        self.choosing += times[1] - times[0]
+        self.answering += times[2] - times[1]
+        self.planning += times[3] - times[2]
+        self.asked += len(looks)
+        self.clock.advance(TICK)
+        return [watched for watched, _ in looks]
 
-    def _run(self, number: int) -> Watched:
-        kind = f"asst_{number % KINDS}"
+    def by_gate(self, watched: Watched, state: RunState) -> None:
+        """Takes in an answer, and puts the run into the wheel, or another in its place."""
+        gate, now = self.gate, self.clock.elapsed
+        gate.answered()
+        if state.is_ended:
+            gate.learn(watched, state, now, None)
+            gate.left(watched)
+            gate.joined(watched, now, 0.0)
+        else:
+            gate.learn(watched, state, now, None)
+        pause = gate.plan(watched, now, 2 * self.chance.random() - 1)
+        gate.wheel.add(watched, now + pause)
+
+    def by_roster(self, watched: Watched, state: RunState) -> None:
+        """The same, as the poller does it."""
+        self.gate.answered()
+        known = watched.state
+        self.roster.learn(watched, state)
+        if state.is_ended:
+            watched.learn(known)
+            self.roster.add(watched, 0.0)
+        self.roster.plan(watched)
+
+    def _answer(self, watched: Watched, now: float) -> RunState:
+        if self.chance.random() < (now - watched.looked) / self.mean_life:
+            return watched.state._replace(status="completed")
+        return watched.state
+
+    def _record(self, number: int) -> tuple[str, str, str, RunState]:
+        lived = self.chance.expovariate(1 / MEAN_LIFE)
         state = RunState(
-            source="assistants", run_id=f"run_{number}", assistant_id=kind, status="in_progress"
+            source="assistants",
+            run_id=f"run_{number}",
+            thread_id=f"thread_{number}",
+            assistant_id=f"asst_{number % KINDS}",
+            status="in_progress",
+            created_at=BIRTH - timedelta(seconds=lived),
+            # Whoever takes the place of one that ended has its state, and must not be overdue.
+            expires_at=BIRTH + 10 * EXPIRES_AFTER,
         )
-        source: object = self
-        return Watched(
-            source,  # type: ignore[arg-type]
-            f"thread_{number}",
-            state.run_id,
-            run_stream("assistants", state.run_id),
-            state,
-        )
+        return f"thread_{number}", state.run_id, run_stream("assistants", state.run_id), state
 
 
 def measure(rate: float, seconds: float) -> list[str]:
-    """The mean interval in seconds; microseconds a poll and the share of a core.
+    """The mean interval; microseconds a poll and the share of a core, and how far rounds differ.
 
-    Apart for whose turn it is, and for what an answer makes of the hazards and of the next turn.
+    Rounds by the gate and by the roster take turns on the same runs.
     """
     scheduling = Scheduling(rate)
     scheduling.start()
     # Two rounds first, so that the runs are where the policy puts them.
-    while scheduling.now < 2 * RUNS / rate:
-        scheduling.tick()
+    scheduling.until(2 * RUNS / rate)
     settle()
-    scheduling.asked, scheduling.choosing, scheduling.planning = 0, 0.0, 0.0
-    since = scheduling.now
-    while scheduling.now < since + seconds:
-        scheduling.tick()
-    spent, asked = (scheduling.choosing, scheduling.planning), scheduling.asked
-    shares = [f"{part / asked * 1e6:.1f} µs, {part / seconds:.1%}" for part in spent]
-    return [f"{RUNS * seconds / asked:.1f}", *shares, f"{sum(spent) / seconds:.1%}"]
+    ways = {"gate": scheduling.by_gate, "roster": scheduling.by_roster}
+    spent: dict[str, list[list[float]]] = {name: [] for name in ways}
+    asked = 0
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            scheduling.take_in, scheduling.asked = way, 0
+            scheduling.choosing = scheduling.planning = 0.0
+            scheduling.until(scheduling.clock.elapsed + seconds / ROUNDS)
+            spent[name].append([scheduling.choosing, scheduling.planning, scheduling.asked])
+            asked += scheduling.asked
+    each = {
+        name: [[a / n, b / n, (a + b) / n] for a, b, n in rounds] for name, rounds in spent.items()
+    }
+    turn, following, both = (middle(part) for part in zip(*each["gate"], strict=True))
+    roster = middle([both for _, _, both in each["roster"]])
+    a_second = asked / 2 / seconds
+    return [
+        f"{RUNS / a_second:.1f}",
+        f"{turn * 1e6:.1f} µs",
+        f"{following * 1e6:.1f} µs",
+        f"{both * a_second:.1%}",
+        spread([both for _, _, both in each["gate"]]),
+        f"{roster * 1e6:.1f} µs, {roster * a_second:.1%}",
+    ]
 
 
 def bytes_a_run(rate: float) -> float:
-    """What the scheduler keeps of a run: its place, its times and its share."""
-    scheduling = Scheduling(rate)
+    """What is kept of a run to schedule it, after a round: all but its ids and its state."""
+    scheduling = Scheduling(rate, mean_life=math.inf)
     gc.collect()
     tracemalloc.start()
     scheduling.start()
+    scheduling.until(1.5 * RUNS / rate)
+    gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return grown / RUNS
@@ -122,20 +203,34 @@ def lost_in_a_stall(rate: float) -> tuple[int, float]:
     """How many runs are not polled again after a stall, and how late the last of the due was."""
     scheduling = Scheduling(rate)
     scheduling.start()
-    while scheduling.now < 5.0:
-        scheduling.tick()
-    scheduling.now += STALL_SECONDS
-    awake = scheduling.now
+    scheduling.until(5.0)
+    scheduling.clock.advance(STALL_SECONDS)
+    awake = scheduling.clock.elapsed
     due = {watched.stream for watched in scheduling.runs if watched.due <= awake}
     later, caught_up = {watched.stream for watched in scheduling.runs}, awake
-    while later and scheduling.now < awake + 8 * RUNS / rate:
-        moment = scheduling.now
+    while later and scheduling.clock.elapsed < awake + 8 * RUNS / rate:
+        moment = scheduling.clock.elapsed
         asked = {watched.stream for watched in scheduling.tick()}
         if due & asked:
             caught_up = moment
         due -= asked
         later -= asked
     return len(later), caught_up - awake
+
+
+def an_empty_call() -> float:
+    """Nanoseconds of a call of a function that does nothing, the floor of all this."""
+
+    def nothing() -> None:
+        pass
+
+    rounds = []
+    for _ in range(ROUNDS):
+        began = process_time()
+        for _ in range(200_000):
+            nothing()
+        rounds.append((process_time() - began) / 200_000)
+    return middle(rounds) * 1e9
 
 
 def main() -> None:
@@ -148,8 +243,10 @@ def main() -> None:
             (f"{rate:,.0f}", *measured, f"{bytes_a_run(rate):.0f}", f"{lost}", f"{late:.1f}")
         )
     header = ("requests a second", "mean interval, s", "whose turn", "when next", "of a core")
+    more = ("rounds", "through the roster", "bytes a run", "runs lost in a stall", "s to catch up")
     title = f"{RUNS:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
-    table(title, (*header, "bytes a run", "runs lost in a stall", "s to catch up"), rows)
+    table(title, (*header, *more), rows)
+    write(f"\nAn empty function call took {an_empty_call():.0f} ns.")
 
 
 if __name__ == "__main__":

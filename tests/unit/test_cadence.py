@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.polling.cadence import Cadence, backoff, step, wait, weight
-from tracker.polling.hazards import BINS, EDGES, Counts, Curve, learned, prior
+from tracker.polling.hazards import BINS, EDGES, Counts, Curve, bin_of, learned, prior
 
 ages = st.floats(0, 1e5)
 jitters = st.floats(-1, 1)
@@ -104,7 +104,7 @@ def test_the_shares_of_all_runs_sum_to_the_rate(
     runs: list[tuple[float, float]], rate: float
 ) -> None:
     curve = Curve(prior(Counts()))
-    shares = [w**0.5 * curve.share(age) for age, w in runs]
+    shares = [w**0.5 * curve.shares[bin_of(age)] for age, w in runs]
     earned = step(Cadence(step=0.0), sum(shares), rate)
     # A run that earns s a second is looked at s / step times a second.
     assert sum(share / earned for share in shares) == pytest.approx(0.95 * rate)

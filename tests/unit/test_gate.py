@@ -39,10 +39,9 @@ class Polled:
 
     def until(self, end: float) -> None:
         while self.now < end:
-            for watched in self.gate.wheel.take(self.now):
-                self.gate.lines.add(watched)
-            while self.gate.lines and (found := self.gate.next(self.now)) is not None:
-                self.look(found)
+            self.gate.turn(self.now)
+            for watched, _ in self.gate.turns(self.now, most=1_000):
+                self.look(watched)
             self.now += 0.05
 
     def look(self, watched: Watched) -> None:

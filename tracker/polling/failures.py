@@ -26,7 +26,7 @@ from tracker.polling.cadence import backoff
 from tracker.polling.errands import E, Errands
 from tracker.polling.gate import Gate
 from tracker.polling.roster import Roster
-from tracker.polling.watched import Watched
+from tracker.polling.watched import Failing, Watched
 
 logger = logging.getLogger("runfold.polling")
 
@@ -90,9 +90,9 @@ class Failures:
 
     def of_look(self, watched: Watched, gate: Gate, error: RunfoldError) -> None:
         """What it means that a run could not be looked at: when it is, or that it no longer is."""
-        watched.failures += 1
-        watched.trouble = error
-        pause = self.of_source(gate, error, watched.failures)
+        failing = watched.failing = watched.failing or Failing(error)
+        failing.trouble, failing.looks = error, failing.looks + 1
+        pause = self.of_source(gate, error, failing.looks)
         now = self._clock.monotonic()
         if isinstance(error, RateLimited):
             self._roster.requeue(watched)
@@ -109,16 +109,16 @@ class Failures:
                     other.fail(error)
                     other.error = None
         elif isinstance(error, NotFound):
-            if watched.missing_since is None:
-                watched.missing_since = now
-            if now - watched.missing_since >= MISSING_FOR_SECONDS:
+            if failing.missing_since is None:
+                failing.missing_since = now
+            if now - failing.missing_since >= MISSING_FOR_SECONDS:
                 self._set_aside(watched, error)
                 self._vanish(watched)
                 return
             pause = MISSING_FOR_SECONDS + 0.1
         elif isinstance(error, RequestRefused):
-            watched.refusals += 1
-            if watched.refusals >= REFUSALS_BEFORE_SET_ASIDE:
+            failing.refusals += 1
+            if failing.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
         elif isinstance(error, StoreError):

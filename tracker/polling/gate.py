@@ -14,30 +14,18 @@ from tracker.polling import breaker, limiter
 from tracker.polling.breaker import Breaker
 from tracker.polling.cadence import Cadence, step, wait, weight
 from tracker.polling.errands import E, Errands
-from tracker.polling.hazards import Counts, Curve, learned, prior
+from tracker.polling.hazards import bin_of
+from tracker.polling.kinds import REFRESH_SECONDS, Kind, Kinds
 from tracker.polling.limiter import Limit
 from tracker.polling.watched import Watched
 from tracker.polling.wheel import Lines, Wheel
-from tracker.sources.source import PageSource
+from tracker.sources.source import PageSource, Source
 
-_REFRESH_SECONDS = 5.0
 # A stamp of whole seconds lies half a second early, on average.
 _STAMP_SECONDS = 0.5
 _FIRST_SECONDS = 5.0
 
-Phase = tuple[str | None, str | None, bool]
-
-
-class Kind:
-    """What is known of the runs of one assistant and model, while they work or while they wait."""
-
-    __slots__ = ("counts", "curve", "drawn", "pooled")
-
-    def __init__(self, curve: Curve, now: float) -> None:
-        self.counts = Counts()
-        self.pooled = Counts()
-        self.curve = curve
-        self.drawn = now
+Turn = tuple[Watched, Sequence[Watched]]
 
 
 @dataclass(slots=True)
@@ -68,7 +56,10 @@ class Gate:
     troubled_at: datetime | None = None
     answered_at: datetime | None = None
     arrival: float = -math.inf
+    source: Source | None = None
+    has_pages: bool = False
     total: float = 0.0
+    claims: float = 0.0
     runs: int = 0
     wheel: Wheel = field(default_factory=Wheel)
     lines: Lines = field(default_factory=Lines)
@@ -77,10 +68,9 @@ class Gate:
     discovery: Errands[Any] = field(default_factory=lambda: Errands(share=0.1, claims=0.1))
     backfill: Errands[Any] = field(default_factory=lambda: Errands(share=1.0, claims=0.25))
     late: Errands[Any] = field(default_factory=lambda: Errands(share=0.1, claims=0.02))
-    threads: dict[str, Watched | list[Watched]] = field(default_factory=dict)
+    threads: dict[str, Watched] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
-    kinds: dict[Phase, Kind] = field(default_factory=dict)
-    pools: dict[bool, Counts] = field(default_factory=lambda: {False: Counts(), True: Counts()})
+    kinds: Kinds = field(default_factory=Kinds)
 
     @property
     def errands(self) -> tuple[Errands[Any], ...]:
@@ -91,14 +81,26 @@ class Gate:
         """
         return self.pauses, self.steps, self.discovery, self.backfill, self.late
 
-    def next(self, now: float) -> Watched | None:
-        """The run to ask about now, if one is due and the source may be asked."""
-        if not self._may_ask(now):
-            return None
-        watched = self.lines.take(now, self.limit.rate)
-        if watched is not None:
-            self._count(now)
-        return watched
+    def turn(self, now: float) -> None:
+        """Has the runs get in line that are due; to be called several times a second."""
+        self.claims = sum(errands.claim(now) for errands in self.errands)
+        for watched in self.wheel.take(now):
+            self.lines.add(watched)
+
+    def turns(self, now: float, most: int) -> list[Turn]:
+        """Whose turn it is now: runs in line, as far as the source may be asked, at most `most`.
+
+        Each has with it the runs that a page shows at once with it, if any.
+        """
+        if not self.lines:
+            return []
+        allowed = min(self._allowed(now), most)
+        turns = [
+            (watched, () if watched.fellows is None else self._taken_together(watched))
+            for watched in self.lines.take(now, self.limit.rate, allowed)
+        ]
+        self._count(now, len(turns))
+        return turns
 
     def next_errand(self, errands: Errands[E], now: float) -> E | None:
         """The errand to go on now, if one is due and the source may be asked.
@@ -112,13 +114,13 @@ class Gate:
             self._count(now)
         return errand
 
-    def taken_together(self, watched: Watched) -> Sequence[Watched]:
+    def _taken_together(self, watched: Watched) -> Sequence[Watched]:
         """The runs that a page shows at once with one that was just taken, if any.
 
         It is the first of them; they are taken out of the wheel and the lines with it.
         """
-        fellows = self.threads.get(watched.thread_id)
-        if watched.alone or not isinstance(fellows, list):
+        fellows = watched.fellows
+        if fellows is None or watched.alone:
             return ()
         # One that is neither in the wheel nor in line is being asked about.
         together = [watched]
@@ -134,12 +136,14 @@ class Gate:
     def joined(self, watched: Watched, now: float, since_creation: float) -> None:
         """Counts a run in."""
         self.runs += 1
-        if isinstance(watched.source, PageSource):
-            fellows = self.threads.setdefault(watched.thread_id, watched)
-            if isinstance(fellows, list):
-                fellows.append(watched)
-            elif fellows is not watched:
-                self.threads[watched.thread_id] = [fellows, watched]
+        if watched.source is not self.source:
+            # It takes as long as all the rest, and a gate is of one source.
+            self.source, self.has_pages = watched.source, isinstance(watched.source, PageSource)
+        if self.has_pages:
+            known = self.threads.setdefault(watched.thread_id, watched)
+            if known is not watched:
+                known.fellows = watched.fellows = known.fellows or [known]
+                known.fellows.append(watched)
         self.met(watched, now, since_creation)
 
     def met(self, watched: Watched, now: float, since_creation: float) -> None:
@@ -150,16 +154,17 @@ class Gate:
     def left(self, watched: Watched) -> None:
         """Counts a run out."""
         self.runs -= 1
-        fellows = self.threads.get(watched.thread_id)
-        if isinstance(fellows, list) and len(fellows) > 2:
-            fellows.remove(watched)
-        elif isinstance(fellows, list):
-            self.threads[watched.thread_id] = fellows[fellows[0] is watched]
-            self.page_limits.pop(watched.thread_id, None)
-        else:
+        fellows = watched.fellows
+        if fellows is None:
             self.threads.pop(watched.thread_id, None)
+        else:
+            fellows.remove(watched)
+            self.threads[watched.thread_id] = fellows[0]
+            if len(fellows) == 1:
+                fellows[0].fellows = None
+                self.page_limits.pop(watched.thread_id, None)
         self.total = max(self.total - watched.share, 0.0) if self.runs else 0.0
-        watched.share, watched.slot, watched.in_line = 0.0, None, False
+        watched.share, watched.slot, watched.in_line, watched.fellows = 0.0, None, False, None
 
     def learn(self, watched: Watched, state: RunState, now: float, ended_ago: float | None) -> None:
         """Takes in a look that came through, before the run learns the new state itself.
@@ -169,22 +174,18 @@ class Gate:
         known = watched.state
         if known.status is None:
             return
-        began, at = watched.began, now
-        counts = self._kind(known, now).counts
-        changed = state is not known and (
-            state.is_ended or state.needs_action != known.needs_action
-        )
-        if changed and ended_ago is None:
-            at = (watched.looked + now) / 2
-        elif changed and ended_ago is not None:
+        kind = watched.kind or self._kind(watched, now)
+        began, looked, watched.looked = watched.began, watched.looked, now
+        if state is known or not (state.is_ended or state.needs_action != known.needs_action):
+            kind.counts.survived(looked - began, now - began)
+            return
+        at = (looked + now) / 2
+        if ended_ago is not None:
             # A stamp of another clock cannot lead out of the time between the two looks.
-            at = min(max(now - ended_ago + _STAMP_SECONDS, watched.looked), now)
-        age = max(at - began, 0.0)
-        counts.survived(max(watched.looked - began, 0.0), age)
-        watched.looked = now
-        if changed:
-            counts.changed(age)
-            watched.began = at
+            at = min(max(now - ended_ago + _STAMP_SECONDS, looked), now)
+        kind.counts.survived(looked - began, at - began)
+        kind.counts.changed(at - began)
+        watched.began = at
 
     def plan(
         self,
@@ -196,20 +197,18 @@ class Gate:
         expires_in: float | None = None,
     ) -> float:
         """How long to wait until the next look at a run; counts its share anew."""
-        kind = self._kind(watched.state, now)
-        if now - kind.drawn > _REFRESH_SECONDS:
-            waits = watched.state.needs_action
-            kind.counts.pour(self.pools[waits], kind.pooled)
-            kind.curve = self._curve(waits, kind.counts)
-            kind.drawn = now
-        age = max(now - watched.began, 0.0)
-        share, heed, rate = kind.curve.share(age), 1.0, self._rate(now)
-        if watched.state.needs_action:
+        kind = watched.kind or self._kind(watched, now)
+        if now - kind.drawn > REFRESH_SECONDS:
+            self.kinds.refresh(kind, now)
+        age, heed, rate = now - watched.began, 1.0, self.limit.rate * (1.0 - self.claims)
+        place = bin_of(age)
+        share = kind.curve.shares[place]
+        if kind.waits:
             changes = step(self.cadence, self.total, rate) * self.total / self.runs
             heed = weight(changes, answered_here=watched.answered_here) ** 0.5
             share *= heed
-        fellows = self.threads.get(watched.thread_id)
-        if isinstance(fellows, list) and not watched.alone:
+        fellows = watched.fellows
+        if fellows is not None and not watched.alone:
             # One request looks at all of them, so each has to earn a part of it. Shares that
             # grow with the root of what a look brings make that the root of their number.
             share /= len(fellows) ** 0.5
@@ -219,7 +218,7 @@ class Gate:
         earned = step(self.cadence, self.total, rate) / heed
         return wait(
             self.cadence,
-            kind.curve.after(age, earned) - age,
+            kind.curve.wait(age, place, earned),
             runs=self.runs,
             rate=rate,
             jitter=jitter,
@@ -233,11 +232,13 @@ class Gate:
         Not at all where the rate is enough for all; else as long as one that has just begun,
         as most have, for up to five seconds.
         """
-        rate = self._rate(now)
-        earned = step(self.cadence, self.total, rate)
+        earned = step(self.cadence, self.total, self.limit.rate * (1.0 - self.claims))
         if earned <= self.cadence.step:
             return 0.0
-        return min(self._curve(False, Counts()).after(0.0, earned), _FIRST_SECONDS)
+        kind = self.kinds.unknown(now)
+        if now - kind.drawn > REFRESH_SECONDS:
+            self.kinds.refresh(kind, now)
+        return min(kind.curve.wait(0.0, 0, earned), _FIRST_SECONDS)
 
     def charge(self, requests: int, now: float) -> None:
         """Counts requests that a source sent by itself, beyond the one that it was let send."""
@@ -247,33 +248,29 @@ class Gate:
     def answered(self) -> None:
         """Takes in that the source answered, whatever it said of the run."""
         self.refusing, self.limited = False, 0
-        self.breaker = breaker.succeeded(self.breaker)
-
-    def _rate(self, now: float) -> float:
-        """What is left of the rate for polls, in requests a second."""
-        return self.limit.rate * (1.0 - sum(errands.claim(now) for errands in self.errands))
+        if self.breaker.recent:
+            self.breaker = breaker.succeeded(self.breaker)
 
     def _may_ask(self, now: float) -> bool:
+        return self._allowed(now) > 0
+
+    def _allowed(self, now: float) -> int:
+        """How many requests may go now."""
         probing = self.refusing or self.breaker.is_open
         if probing and (self.asking or now < max(self.opens, self.breaker.opens)):
-            return False
+            return 0
         if now < self.limit.held_until:
-            return False
+            return 0
         self.limit = limiter.grown(self.limit, now, self.sent)
         rate = self.limit.rate
-        return limiter.wait(self.arrival, now, rate, limiter.burst(rate)) <= 0
+        allowed = limiter.allowed(self.arrival, now, rate, limiter.burst(rate))
+        return min(allowed, 1) if probing else allowed
 
-    def _count(self, now: float) -> None:
-        self.arrival = limiter.taken(self.arrival, now, self.limit.rate)
-        self.sent += 1
+    def _count(self, now: float, requests: int = 1) -> None:
+        self.arrival = limiter.taken(self.arrival, now, self.limit.rate, requests)
+        self.sent += requests
 
-    def _kind(self, state: RunState, now: float) -> Kind:
-        key = (state.assistant_id, state.model, state.needs_action)
-        kind = self.kinds.get(key)
-        if kind is None:
-            curve = self._curve(state.needs_action, Counts())
-            kind = self.kinds[key] = Kind(curve, now)
+    def _kind(self, watched: Watched, now: float) -> Kind:
+        """Looks up the kind of a run, once for each of its states."""
+        kind = watched.kind = self.kinds.of(watched.state, now)
         return kind
-
-    def _curve(self, waits: bool, counts: Counts) -> Curve:
-        return Curve(learned(counts, prior(self.pools[waits])))

@@ -20,36 +20,59 @@ _MIDDLES = (*(a + w / 2 for a, w in zip(EDGES, _WIDTHS, strict=False)), EDGES[-1
 _TRUST = 2.0
 
 
+def bin_of(age: float) -> int:
+    """The place of the bin of an age, in seconds."""
+    return bisect_right(EDGES, age) - 1
+
+
 class Counts:
     """Per bin of age: how many changes were seen, and for how long runs were seen without one."""
 
-    __slots__ = ("events", "exposure")
+    __slots__ = ("_parts", "_whole", "events")
 
     def __init__(self) -> None:
         self.events = [0.0] * BINS
-        self.exposure = [0.0] * BINS
+        # Seconds in bins that were not gone through from edge to edge; and those that were, as
+        # how many more than of the bin before, as a wait may go through many of them.
+        self._parts = [0.0] * BINS
+        self._whole = [0.0] * BINS
+
+    @property
+    def exposure(self) -> list[float]:
+        """Seconds of runs that did not change, in each bin."""
+        gone_through = list(accumulate(self._whole))
+        # The last bin has no end.
+        assert not gone_through[-1]
+        return [
+            part + times * width
+            for part, times, width in zip(self._parts, gone_through, (*_WIDTHS, 0.0), strict=True)
+        ]
 
     def survived(self, since: float, until: float) -> None:
         """Counts a run that did not change between two ages, in seconds."""
-        first = bisect_right(EDGES, since) - 1
-        # As it mostly is: a wait is shorter than a bin.
-        if first + 1 < BINS and since <= until <= EDGES[first + 1]:
-            self.exposure[first] += until - since
+        if until <= since:
             return
-        while until > since:
-            edge = EDGES[first + 1] if first + 1 < BINS else math.inf
-            self.exposure[first] += min(until, edge) - since
-            since, first = edge, first + 1
+        after = bisect_right(EDGES, since)
+        if after == BINS or until < EDGES[after]:
+            self._parts[after - 1] += until - since
+            return
+        last = bisect_right(EDGES, until, after) - 1
+        self._parts[after - 1] += EDGES[after] - since
+        self._parts[last] += until - EDGES[last]
+        if last > after:
+            self._whole[after] += 1.0
+            self._whole[last] -= 1.0
 
     def changed(self, age: float) -> None:
         """Counts a run that changed at an age, in seconds."""
-        self.events[bisect_right(EDGES, age) - 1] += 1.0
+        self.events[bin_of(age)] += 1.0
 
     def pour(self, into: Counts, poured: Counts) -> None:
         """Adds to `into` what is not yet in `poured`, which is what was added before."""
         for mine, theirs, before in (
             (self.events, into.events, poured.events),
-            (self.exposure, into.exposure, poured.exposure),
+            (self._parts, into._parts, poured._parts),
+            (self._whole, into._whole, poured._whole),
         ):
             for number, value in enumerate(mine):
                 theirs[number] += value - before[number]
@@ -76,23 +99,31 @@ def learned(counts: Counts, pool: Sequence[float]) -> list[float]:
 
 
 class Curve:
-    """The share of a run by its age, the square root of its hazard, and the integral of it."""
+    """The share of a run by its age, the square root of its hazard, and the integral of it.
 
-    __slots__ = ("_integral", "_shares")
+    `shares` has it for each bin.
+    """
+
+    __slots__ = ("_integral", "_offsets", "shares")
 
     def __init__(self, hazards: Sequence[float]) -> None:
-        self._shares = tuple(math.sqrt(hazard) for hazard in hazards)
-        earned = (s * w for s, w in zip(self._shares, _WIDTHS, strict=False))
-        self._integral = (0.0, *accumulate(earned))
-
-    def share(self, age: float) -> float:
-        """The share at an age in seconds."""
-        return self._shares[bisect_right(EDGES, age) - 1]
+        self.shares = tuple(math.sqrt(hazard) for hazard in hazards)
+        earned = (s * w for s, w in zip(self.shares, _WIDTHS, strict=False))
+        # At each edge, and without end after the last; in a bin it is offset + share * age.
+        self._integral = (0.0, *accumulate(earned), math.inf)
+        self._offsets = tuple(
+            i - s * edge for i, s, edge in zip(self._integral, self.shares, EDGES, strict=False)
+        )
 
     def after(self, age: float, earned: float) -> float:
         """The age at which a run of this age will have earned so much more."""
-        place = bisect_right(EDGES, age) - 1
-        wanted = self._integral[place] + self._shares[place] * (age - EDGES[place]) + earned
-        if place + 1 < BINS and wanted >= self._integral[place + 1]:
-            place = bisect_right(self._integral, wanted) - 1
-        return EDGES[place] + (wanted - self._integral[place]) / self._shares[place]
+        return age + self.wait(age, bin_of(age), earned)
+
+    def wait(self, age: float, place: int, earned: float) -> float:
+        """In how many seconds a run of this age, in the bin of this place, has earned so much."""
+        share = self.shares[place]
+        wanted = self._offsets[place] + share * age + earned
+        if wanted < self._integral[place + 1]:
+            return earned / share
+        place = bisect_right(self._integral, wanted, place + 1) - 1
+        return (wanted - self._offsets[place]) / self.shares[place] - age

@@ -98,6 +98,11 @@ def wait(arrival: float, now: float, rate: float, at_once: float) -> float:
     return max(0.0, arrival - now - (at_once - 1.0) / rate)
 
 
-def taken(arrival: float, now: float, rate: float) -> float:
-    """When the next request is due by the rate, after one that goes now."""
-    return max(arrival, now) + 1.0 / rate
+def allowed(arrival: float, now: float, rate: float, at_once: float) -> int:
+    """How many requests may go now, one after another: what `wait` and `taken` come to."""
+    return max(math.floor(at_once - max(arrival - now, 0.0) * rate), 0)
+
+
+def taken(arrival: float, now: float, rate: float, requests: int = 1) -> float:
+    """When the next request is due by the rate, after some that go now."""
+    return max(arrival, now) + requests / rate

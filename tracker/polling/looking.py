@@ -78,7 +78,7 @@ class Looking:
 
     def learn(self, watched: Watched, state: RunState) -> None:
         """Takes in what is known of a run, and has its steps read if it is time for that."""
-        before, is_here = watched.state.status, self._roster.holds(watched)
+        before, is_here = watched.state.status, watched.is_here
         self._roster.learn(watched, state)
         # Whoever else polls it reads its steps, and looks again.
         if is_here:
@@ -106,7 +106,8 @@ class Looking:
             answer, entries = await source.fetch_page(thread_id, limit)
         except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
             # What a page cannot say, the runs can: they are asked for one by one.
-            if not isinstance(error, UnusableAnswer) or together[0].failures >= 2:
+            failing = together[0].failing
+            if not isinstance(error, UnusableAnswer) or (failing and failing.looks >= 2):
                 for watched in together:
                     watched.alone = True
             if isinstance(error, Misconfigured):
@@ -161,7 +162,6 @@ class Looking:
 
     def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
         watched.unchanged_until = answer.asked_at
-        watched.failures = watched.refusals = 0
-        watched.missing_since = watched.trouble = None
+        watched.failing = None
         self.learn(watched, state)
         self._roster.plan(watched, answer.poll_after)

@@ -144,18 +144,13 @@ class Poller:
         """Starts the polls that are due and may be asked, the longest due first."""
         now = self._clock.monotonic()
         for gate in [] if self._is_closed else self._roster.gates:
-            for watched in gate.wheel.take(now):
-                gate.lines.add(watched)
+            gate.turn(now)
             if gate.lines:
                 # What they claim while polls could spend it all.
                 self._go_on_errands(gate)
                 self._start_errands(gate, gate.discovery, self.discovery.look)
-            while gate.lines and gate.asking < self._concurrency:
-                found = gate.next(now)
-                if found is None:
-                    break
-                together = gate.taken_together(found)
-                self._ask(self._looking.poll(found, gate, together), gate)
+            for watched, together in gate.turns(now, self._concurrency - gate.asking):
+                self._ask(self._looking.poll(watched, gate, together), gate)
             self._go_on_errands(gate)
 
     async def discover(self) -> None:

@@ -56,10 +56,6 @@ class Roster:
         """The watched run of a stream, if it is watched."""
         return self._watched.get(stream) or self._elsewhere.get(stream)
 
-    def holds(self, watched: Watched) -> bool:
-        """Whether a run is still watched here."""
-        return self._watched.get(watched.stream) is watched
-
     def owns(self, source: Source, state: RunState) -> bool:
         """Whether the runs of the thread that a run is on are looked at here."""
         return self._owns(source.name, state.thread_id or state.run_id)
@@ -72,7 +68,7 @@ class Roster:
         """
         self._owns = owns
         for watched in self.all:
-            if self.holds(watched) is self._is_elsewhere(watched, watched.state):
+            if watched.is_here is self._is_elsewhere(watched, watched.state):
                 self.drop(watched)
                 self.add(watched, 0.0)
 
@@ -85,7 +81,8 @@ class Roster:
 
     def drop(self, watched: Watched) -> None:
         """Watches a run no longer."""
-        if self.holds(watched):
+        if watched.is_here:
+            watched.is_here = False
             del self._watched[watched.stream]
             self.gate(watched.source).left(watched)
         else:
@@ -93,6 +90,8 @@ class Roster:
 
     def clear(self) -> None:
         """Watches nothing any more."""
+        for watched in self._watched.values():
+            watched.is_here = False
         self._watched.clear()
         self._elsewhere.clear()
 
@@ -106,7 +105,8 @@ class Roster:
 
     def time_at(self, source: Source) -> datetime:
         """The time by the clock of a service, as far as its answers tell."""
-        return self._clock.now() + timedelta(seconds=self.gate(source).ahead)
+        now, ahead = self._clock.now(), self.gate(source).ahead
+        return now + timedelta(seconds=ahead) if ahead else now
 
     def heed(self, gate: Gate, answer: Answer) -> None:
         """Takes in an answer of a source: that it came, and what it says of the limit."""
@@ -125,7 +125,7 @@ class Roster:
     def learn(self, watched: Watched, state: RunState) -> None:
         """Takes in what is known of a run after a look; one that has ended is dropped."""
         now = self._clock.monotonic()
-        if self.holds(watched):
+        if watched.is_here:
             gate, first = self.gate(watched.source), watched.state.status is None
             ago = None
             if state.ended_at is not None:
@@ -137,13 +137,13 @@ class Roster:
             watched.learn(state)
         if state.is_ended:
             self.drop(watched)
-        elif self.holds(watched) and self._is_elsewhere(watched, state):
+        elif watched.is_here and self._is_elsewhere(watched, state):
             self.drop(watched)
             self.add(watched, 0.0)
 
     def plan(self, watched: Watched, hint: float | None = None) -> None:
         """Has a run looked at again when its share has earned that, if it is still watched."""
-        if not self.holds(watched):
+        if not watched.is_here:
             return
         if watched.hastened:
             # What was asked before there was news of it may not show that yet.
@@ -153,13 +153,15 @@ class Roster:
         left, expires_at = None, watched.state.expires_at
         if expires_at is not None:
             left = (expires_at - self.time_at(watched.source)).total_seconds()
-        now, jitter = self._clock.monotonic(), 2 * self._jitter() - 1
-        pause = self.gate(watched.source).plan(watched, now, jitter, hint=hint, expires_in=left)
-        self.schedule(watched, pause)
+        gate, now = self.gate(watched.source), self._clock.monotonic()
+        jitter = 2 * self._jitter() - 1
+        pause = gate.plan(watched, now, jitter, hint=hint, expires_in=left)
+        watched.in_line = False
+        gate.wheel.add(watched, now + pause)
 
     def schedule(self, watched: Watched, pause: float) -> None:
         """Has a run looked at after a pause, if it is still watched."""
-        if self.holds(watched):
+        if watched.is_here:
             watched.in_line = False
             self.gate(watched.source).wheel.add(watched, self._clock.monotonic() + pause)
 
@@ -175,11 +177,11 @@ class Roster:
 
     def requeue(self, watched: Watched) -> None:
         """Gives a run that could not be looked at its place in the line again."""
-        if self.holds(watched):
+        if watched.is_here:
             self.gate(watched.source).lines.add(watched)
 
     def _here(self, watched: Watched, after: float) -> None:
-        self._watched[watched.stream] = watched
+        self._watched[watched.stream], watched.is_here = watched, True
         now, gate = self._clock.monotonic(), self.gate(watched.source)
         gate.joined(watched, now, self._since_creation(watched.source, watched.state))
         if watched.state.status is None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import heapq
-import math
+from collections import deque
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
+from math import ceil, floor, inf
 from operator import attrgetter
 
 from tracker.polling.watched import Watched
 
 SLOT_SECONDS = 0.01
-_AT_ONCE_OF_ONE_THREAD = 2.0
+_PART_OF_ONE_THREAD = 0.25
+_PAID_AT_LEAST = 1024
 
 _by_due = attrgetter("due")
 
@@ -23,6 +25,7 @@ class Wheel:
     """Runs by the moment at which they are due, in slots of 10 ms, on monotonic seconds.
 
     Adding is O(1), and so is moving, which leaves the old entry behind to be passed over.
+    A run knows its slot by the list of those in it.
     """
 
     def __init__(self) -> None:
@@ -32,19 +35,18 @@ class Wheel:
     def add(self, watched: Watched, due: float) -> None:
         """Puts a run where it is due, wherever it was before."""
         # Rounded up: a wait that a service asked for is never cut short.
-        slot = math.ceil(due / SLOT_SECONDS)
+        slot = ceil(due / SLOT_SECONDS)
         if self._turned is not None and slot <= self._turned:
             slot = self._turned + 1
-        watched.due, watched.slot = due, slot
         entries = self._slots.get(slot)
         if entries is None:
-            self._slots[slot] = [watched]
-        else:
-            entries.append(watched)
+            entries = self._slots[slot] = []
+        entries.append(watched)
+        watched.due, watched.slot = due, entries
 
     def take(self, now: float) -> list[Watched]:
         """Takes the runs out that are due, the longest due first, however late it is."""
-        reached = math.floor(now / SLOT_SECONDS)
+        reached = floor(now / SLOT_SECONDS)
         first = reached if self._turned is None else self._turned + 1
         if self._turned is None or reached - first > len(self._slots):
             slots = sorted(slot for slot in self._slots if slot <= reached)
@@ -53,8 +55,9 @@ class Wheel:
         self._turned = max(reached, first - 1)
         taken: list[Watched] = []
         for slot in slots:
-            for watched in self._slots.pop(slot):
-                if watched.slot == slot:
+            entries = self._slots.pop(slot)
+            for watched in entries:
+                if watched.slot is entries:
                     watched.slot = None
                     taken.append(watched)
         taken.sort(key=_by_due)
@@ -62,95 +65,110 @@ class Wheel:
 
 
 class Lines:
-    """The runs of one source that are due: a line a thread, the thread of the longest due first.
+    """The runs of one source that are due, the longest due first.
 
     One thread gets a quarter of the rate while others wait.
     """
 
     def __init__(self) -> None:
-        # Most threads have one run: the first of a line lies apart, and needs no list.
-        self._firsts: dict[str, _Place] = {}
-        self._others: dict[str, list[_Place]] = {}
-        self._heads: list[_Place] = []
+        # In order, as runs come out of the wheel. Those that come late lie in a heap, which takes
+        # longer the more there are.
+        self._queue: deque[Watched] = deque()
+        self._last_due = -inf
+        self._late: list[_Place] = []
+        # The runs of threads that have had their part, and until when each has.
+        self._held: dict[str, list[_Place]] = {}
         self._paid: dict[str, float] = {}
-        self._paid_at_most = 64
+        self._paid_at_most = _PAID_AT_LEAST
         self._order = count()
 
-    def __len__(self) -> int:
-        """How many threads have runs that are due."""
-        return len(self._firsts)
+    def __bool__(self) -> bool:
+        """Whether there may be runs in line."""
+        return bool(self._queue or self._late or self._held)
 
     @property
     def runs(self) -> int:
         """How many runs are in line."""
+        late = chain(self._late, *self._held.values())
+        everybody = chain(self._queue, (watched for _, _, watched in late))
         # One that was moved has left its old place behind.
-        return len({place[2] for place in self._places() if place[2].in_line})
+        return len({watched for watched in everybody if watched.in_line})
 
     def add(self, watched: Watched) -> None:
         """Puts a run in line; one that was refused gets its old place back by its `due`."""
-        place, thread_id = (watched.due, next(self._order), watched), watched.thread_id
         watched.in_line = True
-        first = self._firsts.get(thread_id)
-        if first is not None and first < place:
-            heapq.heappush(self._others.setdefault(thread_id, []), place)
-            return
-        if first is not None:
-            heapq.heappush(self._others.setdefault(thread_id, []), first)
-        self._firsts[thread_id] = place
-        heapq.heappush(self._heads, place)
+        if watched.due >= self._last_due or not self._queue:
+            self._last_due = watched.due
+            self._queue.append(watched)
+        else:
+            heapq.heappush(self._late, self._place(watched))
 
-    def take(self, now: float, rate: float) -> Watched | None:
-        """The run to ask about next, where `rate` is what the whole source gets."""
-        over: list[_Place] = []
-        found: _Place | None = None
-        while self._heads and found is None:
-            place = heapq.heappop(self._heads)
-            watched = place[2]
-            if self._firsts.get(watched.thread_id) is not place:
-                continue
-            if not watched.in_line:
-                self._move_up(watched.thread_id)
-            elif self._is_over(watched.thread_id, now, rate):
-                over.append(place)
+    def take(self, now: float, rate: float, most: int) -> Iterator[Watched]:
+        """The runs to ask about next, at most so many; `rate` is what the whole source gets.
+
+        One that was taken out of line before its turn is passed over.
+        """
+        queue, late, held = self._queue, self._late, self._held
+        if len(queue) <= most and not late and not held:
+            # Nobody has to wait for another.
+            self._paid.clear()
+            while queue:
+                watched = queue.popleft()
+                if watched.in_line:
+                    watched.in_line = False
+                    yield watched
+            return
+        between = 1 / (_PART_OF_ONE_THREAD * rate)
+        self._let_go_on(now, between)
+        while most > 0 and (queue or late or held):
+            may_wait = bool(queue or late)
+            if may_wait:
+                watched = self._next() if late else queue.popleft()
             else:
-                found = place
-        # Nobody else waits: it may have what the others leave.
-        if found is None and over:
-            found = over.pop(0)
-        for place in over:
-            heapq.heappush(self._heads, place)
-        if found is None:
-            return None
-        watched = found[2]
-        watched.in_line = False
-        self._move_up(watched.thread_id)
-        self._pay(watched.thread_id, now, rate)
+                # Nobody else waits: one of them may have what the others leave.
+                watched = self._next_of(min(held, key=lambda thread_id: held[thread_id][0]))
+            if not watched.in_line:
+                continue
+            paid = self._paid.get(watched.thread_id, now)
+            if may_wait and paid - now > between:
+                heapq.heappush(held.setdefault(watched.thread_id, []), self._place(watched))
+                continue
+            watched.in_line = False
+            self._pay(watched.thread_id, paid if paid > now else now, now, between)
+            most -= 1
+            yield watched
+
+    def _place(self, watched: Watched) -> _Place:
+        return watched.due, next(self._order), watched
+
+    def _next(self) -> Watched:
+        queue, late = self._queue, self._late
+        # One that was moved is due at another moment than it was queued for.
+        while queue and not queue[0].in_line:
+            queue.popleft()
+        return queue.popleft() if queue and queue[0].due <= late[0][0] else heapq.heappop(late)[2]
+
+    def _next_of(self, thread_id: str) -> Watched:
+        places = self._held[thread_id]
+        watched = heapq.heappop(places)[2]
+        if not places:
+            del self._held[thread_id]
         return watched
 
-    def _places(self) -> Iterator[_Place]:
-        yield from self._firsts.values()
-        for others in self._others.values():
-            yield from others
+    def _let_go_on(self, now: float, between: float) -> None:
+        """Puts the first of each thread in line that may go on; the next follows once it went."""
+        for thread_id in list(self._held):
+            if self._paid.get(thread_id, now) - now <= between:
+                heapq.heappush(self._late, self._place(self._next_of(thread_id)))
 
-    def _move_up(self, thread_id: str) -> None:
-        others = self._others.get(thread_id)
-        if others is None:
-            del self._firsts[thread_id]
-            return
-        place = self._firsts[thread_id] = heapq.heappop(others)
-        heapq.heappush(self._heads, place)
-        if not others:
-            del self._others[thread_id]
-
-    def _is_over(self, thread_id: str, now: float, rate: float) -> bool:
-        paid = self._paid.get(thread_id)
-        return paid is not None and paid - now > (_AT_ONCE_OF_ONE_THREAD - 1) / (rate / 4)
-
-    def _pay(self, thread_id: str, now: float, rate: float) -> None:
-        if not self._firsts:
+    def _pay(self, thread_id: str, paid: float, now: float, between: float) -> None:
+        """Has a thread pay for a request: two at once, and then one `between` seconds."""
+        if not self._queue and not self:
             self._paid.clear()
             return
-        self._paid[thread_id] = max(self._paid.get(thread_id, now), now) + 4 / rate
+        self._paid[thread_id] = paid = paid + between
+        if self._held and paid - now <= between and thread_id in self._held:
+            heapq.heappush(self._late, self._place(self._next_of(thread_id)))
         if len(self._paid) > self._paid_at_most:
-            self._paid = {thread: paid for thread, paid in self._paid.items() if paid > now}
-            self._paid_at_most = 2 * len(self._paid) + 64
+            self._paid = {thread: until for thread, until in self._paid.items() if until > now}
+            self._paid_at_most = 2 * len(self._paid) + _PAID_AT_LEAST
