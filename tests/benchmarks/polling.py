@@ -34,7 +34,7 @@ MEASURED, GRACE, MEAN_LIFE = 60.0, 15.0, 45.0
 
 SCENARIOS = {
     "100 active runs": Traffic(100),
-    "300 active runs": Traffic(300, after=150.0),
+    "300 active runs": Traffic(300, after=300.0),
     "unlimited, 120 active runs": Traffic(120, per_minute=None),
     "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
 }

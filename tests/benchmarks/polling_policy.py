@@ -34,7 +34,7 @@ BUILT_IN = {"code_interpreter", "file_search"}
 
 SCENARIOS = {
     "100 active runs": Traffic(100),
-    "300 active runs": Traffic(300, after=150.0),
+    "300 active runs": Traffic(300, after=700.0),
     "unlimited, 120 active runs": Traffic(120, per_minute=None),
     "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
 }
@@ -57,6 +57,7 @@ class Polled:
     traffic: Traffic
     seed: int
     clock: VirtualClock
+    measured: float = MEASURED
     begun: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -85,7 +86,7 @@ class Polled:
         work = [asyncio.create_task(self._poll()), asyncio.create_task(self._begin())]
         await asyncio.sleep(traffic.warm)
         before, since = self.service.traffic, self._now()
-        await asyncio.sleep(MEASURED)
+        await asyncio.sleep(self.measured)
         after, until = self.service.traffic, self._now()
         await asyncio.sleep(GRACE)
         end = self._now()
@@ -136,11 +137,11 @@ class Polled:
         return found, told
 
 
-def simulate(traffic: Traffic, seed: int) -> Outcome:
-    """What comes of a scenario, the same for the same seed."""
+def simulate(traffic: Traffic, seed: int, measured: float = MEASURED) -> Outcome:
+    """What comes of so many seconds of a scenario, the same for the same seed."""
 
     async def scenario(clock: VirtualClock) -> Outcome:
-        return await Polled(traffic, seed, clock).outcome()
+        return await Polled(traffic, seed, clock, measured).outcome()
 
     return run(scenario)
 
