@@ -124,6 +124,9 @@ def _insert(line: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | Non
     """Puts a pause that nobody saw in its place, which is given; None where it has none."""
     began = pause[0]
     place = max((i for i, it in enumerate(line) if it.moment <= began), default=0)
+    if line[place].status in ENDED and line[place].moment == began:
+        # It stopped within the second in which it ended.
+        place -= 1
     around = line[place]
     if around.status in ENDED or around.status == REQUIRES_ACTION:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import secret_search
 from tests.postgres import PostgresServer, running_postgres
 
 _NUMBERS = count(1)
@@ -23,6 +24,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("runfold")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test may leave a key behind where it can be read."""
+    config.pluginmanager.register(secret_search)
 
 
 @pytest.fixture(scope="session")

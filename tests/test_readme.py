@@ -97,7 +97,7 @@ def test_the_second_command_runs_the_tests() -> None:
 
 def test_the_program_runs(tmp_path: Path) -> None:
     program, *_ = blocks("python")
-    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
+    with Simulator(parameters=SHORT, api_key="sk-readme-4f1d9c22b7") as simulator:
         theirs = simulator.create_run()
         there = {
             "thread_1": simulator.create_thread(),
@@ -108,7 +108,7 @@ def test_the_program_runs(tmp_path: Path) -> None:
             assert f'"{name}"' in program
             program = program.replace(f'"{name}"', f'"{instead}"')
         file = tmp_path / "program.py"
-        names = f'BASE_URL = "{simulator.base_url}"\nAPI_KEY = "sk-readme"\n'
+        names = f'BASE_URL = "{simulator.base_url}"\nAPI_KEY = "sk-readme-4f1d9c22b7"\n'
         file.write_text(names + program, "utf-8")
         done = subprocess.run(
             [sys.executable, "-W", "error", str(file)],
@@ -136,14 +136,14 @@ def test_the_program_runs(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, application, *_ = blocks("python")
-    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator:
+    with Simulator(parameters=SHORT, api_key="sk-readme-4f1d9c22b7") as simulator:
         names: dict[str, Any] = {"AsyncOpenAI": AsyncOpenAI, "Tracker": Tracker}
         exec(application, names)
 
         async def run() -> None:
-            api = Assistants(simulator.base_url, "sk-readme")
+            api = Assistants(simulator.base_url, "sk-readme-4f1d9c22b7")
             async with (
-                AsyncOpenAI(base_url=simulator.base_url, api_key="sk-readme") as client,
+                AsyncOpenAI(base_url=simulator.base_url, api_key="sk-readme-4f1d9c22b7") as client,
                 Tracker("memory://", api) as tracker,
             ):
                 await names["follow"](client, tracker, simulator.create_thread())
@@ -167,10 +167,13 @@ def test_the_handlers_are_those_of_the_examples() -> None:
 def test_the_jobs_keep_the_tables(tmp_path: Path) -> None:
     _, jobs, *_ = blocks("python")
     url = f"sqlite:///{tmp_path}/runs.db"
-    with Simulator(parameters=SHORT, api_key="sk-readme") as simulator, Views(url) as views:
+    with (
+        Simulator(parameters=SHORT, api_key="sk-readme-4f1d9c22b7") as simulator,
+        Views(url) as views,
+    ):
         views.upgrade()
         theirs = simulator.create_run()
-        api = Assistants(simulator.base_url, api_key="sk-readme")
+        api = Assistants(simulator.base_url, api_key="sk-readme-4f1d9c22b7")
         tracker = Tracker(url, api).in_background()
         exec(jobs, {"tracker": tracker, "views": views, "timedelta": timedelta})
         with tracker:

@@ -15,7 +15,7 @@ EVERY_SECONDS = 0.15
 async def main(url: str, base_url: str, notes: str, threads: str, until: float) -> None:
     """Creates runs on these threads until a monotonic moment, and polls until it is killed."""
     noted = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    api = Assistants(base_url=base_url, api_key="key")
+    api = Assistants(base_url=base_url, api_key="key-4f1d9c22b7")
     async with Tracker(url, api, cadence=Cadence(start=50.0)) as tracker:
         for thread in threads.split(","):
             if time.monotonic() > until:

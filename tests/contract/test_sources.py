@@ -36,7 +36,7 @@ class TestAssistants(SourceContract):
     outcome = "completed"
 
     def source_at(self, base_url: str) -> Source:
-        return Assistants(base_url, "key")
+        return Assistants(base_url, "key-4f1d9c22b7")
 
 
 class TestAzureAgents(SourceContract):
@@ -96,7 +96,7 @@ class TestResponses(SourceContract):
     outcome = "completed"
 
     def source_at(self, base_url: str) -> Source:
-        return Responses(base_url, "key")
+        return Responses(base_url, "key-4f1d9c22b7")
 
 
 class TestResponsesThatAsk(TestResponses):
@@ -150,7 +150,7 @@ class TestAgentTurns(SourceContract):
     outcome = "completed"
 
     def source_at(self, base_url: str) -> Source:
-        return AgentTurns(base_url, "key")
+        return AgentTurns(base_url, "key-4f1d9c22b7")
 
     def served(self, path: str, body: Mapping[str, Any]) -> object:
         return body if "/turns/" in path else self.session

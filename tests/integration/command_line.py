@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.secret_search import MARK
 from tracker.cli import main
 
 SECONDS = 60
-_NEVER = ("Traceback", "\x1b[")
+_NEVER = ("Traceback", "\x1b[", MARK)
 
 
 @dataclass(frozen=True)

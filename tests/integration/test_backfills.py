@@ -42,7 +42,7 @@ class Counting(Assistants):
     """Counts what it is asked for, and is told when to die."""
 
     def __init__(self, base_url: str, *, dies_after: int | None = None) -> None:
-        super().__init__(base_url, "key")
+        super().__init__(base_url, "key-4f1d9c22b7")
         self.pages: list[str | None] = []
         self.steps_of: list[str] = []
         self.dies_after = dies_after
@@ -203,7 +203,7 @@ def test_open_runs_are_watched_to_their_ends(simulator: Simulator) -> None:
 def test_what_cannot_be_is_said(simulator: Simulator) -> None:
     async def scenario() -> None:
         api = Counting(simulator.base_url)
-        other = Responses(simulator.base_url, "key")
+        other = Responses(simulator.base_url, "key-4f1d9c22b7")
         async with Tracker("memory://", api, other, resume=False) as tracker:
             with pytest.raises(NotFound, match="knows no thread thread_9"):
                 await tracker.backfill("thread_9", "assistants")
@@ -225,7 +225,7 @@ def test_on_the_command_line(
     tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    monkeypatch.setenv("OPENAI_API_KEY", "key-4f1d9c22b7")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     threads = [simulator.create_thread() for _ in range(2)]
     runs = [simulator.create_run(thread) for thread in threads]

@@ -37,12 +37,12 @@ LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN, api_key="key", many_active=True) as running:
+    with Simulator(parameters=PLAIN, api_key="key-4f1d9c22b7", many_active=True) as running:
         yield running
 
 
 def background(url: str, simulator: Simulator) -> BackgroundTracker:
-    api = Assistants(simulator.base_url, api_key="key")
+    api = Assistants(simulator.base_url, api_key="key-4f1d9c22b7")
     return Tracker(url, api, cadence=QUICK).in_background()
 
 
@@ -121,7 +121,7 @@ def test_errors_are_those_of_the_tracker(tmp_path: Path, simulator: Simulator) -
         with pytest.raises(SettingsError, match="already"):
             tracker.start()
     wrong = Tracker(
-        f"sqlite:///{tmp_path}/runs.db", Assistants(simulator.base_url, api_key="wrong")
+        f"sqlite:///{tmp_path}/runs.db", Assistants(simulator.base_url, api_key="wrong-4f1d9c22b7")
     )
     with wrong.in_background() as tracker, pytest.raises(KeyRefused):
         tracker.runs.create(run.thread_id, assistant_id="asst_1")
@@ -220,12 +220,12 @@ def script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
 STARTED = """
 from tracker import Tracker
 from tracker.sources import Assistants
-tracker = Tracker("sqlite:///runs.db", Assistants({base_url!r}, api_key="key")).in_background()
+tracker = Tracker("sqlite:///runs.db", Assistants({base_url!r}, "key-4f1d9c22b7")).in_background()
 """
 
 
 def test_a_program_that_ends_without_stopping_it_loses_nothing(tmp_path: Path) -> None:
-    with Simulator(parameters=LONG, api_key="key", latency=0.5) as simulator:
+    with Simulator(parameters=LONG, api_key="key-4f1d9c22b7", latency=0.5) as simulator:
         thread = simulator.create_thread()
         done = script(
             tmp_path,

@@ -45,11 +45,11 @@ def simulator() -> Iterator[Simulator]:
 
 
 def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key="sk-1234", base_url=simulator.base_url, **settings)
+    return AsyncOpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **settings)
 
 
 def blocking(simulator: Simulator, **settings: Any) -> OpenAI:
-    return OpenAI(api_key="sk-1234", base_url=simulator.base_url, **settings)
+    return OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **settings)
 
 
 def kinds(tracker: Tracker | BackgroundTracker, run_id: str, **source: str) -> list[type[Event]]:

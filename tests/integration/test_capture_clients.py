@@ -104,7 +104,7 @@ def test_the_client_of_azure(tmp_path: Path) -> None:
             endpoint = url.removesuffix("/v1")
             api = DeafAssistants(f"{endpoint}/openai", api_version="2025-05-01", beta=None)
             given = AsyncAzureOpenAI(
-                azure_endpoint=endpoint, api_key="sk-1234", api_version="2025-05-01"
+                azure_endpoint=endpoint, api_key="sk-4f1d9c22b7", api_version="2025-05-01"
             )
             async with Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker, given:
                 runs = tracker.capture(given).beta.threads.runs

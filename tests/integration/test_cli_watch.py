@@ -21,7 +21,7 @@ from tracker.histories import Histories, look
 from tracker.simulator import Parameters, Simulator, Truth
 from tracker.sources import HttpSource
 
-KEY = "sk-the-right-key"
+KEY = "sk-the-right-4f1d9c22b7"
 NOWHERE = "http://127.0.0.1:9/v1"
 SOON = {"action": 0.0, "time_scale": 0.02, "stretched": 0.0}
 
@@ -88,7 +88,7 @@ def test_an_unknown_run(simulator: Simulator) -> None:
     assert runfold("status").out == "runs by status: none\n"
 
 
-@pytest.mark.parametrize("key", ["sk-the-wrong-key", ""])
+@pytest.mark.parametrize("key", ["sk-the-wrong-4f1d9c22b7", ""])
 def test_a_wrong_key_is_not_shown(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
@@ -217,8 +217,8 @@ def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
 
 
 def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-right")
-    for api, key in ((Api.langgraph, "lsv2-right"), (Api.responses, KEY), (Api.agents, KEY)):
+    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-4f1d9c22b7")
+    for api, key in ((Api.langgraph, "lsv2-4f1d9c22b7"), (Api.responses, KEY), (Api.agents, KEY)):
         source = api.source("http://127.0.0.1:9", KEY, None, None)
         assert isinstance(source, HttpSource)
         assert (source.name, source._transport._api_key) == (api.value, key)

@@ -41,7 +41,7 @@ TOOLS = Parameters.ending(
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=TOOLS, api_key="sk-example") as running:
+    with Simulator(parameters=TOOLS, api_key="sk-example-4f1d9c22b7") as running:
         yield running
 
 
@@ -49,7 +49,7 @@ def settings(simulator: Simulator, url: str) -> dict[str, str]:
     return {
         **environment(),
         "BASE_URL": simulator.base_url,
-        "API_KEY": "sk-example",
+        "API_KEY": "sk-example-4f1d9c22b7",
         "RUNFOLD_DB": url,
     }
 

@@ -27,7 +27,7 @@ from tracker.errors import (
 
 
 def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> None:
-    keys = ["old"]
+    keys = ["old-4f1d9c22b7"]
 
     async def scenario(bench: Bench) -> None:
         with pytest.raises(KeyRefused):
@@ -39,11 +39,11 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
         assert (status.watched, status.asked) == (1, 1)
         bench.clock.skip(61)
         await bench.asked(2)
-        keys[0] = "new"
+        keys[0] = "new-4f1d9c22b7"
         assert len(bench.service.heads) == 2
         bench.clock.skip(61)
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
-        assert b"Bearer new" in bench.service.heads[-1]
+        assert b"Bearer new-4f1d9c22b7" in bench.service.heads[-1]
         status = bench.tracker.sources_status()["assistants"]
         assert (status.refusing, status.held_for) == (None, 0.0)
 

@@ -21,7 +21,7 @@ from tracker import Tracker, open_event_store
 from tracker.errors import SettingsError
 from tracker.sources import Assistants
 URL, THREAD, RUN = {url!r}, {thread!r}, {run!r}
-api = Assistants({base_url!r}, api_key="key")
+api = Assistants({base_url!r}, api_key="key-4f1d9c22b7")
 
 def in_child(work):
     sys.stdout.flush()

@@ -44,7 +44,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Simulator) -> None:
-    tracker = Tracker(database_url, Assistants(simulator.base_url, api_key="key"), cadence=QUICK)
+    tracker = Tracker(
+        database_url, Assistants(simulator.base_url, api_key="key-4f1d9c22b7"), cadence=QUICK
+    )
     answered: list[tuple[str, int]] = []
 
     @tracker.on(RunActionRequired)

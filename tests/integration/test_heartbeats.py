@@ -20,7 +20,7 @@ from tracker.heartbeats.heartbeat import Heartbeat
 from tracker.heartbeats.table import heartbeats_in
 from tracker.sources import Assistants
 
-SECRET = "sk-nobody-is-to-see-this"
+SECRET = "sk-4f1d9c22b7-nobody-is-to-see"
 
 
 def written(url: str) -> list[Heartbeat]:

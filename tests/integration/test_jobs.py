@@ -25,12 +25,12 @@ PATIENCE = 20.0
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN, api_key="key") as running:
+    with Simulator(parameters=PLAIN, api_key="key-4f1d9c22b7") as running:
         yield running
 
 
 def opened(url: str, simulator: Simulator, scheduler: AsyncIOScheduler | None = None) -> Tracker:
-    api = Assistants(simulator.base_url, api_key="key")
+    api = Assistants(simulator.base_url, api_key="key-4f1d9c22b7")
     return Tracker(url, api, cadence=QUICK, scheduler=scheduler)
 
 

@@ -38,15 +38,17 @@ def test_every_record_says_what_it_is_about(
                 while not tracker.deliveries()[0].attempts:  # noqa: ASYNC110 - nobody tells of it
                     await asyncio.sleep(0.01)
 
-    with Simulator(parameters=PLAIN, api_key="sk-right-secret") as simulator:
+    with Simulator(parameters=PLAIN, api_key="sk-right-secret-4f1d9c22b7") as simulator:
         run = simulator.create_run()
         for run_id, key, error in (
-            (run.run_id, "sk-wrong-secret", KeyRefused),
-            ("run_unknown", "sk-right-secret", NotFound),
+            (run.run_id, "sk-wrong-secret-4f1d9c22b7", KeyRefused),
+            ("run_unknown", "sk-right-secret-4f1d9c22b7", NotFound),
         ):
             with pytest.raises(error):
                 asyncio.run(scenario(simulator.base_url, run.thread_id, run_id, key))
-        asyncio.run(scenario(simulator.base_url, run.thread_id, run.run_id, "sk-right-secret"))
+        asyncio.run(
+            scenario(simulator.base_url, run.thread_id, run.run_id, "sk-right-secret-4f1d9c22b7")
+        )
 
     records = [record for record in caplog.records if record.name.startswith("runfold")]
     texts = [record.getMessage() for record in records]

@@ -24,7 +24,7 @@ class Counting(Assistants):
     """A source that counts how often it asks about each run, some of which are gone."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(base_url=base_url, api_key="key")
+        super().__init__(base_url=base_url, api_key="key-4f1d9c22b7")
         self.asked: Counter[str] = Counter()
         self.gone: set[str] = set()
 
@@ -252,7 +252,7 @@ def test_who_cannot_renew_stops_when_the_lease_ends(
 
 def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simulator) -> None:
     async def watch() -> None:
-        api = Assistants(base_url=simulator.base_url, api_key="key")
+        api = Assistants(base_url=simulator.base_url, api_key="key-4f1d9c22b7")
         async with Tracker(postgres_db, api, cadence=QUICK, resume=False) as tracker:
             thread = simulator.create_thread()
             run = await tracker.runs.create(thread, assistant_id="asst_1")
@@ -266,7 +266,7 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
     postgres_db: str, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def follow() -> None:
-        api = Assistants(base_url=simulator.base_url, api_key="key")
+        api = Assistants(base_url=simulator.base_url, api_key="key-4f1d9c22b7")
         async with Tracker(postgres_db, api, cadence=QUICK) as tracker:
             execute(
                 postgres_db,

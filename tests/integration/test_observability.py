@@ -40,7 +40,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def tracker_of(url: str, simulator: Simulator) -> Tracker:
-    return Tracker(url, Assistants(simulator.base_url, api_key="key"), cadence=QUICK)
+    return Tracker(url, Assistants(simulator.base_url, api_key="key-4f1d9c22b7"), cadence=QUICK)
 
 
 def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:

@@ -24,7 +24,7 @@ from tracker import Tracker
 from tracker.sources import Assistants
 
 async def hold():
-    async with Tracker(sys.argv[1], Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")):
+    async with Tracker(sys.argv[1], Assistants("http://127.0.0.1:9/v1", "key-4f1d9c22b7")):
         print("holding", flush=True)
         await asyncio.sleep(60)
 
@@ -35,7 +35,7 @@ asyncio.run(hold())
 def tracker_of(
     url: str, base_url: str = "http://127.0.0.1:9/v1", *, resume: bool = True
 ) -> Tracker:
-    api = Assistants(base_url=base_url, api_key="key")
+    api = Assistants(base_url=base_url, api_key="key-4f1d9c22b7")
     return Tracker(url, api, cadence=QUICK, resume=resume)
 
 

@@ -186,7 +186,7 @@ def test_a_response_that_the_service_forgot_has_not_failed(simulator: Simulator)
     async def scenario() -> None:
         source = Responses(simulator.base_url)
         async with (
-            AsyncOpenAI(api_key="sk-1234", base_url=simulator.base_url) as client,
+            AsyncOpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url) as client,
             Tracker("memory://", source, cadence=QUICK) as tracker,
         ):
             made = await tracker.responses.create(model="gpt-5", input="Hi", tools=TOOLS)

@@ -15,8 +15,8 @@ from tracker.errors import SourceError
 from tracker.sources import Assistants
 
 KEY = "sk-test-4f1d9c22b7-7e0a"
-GATEWAY = "gate-99887766-abcdef"
-IN_QUERY = "q/55+aa 31==0f"
+GATEWAY = "gate-99887766-4f1d9c22b7"
+IN_QUERY = "q/55+aa 4f1d9c22b7==0f"
 
 
 def says(status: int) -> str:

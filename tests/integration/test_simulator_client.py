@@ -38,8 +38,10 @@ class Bench:
 def served() -> Iterator[tuple[Simulator, ManualClock, OpenAI]]:
     clock = ManualClock()
     with (
-        Simulator(seed=11, clock=clock, api_key="sk-right-key", poll_after_ms=250) as sim,
-        OpenAI(api_key="sk-right-key", base_url=sim.base_url, max_retries=0) as client,
+        Simulator(
+            seed=11, clock=clock, api_key="sk-right-4f1d9c22b7-key", poll_after_ms=250
+        ) as sim,
+        OpenAI(api_key="sk-right-4f1d9c22b7-key", base_url=sim.base_url, max_retries=0) as client,
     ):
         yield sim, clock, client
 
@@ -246,18 +248,18 @@ def test_what_is_not_there_is_not_found(bench: Bench) -> None:
 
 
 def test_a_wrong_key_is_refused_and_not_repeated(bench: Bench) -> None:
-    client = bench.client.with_options(api_key="sk-wrong-key-of-somebody")
+    client = bench.client.with_options(api_key="sk-wrong-key-of-4f1d9c22b7")
     with pytest.raises(openai.AuthenticationError, match="Incorrect API key provided") as caught:
         client.beta.threads.create()
 
     assert caught.value.code == "invalid_api_key"
     assert "wrong-key" not in str(caught.value)
-    assert "right-key" not in repr(bench.sim._service)
+    assert "4f1d9c22b7" not in repr(bench.sim._service)
 
 
 def test_the_async_client_polls_to_the_end() -> None:
     async def drive(base_url: str) -> str:
-        async with AsyncOpenAI(api_key="sk-any", base_url=base_url) as client:
+        async with AsyncOpenAI(api_key="sk-4f1d9c22b7", base_url=base_url) as client:
             thread = await client.beta.threads.create()
             run = await client.beta.threads.runs.create_and_poll(
                 thread_id=thread.id, assistant_id="asst_1", poll_interval_ms=20

@@ -37,7 +37,7 @@ def test_answers_that_go_wrong_leave_the_run_as_it_was() -> None:
 
     async def scenario(simulator: Simulator) -> None:
         run = simulator.create_run()
-        api = Assistants(simulator.base_url, api_key="key", clock=clock, deadline=1.0)
+        api = Assistants(simulator.base_url, api_key="key-4f1d9c22b7", clock=clock, deadline=1.0)
         async with Tracker("memory://", api, cadence=QUICK, clock=clock) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
 

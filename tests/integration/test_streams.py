@@ -46,7 +46,9 @@ def test_a_run_is_recorded_from_its_stream_alone(database_url: str, simulator: S
     async def scenario() -> str:
         source = Assistants(simulator.base_url)
         async with (
-            AsyncOpenAI(api_key="sk-1234", base_url=simulator.base_url, max_retries=0) as client,
+            AsyncOpenAI(
+                api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0
+            ) as client,
             Tracker(database_url, source, cadence=SLOW, steps="never", resume=False) as tracker,
         ):
             runs = client.beta.threads.runs
@@ -161,7 +163,7 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     tracker = Tracker(database_url, Responses(simulator.base_url), cadence=SLOW, resume=False)
     with (
         tracker.in_background() as background,
-        OpenAI(api_key="sk-1234", base_url=simulator.base_url, max_retries=0) as client,
+        OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0) as client,
     ):
         stream = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
         events: list[Any] = list(background.observing(stream))

@@ -48,7 +48,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def tracker_of(database_url: str, simulator: Simulator, **settings: Any) -> Tracker:
-    api = Assistants(base_url=simulator.base_url, api_key="key")
+    api = Assistants(base_url=simulator.base_url, api_key="key-4f1d9c22b7")
     return Tracker(database_url, api, cadence=QUICK, **settings)
 
 
@@ -246,7 +246,7 @@ def test_faults_of_all_kinds_do_not_change_what_happened(tmp_path: Path) -> None
 
 def test_what_keeps_a_run_from_being_asked_about_reaches_who_waits(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    with Simulator(parameters=PLAIN, api_key="right") as simulator:
+    with Simulator(parameters=PLAIN, api_key="right-4f1d9c22b7") as simulator:
         run = simulator.create_run()
 
         async def scenario(key: str, run_id: str) -> None:
@@ -256,16 +256,16 @@ def test_what_keeps_a_run_from_being_asked_about_reaches_who_waits(tmp_path: Pat
                 await tracker.wait(run_id, timeout=20)
 
         with pytest.raises(KeyRefused) as refused:
-            asyncio.run(scenario("wrong-key-of-mine", run.run_id))
-        assert "wrong-key-of-mine" not in str(refused.value)
+            asyncio.run(scenario("wrong-4f1d9c22b7", run.run_id))
+        assert "wrong-4f1d9c22b7" not in str(refused.value)
         with pytest.raises(NotFound, match="run_unknown"):
-            asyncio.run(scenario("right", "run_unknown"))
-        asyncio.run(scenario("right", run.run_id))
+            asyncio.run(scenario("right-4f1d9c22b7", "run_unknown"))
+        asyncio.run(scenario("right-4f1d9c22b7", run.run_id))
 
 
 def test_a_service_that_cannot_be_reached_is_asked_until_the_deadline(tmp_path: Path) -> None:
     async def scenario() -> None:
-        api = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")
+        api = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key-4f1d9c22b7")
         async with Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker:
             await tracker.watch("thread_1", "run_1")
             await tracker.wait("run_1", timeout=1)
@@ -276,7 +276,9 @@ def test_a_service_that_cannot_be_reached_is_asked_until_the_deadline(tmp_path: 
 
 
 def test_a_tracker_is_used_within_its_block() -> None:
-    tracker = Tracker("memory://", Assistants(base_url="http://127.0.0.1:9/v1", api_key="key"))
+    tracker = Tracker(
+        "memory://", Assistants(base_url="http://127.0.0.1:9/v1", api_key="key-4f1d9c22b7")
+    )
     with pytest.raises(SettingsError, match="async with"):
         tracker.history("run_1")
     with pytest.raises(SettingsError, match="name"):

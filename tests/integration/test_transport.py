@@ -28,11 +28,13 @@ async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that reads each request and lets `handler` write; its URL, and the heads it read."""
     heads: list[bytes] = []
     serving: set[asyncio.Task[Any]] = set()
+    transports: list[asyncio.WriteTransport] = []
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         serving.add(task)
+        transports.append(writer.transport)
         try:
             while True:
                 heads.append(await reader.readuntil(b"\r\n\r\n"))
@@ -52,6 +54,9 @@ async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+        # What a client did not stay to read would keep its connection open.
+        for transport in transports:
+            transport.abort()
         await server.wait_closed()
 
 

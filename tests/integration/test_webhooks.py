@@ -231,7 +231,7 @@ def test_what_is_about_no_run_is_let_by() -> None:
                 with pytest.raises(PayloadError, match="a list, where a JSON object"):
                     await tracker.webhook(body, headers, secret=SECRET)
             with pytest.raises(SettingsError, match="a webhook secret is"):
-                await tracker.webhook(*told("resp_1"), secret="sk-1234")
+                await tracker.webhook(*told("resp_1"), secret="sk-4f1d9c22b7")
 
     asyncio.run(scenario())
 

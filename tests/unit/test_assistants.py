@@ -118,21 +118,21 @@ def test_a_step_is_retrieved() -> None:
 
 
 def test_the_headers_of_a_request() -> None:
-    _, [request] = used(lambda api: api.fetch("thread_1", "run_1"), api_key="sk-1234")
-    assert request.headers["authorization"] == "Bearer sk-1234"
+    _, [request] = used(lambda api: api.fetch("thread_1", "run_1"), api_key="sk-4f1d9c22b7")
+    assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
     assert request.headers["openai-beta"] == "assistants=v2"
     assert request.headers["accept-encoding"] == "identity"
     assert not request.url.query
     _, [request] = used(
         lambda api: api.fetch("thread_1", "run_1"),
-        api_key=lambda: "azure-1234",
+        api_key=lambda: "azure-4f1d9c22b7",
         auth_header="api-key",
         api_version="2025-05-01",
         beta=None,
         headers={"X-Team": "red"},
         params={"a": "b c"},
     )
-    assert request.headers["api-key"] == "azure-1234"
+    assert request.headers["api-key"] == "azure-4f1d9c22b7"
     assert request.headers["x-team"] == "red"
     assert not {"authorization", "openai-beta"} & set(request.headers)
     assert dict(request.url.params) == {"api-version": "2025-05-01", "a": "b c"}

@@ -55,6 +55,20 @@ FOUND = (
 )
 
 
+def test_a_pause_within_the_second_of_the_end_is_one() -> None:
+    _, phases = told(
+        created(),
+        started(2, stamp=1, since=1),
+        ended(e.RunExpired, 31, stamp=29, since=28),
+        step(29, 29, status="expired"),
+    )
+    assert [(p.status, p.seconds) for p in phases] == [
+        ("queued", 1),
+        ("in_progress", 28),
+        ("requires_action", 0),
+    ]
+
+
 def test_a_step_makes_a_pause_exact_to_the_second() -> None:
     run, phases = told(*POLLED, step(9, 15))
 

@@ -114,6 +114,6 @@ def test_a_body_of_anything(body: bytes) -> None:
 @given(st.integers(200, 599), anything)
 def test_an_error_of_anything(status: int, document: object) -> None:
     body = json.dumps(document).encode()
-    error = refusal("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-1234"))
+    error = refusal("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
     assert str(error).isprintable()
     assert len(str(error)) < 600

@@ -27,8 +27,8 @@ from tracker.errors import (
 )
 from tracker.sources import Assistants
 
-KEY = "sk-test/4f1d+9c22b7=="
-GATEWAY = "gate-99887766"
+KEY = "sk-test/4f1d9c22b7+=="
+GATEWAY = "gate-4f1d9c22b7"
 JSON = {"content-type": "application/json"}
 
 
@@ -221,7 +221,7 @@ def test_a_key_that_cannot_be_had_is_refused(api_key: Any, says: str) -> None:
 
 
 def test_a_rotated_key_is_used_at_once() -> None:
-    keys = iter(["sk-first-1234", "sk-second-1234\n"])
+    keys = iter(["sk-first-4f1d9c22b7", "sk-second-4f1d9c22b7\n"])
     sent: list[str] = []
 
     async def key() -> str:
@@ -238,7 +238,7 @@ def test_a_rotated_key_is_used_at_once() -> None:
             await api.fetch("thread_1", "run_1")
 
     asyncio.run(ask(key))
-    assert sent == ["Bearer sk-first-1234", "Bearer sk-second-1234"]
+    assert sent == ["Bearer sk-first-4f1d9c22b7", "Bearer sk-second-4f1d9c22b7"]
 
 
 @pytest.mark.parametrize(

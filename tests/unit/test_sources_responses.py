@@ -187,7 +187,7 @@ def used(use: Use, reply: httpx.Response) -> tuple[Any, list[httpx.Request]]:
 
     async def main() -> Any:
         transport = httpx.MockTransport(answer)
-        async with Responses("https://host/v1", "sk-1234", transport=transport) as api:
+        async with Responses("https://host/v1", "sk-4f1d9c22b7", transport=transport) as api:
             return await use(api)
 
     return asyncio.run(main()), asked
@@ -212,7 +212,7 @@ def test_each_operation() -> None:
     assert (request.method, request.url.path) == ("POST", "/v1/responses/resp_1/cancel")
     fetched, [request] = used(lambda api: api.fetch("", "resp_1"), reply)
     assert json.loads(fetched.body) == body("queued")
-    assert request.headers["authorization"] == "Bearer sk-1234"
+    assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
     with pytest.raises(UnusableAnswer):
         used(lambda api: api.fetch("conv_1", "resp_2"), reply)
     with pytest.raises(SettingsError, match=r"stream is not offered.* through tracker\.observing"):

@@ -90,7 +90,7 @@ def test_ids_come_back_as_they_were(thread_id: str, run_id: str) -> None:
     ],
 )
 def test_what_is_below_an_address(base: str, url: str, path: str | None) -> None:
-    with OpenAI(api_key="sk-1234", base_url=url) as client:
+    with OpenAI(api_key="sk-4f1d9c22b7", base_url=url) as client:
         # The official client may have another library for its addresses.
         theirs = type(client.base_url)
     for source in (Assistants(base), Responses(base)):

@@ -44,7 +44,7 @@ def test_the_official_client_believes_what_is_signed_here() -> None:
         }
     ).encode()
     headers = sign(body, SECRET, "wh_1", datetime.now(UTC))
-    with OpenAI(api_key="sk-1234", webhook_secret=SECRET) as client:
+    with OpenAI(api_key="sk-4f1d9c22b7", webhook_secret=SECRET) as client:
         event = client.webhooks.unwrap(body, headers)
         assert event.type == "response.completed"
         with pytest.raises(openai.InvalidWebhookSignatureError):

@@ -8,7 +8,9 @@ from datetime import datetime
 from tracker.core import events as e
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
-from tracker.core.status import REQUIRES_ACTION, is_ended
+from tracker.core.status import CANCELLED, EXPIRED, FAILED, REQUIRES_ACTION, is_ended
+
+_CUT_OFF = (FAILED, CANCELLED, EXPIRED)
 
 
 def decide_submitted(
@@ -44,6 +46,26 @@ def decide_steps(
         )
         for step in in_order
     ]
+
+
+def misses_steps(state: RunState, steps: Sequence[StepSnapshot]) -> bool:
+    """Whether a whole list of the steps of a run that ended is from before its end, by all signs.
+
+    Some are at work then, or used less than the run did, or none ended with a run that was cut
+    off at work. Where no step says what it used, nothing is known of those that are missing.
+    """
+    if not state.is_ended:
+        return False
+    if not all(is_ended(step.status) for step in steps):
+        return True
+    spent = state.usage.total_tokens if state.usage else None
+    said = [step.usage.total_tokens or 0 for step in steps if step.usage]
+    if spent is not None and (said or not steps) and sum(said) < spent:
+        return True
+    if state.status not in _CUT_OFF or state.started_at is None or state.ended_at is None:
+        return False
+    ends = [step.ended_at for step in steps if step.ended_at]
+    return not ends or max(ends) < state.ended_at
 
 
 def decide_continued(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracker.clock import Clock
+from tracker.core.doubt import doubted
 from tracker.core.state import RunState
 from tracker.errors import (
     Misconfigured,
@@ -31,6 +32,8 @@ from tracker.sources.source import PageSource
 logger = logging.getLogger("runfold.polling")
 
 PAGE_LIMIT = 100
+# After a look that is doubted, and twice that after the next.
+DOUBT_SECONDS = 0.4
 # Runs that may begin before the next page without hiding the oldest from it.
 PAGE_SPARE = 5
 
@@ -66,7 +69,7 @@ class Looking:
             if together and isinstance(watched.source, PageSource):
                 await self._ask_page(watched.source, gate, together)
             else:
-                self._looked(watched, *await self._ask(watched, gate))
+                await self._ask(watched, gate)
         except RunfoldError as error:
             self._failures.of_look(watched, gate, error)
             self._go_with(watched, together)
@@ -85,18 +88,19 @@ class Looking:
             self._steps.learned(watched, before)
             self._late.learned(watched, before)
 
-    async def _ask(self, watched: Watched, gate: Gate) -> tuple[Answer, RunState]:
-        """Asks once, records what is new, and gives what is known then."""
+    async def _ask(self, watched: Watched, gate: Gate) -> None:
+        """Asks once, and records what is new."""
         source = watched.source
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         self._roster.heed(gate, answer)
-        state = watched.state
+        state: RunState | None = watched.state
         if answer.body != watched.body:
             glance = source.glance(answer.body)
             if watched.glance is None or glance != watched.glance:
                 state = await self._record(watched, answer.body, answer)
-            watched.body, watched.glance, watched.entry = answer.body, glance, None
-        return answer, state
+            if state is not None:
+                watched.body, watched.glance, watched.entry = answer.body, glance, None
+        self._looked(watched, answer, state)
 
     async def _ask_page(self, source: PageSource, gate: Gate, together: Sequence[Watched]) -> None:
         """Asks for a page of a thread's runs and takes in what it shows of those `together`."""
@@ -143,25 +147,36 @@ class Looking:
                 self._roster.requeue(other)
 
     async def _take_entry(self, watched: Watched, answer: Answer, entry: Mapping[str, Any]) -> None:
-        state = watched.state
+        state: RunState | None = watched.state
         if watched.entry != entry:
             state = await self._record(watched, entry, answer)
-            watched.body, watched.glance, watched.entry = None, None, entry
+            if state is not None:
+                watched.body, watched.glance, watched.entry = None, None, entry
         self._looked(watched, answer, state)
 
     async def _record(
         self, watched: Watched, body: bytes | Mapping[str, Any], answer: Answer
-    ) -> RunState:
+    ) -> RunState | None:
+        """What is known of a run after an answer; None where that is doubted, and not recorded."""
         snapshot = watched.source.snapshot(
             body,
             observed_at=answer.observed_at,
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
+        watched.doubt = doubted(watched.state, snapshot, watched.doubt)
+        if watched.doubt is not None:
+            if not watched.doubt.is_over:
+                return None
+            snapshot = snapshot.model_copy(update={"not_after": watched.doubt.since})
         return (await self._batching.observe(snapshot, self._notice)).state
 
-    def _looked(self, watched: Watched, answer: Answer, state: RunState) -> None:
-        watched.unchanged_until = answer.asked_at
+    def _looked(self, watched: Watched, answer: Answer, state: RunState | None) -> None:
         watched.failing = None
-        self.learn(watched, state)
+        if state is None and watched.doubt is not None:
+            pause = DOUBT_SECONDS * watched.doubt.looks
+            self._roster.schedule(watched, max(pause, answer.poll_after or 0.0))
+            return
+        watched.unchanged_until, watched.doubt = answer.asked_at, None
+        self.learn(watched, state or watched.state)
         self._roster.plan(watched, answer.poll_after)

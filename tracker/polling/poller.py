@@ -117,6 +117,7 @@ class Poller:
             return
         # The next poll may show again what it showed before this.
         watched.body = watched.glance = watched.entry = watched.unchanged_until = None
+        watched.doubt = None
         moved = state.status != watched.state.status
         self._looking.learn(watched, state)
         if moved and (watched.in_line or watched.slot is not None):

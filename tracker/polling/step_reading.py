@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tracker.clock import Clock
-from tracker.core.events import run_stream
-from tracker.core.facts import decide_steps
+from tracker.core.events import Event, run_stream
+from tracker.core.facts import decide_steps, misses_steps
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
-from tracker.core.status import QUEUED, REQUIRES_ACTION
+from tracker.core.status import QUEUED, REQUIRES_ACTION, is_ended
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
@@ -39,6 +39,8 @@ logger = logging.getLogger("runfold.steps")
 When = Literal["ended", "live", "never"]
 
 TRIES = 6
+# A list from before the end is asked for again, soon and then later, and then taken as it is.
+OLD_LISTS, OLD_LIST_SECONDS = 2, 0.5
 # A run that truly has no steps is asked about at each start: not for ever.
 STEPS_WITHIN = timedelta(hours=24)
 # Of up to a hundred steps each.
@@ -53,7 +55,8 @@ class StepErrand(Errand):
     """The reading of one run's steps: those `seen` so far, up to the step `after`.
 
     `again` where the run has changed since it was asked. `hides_pause` where it may have waited
-    for an action while nobody looked.
+    for an action while nobody looked. `old` counts the lists that were from before the run's
+    end, of which those steps are `kept` that had ended.
     """
 
     thread_id: str = ""
@@ -63,6 +66,8 @@ class StepErrand(Errand):
     seen: list[StepSnapshot] = field(default_factory=list)
     again: bool = False
     hides_pause: bool = False
+    old: int = 0
+    kept: dict[str, StepSnapshot] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Forgets what was seen, to read from the first step on."""
@@ -166,8 +171,14 @@ class StepReader:
                 errand.after = after
                 _errands(gate, errand.hides_pause).add(errand, self._clock.monotonic())
                 return
-            await self._record(errand, answer.observed_at)
-            self._done(errand, gate)
+            if await self._record(errand, answer.observed_at):
+                self._done(errand, gate)
+            else:
+                errand.old += 1
+                errand.kept |= {it.step_id: it for it in errand.seen if is_ended(it.status)}
+                errand.begin()
+                pause = OLD_LIST_SECONDS * errand.old
+                _errands(gate, errand.hides_pause).add(errand, self._clock.monotonic() + pause)
         except RunfoldError as error:
             self._failed(errand, gate, error)
         except Exception as error:
@@ -177,14 +188,21 @@ class StepReader:
         finally:
             self._changed.set()
 
-    async def _record(self, errand: StepErrand, observed_at: datetime) -> None:
-        seen = errand.seen
-        await self._batching.record(
-            Look(_stream(errand), lambda state: decide_steps(state, seen, observed_at))
-        )
+    async def _record(self, errand: StepErrand, observed_at: datetime) -> bool:
+        """Records what was seen, unless it is an old list that is to be asked for again."""
+        seen = list(({it.step_id: it for it in errand.seen} | errand.kept).values())
+        is_last = errand.old >= OLD_LISTS or errand.pages >= MOST_PAGES
+
+        def decided(state: RunState) -> list[Event]:
+            if misses_steps(state, seen) and not is_last:
+                return []
+            return decide_steps(state, seen, observed_at)
+
+        observed = await self._batching.record(Look(_stream(errand), decided))
+        return is_last or not misses_steps(observed.state, seen)
 
     def _done(self, errand: StepErrand, gate: Gate) -> None:
-        errand.failures = 0
+        errand.failures = errand.old = 0
         errands = _errands(gate, errand.hides_pause)
         if errand.again:
             errand.begin()

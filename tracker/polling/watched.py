@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tracker.core.doubt import Doubt
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.polling.kinds import Kind
@@ -43,9 +44,9 @@ class Watched:
     code answers its calls. It is `hastened` where there was news of it while it was looked at.
 
     `body` and `glance` are the last answer that is recorded, so that the next that says the
-    same need not be worked through; `entry` is the same of a page. A run that no page shows is
-    asked about `alone`. It is `failing` while looks do not come through;
-    `error` is what keeps the run from being looked at any more.
+    same need not be worked through; `entry` is the same of a page. `doubt` is about the looks
+    since, which are not recorded. A run that no page shows is asked about `alone`. It is `failing`
+    while looks do not come through; `error` is what keeps the run from being looked at any more.
     """
 
     source: Source
@@ -70,6 +71,7 @@ class Watched:
     alone: bool = False
     unchanged_until: datetime | None = None
     failing: Failing | None = None
+    doubt: Doubt | None = None
     error: RunfoldError | None = None
     # Few runs have any, and an empty tuple is shared.
     _waiters: tuple[_Waiter, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -46,8 +46,8 @@ class Faults:
     or `cut`. An outdated one is true, but of earlier: `stale` of up to
     `stale_seconds` (simulated) ago, `repeated` of the last time that the run was retrieved.
 
-    Only GET is befallen unless `posts`; outdated answers are to GET alone. Pauses are in real
-    seconds. Raises SettingsError.
+    Only GET is befallen unless `posts`; outdated answers are to GET alone. Requests that carry
+    the key `spared` are befallen by none. Pauses are in real seconds. Raises SettingsError.
     """
 
     rate_limited: float = 0.0
@@ -71,6 +71,7 @@ class Faults:
     repeated: float = 0.0
 
     posts: bool = False
+    spared: str | None = field(default=None, repr=False)
     retry_after: float = 1.0
     drip_bytes: int = 16
     drip_pause: float = 0.2

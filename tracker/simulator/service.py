@@ -38,12 +38,16 @@ class Service:
         self.requests += 1
         return self.requests, f"req_{number('request', self.world.seed, self.requests):064x}"[:36]
 
-    def check_key(self, authorization: str | None, api_key: str | None) -> None:
-        """Raises Refused unless the key, in either header, is the one asked for."""
+    def check_key(self, given: str | None) -> None:
+        """Raises Refused unless the key is the one asked for."""
         if self.api_key is None:
             return
 
-        scheme, _, token = (authorization or "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else api_key
         if not given or not hmac.compare_digest(given.encode(), self.api_key.encode()):
             raise wrong_key(given)
+
+
+def given_key(authorization: str | None, api_key: str | None) -> str | None:
+    """The key that a request carries, in either header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else api_key

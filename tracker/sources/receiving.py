@@ -7,6 +7,8 @@ from collections.abc import AsyncIterable
 
 # 32 lets zlib tell gzip from its own format by the header.
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+# What is unpacked at once: zlib takes twice that for a moment.
+_PIECE = 262_144
 
 
 class Unfit(Exception):
@@ -27,7 +29,10 @@ async def receive(
     sent = 0
     async for chunk in chunks:
         sent += len(chunk)
-        into += unpack(chunk, cap - len(into) + 1) if unpack else chunk[: cap - len(into) + 1]
+        if unpack:
+            unpack(chunk, into, cap + 1)
+        else:
+            into += chunk[: cap - len(into) + 1]
         if len(into) > cap or sent > cap:
             raise _too_large(cap)
     if unpack and not unpack.is_whole:
@@ -42,9 +47,11 @@ class _Unpacker:
     def is_whole(self) -> bool:
         return self._zlib.eof and not self._zlib.unused_data
 
-    def __call__(self, chunk: bytes, at_most: int) -> bytes:
+    def __call__(self, chunk: bytes, into: bytearray, at_most: int) -> None:
         try:
-            return self._zlib.decompress(chunk, at_most)
+            while chunk and len(into) < at_most:
+                into += self._zlib.decompress(chunk, min(_PIECE, at_most - len(into)))
+                chunk = self._zlib.unconsumed_tail
         except zlib.error:
             raise Unfit("it is not packed as it says") from None
 

@@ -133,7 +133,11 @@ class Transport:
             return call.without_key(error)
         except (TimeoutError, Unfit, httpx.HTTPError, httpx.StreamError, OSError) as error:
             trouble = error
-        return call.outcome(self._clock.now(), trouble)
+        try:
+            return call.outcome(self._clock.now(), trouble)
+        finally:
+            # An error refers to the frames that it came through, which would keep it for long.
+            call.body.clear()
 
     async def _exchange(self, call: Call, request: httpx.Request) -> None:
         call.asked_at = self._clock.now()

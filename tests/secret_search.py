@@ -1,0 +1,106 @@
+"""A pytest plugin: fails each test after which a key can be read where none is to be.
+
+All keys in tests contain MARK. It is searched for in every log record of any level, with its
+arguments, exception and extra fields; in every error of runfold, raised or not; in what was
+written to the standard streams; and in the files of databases.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracker.errors import RunfoldError
+
+MARK = "4f1d9c22b7"
+# What a test hands out as its key, and its service may repeat, is logged by others in full.
+_SEARCHED = ("runfold", "httpx")
+_DATABASE = b"SQLite format 3\0"
+_PLAIN = frozenset(vars(logging.makeLogRecord({})))
+
+
+class SecretSearch(logging.Handler):
+    """Notes where a key was seen since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Searches a record, however it would be written."""
+        texts = [record.getMessage(), record.exc_text or ""]
+        if record.exc_info and record.exc_info[1]:
+            texts.append("".join(traceback.format_exception(record.exc_info[1])))
+        texts += [repr(value) for name, value in vars(record).items() if name not in _PLAIN]
+        self.search(f"a log record of {record.name}", *texts)
+
+    def search(self, where: str, *texts: str) -> None:
+        """Searches texts that are shown at some place."""
+        if any(MARK in text for text in texts):
+            self._found.append(where)
+
+    def search_files(self, folder: Path) -> None:
+        """Searches the databases in a folder, and what is to be merged into them."""
+        for file in folder.rglob("*"):
+            if file.is_file() and (content := file.read_bytes()).startswith(_DATABASE):
+                wal = file.with_name(f"{file.name}-wal")
+                if MARK.encode() in content + (wal.read_bytes() if wal.is_file() else b""):
+                    self._found.append(f"the database {file.name}")
+
+    def take(self) -> list[str]:
+        """Where a key was seen; then that is forgotten."""
+        found, self._found = self._found, []
+        return found
+
+
+def watch_errors(search: SecretSearch) -> None:
+    """Has every error of runfold searched when it is made, in this process and from now on."""
+    plain = RunfoldError.__init__
+
+    def searched(self: RunfoldError, *args: Any) -> None:
+        search.search(f"a {type(self).__name__}", *map(repr, args))
+        plain(self, *args)
+
+    RunfoldError.__init__ = searched  # type: ignore[method-assign]
+
+
+class SecretPlugin:
+    """The hooks: searches while a test runs, and again when it is over."""
+
+    def __init__(self) -> None:
+        self.search = SecretSearch()
+        watch_errors(self.search)
+        for name in _SEARCHED:
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        logging.getLogger().addHandler(self.search)
+
+    @pytest.fixture(autouse=True)
+    def _as_if_nobody_searched(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Tests that ask for no level see what they would without all levels turned on."""
+        caplog.handler.setLevel(logging.WARNING)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        """Turns a report of success into one of failure where a key was seen."""
+        report: Any = yield
+        for title, text in report.sections:
+            # Those of the phases before come again with each report; the handler has the log.
+            if title.endswith(report.when) and not title.startswith("Captured log"):
+                self.search.search(title, text)
+        if report.when == "teardown" and "tmp_path" in getattr(item, "funcargs", {}):
+            self.search.search_files(item.funcargs["tmp_path"])  # type: ignore[attr-defined]
+        found = self.search.take()
+        if found and report.passed:
+            report.outcome = "failed"
+            report.longrepr = f"a key can be read in: {', '.join(sorted(set(found)))}"
+        return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the hooks where this module is given as a plugin."""
+    config.pluginmanager.register(SecretPlugin(), "secret-search")
