@@ -30,7 +30,7 @@ from tracker.sources import Assistants
 from tracker.sources.answer import Answer
 
 BUILT_IN = {"code_interpreter", "file_search"}
-MEASURED, GRACE, MEAN_LIFE = 60.0, 15.0, 45.0
+MEASURED, GRACE = 60.0, 15.0
 
 SCENARIOS = {
     "100 active runs": Traffic(100),
@@ -224,14 +224,17 @@ def main(chosen: list[str] | None = None) -> None:
             continue
         for way, outcome in measure_ways(traffic, number).items():
             events = len(outcome.delays) + outcome.told + outcome.missed
-            begun = traffic.active / MEAN_LIFE * MEASURED
+            polls = outcome.requests - outcome.steps
             rows.append(
                 (
                     *(name, way, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
                     *(f"{outcome.p95:.2f}", f"{outcome.told}"),
                     *(f"{outcome.missed}", f"{outcome.open}"),
-                    *(f"{outcome.requests}", f"{(outcome.requests - outcome.steps) / begun:.1f}"),
-                    f"{outcome.steps / begun:.1f}",
+                    *(
+                        f"{outcome.requests}",
+                        f"{polls / outcome.ended:.1f}",
+                    ),
+                    f"{outcome.steps / outcome.ended:.1f}",
                     *(f"{outcome.refused / outcome.requests:.1%}", f"{outcome.core:.1%}"),
                 )
             )

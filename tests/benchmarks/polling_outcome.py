@@ -22,12 +22,13 @@ class Outcome:
     """What one way of polling came to; `delays` in seconds, `core` as a share of a core.
 
     Of the events, so many were `told` later, and so many are `missed`. Of the requests, so many
-    were for `steps`.
+    were for `steps`. So many runs have `ended` meanwhile.
     """
 
     delays: list[float] = field(default_factory=list)
     told: int = 0
     missed: int = 0
+    ended: int = 0
     open: int = 0
     requests: int = 0
     steps: int = 0
@@ -53,6 +54,7 @@ def judge(
     for number, (status, at) in enumerate(transitions):
         if not (status == REQUIRES_ACTION or is_ended(status)) or not since <= at < until:
             continue
+        outcome.ended += is_ended(status)
         # Our clock and the service's are one; the answer may have been on its way.
         later = [moment for moment, what in sightings if moment >= at and what == status]
         gone = transitions[number + 1][1] if number + 1 < len(transitions) else float("inf")

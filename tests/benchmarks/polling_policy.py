@@ -155,12 +155,11 @@ def main(chosen: list[str] | None = None, seeds: int = 2) -> None:
         for seed in range(seeds):
             outcome = simulate(traffic, seed)
             events = len(outcome.delays) + outcome.told + outcome.missed
-            begun = traffic.active / MEAN_LIFE * MEASURED
             rows.append(
                 (
                     *(name, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
                     *(f"{outcome.p95:.2f}", f"{outcome.told}", f"{outcome.missed}"),
-                    *(f"{outcome.open}", f"{outcome.requests / begun:.1f}"),
+                    *(f"{outcome.open}", f"{outcome.requests / outcome.ended:.1f}"),
                     f"{outcome.refused / outcome.requests:.1%}",
                 )
             )
