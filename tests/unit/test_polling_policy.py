@@ -26,6 +26,6 @@ def test_without_a_limit_it_is_soon_enough_for_few_requests() -> None:
     ]
     delays = [delay for outcome in outcomes for delay in outcome.delays]
     assert sum(delays) / len(delays) <= 0.5
-    # 18.5 polls of a run and one request for its steps, give or take what minutes differ by.
+    # Half of what a look each second takes, the steps included; the benchmark says how many.
     requests = sum(outcome.requests for outcome in outcomes)
-    assert requests <= 20 * sum(outcome.ended for outcome in outcomes)
+    assert requests <= 22.5 * sum(outcome.ended for outcome in outcomes)
