@@ -113,11 +113,13 @@ def _matches(line: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | No
 
 def _fits(line: Sequence[_Entry], index: int, began: int) -> bool:
     before, earlier = line[index].transition[3], line[index - 1]
-    # By the server's own clock, it cannot have stopped before it went to work.
-    if _is_stamped(earlier) and began < earlier.moment:
-        return False
+    latest = line[index].moment + _SLACK
+    # By the server's own clock, it cannot have stopped before it went to work, and it stopped
+    # once since; an old answer may have shown it at work when it had stopped.
+    if _is_stamped(earlier):
+        return earlier.moment <= began <= latest
     earliest = earlier.moment if before is None else before
-    return earliest - _SLACK <= began <= line[index].moment + _SLACK
+    return earliest - _SLACK <= began <= latest
 
 
 def _insert(line: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | None:

@@ -69,6 +69,22 @@ def test_a_pause_within_the_second_of_the_end_is_one() -> None:
     ]
 
 
+def test_a_pause_is_found_that_an_old_answer_denied() -> None:
+    _, phases = told(
+        created(),
+        started(2, stamp=1, since=1),
+        # An old answer showed it at work four seconds after it had stopped.
+        waiting(14, since=13),
+        changed("queued", 16, since=15, previous="requires_action"),
+        started(20, stamp=19, since=18),
+        step(22, 24, 2),
+        ended(e.RunCompleted, 31, stamp=29, since=28),
+        step(9, 15),
+    )
+    pauses = [p for p in phases if p.status == "requires_action"]
+    assert [(p.seconds, p.basis) for p in pauses] == [(6, "server"), (2, "server")]
+
+
 def test_a_step_makes_a_pause_exact_to_the_second() -> None:
     run, phases = told(*POLLED, step(9, 15))
 

@@ -100,7 +100,7 @@ class Failures:
         if isinstance(error, (KeyRefused, Misconfigured)):
             pause = PROBE_SECONDS
             if not gate.refusing:
-                gate.refused_at = self._clock.now()
+                gate.refused_at = gate.troubled_at
             gate.opens, gate.refusing, gate.refusal = now + pause, True, error
             name = watched.source.name
             logger.warning("%s: not asked for a minute: %s", name, error, extra=of_source(name))
