@@ -22,7 +22,7 @@ def test_three_times_as_many_find_every_event_in_the_end() -> None:
 
 def test_without_a_limit_it_is_soon_enough_for_few_requests() -> None:
     outcomes = [
-        simulate(Traffic(120, per_minute=None), seed=seed, measured=100.0) for seed in range(2)
+        simulate(Traffic(60, per_minute=None), seed=seed, measured=100.0) for seed in range(2)
     ]
     delays = [delay for outcome in outcomes for delay in outcome.delays]
     assert sum(delays) / len(delays) <= 0.5
