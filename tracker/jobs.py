@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Lock
 
@@ -122,13 +123,14 @@ class Jobs:
         scheduler.every(job.seconds, begin, job.name, at_once=True)
 
 
-class Scheduling:
+class Scheduling(ABC):
     """What a tracker runs beside its polling."""
 
     _jobs: Jobs
 
+    @abstractmethod
     def _check_process(self) -> None:
-        raise NotImplementedError
+        """Raises SettingsError in a process that was forked from that of an open tracker."""
 
     def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
         """Runs a function or coroutine function when the tracker is entered, then at intervals.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from tracker.backfilling import Backfilled, backfill
 from tracker.capture import CapturedRuns
 from tracker.capturing import Capturing
@@ -13,7 +15,7 @@ from tracker.sources.directory import Directory
 from tracker.sources.responses import Responses
 
 
-class Resources:
+class Resources(ABC):
     """What a tracker captures, and catches up on.
 
     Each raises SettingsError unless it is open and has the source.
@@ -22,8 +24,9 @@ class Resources:
     _sources: Directory
     _capturing: Capturing | None = None
 
+    @abstractmethod
     def _entered(self) -> Opened:
-        raise NotImplementedError
+        """What the tracker is made of while it is open."""
 
     @property
     def runs(self) -> CapturedRuns:

@@ -34,6 +34,14 @@ class Traffic:
     after: float = 0.0
 
 
+SCENARIOS = {
+    "100 active runs": Traffic(100),
+    "300 active runs": Traffic(300, after=300.0),
+    "unlimited, 120 active runs": Traffic(120, per_minute=None),
+    "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
+}
+
+
 class _Clock:
     """The machine's time, which can be set back."""
 

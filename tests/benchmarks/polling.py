@@ -15,29 +15,21 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tests.benchmarks.polled_service import Traffic, serve
-from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge
+from tests.benchmarks.polled_service import SCENARIOS, Traffic, serve
+from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge, sightings_in
 from tests.benchmarks.report import machine, table, write
 from tracker import Tracker, open_event_store
-from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
-from tracker.core.status import REQUIRES_ACTION, is_ended
+from tracker.core.status import is_ended
 from tracker.polling.cadence import Cadence
 from tracker.sources import Assistants
 from tracker.sources.answer import Answer
 
-BUILT_IN = {"code_interpreter", "file_search"}
 MEASURED, GRACE = 60.0, 15.0
-
-SCENARIOS = {
-    "100 active runs": Traffic(100),
-    "300 active runs": Traffic(300, after=300.0),
-    "unlimited, 120 active runs": Traffic(120, per_minute=None),
-    "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
-}
 
 
 class Service:
@@ -129,23 +121,8 @@ async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
         url = f"sqlite:///{folder}/runs.db"
 
         def seen() -> tuple[Sightings, Told]:
-            found, told = Sightings(), Told()
-            store = open_event_store(url)
-            for recorded in store.read_all(limit=1_000_000):
-                event, run = recorded.event, recorded.stream.partition(":")[2]
-                if isinstance(event, RunEnded):
-                    found.setdefault(run, []).append((event.observed_at.timestamp(), event.status))
-                elif isinstance(event, RunActionRequired) and not event.inferred:
-                    sighting = (event.observed_at.timestamp(), REQUIRES_ACTION)
-                    found.setdefault(run, []).append(sighting)
-                elif (
-                    isinstance(event, RunStepRecorded)
-                    and event.created_at is not None
-                    and set(event.tools) - BUILT_IN
-                ):
-                    told.setdefault(run, []).append(event.created_at.timestamp())
-            store.close()
-            return found, told
+            with closing(open_event_store(url)) as store:
+                return sightings_in(store)
 
         api = Counting(base_url=service.base_url, api_key="key")
         # Who knows that there is no limit says so, and waits for no rate to grow.

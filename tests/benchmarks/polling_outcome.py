@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
 from tracker.core.status import REQUIRES_ACTION, is_ended
+from tracker.event_store import EventStore
+
+_BUILT_IN = {"code_interpreter", "file_search"}
 
 # What was seen of each run: when, and which status that needs somebody or ends it.
 Sightings = dict[str, list[tuple[float, str]]]
@@ -67,3 +71,21 @@ def judge(
         else:
             outcome.open += 1
             outcome.delays.append(end - at)
+
+
+def sightings_in(store: EventStore) -> tuple[Sightings, Told]:
+    """What histories have seen of each run, and which pauses their steps tell of."""
+    found, told = Sightings(), Told()
+    for recorded in store.read_all(limit=1_000_000):
+        event, run_id = recorded.event, recorded.stream.partition(":")[2]
+        if isinstance(event, RunEnded):
+            sighting = (event.observed_at.timestamp(), event.status)
+        elif isinstance(event, RunActionRequired) and not event.inferred:
+            sighting = (event.observed_at.timestamp(), REQUIRES_ACTION)
+        else:
+            if isinstance(event, RunStepRecorded) and set(event.tools) - _BUILT_IN:
+                assert event.created_at is not None
+                told.setdefault(run_id, []).append(event.created_at.timestamp())
+            continue
+        found.setdefault(run_id, []).append(sighting)
+    return found, told

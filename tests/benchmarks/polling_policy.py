@@ -14,12 +14,10 @@ from random import Random
 
 import httpx
 
-from tests.benchmarks.polled_service import ASSISTANTS, MEAN_LIFE, Traffic
-from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge
+from tests.benchmarks.polled_service import ASSISTANTS, MEAN_LIFE, SCENARIOS, Traffic
+from tests.benchmarks.polling_outcome import Outcome, judge, sightings_in
 from tests.benchmarks.report import machine, table, write
 from tests.benchmarks.virtual_time import VirtualClock, run
-from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
-from tracker.core.status import REQUIRES_ACTION
 from tracker.event_store import open_event_store
 from tracker.histories import Histories
 from tracker.polling.batching import Batching
@@ -30,14 +28,6 @@ from tracker.simulator import Simulator
 from tracker.sources import Assistants
 
 MEASURED, GRACE = 300.0, 15.0
-BUILT_IN = {"code_interpreter", "file_search"}
-
-SCENARIOS = {
-    "100 active runs": Traffic(100),
-    "300 active runs": Traffic(300, after=700.0),
-    "unlimited, 120 active runs": Traffic(120, per_minute=None),
-    "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
-}
 
 
 class _Seconds:
@@ -95,7 +85,7 @@ class Polled:
         work.pop().cancel()
         await self.poller.close()
         await self.api.aclose()
-        outcome, (sightings, told) = Outcome(), self._seen()
+        outcome, (sightings, told) = Outcome(), sightings_in(self.store)
         for run_id in self.begun:
             transitions = self.service.truth(run_id).transitions
             looks, pauses = sightings.get(run_id, []), told.get(run_id, [])
@@ -121,20 +111,6 @@ class Polled:
             self.begun.append(begun.run_id)
             self.poller.watch(self.api, begun.thread_id, begun.run_id)
             await asyncio.sleep(self.chance.expovariate(self.traffic.active / MEAN_LIFE))
-
-    def _seen(self) -> tuple[Sightings, Told]:
-        found, told = Sightings(), Told()
-        for recorded in self.store.read_all(limit=1_000_000):
-            event, run_id = recorded.event, recorded.stream.partition(":")[2]
-            seen = found.setdefault(run_id, [])
-            if isinstance(event, RunEnded):
-                seen.append((event.observed_at.timestamp(), event.status))
-            elif isinstance(event, RunActionRequired) and not event.inferred:
-                seen.append((event.observed_at.timestamp(), REQUIRES_ACTION))
-            elif isinstance(event, RunStepRecorded) and set(event.tools) - BUILT_IN:
-                assert event.created_at is not None
-                told.setdefault(run_id, []).append(event.created_at.timestamp())
-        return found, told
 
 
 def simulate(traffic: Traffic, seed: int, measured: float = MEASURED) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +12,15 @@ from tracker.delivery.delivery import AnyHandler, DeliveryProgress, Since
 from tracker.errors import SettingsError
 
 
-class Handling:
+class Handling(ABC):
     """What a tracker brings to handlers."""
 
     _deliveries: Deliveries
     _opened: Any
 
+    @abstractmethod
     def _entered(self) -> object:
-        raise NotImplementedError
+        """What the tracker is made of while it is open."""
 
     def on(
         self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
