@@ -21,6 +21,7 @@ from tracker.histories import Look, Observed
 from tracker.log_fields import of_run
 from tracker.looks import Decide
 from tracker.polling.batching import Batching
+from tracker.polling.discovery import FIRST_LOOK_SECONDS
 from tracker.polling.poller import Poller
 from tracker.sources.assistants import Assistants
 from tracker.sources.models import Run, RunStep
@@ -29,9 +30,6 @@ from tracker.sources.responses import Responses
 from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.capture")
-
-# What a call of ours has just shown need not be asked for at once.
-FIRST_LOOK_SECONDS = 0.2
 
 Warn = Callable[[str, str, RunfoldError], None]
 

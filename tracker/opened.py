@@ -18,6 +18,7 @@ from tracker.histories import Histories
 from tracker.importing import decoded
 from tracker.polling.batching import Batching
 from tracker.polling.counters import Counters, SourceCounts
+from tracker.polling.discovery import FIRST_LOOK_SECONDS
 from tracker.polling.poller import Poller
 from tracker.polling.standing import SourceStatus
 from tracker.polling.watched import Watched
@@ -28,8 +29,6 @@ from tracker.sources.stream_events import Shown, is_event, shown_by
 from tracker.webhooks import Arrivals, Hint
 
 Until = Literal["ended", "actionable"]
-# What somebody has just shown need not be asked for at once.
-FIRST_LOOK_SECONDS = 0.2
 _CONDITIONS: dict[str, Callable[[RunState], bool]] = {
     "ended": lambda state: state.is_ended,
     "actionable": lambda state: state.is_ended or state.needs_action,
@@ -64,16 +63,7 @@ class Opened:
         watched, state = await self._find(run_id, source)
         if watched is None:
             return state
-        try:
-            async with asyncio.timeout(timeout):
-                return await watched.until(_CONDITIONS[until])
-        except TimeoutError:
-            known = self.poller.find(watched.stream) or watched
-            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
-            raise WaitTimeout(
-                f"{run_id} was not {until} within {timeout} s: it is "
-                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
-            ) from known.trouble
+        return await self._until(watched, until, timeout, f"{run_id} was not {until}")
 
     def observe(
         self,
@@ -125,15 +115,8 @@ class Opened:
         thread_id = hint.thread_id or state.thread_id or ""
         watched = self.poller.watch(origin, thread_id, hint.run_id, state=state)
         self.poller.hasten(watched)
-        try:
-            async with asyncio.timeout(timeout):
-                return await watched.until(_CONDITIONS[hint.until])
-        except TimeoutError:
-            trouble = f"; the last look failed: {watched.trouble}" if watched.trouble else ""
-            raise WaitTimeout(
-                f"what a webhook said of {hint.run_id} was not seen within {timeout} s: it is "
-                f"{watched.state.status or 'not seen yet'}, and stays watched{trouble}"
-            ) from watched.trouble
+        missed = f"what a webhook said of {hint.run_id} was not seen"
+        return await self._until(watched, hint.until, timeout, missed)
 
     def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
         """The events of a run."""
@@ -150,6 +133,21 @@ class Opened:
         """How each source stands."""
         known = {name: self.poller.standing(source) for name, source in self.sources.items()}
         return {name: self.counters.told(name, status) for name, status in known.items()}
+
+    async def _until(
+        self, watched: Watched, until: str, timeout: float | None, missed: str
+    ) -> RunState:
+        """The state of a run once it has got there; `missed` says what it is if it does not."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await watched.until(_CONDITIONS[until])
+        except TimeoutError:
+            known = self.poller.find(watched.stream) or watched
+            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
+            raise WaitTimeout(
+                f"{missed} within {timeout} s: it is "
+                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
+            ) from known.trouble
 
     async def _state(self, stream: str) -> RunState:
         return await asyncio.to_thread(self.histories.state, stream)

@@ -30,6 +30,7 @@ DISCOVERY_SECONDS = 0.2
 PAGE_LIMIT = 100
 # Enough for what began since, unless no run of the last page was known.
 SHORT_PAGE = 20
+# What was shown just now need not be asked for at once.
 FIRST_LOOK_SECONDS = 0.2
 
 # Told the source, the thread and the state of a run that was found.
