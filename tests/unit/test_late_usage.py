@@ -22,7 +22,7 @@ from tracker.errors import (
     Unreachable,
 )
 from tracker.histories import look
-from tracker.polling.late_usage import TRIES
+from tracker.polling.failures import TRIES
 from tracker.polling.resuming import resume
 from tracker.sources import AgentTurns, Responses
 from tracker.unfinished import Left

@@ -17,7 +17,7 @@ from tracker.errors import (
     RunfoldError,
     Unreachable,
 )
-from tracker.polling.step_reading import TRIES
+from tracker.polling.failures import TRIES
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ logger = logging.getLogger("runfold.polling")
 MISSING_FOR_SECONDS = 5.0
 REFUSALS_BEFORE_SET_ASIDE = 3
 PROBE_SECONDS = 60.0
+# Of an errand about one run.
+TRIES = 6
 
 
 class Failures:
@@ -87,6 +89,18 @@ class Failures:
             if gate.refusing:
                 gate.opens = now + PROBE_SECONDS
         return pause
+
+    def of_try(self, errand: E, gate: Gate, errands: Errands[E], error: RunfoldError) -> bool:
+        """Has an errand about a run that failed go again in time; False where it is given up."""
+        now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
+        pause = self.of_errand(gate, errands, error, errand.failures + 1)
+        if not (probed or isinstance(error, (KeyRefused, Misconfigured))):
+            errand.failures += 1
+        if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
+            errands.drop(errand)
+            return False
+        errands.add(errand, now + pause)
+        return True
 
     def of_look(self, watched: Watched, gate: Gate, error: RunfoldError) -> None:
         """What it means that a run could not be looked at: when it is, or that it no longer is."""

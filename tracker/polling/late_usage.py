@@ -10,14 +10,7 @@ from datetime import timedelta
 from tracker.clock import Clock
 from tracker.core.events import run_stream
 from tracker.core.state import RunState
-from tracker.errors import (
-    KeyRefused,
-    Misconfigured,
-    NotFound,
-    RequestRefused,
-    RunfoldError,
-    Unreachable,
-)
+from tracker.errors import RunfoldError, Unreachable
 from tracker.histories import Observed, look
 from tracker.log_fields import of_run
 from tracker.polling.batching import Batching
@@ -30,7 +23,6 @@ from tracker.sources.source import SettlingSource, Source
 
 logger = logging.getLogger("runfold.polling")
 
-TRIES = 6
 # A source that wants looks later than this after an end does without them after a restart.
 LATE_WITHIN = timedelta(hours=1)
 # Each keeps the last answer about its run, for ten minutes or so.
@@ -125,13 +117,6 @@ class LateUsage:
             errands.drop(errand)
 
     def _failed(self, errand: LateLook, gate: Gate, error: RunfoldError) -> None:
-        now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
-        pause = self._failures.of_errand(gate, gate.late, error, errand.failures + 1)
-        if not (probed or isinstance(error, KeyRefused)):
-            errand.failures += 1
-        if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
+        if not self._failures.of_try(errand, gate, gate.late, error):
             stream = run_stream(errand.source.name, errand.key)
             logger.info("%s: not looked at again: %s", stream, error, extra=of_run(stream))
-            gate.late.drop(errand)
-        else:
-            gate.late.add(errand, now + pause)

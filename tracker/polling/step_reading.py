@@ -19,8 +19,6 @@ from tracker.core.status import QUEUED, REQUIRES_ACTION, is_ended
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
-    NotFound,
-    RequestRefused,
     RunfoldError,
     Unreachable,
 )
@@ -38,7 +36,6 @@ logger = logging.getLogger("runfold.steps")
 
 When = Literal["ended", "live", "never"]
 
-TRIES = 6
 # A list from before the end is asked for again, soon and then later, and then taken as it is.
 OLD_LISTS, OLD_LIST_SECONDS = 2, 0.5
 # A run that truly has no steps is asked about at each start: not for ever.
@@ -212,23 +209,16 @@ class StepReader:
             self._is_full = False
 
     def _failed(self, errand: StepErrand, gate: Gate, error: RunfoldError) -> None:
-        now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
-        errands = _errands(gate, errand.hides_pause)
-        pause = self._failures.of_errand(gate, errands, error, errand.failures + 1)
+        errand.begin()
+        goes_again = self._failures.of_try(errand, gate, _errands(gate, errand.hides_pause), error)
         if isinstance(error, (KeyRefused, Misconfigured)):
             name = errand.source.name
             logger.warning(
                 "%s: no steps asked for, for a minute: %s", name, error, extra=of_source(name)
             )
-        elif not probed:
-            errand.failures += 1
-        if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
+        if not goes_again:
             stream = _stream(errand)
             logger.info("%s: its steps are not read: %s", stream, error, extra=of_run(stream))
-            errands.drop(errand)
-            return
-        errand.begin()
-        errands.add(errand, now + pause)
 
 
 def may_hide_a_pause(state: RunState) -> bool:
