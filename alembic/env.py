@@ -1,13 +1,13 @@
-"""Alembic's entry: on the connection that `projections.migrations` hands in, or on a URL."""
+"""Alembic's entry point: uses the connection it is given, or a URL."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
 from alembic import context
-from projections.engine import open_engine
-from projections.migrations import include_name, locked
-from projections.schema import VERSION_TABLE, metadata
+from projections.database.engine import open_engine
+from projections.database.migrations import include_name, locked
+from projections.database.schema import VERSION_TABLE, metadata
 
 config = context.config
 

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from projections.prices import Prices as Prices
-    from projections.schema import metadata as metadata
+    from projections.database.schema import metadata as metadata
+    from projections.projectors.prices import Prices as Prices
     from projections.views import Views as Views
 
 _HOMES = {
-    "Prices": "projections.prices",
+    "Prices": "projections.projectors.prices",
     "Views": "projections.views",
-    "metadata": "projections.schema",
+    "metadata": "projections.database.schema",
 }
 
 __all__ = ["Prices", "Views", "metadata"]

@@ -13,11 +13,26 @@ from typing import BinaryIO, Self
 
 from sqlalchemy import Connection
 
-from projections.cost_queries import find_unpriced, sum_costs
-from projections.exporting import TABLES, Exported, Target, export_tables, table_query
-from projections.grouping import By, group_names
-from projections.prices import require_prices
-from projections.queries import (
+from projections.export.atomic_files import make_folder, whole_file
+from projections.export.formats import Format, format_of
+from projections.export.rows import Rows
+from projections.export.tables import TABLES, Exported, Target, export_tables, table_query
+from projections.projectors.prices import require_prices
+from projections.queries.costs import find_unpriced, sum_costs
+from projections.queries.grouping import By, group_names
+from projections.queries.runs import (
+    Choice,
+    count_statuses,
+    find_actions,
+    find_phases,
+    find_run,
+    find_runs,
+    find_steps,
+)
+from projections.queries.stuck import find_stuck
+from projections.queries.timing import measure
+from projections.queries.usage import sum_usage
+from projections.row_types import (
     ActionRow,
     CostRow,
     PhaseRow,
@@ -29,21 +44,6 @@ from projections.queries import (
     UnpricedRow,
     UsageRow,
 )
-from projections.rows import Rows
-from projections.run_queries import (
-    Choice,
-    count_statuses,
-    find_actions,
-    find_phases,
-    find_run,
-    find_runs,
-    find_steps,
-)
-from projections.stuck_queries import find_stuck
-from projections.table_files import Format, format_of
-from projections.timing_queries import measure
-from projections.usage_queries import sum_usage
-from projections.whole_files import make_folder, whole_file
 
 
 class Answers(ABC):
@@ -94,7 +94,7 @@ class Answers(ABC):
         until: datetime | None = None,
         progress: Exported = lambda rows: None,
     ) -> int:
-        """Writes a table or view, one of `TABLES` of `projections.exporting`, to a file.
+        """Writes a table or view, one of `TABLES` of `projections.export.tables`, to a file.
 
         As lines of JSON, packed or not, or as Parquet: as `format` says, else as the name ends
         (`.jsonl`, `.jsonl.gz`, `.parquet`). The rows are those of one snapshot, in the order of

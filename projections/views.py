@@ -9,27 +9,27 @@ from threading import Event
 
 from sqlalchemy import Connection, Engine
 
-from projections import migrations
-from projections.actions_projection import ActionsProjection
 from projections.answers import Answers
-from projections.checkpoint import pruned_before
-from projections.costs_projection import CostsProjection
-from projections.diagnosis import Diagnosis, diagnose
-from projections.engine import open_engine, translated
-from projections.following import follow
-from projections.past import PastAnswers
-from projections.phases_projection import PhasesProjection
-from projections.prices import Prices, installed, require_prices
-from projections.projection import Projection
-from projections.pruning import Pruned, count_prunable, prune, remove_thread
-from projections.rates import PriceList
-from projections.rebuild import find_outdated, rebuild
-from projections.runs_projection import RunsProjection
-from projections.steps_projection import StepsProjection
-from projections.subscription import Progress, catch_up
-from projections.timing_projection import TimingProjection
-from projections.usage_projection import UsageProjection
-from projections.verify import Difference, verify
+from projections.as_of import PastAnswers
+from projections.database import migrations
+from projections.database.engine import open_engine, translated
+from projections.folding.rates import PriceList
+from projections.maintenance.diagnosis import Diagnosis, diagnose
+from projections.maintenance.pruning import Pruned, count_prunable, prune, remove_thread
+from projections.maintenance.verify import Difference, verify
+from projections.projectors.actions import ActionsProjection
+from projections.projectors.costs import CostsProjection
+from projections.projectors.phases import PhasesProjection
+from projections.projectors.prices import Prices, installed, require_prices
+from projections.projectors.projection import Projection
+from projections.projectors.runs import RunsProjection
+from projections.projectors.steps import StepsProjection
+from projections.projectors.timing import TimingProjection
+from projections.projectors.usage import UsageProjection
+from projections.runner.catch_up import Progress, catch_up
+from projections.runner.checkpoint import pruned_before
+from projections.runner.follow import follow
+from projections.runner.rebuild import find_outdated, rebuild
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import secret_search
-from tests.postgres import PostgresServer, running_postgres
+from tests.support import secret_search
+from tests.support.postgres import PostgresServer, running_postgres
 
 _NUMBERS = count(1)
 

@@ -16,8 +16,8 @@ from openai import AsyncOpenAI
 from sqlalchemy import create_engine, make_url, text
 
 from projections import Views, metadata
-from tests.integration.command_line import SECONDS, environment, runfold
-from tests.integration.simulated_files import simulated_file
+from tests.support.command_line import SECONDS, environment, runfold
+from tests.support.simulated_files import simulated_file
 from tracker import Tracker, errors, sources
 from tracker.cli.commands import app
 from tracker.observability import PrometheusMetrics
@@ -156,7 +156,7 @@ def test_the_application_is_captured(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_handlers_are_those_of_the_examples() -> None:
-    # Which are run, whole, by tests/integration/test_examples.py.
+    # Which are run, whole, by tests/examples/test_examples.py.
     _, _, _, handler, webhook, stream = blocks("python")
     examples = ROOT / "tests" / "examples"
     assert handler in (examples / "fastapi_service.py").read_text("utf-8")

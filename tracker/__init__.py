@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker.app import Tracker as Tracker
-    from tracker.background import BackgroundTracker as BackgroundTracker
+    from tracker.app.background import BackgroundTracker as BackgroundTracker
+    from tracker.app.tracker import Tracker as Tracker
     from tracker.core.snapshot import RunSnapshot as RunSnapshot
     from tracker.core.state import RunState as RunState
     from tracker.delivery import Delivery as Delivery
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tracker.event_store import open_event_store as open_event_store
 
 _HOMES = {
-    "BackgroundTracker": "tracker.background",
+    "BackgroundTracker": "tracker.app.background",
     "Delivery": "tracker.delivery",
     "EventStore": "tracker.event_store",
     "RunSnapshot": "tracker.core.snapshot",
     "RunState": "tracker.core.state",
     "RunfoldError": "tracker.errors",
-    "Tracker": "tracker.app",
+    "Tracker": "tracker.app.tracker",
     "open_event_store": "tracker.event_store",
 }
 

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from tracker.errors import SettingsError, WebhookRefused, WebhookReplayed
 
@@ -80,39 +80,7 @@ def sign(body: bytes, secret: str, webhook_id: str, sent_at: datetime) -> dict[s
     }
 
 
-class Hint(NamedTuple):
-    """That something became of a run: it has `ended`, is `actionable`, or can be `seen`."""
-
-    kind: Literal["response", "thread.run"]
-    run_id: str
-    thread_id: str | None
-    until: Literal["ended", "actionable", "seen"]
-
-
-_ENDS = ("completed", "failed", "cancelled", "incomplete", "expired")
-
-
-def hint_in(payload: Mapping[str, Any]) -> Hint | None:
-    """The hint at a run that a webhook is which does not show the run; None where it is none."""
-    kind, data = payload.get("type"), payload.get("data")
-    if not isinstance(kind, str) or not isinstance(data, dict):
-        return None
-    about, _, what = kind.rpartition(".")
-    run_id, thread_id = data.get("id"), data.get("thread_id")
-    if about not in ("response", "thread.run") or not isinstance(run_id, str) or not run_id:
-        return None
-    thread = thread_id if isinstance(thread_id, str) else None
-    if about == "response":
-        # One that completed may do so with calls.
-        return Hint("response", run_id, thread, "actionable" if what in _ENDS else "seen")
-    stops: dict[str, Literal["ended", "actionable"]] = {
-        **dict.fromkeys(_ENDS, "ended"),
-        "requires_action": "actionable",
-    }
-    return Hint("thread.run", run_id, thread, stops.get(what, "seen"))
-
-
-class Arrivals:
+class ReplayGuard:
     """Which webhooks were taken in, for as long as they would be believed. Of one event loop."""
 
     def __init__(self) -> None:

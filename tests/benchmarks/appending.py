@@ -20,7 +20,8 @@ from tests.benchmarks.report import machine, middle, settle, spread, table, take
 from tests.benchmarks.stock import StockApplication
 from tests.benchmarks.workload import Arrival, appends, arrivals, batches, count_checked
 from tracker import open_event_store
-from tracker.histories import Histories, look
+from tracker.recording.observation import Observation
+from tracker.recording.repository import RunRepository
 
 # Runs whose events are appended in a round, by events a transaction.
 RUNS = {1: 60, 10: 250, 100: 1000, 250: 1000}
@@ -39,7 +40,7 @@ def measure(fresh: Fresh, size: int, rounds: int = ROUNDS) -> dict[str, list[flo
             open_until_checked.enter_context(closing(open_event_store(fresh()))) for _ in range(2)
         ]
         store, whole = stores
-        histories = Histories(whole)
+        histories = RunRepository(whole)
         contenders: dict[str, Callable[[int], float]] = {
             _STOCK: partial(_rate, size, stock.trigger, lambda it: stock.application.save(*it)),
             _OURS: partial(_rate, size, appends, store.append),
@@ -73,7 +74,7 @@ def _rate(
 
 
 def _looks(batch: Sequence[Arrival]) -> list[object]:
-    return [look(arrival.snapshot) for arrival in batch]
+    return [Observation.of(arrival.snapshot) for arrival in batch]
 
 
 def _show(title: str, fresh: Fresh) -> None:

@@ -21,7 +21,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.benchmarks.databases import sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
 from tracker import Tracker
-from tracker.polling.cadence import Cadence
+from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 

@@ -15,15 +15,15 @@ from typing import Any
 import psycopg
 
 from projections import Views
-from projections.costs_projection import CostsProjection
-from projections.engine import open_engine
-from projections.migrations import upgrade
-from projections.prices import Prices
-from projections.projection import Projection
-from projections.rebuild import rebuild
-from projections.replay import Until
-from projections.runs_projection import RunsProjection
-from projections.subscription import catch_up
+from projections.database.engine import open_engine
+from projections.database.migrations import upgrade
+from projections.projectors.costs import CostsProjection
+from projections.projectors.prices import Prices
+from projections.projectors.projection import Projection
+from projections.projectors.runs import RunsProjection
+from projections.runner.catch_up import catch_up
+from projections.runner.rebuild import rebuild
+from projections.runner.replay import Until
 from projections.views import PROJECTIONS
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write

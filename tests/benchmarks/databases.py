@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
-from tests import postgres
+from tests.support import postgres
 
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 

@@ -22,9 +22,9 @@ from pyarrow import parquet
 from sqlalchemy import text
 
 from projections import Views
-from projections.engine import open_engine
-from projections.schema import runs
-from projections.table_files import FORMATS, Format
+from projections.database.engine import open_engine
+from projections.database.schema import runs
+from projections.export.formats import FORMATS, Format
 from tests.benchmarks.databases import postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, most_memory, table, write
 from tests.benchmarks.size import fill

@@ -12,7 +12,7 @@ import psycopg
 
 from tests.benchmarks.databases import sqlite_file
 from tests.benchmarks.workload import Arrival
-from tracker.codec import encode
+from tracker.event_store.codec import encode
 
 Row = tuple[str, int, str, bytes]
 

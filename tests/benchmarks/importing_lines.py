@@ -19,15 +19,15 @@ from time import perf_counter
 
 from projections import Views
 from tests.benchmarks.report import machine, most_memory, table, write
-from tests.stories import created, ended, started, waiting
+from tests.support.run_builder import created, ended, started, waiting
 from tracker import open_event_store
-from tracker.clock import SystemClock
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append
-from tracker.exporting import export_events
-from tracker.importing import import_lines
-from tracker.line_files import LineFiles, files_below
+from tracker.import_export.exporter import export_events
+from tracker.import_export.importer import import_lines
+from tracker.import_export.line_reader import LineReader, files_below
+from tracker.runtime.clock import SystemClock
 
 NUMBERS = (250_000, 500_000, 1_000_000)
 # Of a folder, as logs are rotated.
@@ -105,7 +105,7 @@ def measure(folder: Path) -> None:
         store = open_event_store(url)
         before = most_memory()
         begun = perf_counter()
-        files = LineFiles(files_below([folder]))
+        files = LineReader(files_below([folder]))
         report = import_lines(files, store, source=None, clock=SystemClock())
         importing, imported = perf_counter() - begun, most_memory()
         store.close()

@@ -25,7 +25,7 @@ from tests.benchmarks.polling_outcome import Outcome, Sightings, Told, judge, si
 from tests.benchmarks.report import machine, table, write
 from tracker import Tracker, open_event_store
 from tracker.core.status import is_ended
-from tracker.polling.cadence import Cadence
+from tracker.polling.policy.cadence import Cadence
 from tracker.sources import Assistants
 from tracker.sources.answer import Answer
 

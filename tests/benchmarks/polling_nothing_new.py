@@ -22,14 +22,14 @@ from tests.benchmarks.stock import StockApplication, StockRun
 from tests.benchmarks.workload import BIRTH
 from tracker.core.snapshot import RunSnapshot
 from tracker.event_store.memory import open_memory
-from tracker.histories import Histories
-from tracker.polling.batching import Batching
-from tracker.polling.gate import Gate
+from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.poller import Poller
-from tracker.polling.watched import Watched
+from tracker.polling.watched_run import WatchedRun
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Parameters, Simulator
 from tracker.sources.answer import Answer
-from tracker.sources.snapshots import glance, run_snapshot
+from tracker.sources.assistants.snapshots import glance, run_snapshot
 from tracker.testing import FakeClock
 
 POLLS, ROUNDS = 20_000, 9
@@ -76,7 +76,7 @@ def bodies() -> dict[str, list[bytes]]:
 async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
     """Microseconds a poll in each round: what `_ask` does after HTTP, bare and as a task."""
     source = Ready(sent)
-    batching = Batching(Histories(open_memory()))
+    batching = GroupCommit(RunRepository(open_memory()))
     poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
     watched = poller.watch(source, "thread_1", "run_1")
     gate = poller._roster.gate(watched.source)
@@ -113,7 +113,7 @@ def _finish(coroutine: Any) -> None:
     raise AssertionError("it waited for something")
 
 
-async def _as_tasks(poller: Poller, watched: Watched, gate: Gate) -> float:
+async def _as_tasks(poller: Poller, watched: WatchedRun, gate: SourceDispatcher) -> float:
     started = perf_counter()
     for _ in range(POLLS):
         await asyncio.create_task(poller._looking.poll(watched, gate, ()))

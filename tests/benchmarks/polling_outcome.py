@@ -79,13 +79,13 @@ def sightings_in(store: EventStore) -> tuple[Sightings, Told]:
     for recorded in store.read_all(limit=1_000_000):
         event, run_id = recorded.event, recorded.stream.partition(":")[2]
         if isinstance(event, RunEnded):
-            sighting = (event.observed_at.timestamp(), event.status)
+            resolve_payload = (event.observed_at.timestamp(), event.status)
         elif isinstance(event, RunActionRequired) and not event.inferred:
-            sighting = (event.observed_at.timestamp(), REQUIRES_ACTION)
+            resolve_payload = (event.observed_at.timestamp(), REQUIRES_ACTION)
         else:
             if isinstance(event, RunStepRecorded) and set(event.tools) - _BUILT_IN:
                 assert event.created_at is not None
                 told.setdefault(run_id, []).append(event.created_at.timestamp())
             continue
-        found.setdefault(run_id, []).append(sighting)
+        found.setdefault(run_id, []).append(resolve_payload)
     return found, told

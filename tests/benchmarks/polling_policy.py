@@ -19,11 +19,11 @@ from tests.benchmarks.polling_outcome import Outcome, judge, sightings_in
 from tests.benchmarks.report import machine, table, write
 from tests.benchmarks.virtual_time import VirtualClock, run
 from tracker.event_store import open_event_store
-from tracker.histories import Histories
-from tracker.polling.batching import Batching
-from tracker.polling.cadence import Cadence
+from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
-from tracker.polling.scheduler import TICK_SECONDS
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.repository import RunRepository
+from tracker.runtime.scheduler import TICK_SECONDS
 from tracker.simulator import Simulator
 from tracker.sources import Assistants
 
@@ -67,7 +67,10 @@ class Polled:
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
         self.poller = Poller(
-            Batching(Histories(self.store)), self.clock, cadence=cadence, jitter=self.chance.random
+            GroupCommit(RunRepository(self.store)),
+            self.clock,
+            cadence=cadence,
+            jitter=self.chance.random,
         )
 
     async def outcome(self) -> Outcome:

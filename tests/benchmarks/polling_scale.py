@@ -20,9 +20,9 @@ from typing import Any, cast
 from tests.benchmarks.report import machine, middle, settle, spread, table, write
 from tracker.core.events import run_stream
 from tracker.core.state import RunState
-from tracker.polling.cadence import Cadence
-from tracker.polling.roster import Roster
-from tracker.polling.watched import Watched
+from tracker.polling.policy.cadence import Cadence
+from tracker.polling.watch_list import WatchList
+from tracker.polling.watched_run import WatchedRun
 from tracker.sources.source import Source
 
 RUNS, KINDS, TICK, ROUNDS = 100_000, 12, 0.05, 5
@@ -69,18 +69,18 @@ class Scheduling:
 
     def __init__(self, rate: float, mean_life: float = MEAN_LIFE) -> None:
         self.chance, self.clock, self.mean_life = Random(1), Moment(), mean_life
-        self.roster = Roster(self.clock, Cadence(start=rate), rate, self.chance.random)
+        self.roster = WatchList(self.clock, Cadence(start=rate), rate, self.chance.random)
         self.source = cast("Source", Listing())
         self.gate = self.roster.gate(self.source)
         self.asked = 0
         self.choosing = self.answering = self.planning = 0.0
-        self.take_in: Callable[[Watched, RunState], None] = self.by_gate
-        self.runs: list[Watched] = []
+        self.take_in: Callable[[WatchedRun, RunState], None] = self.by_gate
+        self.runs: list[WatchedRun] = []
         self.records = [self._record(number) for number in range(RUNS)]
 
     def start(self) -> None:
         """Has every run polled for the first time within a round."""
-        self.runs = [Watched(self.source, *record) for record in self.records]
+        self.runs = [WatchedRun(self.source, *record) for record in self.records]
         for watched in self.runs:
             self.roster.add(watched, self.chance.uniform(0, RUNS / self.gate.limit.rate))
 
@@ -89,7 +89,7 @@ class Scheduling:
         while self.clock.elapsed < moment:
             self.tick()
 
-    def tick(self) -> list[Watched]:
+    def tick(self) -> list[WatchedRun]:
         """What a tick asks about, as the poller's does, and what the answers make of it."""
         now, times = self.clock.elapsed, [process_time()]
         self.gate.turn(now)
@@ -107,7 +107,7 @@ class Scheduling:
         self.clock.advance(TICK)
         return [watched for watched, _ in looks]
 
-    def by_gate(self, watched: Watched, state: RunState) -> None:
+    def by_gate(self, watched: WatchedRun, state: RunState) -> None:
         """Takes in an answer, and puts the run into the wheel, or another in its place."""
         gate, now = self.gate, self.clock.elapsed
         gate.answered()
@@ -120,7 +120,7 @@ class Scheduling:
         pause = gate.plan(watched, now, 2 * self.chance.random() - 1)
         gate.wheel.add(watched, now + pause)
 
-    def by_roster(self, watched: Watched, state: RunState) -> None:
+    def by_roster(self, watched: WatchedRun, state: RunState) -> None:
         """The same, as the poller does it."""
         self.gate.answered()
         known = watched.state
@@ -130,7 +130,7 @@ class Scheduling:
             self.roster.add(watched, 0.0)
         self.roster.plan(watched)
 
-    def _answer(self, watched: Watched, now: float) -> RunState:
+    def _answer(self, watched: WatchedRun, now: float) -> RunState:
         if self.chance.random() < (now - watched.looked) / self.mean_life:
             return watched.state._replace(status="completed")
         return watched.state

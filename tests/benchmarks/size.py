@@ -23,11 +23,12 @@ from tests.benchmarks.report import machine, table, write
 from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
-from tracker.histories import Histories, Observed, look
-from tracker.polling.cadence import Cadence, wait
-from tracker.polling.hazards import Counts, Curve, prior
+from tracker.polling.policy.cadence import Cadence, wait
+from tracker.polling.policy.hazards import Counts, Curve, prior
+from tracker.recording.observation import Observation, RecordResult
+from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Simulator
-from tracker.sources.snapshots import run_snapshot
+from tracker.sources.assistants.snapshots import run_snapshot
 
 RUNS = 3_000
 SECONDS_BETWEEN_RUNS = 0.5
@@ -40,11 +41,11 @@ Parts = Sequence[tuple[str, int]]
 def fill(url: str, runs: int = RUNS) -> int:
     """Tracks `runs` simulated runs to their ends and brings the tables up to date: the events."""
     with closing(open_event_store(url)) as store:
-        histories = Histories(store)
+        histories = RunRepository(store)
         polled = polls(runs)
         while batch := list(islice(polled, LOOKS_IN_A_BATCH)):
-            results = histories.record([look(snapshot) for snapshot in batch])
-            assert all(isinstance(result, Observed) for result in results)
+            results = histories.record([Observation.of(snapshot) for snapshot in batch])
+            assert all(isinstance(result, RecordResult) for result in results)
     with Views(url) as views:
         views.upgrade()
         applied = views.catch_up()

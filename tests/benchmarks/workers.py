@@ -11,15 +11,15 @@ from time import perf_counter
 
 from tests.benchmarks.databases import postgres_databases
 from tests.benchmarks.report import machine, middle, table, write
-from tests.workers import WORKERS, run_workers
+from tests.support.many_workers import WORKERS, run_workers
 from tracker import open_event_store
-from tracker.clock import SystemClock
 from tracker.core.state import RunState
-from tracker.histories import Histories
 from tracker.leases.postgres import PostgresLeases
 from tracker.leases.shards import shard_of
-from tracker.polling.batching import Batching
 from tracker.polling.poller import Poller
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.repository import RunRepository
+from tracker.runtime.clock import SystemClock
 from tracker.sources import Assistants
 
 SECONDS = 120
@@ -69,7 +69,7 @@ def measure_costs(url: str) -> None:
         times.append(perf_counter() - began)
     leases.release()
     source = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")
-    poller = Poller(Batching(Histories(store)), SystemClock())
+    poller = Poller(GroupCommit(RunRepository(store)), SystemClock())
     for number in range(OPEN_RUNS):
         state = RunState(source.name, f"run_{number}", f"thread_{number}", status="queued")
         poller.watch(source, f"thread_{number}", f"run_{number}", state=state)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.bodies import (
+from tests.examples.own_source import RenderFarm
+from tests.support.payload_bodies import (
     ACTION,
     APPROVAL,
     BIRTH,
@@ -17,9 +18,8 @@ from tests.bodies import (
     response,
     turn,
 )
-from tests.examples.own_source import RenderFarm
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
-from tracker.sources.shapes import SHAPES
+from tracker.sources.detection import SHAPES
 from tracker.testing import SourceContract
 
 

@@ -9,8 +9,8 @@ from tracker.core.status import CANCELLED, COMPLETED, FAILED, IN_PROGRESS, QUEUE
 from tracker.errors import PayloadError, UnusableAnswer
 from tracker.sources import Answer, HttpSource
 from tracker.sources.documents import decode
-from tracker.sources.snapshots import counted
 from tracker.sources.stamps import read_stamp
+from tracker.sources.wire import counted
 
 STATUSES = {
     "WAITING": QUEUED,

@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 
 from projections import Views
-from projections.schema import REVISION
-from tests.postgres import running_postgres
-from tests.stories import BIRTH, created, ended, second, started, waiting
+from projections.database.schema import REVISION
+from tests.support.postgres import running_postgres
+from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append, open_event_store

@@ -7,11 +7,12 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from projections import Views, migrations
-from projections.engine import open_engine
-from projections.schema import REVISION
+from projections import Views
+from projections.database import migrations
+from projections.database.engine import open_engine
+from projections.database.schema import REVISION
 from tests.golden.make_database import RUNS
-from tests.stories import created
+from tests.support.run_builder import created
 from tracker.event_store import Append, open_event_store
 
 HERE = Path(__file__).parent

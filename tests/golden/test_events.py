@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tracker.codec import decode, encode
 from tracker.core.events import EVENTS, RunCreated, RunStatusChanged
 from tracker.core.upcasters import upcast
 from tracker.errors import UnreadableEvent
+from tracker.event_store.codec import decode, encode
 
 GOLDEN = Path(__file__).parent / "events.jsonl"
 LINES = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
@@ -52,7 +52,7 @@ def test_older_shapes_go_through_their_steps() -> None:
     "metadata",
     [
         {"_type_": "uuid.UUID", "_data_": "x"},
-        {"_type_": "tracker.app:Tracker", "_data_": {"a": 1}},
+        {"_type_": "tracker.app.tracker:Tracker", "_data_": {"a": 1}},
         {"topic": "run.created/1", "nested": {"_type_": "decimal", "_data_": 1}},
         {"nul": "\x00", "line": "\n", "": ""},
     ],

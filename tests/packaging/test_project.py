@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 300
+LONGEST = 600
 SOURCES = sorted(
     path for package in ("tracker", "projections") for path in (ROOT / package).rglob("*.py")
 )

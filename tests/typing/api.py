@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
 from projections import Prices, Views, metadata
-from projections.diagnosis import Diagnosis
-from projections.pruning import Pruned
-from projections.queries import (
+from projections.export.rows import Rows
+from projections.maintenance.diagnosis import Diagnosis
+from projections.maintenance.pruning import Pruned
+from projections.row_types import (
     CostRow,
     PhaseRow,
     RunRow,
@@ -25,7 +26,6 @@ from projections.queries import (
     UnpricedRow,
     UsageRow,
 )
-from projections.rows import Rows
 from tracker import (
     BackgroundTracker,
     Delivery,
@@ -35,17 +35,17 @@ from tracker import (
     Tracker,
     open_event_store,
 )
-from tracker.backfilling import Backfilled
 from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
 from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
 from tracker.event_store import RecordedEvent
+from tracker.ingest.backfill import Backfilled
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import AgentTurns, Assistants, LangGraph, PageSource, Responses, Source
-from tracker.sources.models import Run, RunStep
-from tracker.sources.response_snapshots import Response
+from tracker.sources.assistants.models import Run, RunStep
+from tracker.sources.responses.snapshots import Response
 from tracker.sources.source import RunListSource
 
 NOW = datetime.now(UTC)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracker.sources import Source
-    from tracker.sources.transport import AuthHeader
+    from tracker.sources.http.transport import AuthHeader
 
 
 class Api(StrEnum):

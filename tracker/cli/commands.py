@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli import upkeep
+from tracker.cli import maintenance
 from tracker.cli.apis import Api
-from tracker.cli.exporting import export
+from tracker.cli.exit_codes import Commands
+from tracker.cli.export import export
 from tracker.cli.options import DEFAULT_DB, Db, Json
-from tracker.cli.outcomes import Commands
-from tracker.cli.questions import actions, cost, status, stuck, timing, usage
+from tracker.cli.queries import actions, cost, status, stuck, timing, usage
 from tracker.errors import SettingsError
 
 app = typer.Typer(
@@ -98,7 +98,7 @@ def watch(
 
     The key is read from OPENAI_API_KEY, that of a LangGraph server from LANGSMITH_API_KEY.
     """
-    from tracker.cli.watching import watch_run
+    from tracker.cli.watch import watch_run
 
     if not base_url:
         raise SettingsError("which service? Say --base-url URL, or set OPENAI_BASE_URL")
@@ -132,7 +132,7 @@ def backfill(
     Where it was cut short, say it again: it asks for no steps that are recorded. The keys are
     read as by watch.
     """
-    from tracker.cli.backfills import backfill_threads
+    from tracker.cli.backfill import backfill_threads
 
     if not base_url:
         raise SettingsError("which service? Say --base-url URL, or set OPENAI_BASE_URL")
@@ -156,7 +156,7 @@ def import_(
     `runfold export --events` become the events that they were. Below folders, files are taken
     that end in .jsonl, .json, .jsonl.gz or .json.gz.
     """
-    from tracker.cli.importing import import_files
+    from tracker.cli.import_ import import_files
 
     raise typer.Exit(0 if import_files(db, paths, source=source) else 1)
 
@@ -176,7 +176,7 @@ def history(
     db: Db = DEFAULT_DB,
 ) -> None:
     """The events of a run, and a picture of its phases."""
-    from tracker.cli.histories import print_history
+    from tracker.cli.history import print_history
 
     print_history(db, run, source=source, json=json)
 
@@ -250,5 +250,5 @@ def verify(db: Db = DEFAULT_DB) -> None:
     typer.echo("the tables are what the events say")
 
 
-for command in (upkeep.doctor, upkeep.prune, upkeep.forget):
+for command in (maintenance.doctor, maintenance.prune, maintenance.forget):
     app.command()(command)

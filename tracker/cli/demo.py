@@ -21,15 +21,15 @@ from rich.text import Text
 from sqlalchemy import make_url
 
 from projections import Views
-from tracker.app import Tracker
+from tracker.app.tracker import Tracker
 from tracker.cli.tables import print_status, print_timing, print_usage, with_progress
 from tracker.cli.terminal import console, hush, messages
 from tracker.core.state import RunState
 from tracker.errors import NotFound, RequestRefused, RunfoldError, Unreachable
 from tracker.event_store import EventStore
-from tracker.polling.cadence import Cadence
+from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
-from tracker.sources.assistants import Assistants
+from tracker.sources.assistants.resource import Assistants
 
 # Real time, made short: stamps stay in step with our clock, as a service's do.
 DEMO_LIVES = Parameters(

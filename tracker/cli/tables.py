@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from projections import Views
-from projections.verify import Difference
+from projections.maintenance.verify import Difference
 from tracker.cli.terminal import UNKNOWN, bar, console, show, table, visible
 
 PERCENTILES = (50, 95, 99)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tracker.delivery.delivery import Delivery, DeliveryProgress
+from tracker.delivery.handlers import Delivery, DeliveryProgress
 
 __all__ = ["Delivery", "DeliveryProgress"]

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from tracker.delivery.checkpoints import Checkpoints
 from tracker.errors import StoreUnavailable
-from tracker.log_fields import of_handlers
+from tracker.runtime.log_fields import of_handlers
 
 logger = logging.getLogger("runfold.delivery")
 

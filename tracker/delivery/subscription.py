@@ -19,13 +19,13 @@ from typing import TypeVar
 
 from tracker.core.events import ConfigurationRecorded
 from tracker.core.state import RunState
-from tracker.delivery.calling import Caller
+from tracker.delivery.caller import HandlerCaller
 from tracker.delivery.checkpoints import Checkpoints
-from tracker.delivery.delivery import Delivery, DeliveryProgress, Handler, HandlerSet
+from tracker.delivery.handlers import Delivery, DeliveryProgress, Handler, HandlerSet
 from tracker.delivery.lease import Lease
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore, RecordedEvent
-from tracker.log_fields import of_handlers, of_run
+from tracker.runtime.log_fields import of_handlers, of_run
 
 Result = TypeVar("Result")
 
@@ -69,7 +69,7 @@ class Subscription:
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._holding: asyncio.Task[None] | None = None
-        self._caller = Caller(handlers.name)
+        self._caller = HandlerCaller(handlers.name)
         self._lease = Lease(handlers.name, checkpoints, self._use, self._woken.set)
         self._using = Lock()
         self._is_closed = False

@@ -14,8 +14,8 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from tracker.codec import decode, encode
 from tracker.errors import ConcurrencyError, StoreUnavailable, UnreadableEvent
+from tracker.event_store.codec import decode, encode
 from tracker.event_store.store import Append, RecordedEvent
 
 # Small transactions keep the waits of other writers short, and no call near the size from which

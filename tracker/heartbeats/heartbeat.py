@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tracker.polling.standing import SourceStatus
+from tracker.polling.source_status import SourceStatus
 
 EVERY_SECONDS = 10.0
 SILENT_SECONDS = 60.0

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from threading import Lock
 
-from tracker.clock import Clock
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore
 from tracker.heartbeats.heartbeat import EVERY_SECONDS, columns_of
 from tracker.heartbeats.table import HeartbeatTable, table_in
-from tracker.jobs import Jobs
-from tracker.polling.scheduler import Scheduler
-from tracker.polling.standing import SourceStatus
+from tracker.polling.source_status import SourceStatus
+from tracker.runtime.clock import Clock
+from tracker.runtime.jobs import Jobs
+from tracker.runtime.scheduler import Scheduler
 
 logger = logging.getLogger("runfold.heartbeats")
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
-from tracker.clock import Clock
 from tracker.event_store.store import EventStore
-from tracker.histories import Histories
 from tracker.polling.poller import Poller
-from tracker.polling.resuming import resume
-from tracker.polling.step_reading import STEPS_WITHIN
+from tracker.polling.recovery import resume
+from tracker.polling.requests.step_reads import STEPS_WITHIN
+from tracker.recording.repository import RunRepository
+from tracker.runtime.clock import Clock
 from tracker.sources.source import Source
 
 
@@ -27,7 +27,7 @@ async def join(
     stack: AsyncExitStack,
     url: str | EventStore,
     store: EventStore,
-    histories: Histories,
+    histories: RunRepository,
     poller: Poller,
     sources: Mapping[str, Source],
     worker: str,
@@ -44,16 +44,16 @@ async def join(
     scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
     if scheme == "sqlite" and isinstance(url, str):
         from tracker.event_store.sqlite import sqlite_path
-        from tracker.leases.sqlite import FileHold
+        from tracker.leases.sqlite import FileLock
 
-        hold = await asyncio.to_thread(FileHold, sqlite_path(url))
+        hold = await asyncio.to_thread(FileLock, sqlite_path(url))
         stack.callback(hold.close)
     elif scheme in ("postgresql", "postgres") and isinstance(url, str):
-        from tracker.leases.division import Division
+        from tracker.leases.coordinator import ShardCoordinator
         from tracker.leases.postgres import PostgresLeases
 
         leases = PostgresLeases(url, sorted(sources), worker)
-        division = Division(store, histories, poller, sources, leases, clock)
+        division = ShardCoordinator(store, histories, poller, sources, leases, clock)
         stack.push_async_callback(division.close)
         await division.start()
         return False

@@ -14,7 +14,7 @@ from tracker.errors import AlreadyPolled, StoreUnavailable
 _PATIENCE_SECONDS = 0.5
 
 
-class FileHold:
+class FileLock:
     """The right to poll for the events in an SQLite file, from here on until `close`.
 
     The lock is one of SQLite's own, on a small file beside (`runs.db-tracker`), which stays: the

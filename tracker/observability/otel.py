@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tracker.clock import Clock, SystemClock
 from tracker.core.events import Event, RunEnded
-from tracker.delivery.delivery import AnyHandler, Delivery, Since
+from tracker.delivery.handlers import AnyHandler, Delivery, Since
 from tracker.errors import ExportFailed, SettingsError
 from tracker.event_store import RecordedEvent
 from tracker.observability.spans import SpanData, spans_of, usage_of
+from tracker.runtime.clock import Clock, SystemClock
 
 try:
     from opentelemetry.sdk.resources import Resource

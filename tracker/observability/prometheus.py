@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import Protocol
 
 from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION
-from tracker.delivery.delivery import DeliveryProgress
+from tracker.delivery.handlers import DeliveryProgress
 from tracker.errors import SettingsError
-from tracker.polling.counters import DELAY_BOUNDS, Delays, SourceCounts
+from tracker.polling.metrics import DELAY_BOUNDS, Delays, SourceCounts
 
 try:
     from prometheus_client import CollectorRegistry

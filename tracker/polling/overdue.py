@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from tracker.core.state import RunState
-from tracker.log_fields import of_run
-from tracker.polling.roster import Roster
-from tracker.polling.watched import Watched
+from tracker.polling.watch_list import WatchList
+from tracker.polling.watched_run import WatchedRun
+from tracker.runtime.log_fields import of_run
 
 logger = logging.getLogger("runfold.overdue")
 
@@ -17,7 +17,7 @@ AUDIT_SECONDS = 60.0
 class OverdueAudit:
     """Tells of watched runs past their `expires_at`, each once, in a log."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: WatchList) -> None:
         self._roster = roster
         self._told: set[str] = set()
 
@@ -45,7 +45,7 @@ class OverdueAudit:
                 )
         self._told = overdue
 
-    def _late(self, watched: Watched) -> float:
+    def _late(self, watched: WatchedRun) -> float:
         """How many seconds a run is past its expiry, by the clock of its service."""
         expires_at = watched.state.expires_at
         if expires_at is None:

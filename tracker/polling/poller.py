@@ -7,27 +7,27 @@ import logging
 import random
 from collections.abc import Callable, Coroutine
 
-from tracker.clock import Clock
 from tracker.core.events import RunEnded, RunUsageReported, run_stream
-from tracker.core.facts import decide_vanished
+from tracker.core.other_decisions import decide_vanished
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
-from tracker.histories import Look, Observed
-from tracker.log_fields import of_run
-from tracker.polling.backfill_requests import BackfillRequests
-from tracker.polling.batching import Batching
-from tracker.polling.cadence import Cadence
-from tracker.polling.discovery import FIRST_LOOK_SECONDS, Discovery
-from tracker.polling.errands import E, Errands
-from tracker.polling.failures import Failures
-from tracker.polling.gate import Gate
-from tracker.polling.late_usage import LateUsage
-from tracker.polling.looking import Looking
+from tracker.polling.dispatcher import SourceDispatcher, standing
+from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.overdue import OverdueAudit
-from tracker.polling.roster import Roster
-from tracker.polling.standing import SourceStatus, standing
-from tracker.polling.step_reading import StepReader, When
-from tracker.polling.watched import Watched
+from tracker.polling.policy.cadence import Cadence
+from tracker.polling.queues.background_queue import BackgroundQueue, E
+from tracker.polling.requests.backfill_pages import BackfillRequests
+from tracker.polling.requests.discovery import Discovery
+from tracker.polling.requests.late_usage import LateUsage
+from tracker.polling.requests.run_polls import RunPolls
+from tracker.polling.requests.step_reads import StepReader, When
+from tracker.polling.source_status import SourceStatus
+from tracker.polling.watch_list import FIRST_POLL_SECONDS, WatchList
+from tracker.polling.watched_run import WatchedRun
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.observation import Observation, RecordResult
+from tracker.runtime.clock import Clock
+from tracker.runtime.log_fields import of_run
 from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.polling")
@@ -43,7 +43,7 @@ class Poller:
 
     def __init__(
         self,
-        batching: Batching,
+        batching: GroupCommit,
         clock: Clock,
         *,
         cadence: Cadence | None = None,
@@ -55,12 +55,12 @@ class Poller:
         self._batching = batching
         self._clock = clock
         self._concurrency = concurrency
-        self._roster = Roster(clock, cadence or Cadence(), ceiling, jitter)
+        self._roster = WatchList(clock, cadence or Cadence(), ceiling, jitter)
         self.divide = self._roster.divide  # where others poll too
-        self._failures = Failures(self._roster, clock, jitter, self._vanish)
+        self._failures = ErrorPolicy(self._roster, clock, jitter, self._vanish)
         self.steps = StepReader(steps, self._roster, batching, clock, self._failures)
         self.late = LateUsage(self._roster, batching, clock, self._failures, self.observed)
-        self._looking = Looking(
+        self._looking = RunPolls(
             self._roster, batching, clock, self._failures, self.steps, self.late, notice=self.notice
         )
         self.discovery = Discovery(
@@ -77,11 +77,11 @@ class Poller:
         self._polls: set[asyncio.Task[None]] = set()
 
     @property
-    def watched(self) -> list[Watched]:
+    def watched(self) -> list[WatchedRun]:
         """The runs that are being watched now."""
         return self._roster.all
 
-    def find(self, stream: str) -> Watched | None:
+    def find(self, stream: str) -> WatchedRun | None:
         """The watched run of a stream, if it is watched."""
         return self._roster.find(stream)
 
@@ -97,16 +97,16 @@ class Poller:
         *,
         state: RunState = initial_state,
         after: float = 0.0,
-    ) -> Watched:
+    ) -> WatchedRun:
         """Watches a run from `after` seconds on; a run that is watched already stays as it is."""
         stream = run_stream(source.name, run_id)
         if (known := self._roster.find(stream)) is not None:
             return known
-        watched = Watched(source, thread_id, run_id, stream, state)
+        watched = WatchedRun(source, thread_id, run_id, stream, state)
         self._roster.add(watched, after)
         return watched
 
-    def hasten(self, watched: Watched) -> None:
+    def hasten(self, watched: WatchedRun) -> None:
         """Has a run looked at next, in the rate of its source, as there is news of it."""
         self._roster.hasten(watched)
 
@@ -123,7 +123,7 @@ class Poller:
         if moved and (watched.in_line or watched.slot is not None):
             self._roster.plan(watched)
 
-    def observed(self, source: Source, stream: str, seen: Observed) -> None:
+    def observed(self, source: Source, stream: str, seen: RecordResult) -> None:
         """Takes in what was recorded otherwise than by a poll, of a run that is watched or not."""
         if self._roster.find(stream) is not None:
             self.notice(stream, seen.state)
@@ -173,7 +173,7 @@ class Poller:
         self._roster.clear()
         await self._batching.drain()
 
-    def _go_on_errands(self, gate: Gate) -> None:
+    def _go_on_errands(self, gate: SourceDispatcher) -> None:
         self._start_errands(gate, gate.pauses, self.steps.read)
         self._start_errands(gate, gate.steps, self.steps.read)
         self._start_errands(gate, gate.backfill, self.backfill.go)
@@ -181,9 +181,9 @@ class Poller:
 
     def _start_errands(
         self,
-        gate: Gate,
-        errands: Errands[E],
-        go: Callable[[E, Gate], Coroutine[None, None, None]],
+        gate: SourceDispatcher,
+        errands: BackgroundQueue[E],
+        go: Callable[[E, SourceDispatcher], Coroutine[None, None, None]],
     ) -> None:
         now = self._clock.monotonic()
         while gate.asking < self._concurrency:
@@ -193,20 +193,20 @@ class Poller:
             self._ask(go(errand, gate), gate)
 
     def _found(self, source: Source, thread_id: str, state: RunState) -> None:
-        self.watch(source, thread_id, state.run_id, state=state, after=FIRST_LOOK_SECONDS)
+        self.watch(source, thread_id, state.run_id, state=state, after=FIRST_POLL_SECONDS)
 
-    def _vanish(self, watched: Watched) -> None:
+    def _vanish(self, watched: WatchedRun) -> None:
         at = self._clock.now()
-        vanished = Look(watched.stream, lambda state: decide_vanished(state, at))
+        vanished = Observation(watched.stream, lambda state: decide_vanished(state, at))
         self._start(self._record_quietly(vanished))
 
-    async def _record_quietly(self, entry: Look) -> None:
+    async def _record_quietly(self, entry: Observation) -> None:
         try:
             await self._batching.record(entry)
         except RunfoldError as error:
             logger.warning("%s: not recorded: %s", entry.stream, error, extra=of_run(entry.stream))
 
-    def _ask(self, work: Coroutine[None, None, None], gate: Gate) -> None:
+    def _ask(self, work: Coroutine[None, None, None], gate: SourceDispatcher) -> None:
         def asked(_: asyncio.Task[None]) -> None:
             gate.asking -= 1
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tracker.simulator.clock import ManualClock, SimulatedClock, SpeedClock
-from tracker.simulator.faults import Faults
-from tracker.simulator.parameters import Parameters
-from tracker.simulator.refusals import Refused
+from tracker.simulator.model.clock import ManualClock, SimulatedClock, SpeedClock
+from tracker.simulator.model.errors import Refused
+from tracker.simulator.model.faults import Faults
+from tracker.simulator.model.parameters import Parameters
+from tracker.simulator.model.truth import TrueStep, Truth
 from tracker.simulator.server import Simulator, serve
-from tracker.simulator.truth import TrueStep, Truth
 
 __all__ = [
     "Faults",

@@ -12,22 +12,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tracker.errors import SettingsError
-from tracker.simulator.clock import SimulatedClock, SpeedClock
-from tracker.simulator.faults import Faults
-from tracker.simulator.parameters import Parameters
-from tracker.simulator.payloads import Version, run_body
-from tracker.simulator.records import RunRecord
-from tracker.simulator.refusals import unknown
-from tracker.simulator.responses import create_response
-from tracker.simulator.service import Service
-from tracker.simulator.throttle import Throttle
-from tracker.simulator.truth import Truth, tell
-from tracker.simulator.world import World
+from tracker.simulator.api.payloads import Version, run_body
+from tracker.simulator.api.responses import create_response
+from tracker.simulator.model.clock import SimulatedClock, SpeedClock
+from tracker.simulator.model.errors import unknown
+from tracker.simulator.model.faults import Faults
+from tracker.simulator.model.parameters import Parameters
+from tracker.simulator.model.records import RunRecord
+from tracker.simulator.model.service import Service
+from tracker.simulator.model.throttle import Throttle
+from tracker.simulator.model.truth import Truth, tell
+from tracker.simulator.model.world import World
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from tracker.simulator.wire import Server
+    from tracker.simulator.http.uvicorn_server import Server
 
 
 class Simulator:
@@ -273,7 +273,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _import_app(service: Service) -> Starlette:
     try:
-        from tracker.simulator.app import build_app
+        from tracker.simulator.http.app import build_app
     except ImportError as error:
         raise _missing(error) from error
     return build_app(service)
@@ -281,7 +281,7 @@ def _import_app(service: Service) -> Starlette:
 
 def _import_server(app: Any) -> Server:
     try:
-        from tracker.simulator.wire import Server
+        from tracker.simulator.http.uvicorn_server import Server
     except ImportError as error:
         raise _missing(error) from error
     return Server(app)

@@ -9,23 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker.sources.agents import AgentTurns as AgentTurns
+    from tracker.sources.agents.resource import AgentTurns as AgentTurns
     from tracker.sources.answer import Answer as Answer
-    from tracker.sources.assistants import Assistants as Assistants
-    from tracker.sources.http_source import HttpSource as HttpSource
-    from tracker.sources.langgraph import LangGraph as LangGraph
-    from tracker.sources.responses import Responses as Responses
+    from tracker.sources.assistants.resource import Assistants as Assistants
+    from tracker.sources.http.source import HttpSource as HttpSource
+    from tracker.sources.langgraph.resource import LangGraph as LangGraph
+    from tracker.sources.responses.resource import Responses as Responses
     from tracker.sources.source import PageSource as PageSource
     from tracker.sources.source import Source as Source
 
 _HOMES = {
-    "AgentTurns": "tracker.sources.agents",
+    "AgentTurns": "tracker.sources.agents.resource",
     "Answer": "tracker.sources.answer",
-    "Assistants": "tracker.sources.assistants",
-    "HttpSource": "tracker.sources.http_source",
-    "LangGraph": "tracker.sources.langgraph",
+    "Assistants": "tracker.sources.assistants.resource",
+    "HttpSource": "tracker.sources.http.source",
+    "LangGraph": "tracker.sources.langgraph.resource",
     "PageSource": "tracker.sources.source",
-    "Responses": "tracker.sources.responses",
+    "Responses": "tracker.sources.responses.resource",
     "Source": "tracker.sources.source",
 }
 

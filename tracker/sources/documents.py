@@ -94,3 +94,16 @@ def _json_type(value: object) -> str:
         type(None): "null",
     }
     return names.get(type(value), "a number")
+
+
+def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
+    """A document as the JSON object that it is. Raises PayloadError where it is none."""
+    if isinstance(payload, Mapping):
+        return payload
+    try:
+        body = from_json(payload)
+    except ValueError as error:
+        raise PayloadError(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise PayloadError(f"a {type(body).__name__}, where a JSON object of a run belongs")
+    return body

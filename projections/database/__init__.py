@@ -1,0 +1,1 @@
+"""Engine, schema, migrations and writes of the tables."""

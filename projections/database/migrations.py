@@ -1,0 +1,168 @@
+"""The tables' migrations: which revision they are at, and bringing them to the newest.
+
+The only home of Alembic. It keeps its place in a table of its own, and sees no table but ours.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, delete, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from projections.database.schema import (
+    REVISION,
+    SHADOW_PREFIX,
+    SHADOW_SUFFIX,
+    VERSION_TABLE,
+    checkpoints,
+    metadata,
+)
+from tracker.errors import SchemaError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# Any number that no other program is likely to lock: "runfold" in ASCII.
+_LOCK = 0x72756E666F6C64
+_ATTEMPTS = 50
+
+
+def head() -> str:
+    """The newest revision that this release knows."""
+    from alembic.script import ScriptDirectory
+
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise SchemaError(f"no migrations at {_scripts()}: the installation is incomplete")
+    return revision
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at; None where it has none of our tables."""
+    with engine.connect() as connection:
+        return _current(connection)
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Brings the tables to `revision`, all steps or none; safe from several processes at once.
+
+    Raises SchemaError where a newer release has been there.
+    """
+    from alembic import command
+
+    _run(engine, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Takes the tables back to `revision`, or to none for `base`; the events stay."""
+    from alembic import command
+
+    _run(engine, lambda config: command.downgrade(config, revision))
+
+
+def check(engine: Engine) -> None:
+    """Raises SchemaError unless the tables are the ones that this release reads and writes."""
+    found = current(engine)
+    if found == REVISION:
+        return
+    cure = "run `runfold upgrade --db URL` or call Views.upgrade()"
+    if found is not None and found > REVISION:
+        cure = "a newer release has been here; use that one"
+    raise SchemaError(
+        f"the tables are at {found or 'nothing'}, this release needs {REVISION}: {cure}"
+    )
+
+
+def include_name(name: str | None, type_: str, parent_names: object) -> bool:
+    """Whether Alembic may look at a thing of the database: our tables, and what is in them."""
+    return type_ != "table" or name in metadata.tables
+
+
+@contextmanager
+def locked(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that no other upgrade can share; commits at the end."""
+    with engine.connect() as connection:
+        if connection.dialect.name != "sqlite":
+            with connection.begin():
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+                yield connection
+            return
+        # The driver's own BEGIN comes late and takes no lock, so that tables could be half made.
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        _write_ahead(connection)
+        with connection.begin():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+
+def _run(engine: Engine, action: Callable[[Config], object]) -> None:
+    from alembic.util import CommandError
+
+    with locked(engine) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        before = _current(connection)
+        try:
+            action(config)
+        except CommandError as error:
+            raise SchemaError(
+                f"the tables are at {_current(connection)}, which this release (at {REVISION}) "
+                "does not know: a newer release has been here; use that one"
+            ) from error
+
+        if _current(connection) != before:
+            _drop_shadows(connection)
+
+
+def _drop_shadows(connection: Connection) -> None:
+    """Ends rebuilds that were begun with tables of another shape."""
+    names = inspect(connection).get_table_names()
+    for name in names:
+        if name.startswith(SHADOW_PREFIX):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    if checkpoints.name in names:
+        is_shadow = checkpoints.c.projection.endswith(SHADOW_SUFFIX)
+        connection.execute(delete(checkpoints).where(is_shadow))
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return None if found is None else str(found)
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Lets readers go on beside a writer; SQLite keeps it for the file."""
+    for _ in range(_ATTEMPTS):
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL").close()
+        except OperationalError as error:
+            # Changing the mode waits for nobody, whatever the timeout.
+            if "locked" not in str(error.orig):
+                raise
+            time.sleep(0.1)
+        else:
+            break
+        finally:
+            connection.rollback()
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    return config
+
+
+def _scripts() -> Path:
+    here = Path(__file__).resolve().parents[1]
+    packed = here / "_alembic"
+    return packed if packed.is_dir() else here.parent / "alembic"

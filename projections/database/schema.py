@@ -1,0 +1,260 @@
+"""The tables of the read side. Their names and columns are public; see `alembic/` for the DDL.
+
+All times are UTC: `timestamptz` on PostgreSQL, ISO text without a zone on SQLite, aware in Python.
+All `*_seconds` are seconds. NULL means not known or not applicable; it is never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from projections.folding.micros import micros_or_none, utc_text
+
+REVISION = "0005"
+VERSION_TABLE = "runfold_alembic_version"
+# Begins the names of tables that are being made again beside the public ones.
+SHADOW_PREFIX = "runfold_shadow_"
+# Ends the names of the checkpoints that these have.
+SHADOW_SUFFIX = " (rebuild)"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware and UTC in Python, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_UtcText())  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _UtcText(sqlite.DATETIME):
+    """A moment as ISO text: shorter for whole seconds, so that text and time sort alike."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
+        return lambda moment: utc_text(micros_or_none(moment))
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("thread_id", Text),
+    Column("assistant_id", Text),
+    Column("model", Text),
+    Column("status", Text, nullable=False),
+    Column("outcome", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("last_changed_at", UtcDateTime, nullable=False),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("queued_seconds", Float),
+    Column("running_seconds", Float),
+    Column("action_seconds", Float),
+    Column("total_seconds", Float),
+    Column("uncertainty_seconds", Float),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("incomplete_reason", Text),
+    Column("metadata", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+    Column("configuration_digest", Text),
+    Column("version", Integer, nullable=False),
+)
+
+# Open runs are few and asked for all the time; ended ones would only make this index long.
+_is_open = runs.c.outcome.is_(None)
+Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
+Index("ix_runs_created_at", runs.c.created_at)
+Index("ix_runs_thread_id", runs.c.thread_id)
+# By it the oldest are found, to be pruned.
+_has_ended = runs.c.ended_at.is_not(None)
+Index("ix_runs_ended_at", runs.c.ended_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
+
+run_phases = Table(
+    "run_phases",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("entered_at", UtcDateTime, nullable=False),
+    Column("left_at", UtcDateTime),
+    Column("seconds", Float),
+    Column("uncertainty_seconds", Float),
+    Column("basis", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+run_actions = Table(
+    "run_actions",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("tool_call_id", Text, primary_key=True),
+    Column("type", Text),
+    Column("name", Text),
+    Column("arguments", Text),
+    Column("required_at", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime),
+    Column("waited_seconds", Float),
+    Column("uncertainty_seconds", Float),
+    sqlite_with_rowid=False,
+)
+
+_is_waiting = run_actions.c.resolved_at.is_(None)
+Index(
+    "ix_run_actions_waiting",
+    run_actions.c.required_at,
+    sqlite_where=_is_waiting,
+    postgresql_where=_is_waiting,
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("step_id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tools", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+    Column("created_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("seconds", Float),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+
+def _time() -> list[Column[Any]]:
+    """When a run was created: the hour in UTC, and which quarter of it, from 0 to 3.
+
+    All zones have been whole quarters of an hour away from UTC since 1972, so that days and
+    hours of any of them are whole numbers of quarters.
+    """
+    return [
+        Column("hour", UtcDateTime, primary_key=True),
+        Column("quarter", Integer, primary_key=True, autoincrement=False),
+    ]
+
+
+def _kind() -> list[Column[Any]]:
+    """What kind of run it was; an empty text where nobody said."""
+    return [Column(name, Text, primary_key=True) for name in ("source", "assistant_id", "model")]
+
+
+def _usage() -> list[Column[Any]]:
+    return [
+        Column("outcome", Text, primary_key=True),
+        Column("runs", BigInteger, nullable=False),
+        Column("runs_without_usage", BigInteger, nullable=False),
+        Column("prompt_tokens", BigInteger),
+        Column("completion_tokens", BigInteger),
+        Column("total_tokens", BigInteger),
+        Column("cached_tokens", BigInteger),
+        Column("reasoning_tokens", BigInteger),
+    ]
+
+
+def _timing() -> list[Column[Any]]:
+    return [
+        Column("phase", Text, primary_key=True),
+        Column("bucket", Float, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+    ]
+
+
+def _money() -> list[Column[Any]]:
+    """Billionths of a dollar: whole numbers, whose sums are exact on both databases."""
+    return [Column(f"{side}_nanodollars", BigInteger) for side in ("input", "output")]
+
+
+def _cost() -> list[Column[Any]]:
+    return [
+        Column("outcome", Text, primary_key=True),
+        Column("price_version", Text, primary_key=True),
+        Column("runs", BigInteger, nullable=False),
+        Column("runs_without_usage", BigInteger, nullable=False),
+        Column("unpriced_runs", BigInteger, nullable=False),
+        *_money(),
+    ]
+
+
+# Of ended runs, when and over all time: the second is what makes a question about all of them
+# cost the same, however many they are.
+usage_hourly = Table(
+    "usage_hourly", metadata, *_time(), *_kind(), *_usage(), sqlite_with_rowid=False
+)
+usage_totals = Table("usage_totals", metadata, *_kind(), *_usage(), sqlite_with_rowid=False)
+timing_buckets = Table(
+    "timing_buckets", metadata, *_time(), *_kind(), *_timing(), sqlite_with_rowid=False
+)
+timing_totals = Table("timing_totals", metadata, *_kind(), *_timing(), sqlite_with_rowid=False)
+
+run_costs = Table(
+    "run_costs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("price_version", Text, nullable=False),
+    *_money(),
+    sqlite_with_rowid=False,
+)
+cost_hourly = Table("cost_hourly", metadata, *_time(), *_kind(), *_cost(), sqlite_with_rowid=False)
+cost_totals = Table("cost_totals", metadata, *_kind(), *_cost(), sqlite_with_rowid=False)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("projection", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("failure", Text),
+    Column("pruned_before", UtcDateTime),
+    sqlite_with_rowid=False,
+)

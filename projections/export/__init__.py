@@ -1,0 +1,1 @@
+"""Tables and answers as files, frames and records."""

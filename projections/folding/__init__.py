@@ -1,0 +1,1 @@
+"""Pure functions from events to the values of rows."""

@@ -1,0 +1,1 @@
+"""Verification, pruning and diagnosis of the tables."""

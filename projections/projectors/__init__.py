@@ -1,0 +1,1 @@
+"""One module for each table: how its rows follow from folded runs."""

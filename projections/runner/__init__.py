@@ -1,0 +1,1 @@
+"""Keeps the tables in step with the events."""

@@ -1,0 +1,169 @@
+"""Captured calls by the hundred, with databases that fail and trackers that come and go."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from tests.support.silent_sources import DeafAssistants
+from tracker import Tracker, open_event_store
+from tracker.core.events import RunCreated
+from tracker.errors import StoreUnavailable
+from tracker.simulator import Parameters, Simulator
+
+LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
+KEY = "sk-test-4f1d9c22b7-7e0a"
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
+]
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(parameters=LONG, many_active=True, api_key=KEY) as running:
+        yield running
+
+
+def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
+    return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
+
+
+def known(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
+    return [type(entry.event) for entry in tracker.history(run_id, source=source)]
+
+
+def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    async def scenario() -> None:
+        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
+        async with official(simulator) as given:
+            runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
+            other = sqlite3.connect(f"{tmp_path}/runs.db", isolation_level=None)
+            async with tracker:
+                other.execute("BEGIN IMMEDIATE")
+                began = time.monotonic()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await runs.create(thread, assistant_id="asst_1", metadata={"n": "0"})
+                made = [await runs.create(thread, assistant_id="asst_1") for _ in range(5)]
+                # Only the first of them waited.
+                assert 1 < time.monotonic() - began < 5
+                other.execute("ROLLBACK")
+            other.close()
+            async with tracker:
+                assert all(known(tracker, run.id) == [RunCreated] for run in made)
+                ids = {state.run_id for state in tracker.watching}
+                # The one that was given up by the application, too.
+                assert ids == set(simulator.run_ids())
+
+    asyncio.run(scenario())
+
+
+class FailingStore:
+    """An event store that takes nothing while it is told so."""
+
+    def __init__(self) -> None:
+        self._store = open_event_store("memory://")
+        self.fails = True
+
+    def append(self, batch: Any) -> None:
+        if self.fails:
+            raise StoreUnavailable("the database is gone")
+        self._store.append(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_database_that_fails_is_told_once(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    store: Any = FailingStore()
+    with (
+        Tracker(store, DeafAssistants(simulator.base_url)).in_background() as tracker,
+        OpenAI(api_key=KEY, base_url=simulator.base_url) as given,
+    ):
+        runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
+        made = [runs.create(thread, assistant_id="asst_1") for _ in range(3)]
+        # They are watched all the same.
+        assert len(tracker.watching) == 3
+        store.fails = False
+        runs.retrieve(made[0].id, thread_id=thread)
+        assert len(tracker.history(made[0].id)) == 1
+    assert caplog.text.count("the database is gone") == 1
+
+
+def test_a_hundred_creations_with_two_clients_at_once(
+    database_url: str, simulator: Simulator
+) -> None:
+    async def scenario() -> None:
+        async with (
+            Tracker(database_url, DeafAssistants(simulator.base_url)) as tracker,
+            official(simulator) as first,
+            official(simulator) as second,
+        ):
+            thread = simulator.create_thread()
+            clients = [tracker.capture(first), tracker.capture(second)]
+            made = await asyncio.gather(
+                *(
+                    clients[number % 2].beta.threads.runs.create(thread, assistant_id="asst_1")
+                    for number in range(100)
+                )
+            )
+            assert len(tracker.watching) == 100
+            assert all(known(tracker, run.id) == [RunCreated] for run in made)
+
+    asyncio.run(scenario())
+
+
+def test_each_tracker_hears_of_its_own_and_two_at_one_address_are_told_apart(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        url = simulator.base_url
+        a, b = DeafAssistants(url, name="a"), DeafAssistants(url, name="b")
+        async with (
+            Tracker("memory://", a, b) as both,
+            Tracker("memory://", DeafAssistants(url)) as alone,
+            Tracker("memory://", DeafAssistants("http://127.0.0.1:9/v1")) as elsewhere,
+            official(simulator) as client,
+        ):
+            runs, thread = client.beta.threads.runs, simulator.create_thread()
+            for tracker in (both, alone, elsewhere):
+                tracker.capture(client)
+            run = await runs.create(thread, assistant_id="asst_1")
+            assert known(alone, run.id) == [RunCreated]
+            assert (both.watching, elsewhere.watching) == ([], [])
+            assert "say which" in caplog.text
+            both.capture(client, source="b")
+            await runs.retrieve(run.id, thread_id=thread)
+            assert known(both, run.id, "b") == [RunCreated]
+
+    asyncio.run(scenario())
+
+
+def test_many_threads_while_the_tracker_stops_and_starts(simulator: Simulator) -> None:
+    thread = simulator.create_thread()
+    background = Tracker("memory://", DeafAssistants(simulator.base_url)).in_background()
+    with (
+        OpenAI(api_key=KEY, base_url=simulator.base_url) as client,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        runs = background.capture(client).beta.threads.runs
+        calls = [
+            pool.submit(lambda: runs.create(thread, assistant_id="asst_1").status)
+            for _ in range(60)
+        ]
+        for _ in range(3):
+            with background:
+                time.sleep(0.1)
+        assert {call.result() for call in calls} == {"queued"}

@@ -1,0 +1,132 @@
+"""Events that other processes append reach handlers as they come, and nothing is held up by it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.delivery.test_handlers import completed, created, nowhere, until
+from tracker import Delivery, EventStore, open_event_store
+from tracker.core.events import RunCompleted, RunCreated
+from tracker.delivery import subscription
+from tracker.errors import StoreUnavailable
+from tracker.event_store.memory import MemoryRecorder
+from tracker.event_store.recorded import RecordedEventStore
+
+pytestmark = pytest.mark.integration
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look by itself: what comes has been told of."""
+    monkeypatch.setattr(subscription, "LOOK_SECONDS", HOUR)
+
+
+@pytest.fixture
+def elsewhere(database_url: str) -> Iterator[EventStore]:
+    store = open_event_store(database_url)
+    yield store
+    store.close()
+
+
+class Deaf(RecordedEventStore):
+    """A store in memory that nobody can wait at."""
+
+    waits = 0
+
+    def __init__(self) -> None:
+        super().__init__(MemoryRecorder())
+
+    def wait(self, after: int, timeout: float) -> bool:
+        self.waits += 1
+        raise StoreUnavailable("nobody waits here")
+
+
+def listeners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "runfold-events"]
+
+
+@pytest.mark.usefixtures("never_by_itself")
+def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: EventStore) -> None:
+    tracker = nowhere(database_url)
+    seen: list[str] = []
+    ends: list[str] = []
+
+    @tracker.on(RunCreated, name="created")
+    async def takes(delivery: Delivery) -> None:
+        seen.append(delivery.run_id)
+
+    @tracker.on(RunCompleted, name="ends")
+    def takes_ends(delivery: Delivery) -> None:
+        ends.append(delivery.run_id)
+
+    async def scenario() -> None:
+        async with tracker:
+            # One thread, however many names there are.
+            assert len(listeners()) == 1
+            for number in range(1, 6):
+                elsewhere.append([created(number)])
+                await until(lambda wanted=number: len(seen) == wanted)
+                elsewhere.append([completed(number)])
+                await until(lambda wanted=number: len(ends) == wanted)
+        assert listeners() == []
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert seen == ends == [f"run_{number}" for number in range(1, 6)]
+
+
+@pytest.mark.usefixtures("never_by_itself")
+def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: EventStore) -> None:
+    tracker = nowhere(database_url)
+    seen: list[str] = []
+
+    @tracker.on(RunCreated)
+    async def takes(delivery: Delivery) -> None:
+        seen.append(delivery.run_id)
+
+    async def scenario() -> None:
+        for number in (1, 2):
+            async with tracker:
+                elsewhere.append([created(number)])
+                await until(lambda wanted=number: len(seen) == wanted)
+                await tracker.stop_delivering()
+                assert listeners() == []
+                await tracker.stop_delivering()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_without_handlers_nobody_listens(database_url: str) -> None:
+    async def scenario() -> None:
+        async with nowhere(database_url):
+            assert listeners() == []
+
+    asyncio.run(scenario())
+
+
+def test_where_nobody_can_listen_events_come_a_second_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Deaf()
+    tracker = nowhere(store)
+    seen: list[str] = []
+
+    @tracker.on(RunCreated)
+    async def takes(delivery: Delivery) -> None:
+        seen.append(delivery.run_id)
+
+    async def scenario() -> None:
+        async with tracker:
+            await until(lambda: store.waits > 0)
+            store.append([created(1)])
+            await until(lambda: seen == ["run_1"])
+            await until(lambda: store.waits > 2)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    said = [text for text in caplog.messages if "delivered late: nobody waits here" in text]
+    # Once, and not at each try.
+    assert len(said) == 1
+    store.close()

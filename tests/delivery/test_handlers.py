@@ -1,0 +1,291 @@
+"""Handlers: every event at least once, in order, over restarts, failures and other processes."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.undelivered_events import AT, completed, created, nowhere, until
+from tracker import Delivery, Tracker, open_event_store
+from tracker.core.events import (
+    ConfigurationRecorded,
+    Event,
+    RunActionRequired,
+    RunCreated,
+    RunEnded,
+)
+from tracker.core.snapshot import Configuration
+from tracker.delivery.subscription import retry_pause
+from tracker.errors import SettingsError
+from tracker.event_store import Append
+from tracker.polling.policy.cadence import Cadence
+from tracker.simulator import Parameters, Simulator
+from tracker.sources import Assistants
+
+pytestmark = pytest.mark.integration
+
+QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
+TOOLS = Parameters.ending(
+    "completed",
+    action=1.0,
+    max_actions=2,
+    unanswered=0.0,
+    stretched=0.0,
+    time_scale=0.02,
+    answers="client",
+)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(parameters=TOOLS) as running:
+        yield running
+
+
+def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Simulator) -> None:
+    tracker = Tracker(
+        database_url, Assistants(simulator.base_url, api_key="key-4f1d9c22b7"), cadence=QUICK
+    )
+    answered: list[tuple[str, int]] = []
+
+    @tracker.on(RunActionRequired)
+    async def run_tools(delivery: Delivery) -> None:
+        run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
+        if run.status == "requires_action" and isinstance(delivery.event, RunActionRequired):
+            outputs = [{"tool_call_id": c.id, "output": "1"} for c in delivery.event.tool_calls]
+            await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, outputs)
+            answered.append((delivery.run_id, delivery.position))
+
+    async def scenario() -> None:
+        async with tracker:
+            runs = [
+                await tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
+                for _ in range(8)
+            ]
+            states = [await tracker.wait(run.id, timeout=30) for run in runs]
+            assert {state.status for state in states} == {"completed"}
+            assert {run for run, _ in answered} == {run.id for run in runs}
+            [progress] = tracker.deliveries()
+            assert (progress.name, progress.failing, progress.error) == ("handlers", None, None)
+
+    asyncio.run(scenario())
+    assert [position for _, position in answered] == sorted(position for _, position in answered)
+
+
+def test_what_happened_while_nobody_was_there_is_delivered_in_order(database_url: str) -> None:
+    store = open_event_store(database_url)
+    store.append([created(0)])
+    seen: list[Delivery] = []
+
+    async def serve(number: int) -> None:
+        tracker = nowhere(database_url)
+        tracker.on(RunCreated, RunEnded)(seen.append)
+        async with tracker:
+            await until(lambda: len(seen) >= number)
+
+    asyncio.run(serve(0))
+    store.append([created(number) for number in range(1, 700)])
+    asyncio.run(serve(699))
+    store.append([completed(number) for number in (5, 3)])
+    asyncio.run(serve(701))
+    store.close()
+    assert [delivery.run_id for delivery in seen[:699]] == [f"run_{n}" for n in range(1, 700)]
+    assert [delivery.position for delivery in seen] == sorted({d.position for d in seen})
+    assert [(d.run_id, d.thread_id, d.version) for d in seen[-2:]] == [
+        ("run_5", "thread_5", 2),
+        ("run_3", "thread_3", 2),
+    ]
+    assert {delivery.source for delivery in seen} == {"assistants"}
+
+
+@pytest.mark.parametrize("since", ["now", "start"])
+def test_a_new_name_begins_now_or_at_the_start(since: Any) -> None:
+    store = open_event_store("memory://")
+    store.append([created(1)])
+    tracker = nowhere(store)
+    seen: list[str] = []
+
+    @tracker.on(since=since)
+    def takes(delivery: Delivery) -> None:
+        seen.append(delivery.run_id)
+
+    async def scenario() -> None:
+        async with tracker:
+            store.append([created(2)])
+            await until(lambda: "run_2" in seen)
+
+    asyncio.run(scenario())
+    assert seen == (["run_2"] if since == "now" else ["run_1", "run_2"])
+
+
+def test_all_kinds_are_those_of_runs(database_url: str) -> None:
+    store = open_event_store(database_url)
+    configuration = Configuration(instructions="be kind")
+    recorded = ConfigurationRecorded(
+        observed_at=AT, digest=configuration.digest, configuration=configuration
+    )
+    store.append([Append("configuration:1", 0, [recorded]), created(1)])
+    store.close()
+    tracker = nowhere(database_url)
+    seen: list[Event] = []
+
+    @tracker.on(since="start")
+    def takes(delivery: Delivery) -> None:
+        seen.append(delivery.event)
+
+    async def scenario() -> None:
+        async with tracker:
+            await until(lambda: bool(seen))
+            await until(lambda: tracker.deliveries()[0].position == 2)
+
+    asyncio.run(scenario())
+    assert [type(event) for event in seen] == [RunCreated]
+
+
+def test_a_handler_that_raises_holds_up_its_own_name_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = open_event_store("memory://")
+    tracker = nowhere(store)
+    calls: list[str] = []
+    others: list[str] = []
+    broken = threading.Event()
+    broken.set()
+
+    @tracker.on(RunCreated, name="tools")
+    def before(delivery: Delivery) -> None:
+        calls.append(f"before {delivery.run_id}")
+
+    @tracker.on(RunCreated, name="tools")
+    async def raises(delivery: Delivery) -> None:
+        calls.append(delivery.run_id)
+        if broken.is_set():
+            raise ValueError("the tool is not there") if len(calls) < 4 else asyncio.CancelledError
+
+    @tracker.on(RunCreated, name="mail")
+    def works(delivery: Delivery) -> None:
+        others.append(delivery.run_id)
+
+    async def scenario() -> None:
+        async with tracker:
+            store.append([created(1), created(2)])
+            await until(lambda: len(calls) >= 4 and len(others) == 2)
+            await until(lambda: tracker.deliveries()[0].attempts >= 2)
+            tools, mail = tracker.deliveries()
+            assert tools.failing is not None
+            assert tools.failing.run_id == "run_1"
+            assert "not there" in str(tools.error) or "cancelled" in str(tools.error)
+            assert (tools.position, mail.position, mail.failing) == (0, 2, None)
+            broken.clear()
+            await until(lambda: calls[-1] == "run_2")
+            await until(lambda: tracker.deliveries()[0].position == 2)
+            assert tracker.deliveries()[0].failing is None
+
+    asyncio.run(scenario())
+    # One that is done is not called again for the sake of another.
+    assert calls.count("before run_1") == 1
+    assert calls.count("run_1") >= 3
+    assert others == ["run_1", "run_2"]
+    assert "the handler 'tools' raised at position 1" in caplog.text
+
+
+def test_events_that_others_append_come_within_seconds(database_url: str) -> None:
+    tracker = nowhere(database_url)
+    seen: list[str] = []
+
+    @tracker.on(RunCreated)
+    async def takes(delivery: Delivery) -> None:
+        seen.append(delivery.run_id)
+
+    async def scenario() -> float:
+        async with tracker:
+            await asyncio.sleep(0.2)
+            store = open_event_store(database_url)
+            store.append([created(1)])
+            began = time.monotonic()
+            await until(lambda: bool(seen))
+            store.close()
+            return time.monotonic() - began
+
+    assert asyncio.run(scenario()) < 3
+
+
+def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) -> None:
+    body = simulator.body(simulator.create_run().run_id)
+    tracker = nowhere(database_url)
+    seen = asyncio.Event()
+
+    @tracker.on(RunCreated)
+    async def takes(delivery: Delivery) -> None:
+        seen.set()
+
+    async def scenario() -> float:
+        async with tracker:
+            # It looks every second by itself: what is new in between has to be told.
+            await asyncio.sleep(1.3)
+            began = time.monotonic()
+            await asyncio.to_thread(tracker.observe, body)
+            await seen.wait()
+            return time.monotonic() - began
+
+    assert asyncio.run(scenario()) < 0.5
+
+
+def test_a_handler_that_is_under_way_finishes_and_no_other_begins(database_url: str) -> None:
+    store = open_event_store(database_url)
+    seen: list[str] = []
+
+    async def serve(seconds: float, number: int) -> None:
+        tracker = nowhere(database_url)
+        begun = threading.Event()
+
+        @tracker.on(RunCreated, since="start")
+        def slow(delivery: Delivery) -> None:
+            begun.set()
+            time.sleep(seconds)
+            # The tracker is open until its handlers are done.
+            assert tracker.history(delivery.run_id)
+            seen.append(delivery.run_id)
+
+        async with tracker:
+            await until(begun.is_set)
+            await until(lambda: len(seen) >= number)
+
+    store.append([created(1), created(2), created(3)])
+    asyncio.run(serve(0.5, 0))
+    assert seen == ["run_1"]
+    asyncio.run(serve(0.0, 3))
+    assert seen == ["run_1", "run_2", "run_3"]
+    store.close()
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
+    tracker = nowhere("memory://")
+    with pytest.raises(SettingsError, match="no kind of event"):
+        tracker.on("run.created")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="name"):
+        tracker.on(RunCreated, name="")
+    with pytest.raises(SettingsError, match="since"):
+        tracker.on(RunCreated, since="yesterday")  # type: ignore[arg-type]
+    tracker.on(RunCreated, since="start")(print)
+    with pytest.raises(SettingsError, match="another name"):
+        tracker.on(RunCreated)
+
+    async def scenario() -> None:
+        async with tracker:
+            with pytest.raises(SettingsError, match="before"):
+                tracker.on(RunCreated)
+            with pytest.raises(SettingsError, match="open already"):
+                await tracker.__aenter__()
+
+    asyncio.run(scenario())
+
+
+def test_a_pause_grows_to_a_minute_and_no_further() -> None:
+    pauses = [retry_pause(attempts, 0.0) for attempts in range(1, 12)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.5, 60.0)
+    assert retry_pause(1, 1.0) == 0.25

@@ -1,0 +1,121 @@
+"""Handlers of one name in several processes: one delivers, and a kill loses no event."""
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.undelivered_events import created, nowhere, until
+from tracker import Delivery, Tracker, open_event_store
+from tracker.core.events import RunCreated
+from tracker.delivery import lease
+from tracker.delivery.checkpoints import open_checkpoints
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+
+
+def two_of_one_name(url: str) -> tuple[list[Tracker], list[list[int]]]:
+    seen: list[list[int]] = [[], []]
+    trackers = [nowhere(url), nowhere(url)]
+    for number, tracker in enumerate(trackers):
+
+        @tracker.on(RunCreated)
+        async def takes(delivery: Delivery, mine: list[int] = seen[number]) -> None:
+            await asyncio.sleep(random.uniform(0, 0.005))
+            mine.append(delivery.position)
+
+    return trackers, seen
+
+
+def test_of_two_of_one_name_one_delivers_until_it_leaves(database_url: str) -> None:
+    store = open_event_store(database_url)
+    trackers, seen = two_of_one_name(database_url)
+
+    async def scenario() -> None:
+        async with trackers[1]:
+            await until(lambda: trackers[1].deliveries()[0].here)
+            async with trackers[0]:
+                store.append([created(number) for number in range(20)])
+                await until(lambda: len(seen[1]) == 20)
+                await until(lambda: trackers[0].deliveries()[0].position == 20)
+                assert not trackers[0].deliveries()[0].here
+                await trackers[1].stop_delivering()
+                store.append([created(number) for number in range(20, 40)])
+                await until(lambda: len(seen[0]) == 20)
+
+    asyncio.run(scenario())
+    store.close()
+    assert seen == [list(range(21, 41)), list(range(1, 21))]
+
+
+def test_two_that_both_take_it_to_be_their_turn_lose_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A lease that has run out at once is anybody's, and both go on.
+    monkeypatch.setattr(lease, "LEASE_SECONDS", -1.0)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
+    store = open_event_store(database_url)
+    checkpoints = open_checkpoints(store)
+    trackers, seen = two_of_one_name(database_url)
+
+    async def scenario() -> list[int]:
+        places = []
+        async with trackers[0], trackers[1]:
+            for start in range(0, 100, 10):
+                store.append([created(number) for number in range(start, start + 10)])
+                for _ in range(10):
+                    await asyncio.sleep(0.005)
+                    places.append(checkpoints.read("handlers") or 0)
+            await until(lambda: {*seen[0], *seen[1]} == set(range(1, 101)))
+            await until(lambda: checkpoints.read("handlers") == 100)
+        return places
+
+    places = asyncio.run(scenario())
+    store.close()
+    assert places == sorted(places)
+    assert seen[0]
+    assert seen[1]
+    for mine in seen:
+        assert mine == sorted(set(mine))
+
+
+def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
+    url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
+    store, number, chance = open_event_store(url), 0, random.Random()
+    script = [sys.executable, "-m", "tests.support.killed_handlers", url, str(notes)]
+    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=60)
+    for _ in range(8):
+        store.append([created(number + n) for n in range(25)])
+        number += 25
+        process = subprocess.Popen([*script, str(10**9)], cwd=ROOT)
+        time.sleep(chance.uniform(0.8, 1.6))
+        process.kill()
+        assert process.wait() < 0
+    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=60)
+    store.close()
+    lines = [int(line) for line in notes.read_text().split()]
+    assert set(lines) == set(range(1, number + 1))
+    # Only what was under way at a kill comes twice.
+    assert len(lines) <= number + 8
+
+
+def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = open_event_store("memory://")
+    open_checkpoints(store).begin("handlers", 9)
+    tracker = nowhere(store)
+    tracker.on(RunCreated)(print)
+
+    async def scenario() -> None:
+        async with tracker:
+            assert tracker.deliveries()[0].position == 9
+
+    asyncio.run(scenario())
+    assert "at position 9, and the last event is at 0" in caplog.text

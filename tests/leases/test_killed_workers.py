@@ -1,0 +1,24 @@
+"""`kill -9` of one of three workers every few seconds: others take over."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.many_workers import run_workers
+from tracker.core.events import RunCreated, RunEnded
+
+pytestmark = pytest.mark.integration
+
+
+def test_workers_killed_on_the_way(postgres_db: str, tmp_path: Path) -> None:
+    outcome = run_workers(postgres_db, tmp_path, seconds=14, kill_every=3)
+    assert outcome.kills >= 3
+    assert len(outcome.noted) > 50
+    created = {e.event.run_id for e in outcome.events if isinstance(e.event, RunCreated)}
+    assert outcome.noted <= created
+    assert outcome.open == 0
+    assert outcome.twice == []
+    ends = [entry.stream for entry in outcome.events if isinstance(entry.event, RunEnded)]
+    assert len(ends) == len(set(ends)) == len(created)
+    # Measured in tests/benchmarks/workers.py, below 10; other tests run beside this one.
+    assert max(outcome.unheld) < 30

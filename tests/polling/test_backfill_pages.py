@@ -1,0 +1,257 @@
+"""A backfill goes through all pages of a thread, in the rate of its source, and may begin again."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.polling.test_poller import Bench, Scripted, body
+from tests.polling.test_step_reads import Stepping, recorded, run, step
+from tracker.core.other_decisions import decide_steps
+from tracker.errors import (
+    KeyRefused,
+    NotFound,
+    RateLimited,
+    SettingsError,
+    Unreachable,
+    UnusableAnswer,
+)
+from tracker.ingest.backfill import Backfilled, backfill
+from tracker.polling.metrics import Counters
+from tracker.polling.requests.backfill_pages import TRIES
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.observation import Observation
+from tracker.session import Session
+from tracker.sources.answer import Answer
+from tracker.sources.registry import SourceRegistry
+from tracker.sources.source import RunListSource
+
+
+class Listing(Stepping):
+    """A service that lists `runs`, in pages of two; it fails as it is told for a page."""
+
+    def __init__(self, bench: Bench, *statuses: str) -> None:
+        super().__init__(bench, body("queued"))
+        self.steps = [step("step_1")]
+        self.runs = [
+            body(status, id=f"run_{number}") for number, status in enumerate(statuses, start=1)
+        ]
+        self.page_failures: list[Exception] = []
+        self.pages: list[tuple[float, str | None]] = []
+
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+        [found] = [entry for entry in self.runs if entry["id"] == run_id]
+        now = self.clock.now()
+        return Answer(json.dumps(found).encode(), 200, now, now)
+
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        self.pages.append((self.clock.monotonic(), after))
+        if self.page_failures:
+            raise self.page_failures.pop(0)
+        names = [entry["id"] for entry in self.runs]
+        first = names.index(after) + 1 if after else 0
+        shown, now = self.runs[first : first + 2], self.clock.now()
+        more = str(shown[-1]["id"]) if first + 2 < len(self.runs) else None
+        return Answer(json.dumps(shown).encode(), 200, now, now), shown, more
+
+
+def opened(bench: Bench, service: Scripted) -> Session:
+    return Session(
+        SourceRegistry((service,)),
+        bench.clock,
+        bench.histories,
+        GroupCommit(bench.histories),
+        bench.poller,
+        Counters(lambda: None),
+        asyncio.get_running_loop(),
+    )
+
+
+async def done(bench: Bench, work: Awaitable[Backfilled]) -> Backfilled:
+    """What a backfill comes to, while simulated seconds pass."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        await bench.after(0.05)
+        await asyncio.sleep(0.001)
+    return await task
+
+
+async def filled(bench: Bench, service: Scripted, **wanted: bool) -> Backfilled:
+    wanted = {"steps": True, "watch": True, **wanted}
+    return await done(bench, backfill(opened(bench, service), "thread_1", None, **wanted))
+
+
+FIVE = ("completed", "failed", "in_progress", "cancelled", "queued")
+
+
+def test_all_pages_are_recorded_and_open_runs_watched_and_again_adds_nothing() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *FIVE)
+        assert isinstance(service, RunListSource)
+        first = await filled(bench, service)
+        events = [entry for n in range(1, 6) for entry in bench.store.read(f"assistants:run_{n}")]
+        assert first == Backfilled(runs=5, events=len(events), steps=3)
+        assert [after for _, after in service.pages] == [None, "run_2", "run_4"]
+        assert {each.run_id for each in bench.poller.watched} == {"run_3", "run_5"}
+        assert sorted(name for _, name, _ in service.steps_asked) == ["run_1", "run_2", "run_4"]
+        assert await filled(bench, service, watch=False) == Backfilled(5, 0, 0)
+        assert len(service.steps_asked) == 3
+        assert bench.poller.standing(service).waiting == 0
+
+    run(scenario)
+
+
+def test_nothing_is_watched_and_no_steps_are_read_where_that_is_not_wanted() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *FIVE)
+        assert (await filled(bench, service, steps=False, watch=False)).steps == 0
+        assert bench.poller.watched == []
+        assert service.steps_asked == []
+
+    run(scenario)
+
+
+def test_steps_from_before_the_end_are_not_all_of_them() -> None:
+    async def scenario(bench: Bench) -> None:
+        service, now = Listing(bench, "completed"), bench.clock.now()
+        started = service.snapshot(body("in_progress"), observed_at=now, asked_at=now)
+        early = service.steps_snapshot(step("step_0"))
+        bench.histories.record(
+            [
+                Observation.of(started),
+                Observation("assistants:run_1", lambda state: decide_steps(state, [early], now)),
+            ]
+        )
+        await filled(bench, service)
+        assert recorded(bench) == ["step_0", "step_1"]
+
+    run(scenario)
+
+
+def test_a_refusal_for_now_is_heeded_however_often_it_comes() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, "completed")
+        service.page_failures = [RateLimited("slowly", retry_after=7.0)] * (TRIES + 3)
+        assert (await filled(bench, service)).runs == 1
+        moments = [moment for moment, _ in service.pages]
+        assert len(moments) == TRIES + 4
+        assert all(late - early >= 7 for early, late in pairwise(moments))
+
+    run(scenario)
+
+
+def test_a_service_that_stays_away_is_given_up_and_what_is_recorded_stays() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *["completed"] * 4)
+        service.failures = [Unreachable("gone")] * 2 * TRIES
+        with pytest.raises(Unreachable, match="gone"):
+            await filled(bench, service)
+        assert TRIES <= len(service.steps_asked) <= 2 * TRIES
+        assert [after for _, after in service.pages] == [None]
+        # Nobody waits any longer, so nothing more is asked.
+        asked = len(service.steps_asked)
+        await bench.after(200)
+        assert len(service.steps_asked) == asked
+        service.failures = []
+        assert await filled(bench, service) == Backfilled(4, 8, 4)
+        assert len(service.steps_asked) == asked + 4
+
+    run(scenario)
+
+
+def test_a_failing_page_is_asked_for_again() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *["completed"] * 3)
+        service.page_failures = [Unreachable("gone"), ValueError("what?"), UnusableAnswer("no")]
+        assert (await filled(bench, service)).runs == 3
+
+    run(scenario)
+
+
+def test_it_takes_no_more_than_the_rate_and_goes_behind_polls() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *["completed"] * 100)
+        watched = Scripted(bench.clock, body("in_progress"))
+        bench.poller.watch(watched, "thread_2", "run_x")
+        began = bench.clock.monotonic()
+        assert (await filled(bench, service)).steps == 100
+        seconds = bench.clock.monotonic() - began
+        standing = bench.poller.standing(service)
+        assert standing.asked == 150 + len(watched.asked)
+        assert len(watched.asked) > 5
+        assert standing.asked <= standing.rate * seconds + 5
+
+    run(scenario)
+
+
+def test_what_cannot_be_recorded_is_counted_and_hides_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *["completed"] * 3)
+        service.runs[1] = {"id": "run_2", "status": 7}
+        service.failures = [NotFound("no steps")]
+        assert await filled(bench, service) == Backfilled(runs=3, events=5, steps=1, failed=2)
+        assert len([said for said in caplog.messages if "not recorded" in said]) == 2
+
+    run(scenario)
+
+
+def test_a_list_without_end_is_no_answer() -> None:
+    class Endless(Listing):
+        async def fetch_runs(self, thread_id: str, after: str | None = None) -> Any:
+            answer, shown, _ = await super().fetch_runs(thread_id, None)
+            return answer, shown, "run_2"
+
+    async def scenario(bench: Bench) -> None:
+        service = Endless(bench, *FIVE)
+        with pytest.raises(UnusableAnswer, match="again, after 'run_2'"):
+            await filled(bench, service)
+        assert len(service.pages) == 2
+
+    run(scenario)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(SettingsError, match="cannot list all runs of a thread"):
+            await filled(bench, Scripted(bench.clock, body("queued")))
+        for error, words in (
+            (NotFound("HTTP 404"), "knows no thread thread_1, so .* HTTP 404"),
+            (KeyRefused("HTTP 401"), "HTTP 401"),
+        ):
+            service = Listing(bench)
+            service.page_failures = [error]
+            with pytest.raises(type(error), match=words):
+                await filled(bench, service)
+            assert len(service.pages) == 1
+
+    run(scenario)
+
+
+def test_whoever_waits_is_told_when_the_tracker_is_left_and_may_stop_waiting() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Listing(bench, *FIVE)
+        parts = opened(bench, service)
+        begun = [
+            asyncio.create_task(backfill(parts, "thread_1", None, steps=True, watch=True))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(0)
+        assert bench.poller.standing(service).waiting == 2
+        begun[0].cancel()
+        await asyncio.wait(begun[:1])
+        assert bench.poller.standing(service).waiting == 1
+        await bench.poller.close()
+        with pytest.raises(SettingsError, match="left during a backfill"):
+            await begun[1]
+        with pytest.raises(SettingsError, match="left during a backfill"):
+            await backfill(parts, "thread_1", None, steps=True, watch=True)
+        assert service.pages == []
+
+    run(scenario)

@@ -1,0 +1,189 @@
+"""Threads are looked at behind the polls: what begins on them is watched, what ended recorded."""
+
+import pytest
+
+from tests.polling.test_poll_pages import Paged
+from tests.polling.test_poller import Bench, Scripted, body, run
+from tracker.core.state import RunState
+from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
+from tracker.polling.recovery import resume
+from tracker.recording.pending_runs import Pending
+
+
+async def after(bench: Bench, seconds: float, step: float = 0.05) -> None:
+    for _ in range(round(seconds / step)):
+        await bench.poller.discover()
+        await bench.after(step, step)
+
+
+def begin(service: Paged, *names: str, status: str = "in_progress") -> None:
+    """Runs that begin, the last the newest."""
+    for name in names:
+        service.runs = {name: body(status, id=name), **service.runs}
+
+
+def watched(bench: Bench) -> set[str]:
+    return {each.run_id for each in bench.poller.watched}
+
+
+def test_what_begins_on_a_thread_is_watched_and_what_ended_is_recorded_once() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Paged(bench, "run_1", "run_2")
+        service.end("run_2")
+        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        await after(bench, 5)
+        assert watched(bench) == {"run_1"}
+        assert len(bench.store.read("assistants:run_2")) == 2
+        begin(service, "run_3")
+        await after(bench, 15)
+        assert watched(bench) == {"run_1", "run_3"}
+        read = service.read
+        await after(bench, 30)
+        bench.poller.discovery.unwatch(service, "thread_1")
+        bench.poller.discovery.unwatch(service, "thread_1")
+        begin(service, "run_4")
+        await after(bench, 30)
+        assert watched(bench) == {"run_1", "run_3"}
+        # What is watched or has ended is not read again for its thread.
+        assert service.read == read
+
+    run(scenario)
+
+
+def test_a_page_is_long_where_much_may_have_begun_and_short_otherwise() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Paged(bench)
+        begin(service, *(f"old_{number}" for number in range(150)), status="completed")
+        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        await after(bench, 35)
+        assert service.pages == [100, 20, 20, 20]
+        # More at once than a short page shows: the next one is long.
+        begin(service, *(f"new_{number}" for number in range(50)), status="completed")
+        await after(bench, 20)
+        assert service.pages[4:] == [20, 100]
+        recorded = [name for name in service.runs if bench.store.read(f"assistants:{name}")]
+        assert len(recorded) == 150
+
+    run(scenario)
+
+
+def test_discovery_takes_a_tenth_of_the_rate_and_goes_behind_polls() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Paged(bench)
+        for number in range(200):
+            bench.poller.discovery.watch(service, f"thread_{number}", 1.0)
+        await after(bench, 60)
+        rate = bench.poller.standing(service).rate
+        assert 0.8 * 0.5 * 60 < len(service.pages) <= 0.1 * rate * 60 + 2
+        assert bench.poller.standing(service).waiting == 200
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [(NotFound("no thread"), 10), (Misconfigured("no page"), 60), (KeyRefused("no rights"), 60)],
+)
+def test_a_thread_that_cannot_be_looked_at_is_looked_at_again(
+    error: RunfoldError, pause: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Paged(bench, "run_1", failures=[error] * 3)
+        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        await after(bench, pause * 3 - 1)
+        assert len(service.pages) == 3
+        await after(bench, 10 + pause)
+        assert watched(bench) == {"run_1"}
+        assert len([said for said in caplog.messages if "cannot be looked at" in said]) == 1
+
+    run(scenario)
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Paged(bench, "run_1", "run_2")
+        service.runs["run_1"] = {"id": "run_1", "status": 7}
+        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        await after(bench, 1)
+        assert watched(bench) == {"run_2"}
+
+    run(scenario)
+
+
+def test_a_thread_that_is_let_go_while_it_is_looked_at_stays_so() -> None:
+    class Held(Paged):
+        async def fetch_page(self, thread_id: str, limit: int):  # type: ignore[no-untyped-def]
+            bench.poller.discovery.unwatch(self, thread_id)
+            return await super().fetch_page(thread_id, limit)
+
+    async def scenario(given: Bench) -> None:
+        nonlocal bench
+        bench = given
+        service = Held(bench, "run_1")
+        bench.poller.discovery.watch(service, "thread_1", 1.0)
+        await after(bench, 10)
+        assert len(service.pages) == 1
+
+    bench: Bench
+    run(scenario)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    async def scenario(bench: Bench) -> None:
+        plain, paged = Scripted(bench.clock, body("queued")), Paged(bench)
+        with pytest.raises(SettingsError, match="cannot list the runs"):
+            bench.poller.discovery.watch(plain, "thread_1", 1.0)
+        with pytest.raises(SettingsError, match="every has to be above 0"):
+            bench.poller.discovery.watch(paged, "thread_1", 0.0)
+
+    run(scenario)
+
+
+def left(*names: str, source: str = "assistants") -> list[RunState]:
+    return [RunState(source, name, f"thread_{name}", status="queued") for name in names]
+
+
+@pytest.mark.parametrize(("runs", "spread"), [(4, 5.0), (200, 40.0)])
+def test_first_polls_after_a_restart_are_spread_over_what_the_source_takes(
+    runs: int, spread: float
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Scripted(bench.clock, body("queued"))
+        states = left(*(f"run_{number}" for number in range(runs)))
+        others = left("run_x", source="another")
+        resume(bench.poller, {"assistants": service}, Pending([*states, *others], []))
+        due = sorted(each.due for each in bench.poller.watched)
+        assert len(due) == runs
+        assert due[0] == 0
+        # At five requests a second, and never within less than five seconds.
+        assert due[-1] == pytest.approx(spread * (runs - 1) / runs)
+
+    run(scenario)
+
+
+def test_runs_past_their_expiry_are_told_once_and_not_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        at = bench.clock.now().timestamp()
+        service = Paged(bench, "run_1", "run_2")
+        service.runs["run_1"] = body("in_progress", id="run_1", expires_at=at + 100)
+        service.runs["run_2"] = body("in_progress", id="run_2", expires_at=at + 1000)
+        for name in service.runs:
+            bench.poller.watch(service, "thread_1", name)
+        await bench.after(50)
+        audit = bench.poller.overdue
+        await audit.tick()
+        assert audit.overdue == []
+        await bench.after(60)
+        for _ in range(3):
+            await audit.tick()
+        assert [state.run_id for state in audit.overdue] == ["run_1"]
+        told = [said for said in caplog.messages if "should have ended" in said]
+        assert told == ["assistants:run_1: should have ended 10 s ago and is still in_progress"]
+        assert bench.topics == ["run.created", "run.status_changed"]
+        service.end("run_1")
+        await bench.after(40)
+        assert audit.overdue == []
+
+    run(scenario)

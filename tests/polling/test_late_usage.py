@@ -1,0 +1,289 @@
+"""Runs that have ended are looked at again, where their service may tell the usage later."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.polling.test_poller import Bench, Reply, Scripted, body, run
+from tracker.core.events import RunUsageReported
+from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
+from tracker.core.usage import Usage
+from tracker.errors import (
+    Busy,
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    RequestRefused,
+    RunfoldError,
+    Unreachable,
+)
+from tracker.polling.error_policy import TRIES
+from tracker.polling.recovery import resume
+from tracker.recording.observation import Observation
+from tracker.recording.pending_runs import Pending
+from tracker.sources import AgentTurns, Responses
+
+SOME = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+MORE = {"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19}
+
+
+def ended(usage: Mapping[str, int] | None = None) -> dict[str, Any]:
+    return body("completed", usage=usage)
+
+
+class Settling(Scripted):
+    """A service that says the usage of a run late; it is asked again until there is one."""
+
+    delays: Sequence[float] = (10.0, 60.0, 600.0)
+    always = False
+
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        return self.delays if self.always or state.usage is None else ()
+
+
+def watch(bench: Bench, service: Scripted, name: str = "run_1") -> None:
+    bench.poller.watch(service, "thread_1", name)
+
+
+def reported(bench: Bench) -> list[Usage | None]:
+    events = [entry.event for entry in bench.store.read("assistants:run_1")]
+    return [event.usage for event in events if isinstance(event, RunUsageReported)]
+
+
+def between(service: Scripted) -> list[int]:
+    """The seconds from the first look to each of the others."""
+    return [round(at - service.asked[0]) for at in service.asked[1:]]
+
+
+def test_a_usage_that_comes_late_is_recorded_and_then_asked_for_no_more() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended(), ended(), ended(SOME))
+        watch(bench, service)
+        await bench.after(1000, step=0.5)
+        assert between(service) == [10, 60]
+        assert reported(bench) == [Usage(**SOME)]
+        assert bench.topics == ["run.created", "run.completed", "run.usage_reported"]
+        assert bench.poller.standing(service).waiting == 0
+
+    run(scenario)
+
+
+def test_one_that_stays_away_is_asked_for_a_bounded_number_of_times() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended())
+        watch(bench, service)
+        await bench.after(4000, step=0.5)
+        assert between(service) == [10, 60, 600]
+        assert reported(bench) == []
+        assert bench.poller.standing(service).waiting == 0
+
+    run(scenario)
+
+
+def test_each_correction_is_recorded_where_usages_change() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended(SOME), ended(SOME), ended(MORE))
+        service.always = True
+        watch(bench, service)
+        await bench.after(1000, step=0.5)
+        assert between(service) == [10, 60, 600]
+        assert reported(bench) == [Usage(**MORE)]
+
+    run(scenario)
+
+
+def test_the_last_answer_is_handed_on_so_that_the_same_costs_little() -> None:
+    class Knowing(Settling):
+        known: list[bytes | None]
+
+        async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+            self.known.append(known)
+            return await super().fetch(thread_id, run_id, known)
+
+    async def scenario(bench: Bench) -> None:
+        service = Knowing(bench.clock, ended())
+        service.known = []
+        watch(bench, service)
+        await bench.after(100, step=0.5)
+        assert [known is None for known in service.known] == [True, False, False]
+
+    run(scenario)
+
+
+def test_a_source_that_says_nothing_of_it_is_not_asked() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Scripted(bench.clock, ended())
+        watch(bench, service)
+        await bench.after(1000, step=0.5)
+        assert len(service.asked) == 1
+
+    run(scenario)
+
+
+def test_ends_that_came_another_way_than_by_a_poll_are_looked_after_too() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended(SOME))
+
+        def seen(name: str, **moments: datetime) -> RunSnapshot:
+            return service.snapshot(
+                ended() | {"id": name}, observed_at=bench.clock.now(), **moments
+            )
+
+        [one] = bench.histories.record([Observation.of(seen("run_1"))])
+        assert not isinstance(one, RunfoldError)
+        bench.poller.observed(service, "assistants:run_1", one)
+        watched = bench.poller.watch(service, "thread_1", "run_2")
+        bench.poller.notice(watched.stream, one.state._replace(run_id="run_2"))
+        await bench.after(30)
+        # Of the second nothing is recorded, but it is asked about.
+        assert len(service.asked) == 2
+        assert reported(bench) == [Usage(**SOME)]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("ago", "asked"), [(5, [5, 55]), (30, [30]), (700, [])])
+def test_after_a_restart_the_looks_that_are_still_to_come_are_taken(
+    ago: int, asked: list[int]
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended())
+        service.delays = (10.0, 60.0)
+        at = bench.clock.now()
+        bench.clock.advance(ago)
+        state = RunState("assistants", "run_1", "thread_1", status="completed", ended_at=at)
+        resume(bench.poller, {"assistants": service}, Pending([], [state]))
+        began = bench.clock.monotonic()
+        await bench.after(200, step=0.5)
+        assert [round(it - began) for it in service.asked] == asked
+
+    run(scenario)
+
+
+class Failing(Settling):
+    """A service that fails once the run has ended, as long as there is an error."""
+
+    error: Exception | None = None
+
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+        answer = await super().fetch(thread_id, run_id, known)
+        if len(self.asked) > 1 and self.error is not None:
+            raise self.error.with_traceback(None)
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (Busy("later"), TRIES),
+        (NotFound("deleted"), 1),
+        (RequestRefused("no"), 1),
+        (Misconfigured("no such address"), 1),
+    ],
+)
+def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
+    error: RunfoldError, tries: int
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Failing(bench.clock, ended())
+        service.error = error
+        watch(bench, service)
+        await bench.after(3000, step=0.5)
+        assert len(service.asked) - 1 == tries
+        assert bench.poller.standing(service).waiting == 0
+        assert bench.topics == ["run.created", "run.completed"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [Unreachable("gone"), ZeroDivisionError("a defect")])
+def test_where_the_service_is_down_it_is_probed_and_nothing_is_lost(error: Exception) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Failing(bench.clock, ended(), ended(SOME))
+        service.error = error
+        watch(bench, service)
+        await bench.after(3600, step=0.5)
+        assert len(service.asked) < 200
+        assert reported(bench) == []
+        service.error = None
+        await bench.after(120, step=0.5)
+        assert reported(bench) == [Usage(**SOME)]
+        assert bench.poller.standing(service).waiting == 0
+
+    run(scenario)
+
+
+def test_a_key_that_is_refused_for_a_while_loses_nothing() -> None:
+    async def scenario(bench: Bench) -> None:
+        refused: list[Reply] = [KeyRefused("expired")] * 3
+        service = Settling(bench.clock, ended(), *refused, ended(SOME))
+        watch(bench, service)
+        await bench.after(600, step=0.5)
+        assert reported(bench) == [Usage(**SOME)]
+
+    run(scenario)
+
+
+def test_polls_go_first() -> None:
+    def busy(bench: Bench) -> Callable[[], Awaitable[None]]:
+        async def scenario() -> None:
+            service = Settling(bench.clock, body("in_progress"))
+            for number in range(100):
+                bench.poller.watch(service, f"thread_{number}", f"open_{number}")
+            state = RunState(
+                "assistants", status="completed", ended_at=bench.clock.now(), thread_id="t"
+            )
+            for number in range(300):
+                bench.poller.ended(service, "t", state._replace(run_id=f"ended_{number}"))
+            asked: list[str] = []
+            plain = service.fetch
+
+            async def fetch(thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+                asked.append(run_id)
+                return await plain(thread_id, run_id, known)
+
+            service.fetch = fetch  # type: ignore[method-assign]
+            await bench.after(120)
+            late = sum(name.startswith("ended") for name in asked)
+            assert 0 < late < 0.25 * len(asked)
+
+        return scenario
+
+    async def scenario(bench: Bench) -> None:
+        await busy(bench)()
+
+    run(scenario)
+
+
+def test_a_run_that_is_not_recorded_is_recorded_once() -> None:
+    """Looks are looks: what they show goes through the decider."""
+
+    async def scenario(bench: Bench) -> None:
+        service = Settling(bench.clock, ended(SOME))
+        service.always = True
+        state = RunState("assistants", "run_1", "thread_1", status="completed")
+        bench.poller.ended(service, "thread_1", state)
+        bench.poller.ended(service, "thread_1", state)
+        await bench.after(1000, step=0.5)
+        assert len(service.asked) == 3
+        assert bench.topics == ["run.created", "run.completed"]
+
+    run(scenario)
+
+
+def test_what_the_sources_here_say() -> None:
+    turns, responses = AgentTurns("https://host"), Responses("https://host")
+    done = RunState(status="completed")
+    counted = done._replace(usage=Usage(**SOME))
+    assert list(turns.usage_settles_after(done)) == [10, 60, 600]
+    assert turns.usage_settles_after(counted) == turns.usage_settles_after(done)
+    assert list(responses.usage_settles_after(done)) == [10, 60, 600]
+    assert list(responses.usage_settles_after(counted)) == []
+    # Services count nothing of these as a rule.
+    for status in ("failed", "cancelled"):
+        assert list(responses.usage_settles_after(RunState(status=status))) == []
+    asyncio.run(turns.aclose())

@@ -1,0 +1,238 @@
+"""What a service does wrong, over real HTTP, and what becomes of the run: nothing it did not do."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.app.test_tracker import QUICK
+from tests.support.failing_service import Bench, track
+from tests.support.scripted_server import Reply, error, run_of
+from tracker.core.events import (
+    RunAnomalyObserved,
+    RunCompleted,
+    RunCreated,
+    RunReappeared,
+    RunStatusChanged,
+    RunVanished,
+)
+from tracker.errors import (
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    RequestRefused,
+    Unreachable,
+)
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> None:
+    keys = ["old-4f1d9c22b7"]
+
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(KeyRefused):
+            await bench.tracker.wait("run_1", timeout=20)
+        status = bench.tracker.sources_status()["assistants"]
+        assert status.refusing is not None
+        assert "Check api_key" in status.refusing
+        assert 50 < status.held_for <= 60
+        assert (status.watched, status.asked) == (1, 1)
+        bench.clock.skip(61)
+        await bench.asked(2)
+        keys[0] = "new-4f1d9c22b7"
+        assert len(bench.service.heads) == 2
+        bench.clock.skip(61)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        assert b"Bearer new-4f1d9c22b7" in bench.service.heads[-1]
+        status = bench.tracker.sources_status()["assistants"]
+        assert (status.refusing, status.held_for) == (None, 0.0)
+
+    refused = error(401, "Incorrect API key provided.")
+    track(scenario, refused, refused, run_of("completed"), api_key=lambda: keys[0])
+
+
+def test_a_key_without_quota_is_not_a_rate_limit() -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(KeyRefused, match="quota"):
+            await bench.tracker.wait("run_1", timeout=20)
+        assert bench.tracker.sources_status()["assistants"].refused == 0
+        bench.clock.skip(61)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+
+    no_quota = error(429, "You exceeded your current quota.", code="insufficient_quota")
+    track(scenario, no_quota, run_of("completed"))
+
+
+def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.asked(1)
+        status = bench.tracker.sources_status()["assistants"]
+        assert (status.refused, status.failed) == (1, 0)
+        assert 20 < status.held_for <= 30
+        assert status.rate == pytest.approx(0.7 * QUICK.start)
+        assert status.refusing is None
+        bench.clock.skip(25)
+        await asyncio.sleep(0.3)
+        assert len(bench.service.heads) == 1
+        bench.clock.skip(6)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+
+    track(scenario, error(429, "Slow down.", {"Retry-After": "30"}), run_of("completed"))
+
+
+def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> None:
+    async def scenario(bench: Bench) -> None:
+        waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=20))
+        await bench.asked(2)
+        assert bench.kinds == [RunCreated, RunStatusChanged]
+        bench.clock.skip(6)
+        with pytest.raises(NotFound):
+            await waiting
+        await asyncio.sleep(0.2)
+        assert bench.kinds[-1] is RunVanished
+        assert bench.tracker.watching == []
+        bench.service.replies = [run_of("in_progress"), run_of("completed")]
+        await bench.tracker.watch("thread_1", "run_1")
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        assert bench.kinds[-2:] == [RunReappeared, RunCompleted]
+
+    denied = error(404, "No run found with id 'run_1'.")
+    track(scenario, run_of("in_progress"), denied)
+
+
+def test_one_denial_is_not_enough() -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.asked(2)
+        bench.clock.skip(6)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        assert RunVanished not in bench.kinds
+
+    denied = error(404, "No run found with id 'run_1'.")
+    track(scenario, run_of("in_progress"), denied, run_of("completed"))
+
+
+def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(RequestRefused, match="No such thing"):
+            await bench.tracker.wait("run_1", timeout=20)
+        assert len(bench.service.heads) == 3
+        assert bench.tracker.watching == []
+
+    track(scenario, error(400, "No such thing."))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(408, "Too slow."),
+        error(409, "Somebody else is at it."),
+        error(400, "Come again.", {"x-should-retry": "true"}),
+        error(500, "A defect."),
+        error(503, "Down.", {"Retry-After": "0.1"}),
+        error(529, "Overloaded."),
+    ],
+)
+def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
+    async def scenario(bench: Bench) -> None:
+        for number in range(1, 5):
+            await bench.asked(number)
+            bench.clock.skip(20)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        status = bench.tracker.sources_status()["assistants"]
+        assert status.failed == 4
+        assert status.last_error is not None
+        assert str(reply.status) in status.last_error
+        assert bench.kinds == [RunCreated, RunCompleted]
+
+    track(scenario, reply, reply, reply, reply, run_of("completed"))
+
+
+def test_a_service_that_forbids_to_ask_again_is_believed() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.clock.skip(30)
+        with pytest.raises(RequestRefused):
+            await bench.tracker.wait("run_1", timeout=20)
+
+    track(scenario, error(500, "Never.", {"x-should-retry": "false"}))
+
+
+def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        for _ in range(40):
+            bench.clock.skip(3)
+            await asyncio.sleep(0.1)
+            status = bench.tracker.sources_status()["assistants"]
+            if status.breaker == "open":
+                break
+        assert status.breaker == "open"
+        assert 0 < status.held_for <= 60
+        assert isinstance(bench.tracker.troubles["run_1"], Unreachable)
+        bench.service.replies = [run_of("completed")]
+        bench.clock.skip(61)
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        assert bench.tracker.sources_status()["assistants"].breaker == "closed"
+        assert bench.kinds == [RunCreated, RunCompleted]
+
+    track(scenario, error(500, "A defect."))
+
+
+def test_a_redirect_is_an_error_of_the_settings_and_not_followed() -> None:
+    async def scenario(bench: Bench) -> None:
+        with pytest.raises(Misconfigured, match="Redirects are not followed"):
+            await bench.tracker.wait("run_1", timeout=20)
+        assert len(bench.service.heads) == 1
+
+    track(scenario, Reply(302, {}, {"Location": "/v1/elsewhere"}))
+
+
+def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
+    async def scenario(bench: Bench) -> None:
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        [changed] = [
+            entry.event
+            for entry in bench.tracker.history("run_1")
+            if isinstance(entry.event, RunStatusChanged)
+        ]
+        assert changed.status == "paused_for_lunch"
+
+    track(scenario, run_of("queued"), run_of("paused_for_lunch"), run_of("completed"))
+
+
+def test_a_run_does_not_go_backwards_and_an_end_does_not_change() -> None:
+    async def scenario(bench: Bench) -> None:
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        assert bench.kinds.count(RunAnomalyObserved) == 1
+        assert bench.kinds[-1] is RunCompleted
+        later = run_of("failed", failed_at=int(time.time())).document
+        bench.tracker.observe(later, observed_at=bench.clock.now())
+        assert bench.kinds[-1] is RunAnomalyObserved
+        assert (await bench.tracker.wait("run_1")).status == "completed"
+
+    working = run_of("in_progress", started_at=int(time.time()) - 5)
+    track(scenario, working, run_of("queued"), run_of("completed"))
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clocks_that_differ_keep_each_its_own_time(hours: int) -> None:
+    theirs = datetime.now(UTC) + timedelta(hours=hours)
+    stamp = int(theirs.timestamp())
+    life = {"created_at": stamp - 10, "started_at": stamp - 9, "expires_at": stamp + 600}
+
+    async def scenario(bench: Bench) -> None:
+        bench.service.ahead = timedelta(hours=hours)
+        await bench.asked(2)
+        # By the clock of the service it has ten minutes still.
+        assert bench.tracker.overdue == []
+        bench.clock.skip(700)
+        assert [state.run_id for state in bench.tracker.overdue] == ["run_1"]
+        bench.service.replies = [run_of("completed", completed_at=stamp, **life)]
+        assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
+        end = bench.tracker.history("run_1")[-1].event
+        assert isinstance(end, RunCompleted)
+        assert end.occurred_at is not None
+        assert end.occurred_at.timestamp() == stamp
+        assert abs((end.observed_at - bench.clock.now()).total_seconds()) < 5
+
+    track(scenario, run_of("in_progress", **life))

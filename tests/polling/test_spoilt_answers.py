@@ -1,0 +1,123 @@
+"""Answers that are spoilt on the wire leave the run as it was, and cost no more than the cap."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.test_tracker import LONG, QUICK
+from tests.support.scripted_server import SkippingClock
+from tracker import Tracker
+from tracker.errors import Unreachable, UnusableAnswer
+from tracker.simulator import Faults, Simulator
+from tracker.sources import Assistants
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+
+SPOILT: list[tuple[dict[str, Any], type[Exception]]] = [
+    ({"slow_drip": 1.0, "drip_bytes": 1, "drip_pause": 0.1}, Unreachable),
+    ({"huge": 1.0}, UnusableAnswer),
+    ({"gzip_bomb": 1.0}, UnusableAnswer),
+    ({"reset": 1.0}, Unreachable),
+    ({"cut": 1.0}, UnusableAnswer),
+    ({"truncated": 1.0}, UnusableAnswer),
+    ({"malformed": 1.0}, UnusableAnswer),
+    ({"html": 1.0}, UnusableAnswer),
+    ({"empty": 1.0}, UnusableAnswer),
+    ({"wrong_id": 1.0}, UnusableAnswer),
+    ({"bad_gateway": 1.0}, Unreachable),
+]
+
+
+def test_answers_that_go_wrong_leave_the_run_as_it_was() -> None:
+    clock = SkippingClock()
+
+    async def scenario(simulator: Simulator) -> None:
+        run = simulator.create_run()
+        api = Assistants(simulator.base_url, api_key="key-4f1d9c22b7", clock=clock, deadline=1.0)
+        async with Tracker("memory://", api, cadence=QUICK, clock=clock) as tracker:
+            await tracker.watch(run.thread_id, run.run_id)
+
+            async def looked(well: bool) -> None:
+                for _ in range(300):
+                    await asyncio.sleep(0.02)
+                    if (run.run_id not in tracker.troubles) is well and (
+                        tracker.watching[0].status == "in_progress"
+                    ):
+                        return
+                pytest.fail(f"no such look in 6 s: {tracker.sources_status()}")
+
+            await looked(well=True)
+            before = len(tracker.history(run.run_id))
+            for fault, kind in SPOILT:
+                simulator.faults = Faults(**fault)
+                await looked(well=False)
+                assert isinstance(tracker.troubles[run.run_id], kind), fault
+                simulator.faults = Faults()
+                clock.skip(61)
+                await looked(well=True)
+            assert len(tracker.history(run.run_id)) == before
+            assert tracker.sources_status()["assistants"].failed >= len(SPOILT)
+            simulator.cancel(run.run_id)
+            assert (await tracker.wait(run.run_id, timeout=20)).status == "cancelled"
+
+    with Simulator(parameters=LONG) as simulator:
+        asyncio.run(scenario(simulator))
+
+
+# Told the service, a thread and a run: asks about it for a while, and says what that cost.
+MEASURED = """
+import asyncio, resource, sys, time
+from tests.app.test_tracker import QUICK
+from tracker import Tracker
+from tracker.errors import WaitTimeout
+from tracker.sources import Assistants
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+async def main(base_url, thread, run):
+    api = Assistants(base_url, deadline=10.0)
+    async with Tracker("memory://", api, cadence=QUICK, steps="never") as tracker:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await tracker.watch(thread, run)
+        before, began = peak(), time.process_time()
+        try:
+            await tracker.wait(run, timeout=4.0)
+        except WaitTimeout:
+            pass
+        status = tracker.sources_status()["assistants"]
+        spent = time.process_time() - began
+        print((peak() - before) * 1024, spent, status.failed, status.last_error)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("fault", ["huge", "gzip_bomb"])
+def test_a_body_of_400_mb_costs_no_more_than_the_cap(fault: str) -> None:
+    faults = Faults(**{fault: 1.0}, huge_bytes=400_000_000, bomb_bytes=400_000_000)  # type: ignore[arg-type]
+    with Simulator(parameters=LONG, faults=faults) as simulator:
+        run = simulator.create_run()
+        with subprocess.Popen(
+            [sys.executable, "-c", MEASURED, simulator.base_url, run.thread_id, run.run_id],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            said, _ = process.communicate("go\n", timeout=60)
+    memory, seconds, failed, why = said.split(maxsplit=3)
+    assert "larger than 2 MB" in why
+    assert int(failed) >= 1
+    # What httpx, the first request and the buffers take is in it too.
+    assert int(memory) < 40_000_000
+    assert float(seconds) < 2.0

@@ -1,0 +1,68 @@
+"""Lists of steps from before the end of their run are known as such, and asked for again."""
+
+from tests.polling.test_poller import Bench, body
+from tests.polling.test_step_reads import Stepping, recorded, run, step, watch
+from tests.support.observations import USAGE, at, ended, seen
+from tracker.core.decider import fold
+from tracker.core.other_decisions import misses_steps
+from tracker.core.snapshot import StepSnapshot
+from tracker.core.status import is_ended
+from tracker.core.usage import Usage
+from tracker.polling.requests.step_reads import OLD_LISTS
+from tracker.testing import given
+
+
+def _step(number: int, status: str, end: float, total: int | None) -> StepSnapshot:
+    return StepSnapshot(
+        step_id=f"step_{number}",
+        type="tool_calls",
+        status=status,
+        created_at=at(end - 1),
+        ended_at=at(end) if is_ended(status) else None,
+        usage=None if total is None else Usage(total_tokens=total),
+    )
+
+
+def test_a_list_of_steps_from_before_the_end_is_known_as_such() -> None:
+    done = fold(given().when(ended("completed", 9, 8, usage=USAGE)).decided)
+    cut = fold(given().when(ended("expired", 9, 8)).decided)
+    never = fold(given().when(ended("failed", 9, 8, started=None)).decided)
+    assert not misses_steps(fold(given().when(seen("queued", 1)).decided), [])
+    assert misses_steps(done, [])
+    assert misses_steps(done, [_step(1, "completed", 4, 14)])
+    assert misses_steps(done, [_step(1, "completed", 4, 15), _step(2, "in_progress", 7, None)])
+    assert not misses_steps(done, [_step(1, "completed", 4, 10), _step(2, "completed", 7, 5)])
+    # Nobody says what they used.
+    assert not misses_steps(done, [_step(1, "completed", 4, None)])
+    assert misses_steps(cut, [_step(1, "completed", 4, 5)])
+    assert not misses_steps(cut, [_step(1, "completed", 4, 5), _step(2, "expired", 8, None)])
+    assert not misses_steps(never, [])
+
+
+def test_an_old_list_is_asked_for_again_and_taken_in_the_end() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("in_progress"), body("completed"))
+        service.steps = [step("step_1"), step("step_2", "in_progress")]
+        watch(bench, service)
+        await bench.after(0.5)
+        assert (recorded(bench), len(service.steps_asked)) == ([], 1)
+        service.steps = [step("step_1"), step("step_2")]
+        await bench.after(2)
+        assert recorded(bench) == ["step_1", "step_2"]
+        assert len(service.steps_asked) == 2
+
+        service.replies = [body("completed")]
+        service.steps = [step("step_1"), step("step_2", "in_progress")]
+        watch(bench, service, "run_2")
+        await bench.after(5)
+        assert recorded(bench, "run_2") == ["step_1"]
+        assert len(service.steps_asked) == 2 + 1 + OLD_LISTS
+
+        watch(bench, service, "run_3")
+        await bench.after(0.5)
+        service.steps = [step("step_2", "in_progress")]
+        await bench.after(5)
+        assert recorded(bench, "run_3") == ["step_1"]
+        assert bench.poller.steps.waiting == 0
+
+    run(scenario)

@@ -1,0 +1,161 @@
+"""Steps that the service does not give, or not yet: asked for again, within bounds."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.polling.test_poller import Bench, body
+from tests.polling.test_step_reads import ENDED, Stepping, recorded, run, step, watch
+from tracker.errors import (
+    Busy,
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    RateLimited,
+    RequestRefused,
+    RunfoldError,
+    Unreachable,
+)
+from tracker.polling.error_policy import TRIES
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("reset"),
+        RateLimited("slow down", retry_after=0.5),
+        Busy("again"),
+        ZeroDivisionError("a defect of the source"),
+    ],
+)
+def test_steps_that_fail_are_asked_for_again_from_the_first_page(error: Exception) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"), failures=[error, error])
+        watch(bench, service)
+        await bench.after(60)
+        assert [after for _, _, after in service.steps_asked] == [None, None, None, "step_2"]
+        assert len(recorded(bench)) == 3
+
+    run(scenario)
+
+
+def test_steps_that_always_fail_are_given_up_after_a_bounded_number_of_tries(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "runfold.steps")
+
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"), failures=[Busy("not now")] * 100)
+        watch(bench, service)
+        await bench.after(900, step=0.5)
+        assert len(service.steps_asked) == TRIES
+        assert bench.poller.steps.waiting == 0
+        assert "assistants:run_1: its steps are not read: not now" in caplog.messages
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [NotFound("no run"), RequestRefused("no steps here")])
+def test_steps_that_are_denied_are_given_up_at_once(error: RunfoldError) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"), failures=[error])
+        watch(bench, service)
+        await bench.after(100)
+        assert len(service.steps_asked) == 1
+        assert bench.poller.steps.waiting == 0
+        assert bench.topics == ["run.created", "run.completed"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [KeyRefused("no rights"), Misconfigured("no such address")])
+def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
+    error: RunfoldError,
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"), failures=[error] * 100)
+        watch(bench, service)
+        await bench.after(5)
+        for number in range(2, 6):
+            watch(bench, service, f"run_{number}")
+        service.replies = [body("in_progress")]
+        before = len(service.asked)
+        await bench.after(40)
+        assert len(service.asked) > before + 10
+        assert len(service.steps_asked) == 1
+        for number in range(2, 6):
+            bench.poller.notice(f"assistants:run_{number}", ENDED)
+        await bench.after(40)
+        # As many as may go at once.
+        assert len(service.steps_asked) == 3
+        service.failures = []
+        await bench.after(70)
+        assert bench.poller.steps.waiting == 0
+        # One whose address is none has no steps; rights may come.
+        kept = 5 if isinstance(error, KeyRefused) else 2
+        assert len({run_id for _, run_id, _ in service.steps_asked[3:]}) == kept
+
+    run(scenario)
+
+
+def test_nothing_is_asked_while_the_source_is_left_alone() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, KeyRefused("wrong"))
+        watch(bench, service)
+        await bench.after(1)
+        for number in range(20):
+            bench.poller.steps.want(service, "thread_1", f"ended_{number}")
+        service.failures = [KeyRefused("wrong")] * 100
+        await bench.after(600, step=0.1)
+        asked = len(service.asked) + len(service.steps_asked)
+        # A probe a minute, whatever it is for.
+        assert 8 <= asked <= 12
+
+    run(scenario)
+
+
+def test_a_service_that_comes_back_after_an_hour_gives_the_steps_still() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"))
+        watch(bench, service)
+        service.failures = [Unreachable("down")] * 5
+        await bench.after(20)
+        service.failures = [Unreachable("down")] * 1000
+        for number in range(10):
+            bench.poller.steps.want(service, "thread_1", f"ended_{number}")
+        await bench.after(3600, step=0.5)
+        assert len(service.steps_asked) < 200
+        service.failures = []
+        await bench.after(120)
+        assert bench.poller.steps.waiting == 0
+
+    run(scenario)
+
+
+def test_a_step_that_is_none_is_passed_over_and_a_list_that_repeats_itself_ends() -> None:
+    class Repeating(Stepping):
+        async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Any:
+            answer, shown, _ = await super().fetch_steps(thread_id, run_id)
+            return answer, shown, "step_2"
+
+    async def scenario(bench: Bench) -> None:
+        service = Repeating(bench, body("completed"))
+        service.steps = [step("step_1"), {"id": 7}]
+        watch(bench, service)
+        await bench.after(10)
+        assert recorded(bench) == ["step_1"]
+        assert len(service.steps_asked) == 2
+
+    run(scenario)
+
+
+def test_steps_that_wait_do_not_hold_up_the_end() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("completed"), failures=[Unreachable("down")] * 100)
+        watch(bench, service)
+        await bench.after(1)
+        assert bench.poller.steps.waiting == 1
+        await asyncio.wait_for(bench.poller.close(), 1)
+
+    run(scenario)

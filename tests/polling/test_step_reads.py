@@ -1,0 +1,189 @@
+"""Steps are asked for once a run has ended, behind the polls that are due, and recorded once."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.polling.test_poller import Bench, Scripted, body, ended
+from tests.polling.test_poller import run as run_plain
+from tracker.core.events import RunStepRecorded
+from tracker.core.snapshot import StepSnapshot
+from tracker.core.state import RunState
+from tracker.polling.requests.step_reads import When
+from tracker.sources.answer import Answer
+from tracker.sources.assistants.snapshots import step_snapshot
+
+ENDED = RunState(status="completed")
+
+
+def step(name: str, status: str = "completed") -> dict[str, Any]:
+    times = {"created_at": 1_767_225_601, "completed_at": 1_767_225_602}
+    return {"id": name, "object": "thread.run.step", "type": "tool_calls", "status": status} | times
+
+
+class Stepping(Scripted):
+    """A service with steps, in pages of two; it fails as it is told, and says when it was asked."""
+
+    def __init__(self, bench: Bench, *replies: Any, failures: Sequence[Exception] = ()) -> None:
+        super().__init__(bench.clock, *replies)
+        self.steps: list[Mapping[str, Any]] = [step("step_1"), step("step_2"), step("step_3")]
+        self.failures = list(failures)
+        self.steps_asked: list[tuple[float, str, str | None]] = []
+
+    async def fetch_steps(
+        self, thread_id: str, run_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        self.steps_asked.append((self.clock.monotonic(), run_id, after))
+        if self.failures:
+            raise self.failures.pop(0)
+        names = [entry.get("id") for entry in self.steps]
+        first = names.index(after) + 1 if after else 0
+        shown = self.steps[first : first + 2]
+        now = self.clock.now()
+        more = first + 2 < len(self.steps)
+        return (
+            Answer(json.dumps(shown).encode(), 200, now, now),
+            shown,
+            str(shown[-1]["id"]) if more else None,
+        )
+
+    def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
+        return step_snapshot(body)
+
+
+def run(scenario: Callable[[Bench], Awaitable[None]], steps: When = "ended") -> None:
+    async def body() -> None:
+        bench = Bench(steps=steps)
+        try:
+            await asyncio.wait_for(scenario(bench), 20)
+        finally:
+            await bench.poller.close()
+
+    asyncio.run(body())
+
+
+def watch(bench: Bench, service: Scripted, name: str = "run_1", thread: str = "thread_1") -> None:
+    bench.poller.watch(service, thread, name)
+
+
+def recorded(bench: Bench, name: str = "run_1") -> list[str]:
+    events = [entry.event for entry in bench.store.read(f"assistants:{name}")]
+    return [event.step_id for event in events if isinstance(event, RunStepRecorded)]
+
+
+def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for_once() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("queued"), body("in_progress"), body("completed"))
+        watch(bench, service)
+        await bench.after(30)
+        assert recorded(bench) == ["step_1", "step_2", "step_3"]
+        assert bench.topics[-4:] == ["run.completed", *["run.step_recorded"] * 3]
+        assert [after for _, _, after in service.steps_asked] == [None, "step_2"]
+        assert bench.poller.steps.waiting == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("steps", "asked"), [("never", 0), ("ended", 1), ("live", 3)])
+def test_when_steps_are_asked_for_is_the_users_choice(steps: When, asked: int) -> None:
+    async def scenario(bench: Bench) -> None:
+        replies = [body("queued"), body("in_progress"), body("requires_action"), body("completed")]
+        service = Stepping(bench, *replies)
+        service.steps = [step("step_1")]
+        watch(bench, service)
+        await bench.after(60)
+        assert len(service.steps_asked) == asked
+        assert recorded(bench) == (["step_1"] if asked else [])
+
+    run(scenario, steps)
+
+
+def test_an_end_that_came_another_way_than_by_a_poll_is_one_too() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("in_progress"))
+        watched = bench.poller.watch(service, "thread_1", "run_1")
+        await bench.after(1)
+        bench.poller.notice(watched.stream, watched.state._replace(status="cancelled"))
+        await bench.after(1)
+        assert recorded(bench) == ["step_1", "step_2", "step_3"]
+
+    run(scenario)
+
+
+def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() -> None:
+    class Held(Stepping):
+        gate = asyncio.Event()
+
+        async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Any:
+            page = await super().fetch_steps(thread_id, run_id, after)
+            await self.gate.wait()
+            return page
+
+    async def scenario(bench: Bench) -> None:
+        service = Held(bench, body("in_progress"), body("completed"))
+        service.gate = asyncio.Event()
+        service.steps = [step("step_1")]
+        watched = bench.poller.watch(service, "thread_1", "run_1")
+        for _ in range(200):
+            await bench.poller.tick()
+            await asyncio.sleep(0)
+            bench.clock.advance(0.05)
+        assert len(service.steps_asked) == 1
+        await watched.until(ended)
+        service.steps.append(step("step_2"))
+        service.gate.set()
+        await bench.after(2)
+        assert len(service.steps_asked) == 2
+        assert recorded(bench) == ["step_1", "step_2"]
+
+    run(scenario, "live")
+
+
+def test_polls_go_before_steps_and_steps_are_not_starved() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("in_progress"))
+        service.steps = [step("step_1")]
+        for number in range(100):
+            watch(bench, service, f"open_{number}", f"thread_{number}")
+        await bench.after(60)
+        alone = len(service.asked)
+        for number in range(60):
+            bench.poller.steps.want(service, "thread_x", f"ended_{number}")
+        at = bench.clock.monotonic()
+        await bench.after(60)
+        both = len(service.asked) - alone
+        assert len(service.steps_asked) == 60
+        # Spread over the minute among the polls, which keep at least the better part.
+        assert service.steps_asked[-1][0] - at > 5
+        assert both > 2 * len(service.steps_asked)
+
+    run(scenario)
+
+
+def test_a_source_without_steps_is_not_asked_for_them() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Scripted(bench.clock, body("completed"))
+        watch(bench, service)
+        await bench.after(5)
+        assert bench.topics == ["run.created", "run.completed"]
+        assert bench.poller.steps.waiting == 0
+
+    run_plain(scenario)
+
+
+def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:
+    async def scenario(bench: Bench) -> None:
+        service = Stepping(bench, body("in_progress"))
+        for number in (1, 2):
+            watch(bench, service, f"run_{number}", f"thread_{number}")
+        await bench.after(1)
+        bench.poller.divide(lambda source, thread_id: thread_id == "thread_1")
+        for number in (1, 2):
+            bench.poller.notice(f"assistants:run_{number}", ENDED)
+        await bench.after(5)
+        assert {run_id for _, run_id, _ in service.steps_asked} == {"run_1"}
+
+    run(scenario)

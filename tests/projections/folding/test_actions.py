@@ -1,0 +1,89 @@
+"""What runs waited for, call by call, and for how long."""
+
+from projections.database.schema import run_actions, run_steps
+from projections.row_types import ActionRow, StepRow
+from tests.support.run_builder import (
+    actions_of,
+    changed,
+    created,
+    ended,
+    second,
+    seen,
+    started,
+    waiting,
+)
+from tracker.core import events as e
+from tracker.core.snapshot import ToolCall
+
+KEY = "assistants:run_1"
+
+
+def waits(*events: e.Event) -> list[tuple[int, str, float | None, float | None]]:
+    rows = actions_of(KEY, events)
+    return [(it.seq, it.tool_call_id, it.waited_seconds, it.uncertainty_seconds) for it in rows]
+
+
+def test_rows_have_the_columns_of_the_tables() -> None:
+    assert ActionRow._fields == tuple(it.name for it in run_actions.columns)
+    assert StepRow._fields == tuple(it.name for it in run_steps.columns)
+
+
+def test_a_call_waits_until_the_run_goes_on() -> None:
+    before = (created(), started(2, stamp=1, since=1), waiting(10, since=8))
+    (open_,) = actions_of(KEY, before)
+    (done,) = actions_of(
+        KEY, [*before, changed("queued", 16, since=15, previous="requires_action")]
+    )
+
+    assert open_ == ActionRow(KEY, 1, "call_1", "function", "price", "{}", seen(10), None, None, 2)
+    assert (done.resolved_at, done.waited_seconds, done.uncertainty_seconds) == (seen(16), 6, 3)
+
+
+def test_a_start_does_not_tell_when_a_call_was_answered() -> None:
+    assert waits(
+        created(),
+        waiting(10, since=8),
+        started(20, stamp=19, since=12, previous="requires_action"),
+    ) == [(1, "call_1", 8.75, 2 + 6.75)]
+
+
+def test_outputs_that_we_submitted_ourselves_end_the_wait_at_once() -> None:
+    submitted = e.ToolOutputsSubmitted(observed_at=second(12), tool_call_ids=("call_1", "other"))
+
+    assert waits(
+        created(),
+        waiting(10, since=8),
+        submitted,
+        ended(e.RunCompleted, 30, stamp=29, since=28, previous="requires_action"),
+    ) == [(1, "call_1", 1.75, 2)]
+
+
+def test_other_calls_in_the_same_pause_answer_those_that_are_gone() -> None:
+    calls = (ToolCall(id="call_2"), ToolCall(id="call_3"))
+
+    assert waits(
+        created(),
+        waiting(10, since=8, tool_calls=(ToolCall(id="call_1"), calls[0])),
+        waiting(14, since=12, previous="requires_action", tool_calls=calls),
+        ended(e.RunExpired, 20, stamp=None, since=18, previous="requires_action"),
+    ) == [(1, "call_1", 4, 4), (1, "call_2", 10, 4), (1, "call_3", 6, 4)]
+
+
+def test_each_pause_has_a_number_and_one_that_nobody_saw_has_no_call() -> None:
+    rows = actions_of(
+        KEY,
+        [
+            created(),
+            waiting(10, since=8),
+            started(20, stamp=19, since=12, previous="requires_action"),
+            waiting(40, since=25, inferred=True, tool_calls=(), not_after=second(31)),
+            started(40, stamp=31, since=25, previous="requires_action"),
+        ],
+    )
+
+    assert [(it.seq, it.tool_call_id, it.name) for it in rows] == [
+        (1, "call_1", "price"),
+        (2, "", None),
+    ]
+    assert (rows[1].required_at, rows[1].waited_seconds) == (second(31), 0)
+    assert rows[1].uncertainty_seconds == 5.75 + 5.75

@@ -1,0 +1,260 @@
+"""Phases made exact by the steps of a run, however little was seen of it while it ran."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from projections.row_types import PhaseRow, RunRow
+from tests.support.corpus import lines, needs_corpus
+from tests.support.run_builder import (
+    changed,
+    created,
+    ended,
+    phases_of,
+    second,
+    seen,
+    started,
+    told,
+    waiting,
+)
+from tracker.core import events as e
+from tracker.core.decider import decide, initial_state
+from tracker.core.decider import fold as fold_state
+from tracker.core.other_decisions import decide_steps
+from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
+
+
+def step(begun: float, over: float, number: int = 1, **more: Any) -> e.RunStepRecorded:
+    return e.RunStepRecorded(
+        **{
+            "observed_at": seen(900),
+            "step_id": f"step_{number}",
+            "type": "tool_calls",
+            "status": "completed",
+            "tools": ("price",),
+            "created_at": second(begun),
+            "ended_at": second(over),
+            **more,
+        }
+    )
+
+
+POLLED = (
+    created(),
+    started(2, stamp=1, since=1),
+    waiting(10, since=8),
+    changed("queued", 16, since=15, previous="requires_action"),
+    started(20, stamp=19, since=18),
+    ended(e.RunCompleted, 31, stamp=29, since=28),
+)
+FOUND = (
+    created(900),
+    started(900, stamp=19, since=None, inferred=True),
+    ended(e.RunCompleted, 900, stamp=29, since=19),
+)
+
+
+def test_a_pause_within_the_second_of_the_end_is_one() -> None:
+    _, phases = told(
+        created(),
+        started(2, stamp=1, since=1),
+        ended(e.RunExpired, 31, stamp=29, since=28),
+        step(29, 29, status="expired"),
+    )
+    assert [(p.status, p.seconds) for p in phases] == [
+        ("queued", 1),
+        ("in_progress", 28),
+        ("requires_action", 0),
+    ]
+
+
+def test_a_pause_is_found_that_an_old_answer_denied() -> None:
+    _, phases = told(
+        created(),
+        started(2, stamp=1, since=1),
+        # An old answer showed it at work four seconds after it had stopped.
+        waiting(14, since=13),
+        changed("queued", 16, since=15, previous="requires_action"),
+        started(20, stamp=19, since=18),
+        step(22, 24, 2),
+        ended(e.RunCompleted, 31, stamp=29, since=28),
+        step(9, 15),
+    )
+    pauses = [p for p in phases if p.status == "requires_action"]
+    assert [(p.seconds, p.basis) for p in pauses] == [(6, "server"), (2, "server")]
+
+
+def test_a_step_makes_a_pause_exact_to_the_second() -> None:
+    run, phases = told(*POLLED, step(9, 15))
+
+    assert phases_of(phases) == [
+        ("queued", 1, 2, "server"),
+        ("in_progress", 8, 2, "server"),
+        ("requires_action", 6, 2, "server"),
+        ("queued", 4, 2, "server"),
+        ("in_progress", 10, 2, "server"),
+    ]
+    assert (run.queued_seconds, run.running_seconds, run.action_seconds) == (5, 18, 6)
+    assert run.uncertainty_seconds == 6
+
+
+def test_a_run_only_found_afterwards_has_the_pause_that_nobody_saw() -> None:
+    run, phases = told(*FOUND, step(9, 15))
+
+    assert phases_of(phases) == [
+        # No stamp tells when it first began to work.
+        ("queued", 9, 1 + 10, "inferred"),
+        ("in_progress", 0, 10 + 1, "inferred"),
+        ("requires_action", 6, 2, "server"),
+        ("queued", 4, 2, "server"),
+        ("in_progress", 10, 2, "server"),
+    ]
+    assert (run.action_seconds, run.total_seconds) == (6, 29)
+
+
+def test_its_first_step_tells_by_when_it_worked() -> None:
+    early = step(2, 5, number=2, type="message_creation", tools=())
+    _, phases = told(*FOUND, step(9, 15), early)
+
+    assert phases_of(phases)[:2] == [
+        ("queued", 2, 1 + 3, "inferred"),
+        ("in_progress", 7, 3 + 1, "inferred"),
+    ]
+
+
+def test_several_pauses_are_told_apart_in_any_order() -> None:
+    steps = [step(3, 5), step(9, 15, number=2)]
+    _, phases = told(*FOUND, *steps)
+    _, turned = told(*FOUND, *reversed(steps))
+    unseen = waiting(7, since=2, inferred=True, tool_calls=(), not_after=second(6))
+    resumed = started(7, stamp=6, since=2, previous="requires_action")
+    _, polled = told(*POLLED[:2], unseen, resumed, *POLLED[2:], *steps)
+
+    assert phases == turned
+    statuses = ["queued", *["in_progress", "requires_action", "queued"] * 2, "in_progress"]
+    assert [it.status for it in phases] == [it.status for it in polled] == statuses
+    waits = [it for it in polled if it.status == "requires_action"]
+    assert [(it.entered_at, it.left_at, it.basis) for it in waits] == [
+        (second(3), second(5), "server"),
+        (second(9), second(15), "server"),
+    ]
+
+
+def test_a_pause_from_before_a_stamped_start_is_not_the_one_after_it() -> None:
+    # Looked at twice: queued again after the second start, and ended after the third.
+    events = (
+        created(14.5, status="queued"),
+        started(14.5, stamp=12, since=0, inferred=True),
+        waiting(14.5, since=0, inferred=True, tool_calls=()),
+        changed("queued", 14.5, since=0, previous="requires_action"),
+        started(32, stamp=15, since=14.5, inferred=True),
+        ended(e.RunCompleted, 32, stamp=17, since=14.5),
+    )
+    _, phases = told(*events, step(11, 12), step(13, 14, number=2))
+
+    assert [(it.status, it.entered_at, it.left_at) for it in phases][2:6] == [
+        ("requires_action", second(11), second(12)),
+        ("queued", second(12), second(12)),
+        ("in_progress", second(12), second(13)),
+        ("requires_action", second(13), second(14)),
+    ]
+
+
+def test_without_a_pause_the_steps_prove_that_there_was_none() -> None:
+    search = step(20, 25, tools=("code_interpreter", "file_search"))
+    _, phases = told(*FOUND, search)
+
+    assert phases_of(phases) == [("queued", 19, 2, "server"), ("in_progress", 10, 2, "server")]
+
+
+def test_a_pause_that_was_never_answered_lasts_to_the_end() -> None:
+    run, phases = told(
+        created(),
+        started(2, stamp=1, since=1),
+        waiting(10, since=8),
+        ended(e.RunExpired, 610, stamp=None, since=605, previous="requires_action"),
+        step(9, 600, status="expired"),
+    )
+
+    assert phases_of(phases)[-1] == ("requires_action", 591, 2, "server")
+    assert (run.ended_at, run.total_seconds, run.uncertainty_seconds) == (second(600), 600, 4)
+
+
+def test_a_run_that_still_waits_is_left_as_it_was_seen() -> None:
+    run, phases = told(*POLLED[:3], step(9, 15))
+
+    assert run.status == "requires_action"
+    assert (phases[-1].entered_at, phases[-1].left_at) == (second(9), None)
+
+
+def test_a_service_that_stamps_no_starts_goes_straight_back_to_work() -> None:
+    _, phases = told(
+        created(),
+        changed("in_progress", 2, since=1),
+        waiting(10, since=8),
+        changed("in_progress", 20, since=12, previous="requires_action"),
+        ended(e.RunCompleted, 31, stamp=29, since=28),
+        step(9, 15),
+    )
+
+    assert [(it.status, it.seconds) for it in phases] == [
+        ("queued", 2.25),
+        ("in_progress", 6.75),
+        ("requires_action", 6),
+        ("in_progress", 14),
+    ]
+
+
+Story = tuple[RunRow, list[PhaseRow]]
+
+
+def told_of(snapshots: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Story:
+    """The rows of recorded snapshots, each seen right after its newest stamp, and of steps."""
+    state, events, at = initial_state, [], datetime.fromtimestamp(0, UTC)
+    for body in snapshots:
+        newest = max(body.get(it) or 0 for it in ("created_at", "started_at", "completed_at"))
+        at = max(at, datetime.fromtimestamp(newest, UTC)) + timedelta(milliseconds=100)
+        decided = decide(state, run_snapshot(body, observed_at=at, source="assistants"))
+        state = fold_state(decided, state)
+        events += decided
+    return told(*events, *decide_steps(state, map(step_snapshot, steps), at))
+
+
+def bodies(trace: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [it["body"] for it in trace["items"] if it["kind"] == kind]
+
+
+def steps_in(trace: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = [step for body in bodies(trace, "step_list") for step in body["data"]]
+    return [it for it in bodies(trace, "run_step") + listed if it["status"] == "completed"]
+
+
+def calls_functions(body: dict[str, Any]) -> bool:
+    calls = (body.get("step_details") or {}).get("tool_calls") or []
+    return any(it["type"] == "function" for it in calls)
+
+
+TRACES = [it for it in lines("traces.jsonl") if any(map(calls_functions, steps_in(it)))]
+
+
+@needs_corpus
+def test_there_are_traces_with_functions() -> None:
+    assert len(TRACES) == 2
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_end_and_steps_alone_tell_what_the_whole_recording_does(trace: dict[str, Any]) -> None:
+    snapshots, steps = bodies(trace, "run"), steps_in(trace)
+    whole_run, whole = told_of(snapshots, steps)
+    found_run, found = told_of(snapshots[-1:], steps)
+
+    assert [it.status for it in found] == [it.status for it in whole]
+    for one, other in zip(found, whole, strict=True):
+        assert abs(one.entered_at - other.entered_at) <= timedelta(seconds=1)
+        assert abs((one.seconds or 0) - (other.seconds or 0)) <= 1
+    waits = [it for it in whole if it.status == "requires_action"]
+    assert [it for it in found if it.status == "requires_action"] == waits
+    assert {it.basis for it in waits} == {"server"}
+    assert found_run.action_seconds == whole_run.action_seconds
+    assert found_run.total_seconds == whole_run.total_seconds

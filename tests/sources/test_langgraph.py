@@ -1,0 +1,204 @@
+"""Runs of graphs: what is asked of the server, and what is made of the answers."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tracker.core.decider import decide, fold
+from tracker.core.events import RunActionRequired, RunCompleted
+from tracker.core.snapshot import RunError, ToolCall
+from tracker.errors import Misconfigured, NotFound, PayloadError, RequestRefused, UnusableAnswer
+from tracker.sources import LangGraph, PageSource
+from tracker.sources.langgraph.snapshots import with_state
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+INTERRUPT = {"id": "i1", "value": {"question": "may I?"}}
+
+
+def run(status: str, number: int = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": f"run-{number}",
+        "thread_id": "thread-1",
+        "assistant_id": "agent",
+        "status": status,
+        "created_at": "2026-01-01T12:00:00+00:00",
+        "updated_at": "2026-01-01T12:00:05.500000+00:00",
+        "metadata": {"graph_id": "agent"},
+        "kwargs": {"input": {}},
+        **more,
+    }
+
+
+def state(*interrupts: object, error: str | None = None, after: list[str] | None = None) -> object:
+    task = {"id": "t1", "name": "work", "error": error, "interrupts": list(interrupts)}
+    stopped = interrupts or error or after
+    return {"values": {"secret": 1}, "next": after or [], "tasks": [task] if stopped else []}
+
+
+Use = Callable[[LangGraph], Awaitable[Any]]
+
+
+def used(use: Use, **replies: Any) -> tuple[Any, list[str]]:
+    """What `use` gives with a server that answers `run`, `runs` and `state`; a number refuses."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = request.url.path.rpartition("/")[2]
+        name = last if last in ("runs", "state") else "run"
+        asked.append(name)
+        reply = replies[name]
+        if isinstance(reply, int):
+            return httpx.Response(reply, json={"detail": "Not Found"})
+        return httpx.Response(200, json=reply)
+
+    async def main() -> Any:
+        async with LangGraph("https://host", "lsv2", transport=httpx.MockTransport(answer)) as api:
+            return await use(api)
+
+    return asyncio.run(main()), asked
+
+
+def fetch(api: LangGraph) -> Awaitable[Any]:
+    return api.fetch("thread-1", "run-1")
+
+
+def snapshot_of(answer: Any) -> Any:
+    return LangGraph("https://host").snapshot(answer.body, observed_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "ours"),
+    [
+        ("pending", "queued"),
+        ("running", "in_progress"),
+        ("timeout", "expired"),
+        ("interrupted", "cancelled"),
+        ("dreaming", "dreaming"),
+    ],
+)
+def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
+    answer, asked = used(fetch, run=run(status))
+    assert asked == ["run"]
+    seen = snapshot_of(answer)
+    assert (seen.status, seen.thread_id, seen.assistant_id) == (ours, "thread-1", "agent")
+    ended = NOW + timedelta(seconds=5.5) if ours in ("expired", "cancelled") else None
+    assert (seen.created_at, seen.ended_at) == (NOW, ended)
+    assert (seen.usage, seen.metadata) == (None, {"graph_id": "agent"})
+
+
+def test_the_state_of_the_thread_tells_a_stop_from_an_end() -> None:
+    success = run("success")
+    replies = {"run": success, "runs": [success]}
+    answer, asked = used(fetch, **replies, state=state(INTERRUPT, after=["work"]))
+    assert asked == ["run", "runs", "state"]
+    assert b"secret" not in answer.body
+    seen = snapshot_of(answer)
+    assert seen.status == "requires_action"
+    question = '{"question": "may I?"}'
+    assert seen.tool_calls == (
+        ToolCall(id="i1", type="interrupt", name="work", arguments=question),
+    )
+    answer, _ = used(fetch, **replies, state=state(after=["work"]))
+    assert snapshot_of(answer).tool_calls == (
+        ToolCall(id="before work", type="breakpoint", name="work"),
+    )
+    answer, _ = used(fetch, **replies, state=state())
+    assert snapshot_of(answer).status == "completed"
+
+
+def test_a_run_that_another_follows_waits_no_more() -> None:
+    success = run("success")
+    answer, asked = used(fetch, run=success, runs=[run("running", 2), success])
+    assert asked == ["run", "runs"]
+    assert snapshot_of(answer).status == "completed"
+
+
+def test_the_end_of_a_wait_is_not_at_the_stamp_of_its_beginning() -> None:
+    api = LangGraph("https://host")
+    stopped = with_state(run("success"), state(INTERRUPT))  # type: ignore[arg-type]
+    first, second = NOW + timedelta(seconds=10), NOW + timedelta(seconds=60)
+    events = decide(fold([]), api.snapshot(stopped, observed_at=first, asked_at=first))
+    waiting = events[-1]
+    assert isinstance(waiting, RunActionRequired)
+    assert waiting.occurred_at == NOW + timedelta(seconds=5.5)
+    [end] = decide(fold(events), api.snapshot(run("success"), observed_at=second, asked_at=second))
+    assert isinstance(end, RunCompleted)
+    assert (end.occurred_at, end.not_before) == (None, first)
+
+
+def test_the_state_of_the_thread_says_why_a_run_failed() -> None:
+    failed = run("error")
+    answer, _ = used(fetch, run=failed, runs=[failed], state=state(error="RuntimeError('boom')"))
+    seen = snapshot_of(answer)
+    assert (seen.status, seen.error) == ("failed", RunError(message="RuntimeError('boom')"))
+    bare = LangGraph("https://host").snapshot(failed, observed_at=NOW)
+    assert (bare.status, bare.error) == ("failed", None)
+
+
+def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
+    runs = [run("success", 2), run("success", 1)]
+    use = lambda api: api.fetch_page("thread-1", 9)  # noqa: E731
+    (_, entries), asked = used(use, runs=runs, state=state(INTERRUPT))
+    assert asked == ["runs", "state"]
+    assert [entry["id"] for entry in entries] == ["run-2", "run-1"]
+    api = LangGraph("https://host")
+    assert isinstance(api, PageSource)
+    statuses = [api.snapshot(entry, observed_at=NOW).status for entry in entries]
+    assert statuses == ["requires_action", "completed"]
+    with pytest.raises(UnusableAnswer, match="expected a JSON array, got an object"):
+        used(use, runs={"data": []})
+
+
+def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
+    runs = [run("success", number) for number in range(100, 0, -1)]
+    (_, entries, more), asked = used(
+        lambda api: api.fetch_runs("thread-1"), runs=runs, state=state(INTERRUPT)
+    )
+    assert asked == ["runs", "state"]
+    assert (len(entries), more) == (100, "100")
+    # The newest of a later page is not the newest of the thread: its state is not asked for.
+    (_, entries, more), asked = used(
+        lambda api: api.fetch_runs("thread-1", "100"), runs=runs[:1], state=state(INTERRUPT)
+    )
+    assert asked == ["runs"]
+    assert (entries[0]["id"], more) == ("run-100", None)
+
+
+def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
+    with pytest.raises(NotFound, match="rolled back"):
+        used(fetch, run=404, runs=[])
+    with pytest.raises(Misconfigured):
+        used(fetch, run=404, runs=404)
+
+
+def test_what_is_no_answer() -> None:
+    for replies in (
+        {"run": run("running", 2)},
+        {"run": run("running") | {"thread_id": "thread-2"}},
+        {"run": run("success"), "runs": [run("success")], "state": {"detail": "?"}},
+    ):
+        with pytest.raises(UnusableAnswer):
+            used(fetch, **replies)
+    with pytest.raises(RequestRefused, match="which thread"):
+        used(lambda api: api.fetch("", "run-1"))
+    with pytest.raises(PayloadError, match="not a run of a graph: status"):
+        LangGraph("https://host").snapshot({"run_id": "r"}, observed_at=NOW)
+
+
+def test_the_key_goes_as_the_platform_wants_it() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(
+            200, content=json.dumps(run("pending")), headers={"content-type": "application/json"}
+        )
+
+    asyncio.run(fetch(LangGraph("https://host", "lsv2", transport=httpx.MockTransport(answer))))
+    assert sent[0].headers["x-api-key"] == "lsv2"
+    assert "authorization" not in sent[0].headers

@@ -1,0 +1,119 @@
+"""Whatever a service sends: a snapshot, or a PayloadError, and nothing else."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.core.snapshot import RunSnapshot
+from tracker.errors import PayloadError
+from tracker.sources.agents.snapshots import Turn, turn_snapshot
+from tracker.sources.agents.snapshots import glance as turn_glance
+from tracker.sources.assistants.models import Run, RunStep
+from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snapshot
+from tracker.sources.detection import SHAPES, Shape
+from tracker.sources.documents import decode
+from tracker.sources.http.api_keys import Secrets
+from tracker.sources.http.error_mapping import refusal, words
+from tracker.sources.langgraph.snapshots import GraphRun, graph_run_snapshot
+from tracker.sources.langgraph.snapshots import glance as graph_glance
+from tracker.sources.responses.snapshots import Response, response_snapshot
+from tracker.sources.responses.snapshots import glance as response_glance
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+texts = st.text(max_size=8) | st.sampled_from(["tool_calls", "function", "name", "arguments", "id"])
+numbers = st.integers() | st.floats() | st.integers(10**9, 10**19)
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def documents(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Documents with an id and a status, and anything in any number of the other fields."""
+    some = st.dictionaries(st.sampled_from(sorted(fields)), anything, max_size=6)
+    named = st.fixed_dictionaries({"id": st.just("run_1"), "status": st.just("requires_action")})
+    return st.tuples(named, some).map(lambda pair: pair[1] | pair[0])
+
+
+@given(documents(Run.model_fields))
+def test_a_run_of_anything(document: dict[str, Any]) -> None:
+    with suppress(PayloadError):
+        snapshot = run_snapshot(document, "assistants", observed_at=NOW)
+        assert snapshot.run_id == "run_1"
+        assert RunSnapshot.model_validate(snapshot.model_dump()) is not None
+
+
+@given(documents(RunStep.model_fields))
+def test_a_step_of_anything(document: dict[str, Any]) -> None:
+    with suppress(PayloadError):
+        assert step_snapshot(document).step_id == "run_1"
+
+
+words_of_others = st.sampled_from(
+    (
+        *("function_call", "custom_tool_call_output", "mcp_approval_request", "call_id", "type"),
+        *("id", "tasks", "interrupts", "next", "required_actions", "request", "arguments"),
+        *("error", "value", "message", "execution", "agent", "name"),
+    )
+)
+of_others = st.recursive(
+    st.none() | st.booleans() | numbers | texts | words_of_others,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words_of_others, inner, max_size=4),
+    max_leaves=10,
+)
+OTHERS = (
+    (Response, "completed", response_snapshot, response_glance),
+    (Turn, "waiting", turn_snapshot, turn_glance),
+    (GraphRun, "success", graph_run_snapshot, graph_glance),
+    (GraphRun, "error", graph_run_snapshot, graph_glance),
+)
+
+
+@pytest.mark.parametrize(("model", "status", "to_snapshot", "to_glance"), OTHERS)
+@given(data=st.data())
+def test_another_run_of_anything(
+    model: Any, status: str, to_snapshot: Any, to_glance: Any, data: st.DataObject
+) -> None:
+    fields = st.sampled_from(sorted(model.model_fields))
+    document = data.draw(st.dictionaries(fields, anything | of_others, max_size=6))
+    lists = st.lists(st.dictionaries(words_of_others, of_others), max_size=3)
+    if data.draw(st.booleans()):
+        document |= {"output": data.draw(lists), "required_actions": data.draw(lists)}
+        document |= {"state": {"tasks": data.draw(lists), "next": data.draw(of_others)}}
+    document |= {"id": "run_1", "run_id": "run_1", "status": status}
+    with suppress(PayloadError):
+        snapshot = to_snapshot(document, "x", observed_at=NOW)
+        assert snapshot.run_id == "run_1"
+        assert RunSnapshot.model_validate(snapshot.model_dump()) is not None
+    with suppress(PayloadError):
+        to_glance(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
+@given(document=st.dictionaries(texts | words_of_others, anything))
+def test_any_document_is_of_a_shape_or_not(shape: Shape, document: dict[str, Any]) -> None:
+    assert shape.is_of(document) in (True, False)
+    assert sum(other.is_of(document) for other in SHAPES) <= 1
+
+
+@given(st.binary(max_size=60) | anything.map(lambda value: json.dumps(value).encode()))
+def test_a_body_of_anything(body: bytes) -> None:
+    others = (response_glance, turn_glance, graph_glance)
+    for reading in (decode, glance, words, step_snapshot, *others):
+        with suppress(PayloadError):
+            reading(body)
+
+
+@given(st.integers(200, 599), anything)
+def test_an_error_of_anything(status: int, document: object) -> None:
+    body = json.dumps(document).encode()
+    error = refusal("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
+    assert str(error).isprintable()
+    assert len(str(error)) < 600

@@ -1,0 +1,20 @@
+"""The recorded payloads, where they lie beside the project; else their tests skip."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[3] / "shared" / "corpus"
+
+needs_corpus = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="the recorded payloads are not beside this checkout"
+)
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    """The objects of one file of the corpus; none where it is absent."""
+    if not FOLDER.is_dir():
+        return []
+    return [json.loads(line) for line in (FOLDER / name).read_text().splitlines()]

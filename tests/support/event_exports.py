@@ -1,0 +1,44 @@
+"""Histories as lines and back, in a few words: for tests of exports and imports."""
+
+from collections.abc import Sequence
+
+from tests.support.run_builder import created, ended, started, waiting
+from tracker import EventStore, open_event_store
+from tracker.core import events as e
+from tracker.event_store import Append
+from tracker.import_export.exporter import export_events
+from tracker.import_export.importer import ImportReport, import_lines
+from tracker.import_export.line_reader import Line
+from tracker.runtime.clock import SystemClock
+
+
+def exported(store: EventStore) -> bytes:
+    parts: list[bytes] = []
+    count = export_events(store, parts.append)
+    whole = b"".join(parts)
+    assert whole.count(b"\n") == count
+    return whole
+
+
+def imported(store: EventStore, lines: bytes | Sequence[bytes]) -> ImportReport:
+    each = lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines
+    numbered = (Line("events.jsonl", number, line) for number, line in enumerate(each, 1))
+    return import_lines(numbered, store, source=None, clock=SystemClock())
+
+
+def story(run_id: str = "run_1") -> list[e.Event]:
+    return [
+        created(run_id=run_id),
+        started(2, stamp=1, since=1),
+        waiting(10, since=8),
+        ended(e.RunCompleted, 20, stamp=19, since=12, previous="requires_action"),
+    ]
+
+
+def of_stories(*run_ids: str, events: int = 4) -> EventStore:
+    """A store in memory with the first events of these runs, turn by turn."""
+    store = open_event_store("memory://")
+    for version in range(events):
+        for run_id in run_ids:
+            store.append([Append(f"assistants:{run_id}", version, [story(run_id)[version]])])
+    return store

@@ -1,0 +1,46 @@
+"""A tracker of one programmed service, whose clock can be moved on."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.app.test_tracker import QUICK
+from tests.support.scripted_server import Programmed, Reply, SkippingClock
+from tracker import Tracker
+from tracker.sources import Assistants
+
+
+class Bench:
+    """A tracker of one programmed service, whose clock can be moved on."""
+
+    def __init__(self, service: Programmed, tracker: Tracker, clock: SkippingClock) -> None:
+        self.service = service
+        self.tracker = tracker
+        self.clock = clock
+
+    @property
+    def kinds(self) -> list[type]:
+        return [type(entry.event) for entry in self.tracker.history("run_1")]
+
+    async def asked(self, times: int) -> None:
+        """Returns once the service was asked so often in all, and what it said is taken in."""
+        for _ in range(400):
+            if len(self.service.heads) >= times:
+                await asyncio.sleep(0.1)
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail(f"it was asked {len(self.service.heads)} times in 8 s, not {times}")
+
+
+def track(scenario: Callable[[Bench], Any], *replies: Reply, **settings: Any) -> None:
+    async def main() -> None:
+        service, clock = Programmed(*replies), SkippingClock()
+        async with service.serving() as url:
+            api = Assistants(url, **({"api_key": "key", "clock": clock} | settings))
+            async with Tracker("memory://", api, cadence=QUICK, clock=clock) as tracker:
+                await tracker.watch("thread_1", "run_1")
+                await asyncio.wait_for(scenario(Bench(service, tracker, clock)), 30)
+
+    asyncio.run(main())

@@ -1,0 +1,128 @@
+"""Events of one run in a few words, and the rows that they make: for tests of the read side."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from projections.folding.actions import Actions, action_values, take
+from projections.folding.micros import moment_of
+from projections.folding.phases import phase_values
+from projections.folding.run_row import RunHistory, row_values
+from projections.folding.status_trace import fold
+from projections.projectors.steps import step_values
+from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
+from tracker.core import events as e
+from tracker.core.snapshot import ToolCall
+from tracker.core.status import ENDED
+from tracker.event_store.store import RecordedEvent
+
+BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CALLS = (ToolCall(id="call_1", name="price", arguments="{}"),)
+
+
+def second(number: float) -> datetime:
+    return BIRTH + timedelta(seconds=number)
+
+
+def seen(number: float) -> datetime:
+    """A moment of our clock: our polls are a quarter of a second after a whole second."""
+    return second(number + 0.25)
+
+
+def created(at: float = 1, **more: Any) -> e.RunCreated:
+    return e.RunCreated(
+        **{
+            "observed_at": seen(at),
+            "occurred_at": BIRTH,
+            "source": "assistants",
+            "run_id": "run_1",
+            "status": "queued",
+            "expires_at": second(600),
+            "metadata": {"user": "ann"},
+            **more,
+        }
+    )
+
+
+def started(at: float, stamp: float | None, since: float | None, **more: Any) -> e.RunStatusChanged:
+    return changed("in_progress", at, since, stamp=stamp, **more)
+
+
+def changed(
+    status: str, at: float, since: float | None, stamp: float | None = None, **more: Any
+) -> e.RunStatusChanged:
+    return e.RunStatusChanged(
+        observed_at=seen(at),
+        occurred_at=None if stamp is None else second(stamp),
+        not_before=None if since is None else seen(since),
+        status=status,
+        **{"previous": "queued", **more},
+    )
+
+
+def waiting(at: float, since: float, **more: Any) -> e.RunActionRequired:
+    return e.RunActionRequired(
+        observed_at=seen(at),
+        not_before=seen(since),
+        **{"previous": "in_progress", "tool_calls": CALLS, **more},
+    )
+
+
+def ended(
+    kind: type[e.RunEnded], at: float, stamp: float | None, since: float, **more: Any
+) -> e.RunEnded:
+    return kind(
+        observed_at=seen(at),
+        occurred_at=None if stamp is None else second(stamp),
+        not_before=seen(since),
+        **{"previous": "in_progress", **more},
+    )
+
+
+def told(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
+    history = RunHistory("assistants:run_1")
+    for version, event in enumerate(events, 1):
+        fold(history, RecordedEvent(version + 100, "assistants:run_1", version, event))
+    return rows_of(history)
+
+
+def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
+    stays = [stay for stay in history.stays() if stay.status not in ENDED]
+    values = [phase_values(history.key, seq, stay) for seq, stay in enumerate(stays, 1)]
+    phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
+    return run_row(history), phases
+
+
+def run_row(history: RunHistory) -> RunRow:
+    """The row of a run as it is read: moments in UTC."""
+    row = RunRow(*row_values(history, history.stays()))
+    moments: dict[str, Any] = {
+        name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
+    }
+    return row._replace(metadata=json.loads(str(row.metadata)), **moments)
+
+
+def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
+    actions = Actions(key)
+    for version, event in enumerate(events, 1):
+        take(actions, RecordedEvent(version, key, version, event))
+    return sorted(
+        ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
+        for values in (action_values(key, it) for it in actions.known.values())
+    )
+
+
+def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
+    rows = {}
+    for event in events:
+        if isinstance(event, e.RunStepRecorded):
+            values = step_values(key, event)
+            values[4] = json.loads(values[4])
+            values[5:7] = map(moment_of, values[5:7])
+            rows[event.step_id] = StepRow(*values)
+    return [rows[step_id] for step_id in sorted(rows)]
+
+
+def phases_of(phases: list[PhaseRow]) -> list[tuple[str, float | None, float | None, str]]:
+    return [(it.status, it.seconds, it.uncertainty_seconds, it.basis) for it in phases]

@@ -1,0 +1,97 @@
+"""Wires the parts of a tracker: the only place where they are put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tracker.delivery.subscriptions import Subscriptions
+from tracker.event_store import EventStore, open_event_store
+from tracker.heartbeats.reporter import report
+from tracker.leases.joining import join, worker_name
+from tracker.polling.metrics import Counters
+from tracker.polling.overdue import AUDIT_SECONDS
+from tracker.polling.policy.cadence import Cadence
+from tracker.polling.poller import Poller
+from tracker.polling.requests.discovery import DISCOVERY_SECONDS
+from tracker.polling.requests.step_reads import When as StepsWhen
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.repository import RunRepository
+from tracker.runtime.clock import Clock
+from tracker.runtime.jobs import Jobs
+from tracker.runtime.scheduler import TICK_SECONDS, Scheduler
+from tracker.session import Session
+from tracker.sources.registry import SourceRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a tracker; documented at `Tracker`."""
+
+    store: str | EventStore
+    sources: SourceRegistry
+    clock: Clock
+    cadence: Cadence | None
+    requests_per_second: float | None
+    concurrency: int
+    steps: StepsWhen
+    resume: bool
+    # An APScheduler scheduler of the application, or None for one of our own.
+    scheduler: object | None
+
+
+async def open_session(
+    stack: AsyncExitStack,
+    settings: Settings,
+    subscriptions: Subscriptions,
+    jobs: Jobs,
+    on_open: Callable[[Session], None],
+) -> None:
+    """Opens the store, wires the parts of a tracker and starts them.
+
+    `stack` stops and closes them in reverse order. `on_open` is called with the parts before the
+    first handler or job is. Raises StoreUnavailable if the store cannot be opened, AlreadyPolled
+    if an SQLite file has a tracker.
+    """
+    store = settings.store
+    if isinstance(store, str):
+        store = await asyncio.to_thread(open_event_store, store)
+        stack.callback(store.close)
+    counters = Counters(subscriptions.wake)
+    repository = RunRepository(store, appended=counters.appended, looked=counters.looked)
+    stack.callback(repository.close)
+    commits = GroupCommit(repository)
+    clock, sources = settings.clock, settings.sources
+    poller = Poller(
+        commits,
+        clock,
+        cadence=settings.cadence,
+        ceiling=settings.requests_per_second,
+        concurrency=settings.concurrency,
+        steps=settings.steps,
+    )
+    for source in sources.values():
+        stack.push_async_callback(source.aclose)
+    stack.push_async_callback(poller.close)
+    worker, is_alone = worker_name(), True
+    if settings.resume:
+        parts = (settings.store, store, repository, poller, sources, worker, clock)
+        is_alone = await join(stack, *parts)
+    scheduler = Scheduler(settings.scheduler)
+    scheduler.every(TICK_SECONDS, poller.tick, "poll")
+    scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")
+    scheduler.every(AUDIT_SECONDS, poller.overdue.tick, "overdue audit")
+    stack.callback(scheduler.stop)
+    loop = asyncio.get_running_loop()
+    session = Session(sources, clock, repository, commits, poller, counters, loop)
+    on_open(session)
+    if settings.resume:
+        report(stack, scheduler, store, worker, session.sources_status, clock, is_alone)
+    # Stopped while the rest is open: handlers that are running may need it to finish.
+    stack.push_async_callback(subscriptions.stop)
+    await subscriptions.start(store, repository.state)
+    stack.push_async_callback(jobs.stop)
+    jobs.start(scheduler)
+    scheduler.start()

@@ -1,0 +1,391 @@
+"""The tracker: the public calls of the write side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+
+from tracker.app.bootstrap import Settings, open_session
+from tracker.capture.client_capture import ClientCapture
+from tracker.capture.hooks import Client, install_hooks
+from tracker.capture.responses import CapturedResponses
+from tracker.capture.runs import CapturedRuns
+from tracker.core.events import Event
+from tracker.core.state import RunState
+from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
+from tracker.delivery.subscriptions import Subscriptions
+from tracker.errors import RunfoldError, SettingsError
+from tracker.event_store import EventStore, RecordedEvent
+from tracker.ingest.backfill import Backfilled, backfill
+from tracker.ingest.recorder import observe
+from tracker.ingest.streams import observe_stream
+from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS, receive_webhook
+from tracker.polling.metrics import SourceCounts
+from tracker.polling.policy.cadence import Cadence
+from tracker.polling.queues.background_requests import INTERVAL_SECONDS
+from tracker.polling.requests.step_reads import When as StepsWhen
+from tracker.polling.source_status import SourceStatus
+from tracker.runtime.clock import Clock, SystemClock
+from tracker.runtime.fork_check import check_not_forked
+from tracker.runtime.jobs import Job, Jobs
+from tracker.session import Session, Until
+from tracker.sources.assistants.resource import Assistants
+from tracker.sources.registry import SourceRegistry
+from tracker.sources.responses.resource import Responses
+from tracker.sources.source import Source
+
+if TYPE_CHECKING:
+    from tracker.app.background import BackgroundTracker
+
+Item = TypeVar("Item")
+
+
+class Tracker:
+    """Watches runs and records what happens to them; use it with `async with`.
+
+    `store` is a database URL (see `open_event_store`) or an event store, which the caller closes.
+    Each source needs a name of its own: the runs recorded under it are its runs. Entering opens
+    the store, watches again every run that has not ended (unless `resume` is false), and starts
+    to poll; leaving stops polling and loses nothing. Nothing happens before it is entered. Enter
+    it after a fork: an open tracker does not survive one. `requests_per_second` caps the requests
+    to each source; the rate that the service takes is found out below that cap.
+
+    Several trackers may share a PostgreSQL database: they divide the threads among them, take
+    over from one that dies within ten seconds, and poll every open run that any of them recorded;
+    each may create, watch and wait for any run. An SQLite file has one. With `resume` false a
+    tracker takes no part in that, and may watch its own runs beside it. (So does one that was
+    given an event store, since it cannot know who else has it.)
+
+    `steps` says when the steps of a watched or observed run are read: once it has `"ended"`, or
+    `"live"`, also each time that its status changes, or `"never"`. Polls go first, except for a
+    part of the rate. Entering (with `resume`) also reads the steps that an earlier tracker left
+    unread of runs that ended within a day.
+
+    `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
+    the tracker's jobs are added to it and removed at the end. The application starts it.
+
+    Every call but `on`, `every`, `counts`, `capture` and `in_background` raises SettingsError
+    unless the tracker is open. The constructor raises SettingsError for two sources of one name
+    and for a cap that is not above 0; entering raises StoreUnavailable if the store cannot be
+    opened, and AlreadyPolled if an SQLite file has a tracker.
+    """
+
+    def __init__(
+        self,
+        store: str | EventStore,
+        *sources: Source,
+        clock: Clock | None = None,
+        cadence: Cadence | None = None,
+        requests_per_second: float | None = None,
+        concurrency: int = 32,
+        steps: StepsWhen = "ended",
+        resume: bool = True,
+        scheduler: object | None = None,
+    ) -> None:
+        registry = SourceRegistry(sources)
+        if requests_per_second is not None and not requests_per_second > 0:
+            raise SettingsError("requests_per_second has to be above 0, or None for no cap")
+        if steps not in get_args(StepsWhen):
+            raise SettingsError('steps has to be "ended", "live" or "never"')
+        self._settings = Settings(
+            store=store,
+            sources=registry,
+            clock=clock or SystemClock(),
+            cadence=cadence,
+            requests_per_second=requests_per_second,
+            concurrency=concurrency,
+            steps=steps,
+            resume=resume,
+            scheduler=scheduler,
+        )
+        self._sources = registry
+        self._subscriptions = Subscriptions()
+        self._jobs = Jobs()
+        self._client_capture: ClientCapture | None = None
+        self._stack = AsyncExitStack()
+        self._session: Session | None = None
+        self._process = os.getpid()
+
+    async def __aenter__(self) -> Self:
+        self._check_process()
+        if self._session is not None:
+            raise SettingsError("the tracker is open already: enter it once")
+        async with AsyncExitStack() as stack:
+
+            def keep(session: Session) -> None:
+                self._process, self._session = os.getpid(), session
+                stack.callback(setattr, self, "_session", None)
+
+            await open_session(stack, self._settings, self._subscriptions, self._jobs, keep)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._check_process()
+        await self._stack.aclose()
+
+    def in_background(self) -> BackgroundTracker:
+        """Returns this tracker for code without an event loop: in a thread, once started."""
+        from tracker.app.background import BackgroundTracker
+
+        return BackgroundTracker(self)
+
+    # Runs: watched, waited for, found and looked up.
+
+    async def watch(self, thread_id: str | None, run_id: str, *, source: str | None = None) -> None:
+        """Watches a run that somebody else created, until it ends.
+
+        `thread_id` is None for a source without threads, such as `Responses`.
+        """
+        await self.require_session().watch(thread_id or "", run_id, source)
+
+    def watch_thread(
+        self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS
+    ) -> None:
+        """Finds the runs that begin on a thread, `every` so many seconds where the rate allows.
+
+        Of the 100 newest, those that have not ended are watched, and those that have are
+        recorded. Threads are not recorded: name them again after a restart; the runs that were
+        found on them are watched again anyway. Raises SettingsError for a source without pages.
+        """
+        session = self.require_session()
+        session.poller.discovery.watch(self._sources.named(source), thread_id, every)
+
+    def unwatch_thread(self, thread_id: str, *, source: str | None = None) -> None:
+        """Finds no more runs on a thread; those that are watched stay watched."""
+        session = self.require_session()
+        session.poller.discovery.unwatch(self._sources.named(source), thread_id)
+
+    async def wait(
+        self,
+        run_id: str,
+        *,
+        timeout: float | None = None,
+        until: Until = "ended",
+        source: str | None = None,
+    ) -> RunState:
+        """Returns the state of a run once it has ended, or (`actionable`) needs an action.
+
+        `timeout` is a deadline over everything, in seconds. Raises WaitTimeout when it passes,
+        UnknownRun for a run that is neither watched nor recorded, and the SourceError that
+        keeps the run from being asked about.
+        """
+        return await self.require_session().wait(run_id, timeout, until, source)
+
+    def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:
+        """Returns the events of a run, oldest first. Raises UnknownRun where there are none."""
+        return self.require_session().history(run_id, source)
+
+    async def backfill(
+        self,
+        thread_id: str,
+        source: str | None = None,
+        *,
+        steps: bool = True,
+        watch: bool = True,
+    ) -> Backfilled:
+        """Records all runs of a thread as they are now, and the `steps` of those that have ended.
+
+        Runs that have not ended are watched from here on, unless `watch` is false. The requests
+        wait behind the polls, in the rate of the source; failed ones are tried again, for as long
+        as the service says with 429 that they should. A backfill that was cut short can be called
+        again: what is recorded adds nothing, and the steps of a run that has some recorded since
+        its end are not asked for again.
+
+        Raises SettingsError for a source that cannot list them, NotFound for a thread that the
+        service does not know, and the SourceError that keeps it from going on.
+        """
+        return await backfill(self.require_session(), thread_id, source, steps=steps, watch=watch)
+
+    async def drain(self, timeout: float = 10.0) -> bool:
+        """Returns once the steps of all runs that have ended are recorded, or given up.
+
+        False if they were not within `timeout` seconds: leaving the tracker then loses nothing,
+        as the next one reads them.
+        """
+        return await self.require_session().poller.steps.drain(timeout)
+
+    # The state of things.
+
+    @property
+    def watching(self) -> list[RunState]:
+        """The runs that are being watched, as they are known now."""
+        return [watched.state for watched in self.require_session().poller.watched]
+
+    @property
+    def troubles(self) -> dict[str, RunfoldError]:
+        """The error of the last poll of each watched run that failed, by the run's id."""
+        watched = self.require_session().poller.watched
+        return {entry.run_id: entry.trouble for entry in watched if entry.trouble is not None}
+
+    @property
+    def overdue(self) -> list[RunState]:
+        """The watched runs past their `expires_at` that are not known to have ended."""
+        return self.require_session().poller.overdue.overdue
+
+    def sources_status(self) -> dict[str, SourceStatus]:
+        """Returns the status of each source: its rate, its refusals, and what waits for it."""
+        return self.require_session().sources_status()
+
+    def counts(self) -> dict[str, SourceCounts]:
+        """Returns the counts since the tracker was opened, by source; empty while it is closed."""
+        return {} if self._session is None else self.require_session().counts()
+
+    # Our own calls, captured.
+
+    @property
+    def runs(self) -> CapturedRuns:
+        """The Assistants resource of the only such source, captured. See also `runs_of`."""
+        return self.runs_of(self._sources.only(Assistants, "runs_of(name)"))
+
+    def runs_of(self, name: str) -> CapturedRuns:
+        """Returns the Assistants resource of the source of that name, captured."""
+        session, api = self.require_session(), self._sources.speaking(Assistants, name)
+        return CapturedRuns(api, session.commits, session.poller, self.require_session)
+
+    @property
+    def responses(self) -> CapturedResponses:
+        """The Responses resource of the only such source, captured. See also `responses_of`."""
+        return self.responses_of(self._sources.only(Responses, "responses_of(name)"))
+
+    def responses_of(self, name: str) -> CapturedResponses:
+        """Returns the Responses resource of the source of that name, captured."""
+        session, api = self.require_session(), self._sources.speaking(Responses, name)
+        return CapturedResponses(api, session.commits, session.poller, self.require_session)
+
+    def capture(self, client: Client, source: str | None = None) -> Client:
+        """Records the calls of a client as those of `runs` and `responses`; returns the client.
+
+        The client is of httpx or of the `openai` package, async or not: its requests to the
+        `base_url` of a source are captured, from now on and whenever the tracker is open. Hooks
+        are added to its HTTP client, which clients made from it (`with_options`) share; all else
+        stays. A call returns once its answer is recorded, or a second later. It never fails
+        because of the tracker: what is not recorded is logged, once for each kind of trouble.
+        Streams of events are not captured, and neither are responses that are not made in the
+        background. `source` says which source, where several are at one address.
+
+        Raises SettingsError for any other client, and where no source has these calls.
+        """
+        if self._client_capture is None:
+            self._client_capture = ClientCapture(self._sources, self.require_session)
+        return install_hooks(client, self._client_capture, source)
+
+    # Payloads that others hand in.
+
+    def observe(
+        self,
+        payload: Mapping[str, Any] | bytes | str,
+        *,
+        source: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> list[Event]:
+        """Records a run object, or an event of a stream; returns the events that it added.
+
+        Returns when they are durable. `observed_at` is when the service answered so, where that
+        is known; without it the document counts as of unknown age. May be called from any thread.
+        Without a `source`, the shape of the document says which of several it is of. An event of
+        a stream that shows neither a run nor a step adds nothing. Raises PayloadError if it is
+        not a run, SettingsError if its shape does not say which source it is of.
+        """
+        return observe(self.require_session(), payload, source, observed_at)
+
+    async def webhook(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        secret: str | Sequence[str],
+        source: str | None = None,
+        timeout: float = WEBHOOK_SECONDS,
+    ) -> RunState | None:
+        """Records a webhook that is signed by Standard Webhooks; returns the state of its run.
+
+        `body` is the body as it came, `secret` that of the endpoint (`whsec_…`), or several while
+        one replaces another. A run that the webhook contains is recorded. A run that it only
+        names, as OpenAI's do, is asked about at once, in the rate of its source, and watched
+        until it ends; this returns when what the webhook says is durable. None if it is about no
+        run.
+
+        Raises WebhookRefused for a webhook that is not authentic, and WebhookReplayed for one
+        that was recorded within the last minutes: answer that one alone as a success. After any
+        other error it may come again: WaitTimeout after so many seconds, the SourceError that
+        keeps the run from being asked about, PayloadError if it is no JSON object, SettingsError
+        if the tracker cannot tell which source the run is of.
+        """
+        return await receive_webhook(self.require_session(), body, headers, secret, source, timeout)
+
+    def observing(
+        self, stream: AsyncIterable[Item], *, source: str | None = None
+    ) -> AsyncIterator[Item]:
+        """Yields the items of a stream unchanged, and records what they show of runs and steps.
+
+        Items are the bytes of server-sent events, in any pieces, or their lines as texts, or the
+        events that a client package made of them. What an event shows is durable before the item
+        that completes it is passed on, and its run is watched: if the stream breaks, the run is
+        polled. What cannot be read is passed on all the same, and logged. Raises SettingsError if
+        the tracker cannot tell which source the runs are of.
+        """
+        return observe_stream(self.require_session, stream, source)
+
+    # Handlers and jobs.
+
+    def on(
+        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
+    ) -> Callable[[AnyHandler], AnyHandler]:
+        """Returns a decorator that brings events of these kinds, or of all, to a function.
+
+        At least once each, in order of position, from the checkpoint that `name` has in the
+        database; a new name begins `since` now, or at the start of what is recorded. The function
+        may be a coroutine function. One that raises is called again until it does not, and the
+        other events of its name wait for that. Of the processes that have a name, one at a time
+        delivers; services that share a database need names of their own. Raises SettingsError
+        once the tracker is open.
+        """
+        if self._session is not None:
+            raise SettingsError("the tracker is open: register handlers before, lest one miss any")
+        return self._subscriptions.on(kinds, name, since)
+
+    def deliveries(self) -> list[DeliveryProgress]:
+        """Returns the progress of the handlers of each name, and the error that holds them up."""
+        self.require_session()
+        return self._subscriptions.progress
+
+    async def stop_delivering(self) -> None:
+        """Lets handlers that are running finish, and calls no other; leaving does so too."""
+        await self._subscriptions.stop()
+
+    def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
+        """Runs a function or coroutine function when the tracker is entered, then at intervals.
+
+        It runs on the scheduler that polls, every so many `seconds`, never twice at once: a run
+        that takes longer finishes, and the runs due meanwhile are skipped. A function may block:
+        it has a thread of its own. An error is logged, and the job runs again when it is next
+        due. May be called before the tracker is entered, or while it is open; leaving waits up to
+        half a minute for a run that has begun. Raises SettingsError for what cannot be run so.
+        """
+        self._check_process()
+        self._jobs.every(seconds, job, name)
+
+    async def stop_jobs(self) -> None:
+        """Lets jobs that are running finish, and begins no other; leaving does so too."""
+        await self._jobs.stop()
+
+    def require_session(self) -> Session:
+        """Returns the parts of the open tracker. Raises SettingsError unless it is open."""
+        if self._session is None:
+            raise SettingsError("the tracker is not open: use it within `async with Tracker(…)`")
+        self._check_process()
+        return self._session
+
+    def _check_process(self) -> None:
+        if self._session is not None or not isinstance(self._settings.store, str):
+            check_not_forked(self._process)

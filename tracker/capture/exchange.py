@@ -1,0 +1,127 @@
+"""Answers to requests that others sent, read and checked as those to our own are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote
+
+from tracker.errors import PayloadError
+from tracker.sources.answer import Answer
+from tracker.sources.assistants.models import Run, RunStep
+from tracker.sources.assistants.pages import RunPage, StepPage
+from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
+from tracker.sources.documents import decode
+from tracker.sources.http.requests import answered, check, page_of
+from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
+
+Call = Literal[
+    "create", "retrieve", "update", "cancel", "submit_tool_outputs", "list", "step", "steps"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request of somebody's for `asked` (a method and a path), and its whole answer.
+
+    `target` is the path with its query, and `sent` what was sent with it. What its methods give
+    knows the answer that it came in; they raise UnusableAnswer and PayloadError where it is
+    something else.
+    """
+
+    route: Route
+    asked: str
+    answer: Answer
+    target: str = field(repr=False)
+    sent: bytes = field(default=b"", repr=False)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The JSON object that was sent; empty where none was."""
+        try:
+            return decode(self.sent)[0]
+        except PayloadError:
+            return {}
+
+    def run(self) -> Run:
+        """The run that was created, asked for or changed."""
+        document, _ = decode(self.answer.body)
+        check(self.asked, document, self._expected(RUN_OBJECT, id=self.route.run_id))
+        return answered(Run, self.answer, document, self.asked)
+
+    def runs(self) -> RunPage:
+        """A page of a thread's runs."""
+        document, _ = decode(self.answer.body)
+        return page_of(RunPage, self.answer, document, self.asked, self._expected(RUN_OBJECT))
+
+    def step(self) -> RunStep:
+        """A step of a run."""
+        document, _ = decode(self.answer.body)
+        check(self.asked, document, self._expected(STEP_OBJECT, run_id=self.route.run_id))
+        return answered(RunStep, self.answer, document, self.asked)
+
+    def steps(self) -> StepPage:
+        """A page of a run's steps."""
+        document, _ = decode(self.answer.body)
+        expected = self._expected(STEP_OBJECT, run_id=self.route.run_id)
+        return page_of(StepPage, self.answer, document, self.asked, expected)
+
+    def response(self) -> Response:
+        """The response that was created, asked for or cancelled."""
+        document, _ = decode(self.answer.body)
+        check(self.asked, document, self._expected(RESPONSE_OBJECT, id=self.route.run_id))
+        return answered(Response, self.answer, document, self.asked)
+
+    def _expected(self, kind: str, **ids: str | None) -> dict[str, str]:
+        known = {"object": kind, "thread_id": self.route.thread_id, **ids}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+class Route(NamedTuple):
+    """A call, and the ids that its path holds: None where it has none."""
+
+    call: Call
+    thread_id: str | None = None
+    run_id: str | None = None
+
+
+def run_route(method: str, path: str) -> Route | None:
+    """The call of the Assistants API at a path below its address; None for what is none of runs."""
+    match method, _segments(path):
+        case "POST", ["threads", "runs"]:
+            return Route("create")
+        case "POST", ["threads", thread, "runs"]:
+            return Route("create", thread)
+        case "GET", ["threads", thread, "runs"]:
+            return Route("list", thread)
+        case "GET", ["threads", thread, "runs", run]:
+            return Route("retrieve", thread, run)
+        case "POST", ["threads", thread, "runs", run]:
+            return Route("update", thread, run)
+        case "POST", ["threads", thread, "runs", run, "cancel"]:
+            return Route("cancel", thread, run)
+        case "POST", ["threads", thread, "runs", run, "submit_tool_outputs"]:
+            return Route("submit_tool_outputs", thread, run)
+        case "GET", ["threads", thread, "runs", run, "steps"]:
+            return Route("steps", thread, run)
+        case "GET", ["threads", thread, "runs", run, "steps", _]:
+            return Route("step", thread, run)
+    return None
+
+
+def response_route(method: str, path: str) -> Route | None:
+    """The call of the Responses API at a path below its address; None for what is none."""
+    match method, _segments(path):
+        case "POST", ["responses"]:
+            return Route("create")
+        case "GET", ["responses", response]:
+            return Route("retrieve", run_id=response)
+        case "POST", ["responses", response, "cancel"]:
+            return Route("cancel", run_id=response)
+    return None
+
+
+def _segments(path: str) -> Sequence[str]:
+    segments = [unquote(segment) for segment in path.strip("/").split("/")]
+    return segments if all(segments) else []

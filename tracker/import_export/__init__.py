@@ -1,0 +1,1 @@
+"""Histories as lines of JSON: import, export and restore."""

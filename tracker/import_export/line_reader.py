@@ -1,0 +1,124 @@
+"""Lines of files, of all files below folders, and of what gzip made of them."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from tracker.errors import PayloadError, SettingsError
+
+ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+# A document of a run has a few kilobytes; a line without an end must not fill the memory.
+LONGEST_LINE = 16 * 1024 * 1024
+_GZIP = b"\x1f\x8b"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Line(NamedTuple):
+    """A line with its place, numbered from 1. `problem` says why it could not be read whole."""
+
+    file: str
+    number: int
+    content: bytes
+    problem: str | None = None
+
+
+def files_below(paths: Sequence[Path]) -> list[Path]:
+    """The files of `paths`, in their order; for a folder those below it that end as JSON lines do.
+
+    The files of a folder are sorted, and none comes twice. Raises SettingsError where there is no
+    such file or none that can be read, PayloadError where one is in UTF-16.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(each for each in path.rglob("*") if _is_of_lines(each))
+            if not found:
+                raise SettingsError(f"{path} has no file *{', *'.join(ENDINGS)} below it")
+            files += found
+        else:
+            files.append(path)
+    files = list(dict.fromkeys(files))
+    for file in files:
+        _check(file)
+    return files
+
+
+class LineReader:
+    """The lines of files, one after another, read as they are asked for.
+
+    What is packed by gzip is unpacked, whatever its name. `consumed` are the bytes read of the
+    files so far, out of `size`.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._done = 0
+        self._current: BufferedReader | None = None
+        self.size = sum(file.stat().st_size for file in files)
+
+    @property
+    def consumed(self) -> int:
+        current = self._current
+        if current is None or current.closed or not current.seekable():
+            return self._done
+        return self._done + current.tell()
+
+    def __iter__(self) -> Iterator[Line]:
+        for file in self._files:
+            number = 0
+            try:
+                with file.open("rb") as packed:
+                    self._current = packed
+                    for number, (content, problem) in enumerate(_lines(packed), 1):
+                        yield Line(str(file), number, content, problem)
+                    self._current = None
+                    self._done += packed.tell() if packed.seekable() else 0
+            except (EOFError, OSError, zlib.error) as error:
+                problem = f"the file cannot be read from here on: {error}"
+                yield Line(str(file), number + 1, b"", problem)
+
+
+def _is_of_lines(path: Path) -> bool:
+    return path.name.endswith(ENDINGS) and path.is_file()
+
+
+def _check(file: Path) -> None:
+    try:
+        # What is no regular file, as a pipe, can be opened and read only once.
+        file.stat()
+        if not file.is_file():
+            return
+        with file.open("rb") as opened:
+            start = opened.read(2)
+    except FileNotFoundError:
+        raise SettingsError(f"no file {file}: say which JSON lines to import") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from None
+    if start in _UTF_16:
+        raise PayloadError(f"{file} is UTF-16: save it as UTF-8, and import that")
+
+
+def _unpacked(packed: BufferedReader) -> BinaryIO:
+    if packed.peek(len(_GZIP)).startswith(_GZIP):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=packed, mode="rb"))
+    return packed
+
+
+def _lines(packed: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
+    opened = _unpacked(packed)
+    is_first = True
+    while content := opened.readline(LONGEST_LINE):
+        if is_first:
+            content, is_first = content.removeprefix(codecs.BOM_UTF8), False
+        if len(content) < LONGEST_LINE or content.endswith(b"\n"):
+            yield content, None
+            continue
+        while content and not content.endswith(b"\n"):
+            content = opened.readline(LONGEST_LINE)
+        yield b"", f"longer than {LONGEST_LINE // 1024**2} MB"

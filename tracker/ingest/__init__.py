@@ -1,0 +1,1 @@
+"""Takes in what others hand over: payloads, webhooks, streams and past runs."""

@@ -1,0 +1,72 @@
+"""Sightings: what somebody hands in of a run, or of a step of one, and whose run it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tracker.core.events import run_stream
+from tracker.core.other_decisions import decide_steps
+from tracker.errors import PayloadError
+from tracker.ingest.stream_events import StreamPayload
+from tracker.recording.observation import Observation
+from tracker.sources.assistants.resource import Assistants
+from tracker.sources.registry import SourceRegistry
+from tracker.sources.source import Source, StepSource
+
+
+class ResolvedPayload(NamedTuple):
+    """What was seen of a run: the look at it, and maybe another at the run it goes on from.
+
+    `thread_id` is empty where it has none. A run that its service does not keep cannot be asked
+    about.
+    """
+
+    origin: Source
+    thread_id: str
+    run_id: str
+    observations: list[Observation]
+    is_stored: bool = True
+
+
+def resolve_payload(
+    sources: SourceRegistry,
+    shown: StreamPayload,
+    source: str | None,
+    observed_at: datetime,
+    asked_at: datetime | None = None,
+) -> ResolvedPayload:
+    """What was shown as a sighting, of the source of that name or the one that recognises it.
+
+    Raises PayloadError where it is no run or step, SettingsError where nobody can tell whose.
+    """
+    body = shown.body
+    if shown.kind == "step":
+        return _of_step(sources, body, source, observed_at)
+    origin = sources.recognising(body) if source is None else sources.named(source)
+    snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
+    looks = [
+        entry
+        for entry in (Observation.of(snapshot), Observation.of_predecessor(snapshot))
+        if entry is not None
+    ]
+    is_stored = body.get("store") is not False
+    return ResolvedPayload(origin, snapshot.thread_id or "", snapshot.run_id, looks, is_stored)
+
+
+def _of_step(
+    sources: SourceRegistry, body: Mapping[str, Any], source: str | None, observed_at: datetime
+) -> ResolvedPayload:
+    if source is None and len(sources) > 1:
+        source = sources.only(Assistants, "source='…'")
+    origin, run_id, thread_id = sources.named(source), body.get("run_id"), body.get("thread_id")
+    if not isinstance(origin, StepSource):
+        raise PayloadError(f"not a run, but a step, of which the source {origin.name!r} has none")
+    if not isinstance(run_id, str) or not run_id:
+        raise PayloadError("not a step that can be tracked: run_id: it is missing")
+    step = origin.steps_snapshot(body)
+    entry = Observation(
+        run_stream(origin.name, run_id), lambda state: decide_steps(state, [step], observed_at)
+    )
+    return ResolvedPayload(origin, thread_id if isinstance(thread_id, str) else "", run_id, [entry])

@@ -1,0 +1,68 @@
+"""Records payloads that others hand in, and watches their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from tracker.core.events import Event
+from tracker.core.state import RunState, initial_state
+from tracker.errors import RunfoldError
+from tracker.ingest.payloads import ResolvedPayload, resolve_payload
+from tracker.ingest.stream_events import StreamPayload, is_event, payload_in
+from tracker.polling.watch_list import FIRST_POLL_SECONDS
+from tracker.session import Session
+from tracker.sources.documents import decoded
+
+
+def observe(
+    session: Session,
+    payload: Mapping[str, Any] | bytes | str,
+    source: str | None,
+    observed_at: datetime | None,
+) -> list[Event]:
+    """Records a document or an event of a stream; returns the events that were added.
+
+    Blocks until they are durable. Safe from any thread: the poller is notified on its own loop.
+    """
+    body = decoded(payload)
+    shown = payload_in(body) if is_event(body) else StreamPayload("run", body)
+    if shown is None:
+        return []
+    now = session.clock.now()
+    resolved = resolve_payload(session.sources, shown, source, observed_at or now, observed_at)
+    events: list[Event] = []
+    results = session.repository.record(resolved.observations)
+    for observation, result in zip(resolved.observations, results, strict=True):
+        if isinstance(result, RunfoldError):
+            raise result
+        # A thread may outlive the loop; nobody is left to be notified then.
+        with suppress(RuntimeError):
+            session.loop.call_soon_threadsafe(
+                session.poller.observed, resolved.origin, observation.stream, result
+            )
+        events += result.events
+    return events
+
+
+async def record(session: Session, resolved: ResolvedPayload) -> RunState:
+    """Records a payload, and watches its run unless it has ended. Returns the run's state."""
+    first, state = resolved.observations[0].stream, initial_state
+    for observation in resolved.observations:
+        result = await session.commits.record(observation)
+        if observation.stream == first:
+            state = result.state
+            if not state.is_ended:
+                watch(session, resolved)
+        session.poller.observed(resolved.origin, observation.stream, result)
+    return state
+
+
+def watch(session: Session, resolved: ResolvedPayload) -> None:
+    """Watches the run of a payload if its service stores it."""
+    if resolved.is_stored:
+        session.poller.watch(
+            resolved.origin, resolved.thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
+        )

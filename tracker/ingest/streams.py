@@ -1,0 +1,96 @@
+"""Streams that the application reads: what they show of runs is recorded on the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import TypeVar
+
+from tracker.errors import PayloadError, RunfoldError, SettingsError
+from tracker.ingest.payloads import resolve_payload
+from tracker.ingest.recorder import record, watch
+from tracker.ingest.server_sent_events import EventParser
+from tracker.ingest.stream_events import StreamPayload, payload_in
+from tracker.runtime.log_fields import of_run
+from tracker.session import Session
+
+logger = logging.getLogger("runfold.streams")
+
+Item = TypeVar("Item")
+
+
+class StreamObserver:
+    """One stream: `read` finds the payloads of an item, `record` makes them durable.
+
+    Nothing that a stream brings raises: an event that cannot be read or recorded is logged.
+    `require_session` returns the open tracker's parts, or raises SettingsError.
+    """
+
+    def __init__(self, require_session: Callable[[], Session], source: str | None) -> None:
+        self._require_session = require_session
+        self._source = source
+        self._parser = EventParser()
+        require_session()
+
+    def read(self, item: object) -> list[StreamPayload]:
+        """Returns the runs and ended steps shown by the events that this item completes.
+
+        Safe from any thread. Raises SettingsError for a text that is not one line.
+        """
+        shown = []
+        for event in self._events(item):
+            try:
+                found = payload_in(event)
+            except PayloadError as error:
+                logger.warning("an event of a stream cannot be read: %s", error)
+            else:
+                shown += [] if found is None else [found]
+        return shown
+
+    async def record(self, shown: list[StreamPayload]) -> None:
+        """Records payloads and watches their runs. Raises SettingsError as `resolve_payload`."""
+        session = self._require_session()
+        for each in shown:
+            try:
+                resolved = resolve_payload(session.sources, each, self._source, session.clock.now())
+            except PayloadError as error:
+                logger.warning("an event of a stream cannot be recorded: %s", error)
+                continue
+            try:
+                await record(session, resolved)
+            except RunfoldError as error:
+                stream = resolved.observations[0].stream
+                logger.warning(
+                    "%s: could not record from stream, will poll instead: %s",
+                    stream,
+                    error,
+                    extra=of_run(stream),
+                )
+                watch(session, resolved)
+
+    def _events(self, item: object) -> list[object]:
+        if isinstance(item, str):
+            line = item.rstrip("\r\n")
+            if "\n" in line or "\r" in line:
+                raise SettingsError(
+                    "a text of a stream has to be one line: hand in the bytes, as they come"
+                )
+            item = f"{line}\n".encode("utf-8", "replace")
+        if not isinstance(item, bytes | bytearray | memoryview):
+            return [item]
+        dropped = self._parser.dropped
+        events: list[object] = [*self._parser.feed(bytes(item))]
+        if self._parser.dropped > dropped:
+            logger.warning("an event of a stream is too large, and was passed on unread")
+        return events
+
+
+async def observe_stream(
+    require_session: Callable[[], Session], stream: AsyncIterable[Item], source: str | None
+) -> AsyncIterator[Item]:
+    """Yields the items of a stream unchanged, each once its payloads are durable."""
+    observer = StreamObserver(require_session, source)
+    async for item in stream:
+        if shown := observer.read(item):
+            await observer.record(shown)
+        yield item

@@ -1,0 +1,1 @@
+"""Pure numbers of polling: rates, hazards, delays. No I/O and no clock."""

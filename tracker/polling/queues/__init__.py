@@ -1,0 +1,1 @@
+"""Queues of polls and of background requests."""

@@ -1,0 +1,1 @@
+"""Turns observations into events and appends them to the event store."""

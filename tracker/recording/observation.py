@@ -1,0 +1,56 @@
+"""Observations: what is learned about one run, before its history is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
+
+from tracker.core.decider import decide
+from tracker.core.events import Event, run_stream
+from tracker.core.other_decisions import decide_continued
+from tracker.core.snapshot import Configuration, RunSnapshot
+from tracker.core.state import RunState
+
+Decide = Callable[[RunState], list[Event]]
+
+
+class Observation(NamedTuple):
+    """Something learned about one run, and the decision it leads to once the state is known."""
+
+    stream: str
+    decide: Decide
+    configuration: Configuration | None = None
+    # True if it ends a wait for an action. It may arrive before that wait is seen.
+    resolves_action: bool = False
+    peculiarities: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, snapshot: RunSnapshot) -> Self:
+        """Returns the observation of a snapshot."""
+        return cls(
+            run_stream(snapshot.source, snapshot.run_id),
+            lambda state: decide(state, snapshot),
+            snapshot.configuration,
+            peculiarities=snapshot.peculiarities,
+        )
+
+    @classmethod
+    def of_predecessor(cls, snapshot: RunSnapshot) -> Self | None:
+        """Returns the observation of the run that a snapshot's run continues.
+
+        That run waits for nothing any more. None where the snapshot continues no run.
+        """
+        if snapshot.continues is None:
+            return None
+        return cls(
+            run_stream(snapshot.source, snapshot.continues),
+            lambda state: decide_continued(state, snapshot.created_at, snapshot.observed_at),
+            resolves_action=True,
+        )
+
+
+class RecordResult(NamedTuple):
+    """The outcome of one observation: the run's state, and the events that were added."""
+
+    state: RunState
+    events: Sequence[Event]

@@ -1,0 +1,1 @@
+"""Clock, scheduler, threads and logging fields that the other packages share."""

@@ -1,0 +1,111 @@
+"""The parts of an open tracker, and finding runs by their ids in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tracker.core.events import run_stream
+from tracker.core.state import RunState
+from tracker.errors import UnknownRun, WaitTimeout
+from tracker.event_store import RecordedEvent
+from tracker.polling.metrics import Counters, SourceCounts
+from tracker.polling.poller import Poller
+from tracker.polling.source_status import SourceStatus
+from tracker.polling.watched_run import WatchedRun
+from tracker.recording.group_commit import GroupCommit
+from tracker.recording.repository import RunRepository
+from tracker.runtime.clock import Clock
+from tracker.sources.registry import SourceRegistry
+from tracker.webhooks import ReplayGuard
+
+Until = Literal["ended", "actionable"]
+_CONDITIONS: dict[str, Callable[[RunState], bool]] = {
+    "ended": lambda state: state.is_ended,
+    "actionable": lambda state: state.is_ended or state.needs_action,
+    "seen": lambda state: state.status is not None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The parts of an open tracker. The methods' promises are documented at `Tracker`."""
+
+    sources: SourceRegistry
+    clock: Clock
+    repository: RunRepository
+    commits: GroupCommit
+    poller: Poller
+    counters: Counters
+    # The event loop that polls; calls from other threads are handed to it.
+    loop: asyncio.AbstractEventLoop
+    replays: ReplayGuard = field(default_factory=ReplayGuard)
+
+    async def watch(self, thread_id: str, run_id: str, source: str | None) -> None:
+        """Watches a run until it ends."""
+        origin = self.sources.named(source)
+        state = await self.state(run_stream(origin.name, run_id))
+        if not state.is_ended:
+            self.poller.watch(origin, thread_id, run_id, state=state)
+
+    async def wait(
+        self, run_id: str, timeout: float | None, until: Until, source: str | None
+    ) -> RunState:
+        """Returns the state of a run once it has reached the condition."""
+        watched, state = await self._find(run_id, source)
+        if watched is None:
+            return state
+        return await self.wait_until(watched, until, timeout, f"{run_id} was not {until}")
+
+    async def wait_until(
+        self, watched: WatchedRun, until: str, timeout: float | None, missed: str
+    ) -> RunState:
+        """Returns the state of a watched run once it has reached the condition.
+
+        Raises WaitTimeout after `timeout` seconds; its message begins with `missed`.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                return await watched.until(_CONDITIONS[until])
+        except TimeoutError:
+            known = self.poller.find(watched.stream) or watched
+            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
+            raise WaitTimeout(
+                f"{missed} within {timeout} s: it is "
+                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
+            ) from known.trouble
+
+    async def state(self, stream: str) -> RunState:
+        """Returns the recorded state of a run; the initial one if nothing is recorded."""
+        return await asyncio.to_thread(self.repository.state, stream)
+
+    def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
+        """Returns the events of a run, oldest first."""
+        for name in [source] if source else list(self.sources):
+            if recorded := self.repository.read(run_stream(name, run_id)):
+                return recorded
+        raise UnknownRun(f"nothing was ever recorded of {run_id}: watch it, or observe it")
+
+    def counts(self) -> dict[str, SourceCounts]:
+        """Returns the counts of each source."""
+        return self.counters.of(self.sources_status(), self.poller.watched)
+
+    def sources_status(self) -> dict[str, SourceStatus]:
+        """Returns the status of each source."""
+        known = {name: self.poller.standing(source) for name, source in self.sources.items()}
+        return {name: self.counters.told(name, status) for name, status in known.items()}
+
+    async def _find(self, run_id: str, source: str | None) -> tuple[WatchedRun | None, RunState]:
+        for name in [source] if source else list(self.sources):
+            stream = run_stream(name, run_id)
+            if watched := self.poller.find(stream):
+                return watched, watched.state
+            state = await self.state(stream)
+            if state.is_ended:
+                return None, state
+            if state.status is not None:
+                origin, thread_id = self.sources.named(name), state.thread_id or ""
+                return self.poller.watch(origin, thread_id, run_id, state=state), state
+        raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")

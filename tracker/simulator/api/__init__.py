@@ -1,0 +1,1 @@
+"""Payloads and operations of the simulated APIs."""

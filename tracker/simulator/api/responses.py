@@ -1,0 +1,151 @@
+"""The Responses resource of the simulated service, in background mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracker.core.status import FAILED, IN_PROGRESS, INCOMPLETE, QUEUED
+from tracker.simulator.api.payloads import ERRORS
+from tracker.simulator.model.catalogue import MODELS, REPLIES
+from tracker.simulator.model.errors import Refused, check_metadata, wrong_type
+from tracker.simulator.model.identifiers import name, number
+from tracker.simulator.model.parameters import Parameters
+from tracker.simulator.model.records import RunRecord
+from tracker.simulator.model.response_life import asked_of_the_caller
+from tracker.simulator.model.run_life import Life, Step
+from tracker.simulator.model.world import World
+
+_ECHOED = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": None,
+    "temperature": 1.0,
+    "text": None,
+    "tool_choice": "auto",
+    "tools": None,
+    "top_p": 1.0,
+    "truncation": "disabled",
+}
+
+
+def create_response(
+    world: World, now: float, body: dict[str, Any], parameters: Parameters | None = None
+) -> RunRecord:
+    """Starts a response; `parameters` are for this one alone.
+
+    Raises Refused unless it is in the background, and answers all calls of the one before.
+    """
+    if not body.get("background"):
+        raise Refused(
+            "The simulator answers in the background only: say background=true.",
+            param="background",
+        )
+    tools = [] if body.get("tools") is None else body["tools"]
+    if not isinstance(tools, list):
+        raise wrong_type("tools", "an array", tools)
+    previous = body.get("previous_response_id")
+    if previous is not None:
+        _check_answers(world, now, previous, body.get("input"))
+    conversation = body.get("conversation")
+    record = RunRecord(
+        id=world.new_name("resp"),
+        thread_id=str(conversation["id"] if isinstance(conversation, dict) else conversation or ""),
+        assistant_id="",
+        model=str(body.get("model") or MODELS[0]),
+        created_at=now,
+        settings={key: value for key, value in body.items() if value is not None},
+        tools=tools,
+        metadata=check_metadata(body.get("metadata")),
+        parameters=parameters or world.parameters,
+    )
+    world.responses[record.id] = record
+    return record
+
+
+def find_response(world: World, response_id: str) -> RunRecord:
+    """The response of this id."""
+    if response_id not in world.responses:
+        raise Refused(f"Response with id '{response_id}' not found.", kind="unknown")
+    return world.responses[response_id]
+
+
+def cancel_response(world: World, now: float, record: RunRecord) -> None:
+    """Stops a response at once; one that was stopped stays so."""
+    status = world.status(now, record)
+    if status in (QUEUED, IN_PROGRESS):
+        record.cancel_at = now
+        record.revision += 1
+    elif status != "cancelled":
+        raise Refused(f"Cannot cancel a {status} response.")
+
+
+def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
+    """A response as it is shown at a moment."""
+    moment = life.at(now)
+    status, ended_at = moment.status, moment.ended_at
+    tokens = life.tokens if ended_at is not None else None
+    code = life.plan.error_code or "server_error"
+    items = [
+        item
+        for step in life.steps
+        if step.status == "completed" and step.ended_at <= now
+        for item in items_of(record, step)
+    ]
+    return {
+        "id": record.id,
+        "object": "response",
+        "created_at": int(record.created_at),
+        "status": status,
+        "background": True,
+        "completed_at": int(ended_at) if ended_at and status == "completed" else None,
+        "error": {"code": code, "message": ERRORS[code]} if status == FAILED else None,
+        "incomplete_details": {"reason": life.plan.reason} if status == INCOMPLETE else None,
+        "model": record.model,
+        "output": items if ended_at is not None else [],
+        "conversation": {"id": record.thread_id} if record.thread_id else None,
+        "store": True,
+        "usage": tokens.directed() if tokens else None,
+        "metadata": dict(record.metadata),
+        **{key: record.settings.get(key, value) for key, value in _ECHOED.items()},
+        "tools": record.tools,
+    }
+
+
+def _check_answers(world: World, now: float, previous: object, given: object) -> None:
+    if not isinstance(previous, str) or previous not in world.responses:
+        raise Refused(
+            f"Previous response with id '{previous}' not found.",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        )
+    asked = asked_of_the_caller(world.life(world.responses[previous]), now)
+    items = given if isinstance(given, list) else []
+    answered = {item.get("call_id") for item in items if isinstance(item, dict)}
+    for call in asked.calls if asked else ():
+        if call.id not in answered:
+            raise Refused(f"No tool output found for function call {call.id}.", param="input")
+
+
+def items_of(record: RunRecord, step: Step) -> list[dict[str, Any]]:
+    """What a step adds to the output of a response."""
+    if step.planned.message_id is not None:
+        text = REPLIES[number(step.planned.id) % len(REPLIES)]
+        content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+        said = {"id": step.planned.message_id, "role": "assistant", "content": content}
+        return [{"type": "message", "status": "completed", **said}]
+    items: list[dict[str, Any]] = []
+    for call in step.planned.calls:
+        done = {"id": name("item", call.id), "status": "completed"}
+        if call.type == "function":
+            named = {"call_id": call.id, "name": call.function, "arguments": call.text}
+            items.append({"type": "function_call", **done, **named})
+        elif call.type == "code_interpreter":
+            code = {"code": call.text, "container_id": name("cntr", record.id), "outputs": None}
+            items.append({"type": "code_interpreter_call", **done, **code})
+        else:
+            items.append(
+                {"type": "file_search_call", **done, "queries": [call.text], "results": None}
+            )
+    return items

@@ -1,0 +1,139 @@
+"""Answers that went wrong: each fault as an HTTP response."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tracker.simulator.model.errors import error_body
+from tracker.simulator.model.faults import Faults
+
+_PAGE = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+_BLOCK = 64 * 1024
+
+
+def refuse(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
+    """The answer to a request that was not executed."""
+    match kind:
+        case "rate_limited" | "rate_limited_silently":
+            if kind == "rate_limited":
+                headers = {
+                    **headers,
+                    "retry-after": str(max(1, round(faults.retry_after))),
+                    "retry-after-ms": str(round(faults.retry_after * 1000)),
+                }
+            body = error_body(
+                "Rate limit reached for requests.", "requests", code="rate_limit_exceeded"
+            )
+            return JSONResponse(body, 429, headers)
+        case "bad_gateway":
+            return Response(_PAGE.format("502 Bad Gateway"), 502, headers, "text/html")
+        case "redirect":
+            return Response(b"", 302, {**headers, "location": "/health"})
+        case "reset":
+            return Torn(None)
+        case _:
+            status = {"server_error": 500, "unavailable": 503, "overloaded": 529}[kind]
+            body = error_body("The server had an error processing the request.", "server_error")
+            return JSONResponse(body, status, headers)
+
+
+def spoil(kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    """The answer 200 to a request that was executed."""
+    content = json.dumps(body).encode()
+    match kind:
+        case "slow_drip":
+            headers = {**headers, "content-length": str(len(content))}
+            return StreamingResponse(
+                _drip(content, faults), 200, headers, media_type="application/json"
+            )
+        case "truncated":
+            return Torn(content[: len(content) // 2], headers)
+        case "cut":
+            headers = {**headers, "content-length": str(len(content))}
+            return Torn(content[: len(content) // 2], headers)
+        case "malformed":
+            content = content.replace(b'": ', b'" = ', 3)
+        case "html":
+            return Response(_PAGE.format("Sign in"), 200, headers, "text/html")
+        case "empty":
+            content = b""
+        case "wrong_id":
+            content = json.dumps(_renamed(body)).encode()
+        case "huge":
+            return StreamingResponse(
+                _padded(content, faults.huge_bytes), 200, headers, media_type="application/json"
+            )
+        case "gzip_bomb":
+            content = _bomb(content, faults.bomb_bytes)
+            headers = {**headers, "content-encoding": "gzip"}
+        case _:
+            raise ValueError(f"no such fault: {kind}")
+    return Response(content, 200, headers, "application/json")
+
+
+class Torn(Response):
+    """Half an answer, or none, and the end of the connection."""
+
+    def __init__(self, half: bytes | None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(half, 200, headers)
+        self._half = half
+        self._lines = {"content-type": "application/json", "connection": "close", **(headers or {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = scope.get("state", {}).get("transport")
+        if transport is None:
+            raise ConnectionResetError("the simulator tore the connection")
+
+        # Below ASGI, which does not let an application break HTTP.
+        if self._half is None:
+            linger = struct.pack("ii", 1, 0)
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            transport.abort()
+        else:
+            lines = "".join(f"{key}: {value}\r\n" for key, value in self._lines.items())
+            transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1") + self._half)
+            transport.close()
+
+        # The server would answer for an application that returns while connected.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _drip(content: bytes, faults: Faults) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), faults.drip_bytes):
+        if start:
+            await asyncio.sleep(faults.drip_pause)
+        yield content[start : start + faults.drip_bytes]
+
+
+async def _padded(content: bytes, size: int) -> AsyncIterator[bytes]:
+    yield content[:-1] + b', "padding": "'
+    for _ in range(0, size, _BLOCK):
+        yield b"x" * _BLOCK
+    yield b'"}'
+
+
+def _bomb(content: bytes, size: int) -> bytes:
+    squeeze = zlib.compressobj(1, wbits=31)
+    parts = [squeeze.compress(content[:-1] + b', "padding": "')]
+    parts += [squeeze.compress(b"x" * _BLOCK) for _ in range(0, size, _BLOCK)]
+    parts += [squeeze.compress(b'"}'), squeeze.flush()]
+    return b"".join(parts)
+
+
+def _renamed(body: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(body.get("data"), list):
+        return {**body, "data": [_renamed(each) for each in body["data"]]}
+
+    id_ = str(body.get("id", "run_"))
+    return {**body, "id": id_[:-4] + ("0000" if not id_.endswith("0000") else "1111")}

@@ -1,0 +1,1 @@
+"""The simulated service itself: its runs, their lives and its clock."""

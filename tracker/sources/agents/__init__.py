@@ -1,0 +1,1 @@
+"""Turns of sessions of the Agents API."""

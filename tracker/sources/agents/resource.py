@@ -1,0 +1,109 @@
+"""The turns of sessions of the Agents API, to be watched: what they do, wait for and use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
+
+from pydantic_core import to_json
+
+from tracker.core.state import RunState
+from tracker.errors import RequestRefused
+from tracker.sources.agents import snapshots
+from tracker.sources.agents.snapshots import TURN_OBJECT, WAITING, with_session
+from tracker.sources.answer import Answer, following
+from tracker.sources.http.address import path_of
+from tracker.sources.http.api_keys import ApiKey
+from tracker.sources.http.requests import ask_for_entries, check, page_query
+from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.transport import AuthHeader
+from tracker.sources.source import SETTLING_SECONDS
+
+_SESSION = {"object": "agent.session"}
+
+
+class AgentTurns(HttpSource):
+    """A service that speaks the Agents API. Nothing is opened before the first call.
+
+    A turn of a session is a run, and its session is the thread. What a turn waits for, and the
+    model of its agent, are shown by its session, which is asked with the first look at a turn,
+    with each page, and while a turn waits: two requests then. Its usage may be corrected after its
+    end, so it is asked about again ten seconds, a minute and ten minutes after that.
+
+    `beta` is the version of the API, None for a service that wants no such header.
+    """
+
+    reading = Reading(snapshots.turn_snapshot, snapshots.glance, snapshots.is_turn)
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey = None,
+        *,
+        name: str = "agents",
+        beta: str | None = "agents=v1",
+        auth_header: AuthHeader = "bearer",
+        headers: Mapping[str, str] | None = None,
+        **settings: Unpack[HttpSettings],
+    ) -> None:
+        sent = {**({"OpenAI-Beta": beta} if beta else {}), **(headers or {})}
+        super().__init__(
+            base_url, api_key, name=name, auth_header=auth_header, headers=sent, **settings
+        )
+
+    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+        """The answer about one turn of the session `thread_id`, with what the session says of it.
+
+        Raises RequestRefused where the session is not known.
+        """
+        if not thread_id:
+            raise RequestRefused(f"{run_id} is not asked about: say which session it is in")
+        path = _turns_path(thread_id, run_id)
+        answer, turn = await self._transport.ask("GET", path, known=known)
+        if answer.body is known:
+            return answer
+        check(f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id})
+        if known is not None and turn.get("status") != WAITING:
+            return answer
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen, to_json(with_session(turn, session)))
+
+    async def fetch_page(
+        self, thread_id: str, limit: int
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
+        """The newest turns of a session, at most `limit` (to 100), with what it says of them."""
+        expected = {"object": TURN_OBJECT, "session_id": thread_id}
+        query = page_query(after=None, before=None, limit=limit, order="desc")
+        path = _turns_path(thread_id)
+        answer, turns, _ = await ask_for_entries(self._transport, path, expected, query)
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns]
+
+    async def fetch_runs(
+        self, thread_id: str, after: str | None = None
+    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
+        """Up to 100 of a session's turns, oldest first, and the id to go on after."""
+        expected = {"object": TURN_OBJECT, "session_id": thread_id}
+        query = page_query(after=after, before=None, limit=100, order="asc")
+        answer, turns, more = await ask_for_entries(
+            self._transport, _turns_path(thread_id), expected, query
+        )
+        with following(answer):
+            seen, session = await self._session(thread_id)
+        return answer.then(seen), [with_session(turn, session) for turn in turns], more
+
+    def usage_settles_after(self, state: RunState) -> Sequence[float]:
+        """When to ask again about a turn that has ended, in seconds after its end."""
+        return SETTLING_SECONDS
+
+    async def _session(self, session_id: str) -> tuple[Answer, dict[str, Any]]:
+        path = path_of("agents", "sessions", session_id)
+        answer, session = await self._transport.ask("GET", path)
+        check(f"GET {path}", session, {**_SESSION, "id": session_id})
+        return answer, session
+
+
+def _turns_path(session_id: str, *more: str) -> str:
+    return path_of("agents", "sessions", session_id, "turns", *more)

@@ -1,0 +1,170 @@
+"""Runs and their steps as an Assistants service sends them.
+
+The wire is taken as it comes: fields that are not named here are kept as given, any text may
+stand where the documentation lists values, and all but `id` and `status` may be missing or null.
+Stamps are aware times in UTC, and unix seconds again in JSON; see `read_stamp`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from tracker.sources.stamps import Stamp
+from tracker.sources.wire import Answered, Error, Incomplete, Object, Wire, object_or_none
+
+
+class PromptTokenDetails(Wire):
+    """What the prompt tokens include."""
+
+    cached_tokens: int | None = None
+
+
+class CompletionTokenDetails(Wire):
+    """What the completion tokens include."""
+
+    reasoning_tokens: int | None = None
+
+
+class TokenUsage(Wire):
+    """Tokens of a run or a step. OpenAI sends `prompt_token_details`, look-alikes an s more."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_token_details: PromptTokenDetails | None = None
+    prompt_tokens_details: PromptTokenDetails | None = None
+    completion_tokens_details: CompletionTokenDetails | None = None
+
+
+class Function(Wire):
+    """A function that may be called, or a call of one: `arguments` is JSON as text."""
+
+    name: str | None = None
+    description: str | None = None
+    parameters: Any = None
+    strict: bool | None = None
+    arguments: Any = None
+    output: Any = None
+
+
+class Tool(Wire):
+    """A tool of a run: `code_interpreter`, `file_search`, `retrieval`, `function` or any other."""
+
+    type: str | None = None
+    function: Function | None = None
+    file_search: Object = None
+
+
+class RunToolCall(Wire):
+    """A call that a run waits for."""
+
+    id: str | None = None
+    type: str | None = None
+    function: Function | None = None
+
+
+class SubmitToolOutputs(Wire):
+    """The calls whose outputs a run waits for."""
+
+    tool_calls: list[RunToolCall] | None = None
+
+
+class RequiredAction(Wire):
+    """What a run waits for; of other types than `submit_tool_outputs`, the content is extra."""
+
+    type: str | None = None
+    submit_tool_outputs: SubmitToolOutputs | None = None
+
+
+class TruncationStrategy(Wire):
+    """How much of its thread a run reads."""
+
+    type: str | None = None
+    last_messages: int | None = None
+
+
+Tokens = Annotated[TokenUsage | None, BeforeValidator(object_or_none)]
+Action = Annotated[RequiredAction | None, BeforeValidator(object_or_none)]
+
+
+class Run(Answered):
+    """A run of an assistant on a thread."""
+
+    id: str
+    object: str | None = None
+    thread_id: str | None = None
+    assistant_id: str | None = None
+    status: str
+    created_at: Stamp = None
+    started_at: Stamp = None
+    expires_at: Stamp = None
+    completed_at: Stamp = None
+    cancelled_at: Stamp = None
+    failed_at: Stamp = None
+    required_action: Action = None
+    last_error: Error = None
+    incomplete_details: Incomplete = None
+    usage: Tokens = None
+    model: str | None = None
+    instructions: str | None = None
+    tools: list[Tool] | None = None
+    file_ids: list[str] | None = None
+    tool_resources: Object = None
+    metadata: Object = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_prompt_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    truncation_strategy: TruncationStrategy | None = None
+    response_format: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+
+
+class MessageCreation(Wire):
+    """The message that a step wrote."""
+
+    message_id: str | None = None
+
+
+class StepToolCall(Wire):
+    """A call that a step made; what came of it is under the name of its type."""
+
+    id: str | None = None
+    type: str | None = None
+    function: Function | None = None
+    code_interpreter: Object = None
+    file_search: Object = None
+
+
+class StepDetails(Wire):
+    """What a step did: `message_creation` or `tool_calls`."""
+
+    type: str | None = None
+    message_creation: MessageCreation | None = None
+    tool_calls: list[StepToolCall] | None = None
+
+
+class RunStep(Answered):
+    """A step of a run."""
+
+    id: str
+    object: str | None = None
+    run_id: str | None = None
+    thread_id: str | None = None
+    assistant_id: str | None = None
+    type: str | None = None
+    status: str
+    created_at: Stamp = None
+    expires_at: Stamp = None
+    completed_at: Stamp = None
+    cancelled_at: Stamp = None
+    failed_at: Stamp = None
+    expired_at: Stamp = None
+    step_details: StepDetails | None = None
+    last_error: Error = None
+    usage: Tokens = None
+    metadata: Object = None

@@ -1,0 +1,1 @@
+"""HTTP requests to services. The only home of httpx."""

@@ -1,0 +1,160 @@
+"""What all services over HTTP have in common: a name, an address, connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypedDict
+
+from tracker.core.snapshot import RunSnapshot
+from tracker.errors import SettingsError
+from tracker.runtime.clock import Clock
+from tracker.sources.answer import Answer
+from tracker.sources.http.api_keys import ApiKey
+from tracker.sources.http.transport import RUN_CAP, AuthHeader, Query, Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class HttpSettings(TypedDict, total=False):
+    """How a service is reached, beside its address, key and headers; see `Transport`."""
+
+    params: Mapping[str, str] | None
+    deadline: float
+    connect_timeout: float
+    max_connections: int
+    clock: Clock | None
+    transport: httpx.AsyncBaseTransport | None
+
+
+class Reading(NamedTuple):
+    """How what a service sends of a run is read.
+
+    `snapshot` takes a body, the name of the source and the moments of `Source.snapshot`. The
+    others do as the methods of a `Source` do that are called so.
+    """
+
+    snapshot: Callable[..., RunSnapshot]
+    glance: Callable[[bytes], object]
+    recognises: Callable[[Mapping[str, Any]], bool]
+
+
+class HttpSource:
+    """A service that is asked over HTTP; the base of the sources here, and of your own.
+
+    One of your own has a `fetch`, and either a `reading` or the methods that use it, which are
+    `snapshot`, `glance` and `recognises`. `name` is what its runs are filed under. `api_version`
+    is Azure's. The rest is as in `Transport`. Nothing is opened before the first call; after
+    `aclose` it opens anew. Raises SettingsError for a name or an address that cannot be used.
+    """
+
+    reading: ClassVar[Reading]
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: ApiKey = None,
+        *,
+        name: str,
+        api_version: str | None = None,
+        auth_header: AuthHeader = "bearer",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        deadline: float = 30.0,
+        connect_timeout: float = 5.0,
+        max_connections: int = 32,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._name = _checked_name(name)
+        self._transport = Transport(
+            base_url,
+            api_key=api_key,
+            auth_header=auth_header,
+            headers=headers,
+            params={**({"api-version": api_version} if api_version else {}), **(params or {})},
+            deadline=deadline,
+            connect_timeout=connect_timeout,
+            max_connections=max_connections,
+            clock=clock,
+            transport=transport,
+        )
+
+    @property
+    def name(self) -> str:
+        """What the runs of this service are filed under."""
+        return self._name
+
+    def path_below(self, url: Any) -> str | None:
+        """The path of a URL (of httpx) below `base_url`, None where it is not below it."""
+        return self._transport.path_below(url)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r}, {self._transport!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def glance(self, body: bytes) -> object:
+        """The fields of a run that change, as sent, to be compared with `==`; cheap.
+
+        Raises PayloadError for what is no run.
+        """
+        return self.reading.glance(body)
+
+    def snapshot(
+        self,
+        body: Any,
+        *,
+        observed_at: datetime,
+        asked_at: datetime | None = None,
+        unchanged_until: datetime | None = None,
+    ) -> RunSnapshot:
+        """A run as a snapshot: `body` is bytes, an object of JSON, or a model of the source's own.
+
+        Raises PayloadError naming the field that keeps it from being one, and why.
+        """
+        return self.reading.snapshot(
+            body,
+            self._name,
+            observed_at=observed_at,
+            asked_at=asked_at,
+            unchanged_until=unchanged_until,
+        )
+
+    def recognises(self, body: Mapping[str, Any]) -> bool:
+        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
+        return self.reading.recognises(body)
+
+    async def aclose(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        await self._transport.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        cap: int = RUN_CAP,
+        query: Query = (),
+        document: Mapping[str, Any] | None = None,
+        known: bytes | None = None,
+    ) -> tuple[Answer, dict[str, Any]]:
+        """The answer to one request, and the JSON object in it, as `Transport.ask` gives them."""
+        return await self._transport.ask(
+            method, path, cap=cap, query=query, document=document, known=known
+        )
+
+
+def _checked_name(name: str) -> str:
+    if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
+        raise SettingsError(
+            f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"
+        )
+    if name == "configuration":
+        raise SettingsError("a source cannot be named 'configuration', which the store uses itself")
+    return name

@@ -1,0 +1,150 @@
+"""From what a LangGraph server sends of a run to what the core knows. Pure.
+
+A run that stopped at an interrupt says `success`, and so does one that is done; what tells them
+apart is the state of the thread. `with_state` puts what counts of it into the run's document. The
+answer to an interrupt is another run on the thread, which ends the wait of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tracker.core.snapshot import RunError, RunSnapshot, ToolCall
+from tracker.core.status import (
+    CANCELLED,
+    COMPLETED,
+    ENDED,
+    EXPIRED,
+    FAILED,
+    IN_PROGRESS,
+    QUEUED,
+    REQUIRES_ACTION,
+)
+from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.peculiarities import Documented, peculiarities
+from tracker.sources.stamps import Stamp
+from tracker.sources.wire import Answered, Error, Object, failure, text_of
+
+SUCCESS = "success"
+ERROR = "error"
+
+_STATUSES = {
+    "pending": QUEUED,
+    "running": IN_PROGRESS,
+    SUCCESS: COMPLETED,
+    ERROR: FAILED,
+    "timeout": EXPIRED,
+    # What a run is when somebody stopped it; one that waits for somebody is a success.
+    "interrupted": CANCELLED,
+}
+_DOCUMENTED = Documented(
+    statuses=frozenset(_STATUSES),
+    completed=SUCCESS,
+    fields=("thread_id", "assistant_id", "created_at", "updated_at"),
+    stamps=("created_at", "updated_at"),
+    ends=("updated_at",),
+    objects=("metadata",),
+    has_usage=False,
+    stamps_are_texts=True,
+)
+_GLANCED = ("run_id", "status", "metadata", "state", "error")
+
+
+class GraphRun(Answered):
+    """A run of a graph; `state` is what the state of its thread says of it."""
+
+    run_id: str
+    status: str
+    thread_id: str | None = None
+    assistant_id: str | None = None
+    created_at: Stamp = None
+    updated_at: Stamp = None
+    metadata: Object = None
+    state: Object = None
+    error: Error = None
+
+
+def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's document with what the state of its thread says of it, without the values."""
+    kept = [
+        {name: task.get(name) for name in ("id", "name", "error", "interrupts")}
+        for task in objects_in(state.get("tasks"))
+    ]
+    return {**run, "state": {"next": state.get("next"), "tasks": kept}}
+
+
+def glance(body: bytes) -> dict[str, Any]:
+    """The tracked fields of a run's body, as sent. Raises PayloadError for no object."""
+    document, _ = decode(body)
+    return {name: document[name] for name in _GLANCED if name in document}
+
+
+def graph_run_snapshot(
+    body: bytes | Mapping[str, Any],
+    source: str,
+    *,
+    observed_at: datetime,
+    asked_at: datetime | None = None,
+    unchanged_until: datetime | None = None,
+) -> RunSnapshot:
+    """A run of a graph as a snapshot.
+
+    The server stamps changes only, so the last one of a run that ended is its end. Raises
+    PayloadError naming the field that keeps it from being one, and why.
+    """
+    document = document_in(body)
+    run = read(GraphRun, document, "a run of a graph")
+    tasks = objects_in((run.state or {}).get("tasks"))
+    calls = _calls(run.state or {}, tasks) if run.status == SUCCESS else ()
+    status = REQUIRES_ACTION if calls else _STATUSES.get(run.status, run.status)
+    error = failure(run.error)
+    if status == FAILED and error is None:
+        error = next(
+            (RunError(message=text_of(task["error"])) for task in tasks if task.get("error")), None
+        )
+    fields = {
+        "source": source,
+        "run_id": run.run_id,
+        "observed_at": observed_at,
+        "asked_at": asked_at,
+        "unchanged_until": unchanged_until,
+        "status": status,
+        "thread_id": run.thread_id,
+        "assistant_id": run.assistant_id,
+        "created_at": run.created_at,
+        "ended_at": run.updated_at if status in ENDED or calls else None,
+        "tool_calls": calls,
+        "error": error,
+        "metadata": run.metadata or {},
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
+    }
+    return read(RunSnapshot, fields, "a run of a graph that can be tracked")
+
+
+def is_graph_run(body: Mapping[str, Any]) -> bool:
+    """Whether a document of unknown origin has this shape: it has no `object`, but a `run_id`."""
+    return "object" not in body and {"run_id", "status", "thread_id"} <= body.keys()
+
+
+def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolCall, ...]:
+    """What the thread waits for: its interrupts, else the nodes before which it was stopped."""
+    found = [
+        (task, interrupt) for task in tasks for interrupt in objects_in(task.get("interrupts"))
+    ]
+    if found:
+        return tuple(
+            ToolCall(
+                id=text_of(interrupt.get("id")) or f"interrupt {number}",
+                type="interrupt",
+                name=text_of(task.get("name")),
+                arguments=text_of(interrupt.get("value")),
+            )
+            for number, (task, interrupt) in enumerate(found, start=1)
+        )
+    nodes = state.get("next")
+    return tuple(
+        ToolCall(id=f"before {text_of(node)}", type="breakpoint", name=text_of(node))
+        for node in (nodes if isinstance(nodes, list) else ())
+    )
