@@ -11,6 +11,8 @@ from tracker.core.state import RunState
 from tracker.errors import NotEnded
 from tracker.event_store.store import EventStore
 
+__all__ = ["ForgottenThread", "forget_thread"]
+
 EVENTS_PER_TRANSACTION = 1000
 _PAGE = 1000
 _NAMED_RUNS = 5

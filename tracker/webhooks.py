@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from tracker.errors import SettingsError, WebhookRefused, WebhookReplayed
 
+__all__ = ["sign"]
+
 TOLERANCE = timedelta(minutes=5)
 # One may come that is ahead by as much as it may be late.
 _REMEMBERED = 2 * TOLERANCE
