@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.integration.command_line import SECONDS, run_body, runfold, write_lines
-from tests.integration.simulated_files import simulated_file
-from tests.postgres import PostgresServer
 from tests.support import public_surface
+from tests.support.command_line import SECONDS, run_body, runfold, write_lines
 from tests.support.json_schemas import FOLDER, make_schemas, make_validator
+from tests.support.postgres import PostgresServer
+from tests.support.simulated_files import simulated_file
 from tracker import Tracker, open_event_store
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunError, ToolCall

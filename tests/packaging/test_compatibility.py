@@ -8,9 +8,9 @@ from typing import get_args, get_type_hints
 import pytest
 
 from projections import Views
-from tests.integration.command_line import run_body, runfold, write_lines
 from tests.support import compatibility_page as page
 from tests.support import public_surface as surface
+from tests.support.command_line import run_body, runfold, write_lines
 from tests.support.json_schemas import make_schemas
 from tracker.observability import attributes
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from projections import Views, metadata
-from projections.grouping import COLUMNS, DAY, HOUR
+from projections.queries.grouping import COLUMNS, DAY, HOUR
 from tests.support.public_surface import list_view_columns
 from tracker.core.events import EVENTS, ConfigurationRecorded, Event, RunCreated
 from tracker.heartbeats.heartbeat import Heartbeat

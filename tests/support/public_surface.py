@@ -21,8 +21,8 @@ from sqlalchemy import create_engine
 from sqlalchemy import inspect as inspect_database
 
 from projections import Views, metadata
-from projections.grouping import COLUMNS, DAY, HOUR
-from projections.table_files import FORMATS
+from projections.export.formats import FORMATS
+from projections.queries.grouping import COLUMNS, DAY, HOUR
 from tracker import Delivery, Tracker
 from tracker.cli.apis import Api
 from tracker.cli.commands import app
@@ -31,8 +31,8 @@ from tracker.core import status
 from tracker.core.snapshot import Configuration, RunError, ToolCall
 from tracker.core.usage import Usage
 from tracker.event_store import RecordedEvent
-from tracker.log_fields import of_handlers, of_run, of_source
 from tracker.observability import PrometheusMetrics, export_spans
+from tracker.runtime.log_fields import of_handlers, of_run, of_source
 from tracker.sources import Assistants
 
 ROOT = Path(__file__).parents[2]

@@ -206,7 +206,7 @@ class BackgroundTracker:
 
     def observing(self, stream: Iterable[Item], *, source: str | None = None) -> Iterator[Item]:
         """Yields the items of a stream, and records what they show; see `Tracker.observing`."""
-        observer = self._portal.read(lambda: StreamObserver(self._tracker.require_session, source))
+        observer = self._portal.read(lambda: StreamObserver(self._tracker._require_session, source))
         for item in stream:
             # Of many items, few show anything: the others cost no call.
             if shown := observer.read(item):

@@ -146,7 +146,7 @@ class Tracker:
 
         `thread_id` is None for a source without threads, such as `Responses`.
         """
-        await self.require_session().watch(thread_id or "", run_id, source)
+        await self._require_session().watch(thread_id or "", run_id, source)
 
     def watch_thread(
         self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS
@@ -157,12 +157,12 @@ class Tracker:
         recorded. Threads are not recorded: name them again after a restart; the runs that were
         found on them are watched again anyway. Raises SettingsError for a source without pages.
         """
-        session = self.require_session()
+        session = self._require_session()
         session.poller.discovery.watch(self._sources.named(source), thread_id, every)
 
     def unwatch_thread(self, thread_id: str, *, source: str | None = None) -> None:
         """Finds no more runs on a thread; those that are watched stay watched."""
-        session = self.require_session()
+        session = self._require_session()
         session.poller.discovery.unwatch(self._sources.named(source), thread_id)
 
     async def wait(
@@ -179,11 +179,11 @@ class Tracker:
         UnknownRun for a run that is neither watched nor recorded, and the SourceError that
         keeps the run from being asked about.
         """
-        return await self.require_session().wait(run_id, timeout, until, source)
+        return await self._require_session().wait(run_id, timeout, until, source)
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]:
         """Returns the events of a run, oldest first. Raises UnknownRun where there are none."""
-        return self.require_session().history(run_id, source)
+        return self._require_session().history(run_id, source)
 
     async def backfill(
         self,
@@ -204,7 +204,7 @@ class Tracker:
         Raises SettingsError for a source that cannot list them, NotFound for a thread that the
         service does not know, and the SourceError that keeps it from going on.
         """
-        return await backfill(self.require_session(), thread_id, source, steps=steps, watch=watch)
+        return await backfill(self._require_session(), thread_id, source, steps=steps, watch=watch)
 
     async def drain(self, timeout: float = 10.0) -> bool:
         """Returns once the steps of all runs that have ended are recorded, or given up.
@@ -212,33 +212,33 @@ class Tracker:
         False if they were not within `timeout` seconds: leaving the tracker then loses nothing,
         as the next one reads them.
         """
-        return await self.require_session().poller.steps.drain(timeout)
+        return await self._require_session().poller.steps.drain(timeout)
 
     # The state of things.
 
     @property
     def watching(self) -> list[RunState]:
         """The runs that are being watched, as they are known now."""
-        return [watched.state for watched in self.require_session().poller.watched]
+        return [watched.state for watched in self._require_session().poller.watched]
 
     @property
     def troubles(self) -> dict[str, RunfoldError]:
         """The error of the last poll of each watched run that failed, by the run's id."""
-        watched = self.require_session().poller.watched
+        watched = self._require_session().poller.watched
         return {entry.run_id: entry.trouble for entry in watched if entry.trouble is not None}
 
     @property
     def overdue(self) -> list[RunState]:
         """The watched runs past their `expires_at` that are not known to have ended."""
-        return self.require_session().poller.overdue.overdue
+        return self._require_session().poller.overdue.overdue
 
     def sources_status(self) -> dict[str, SourceStatus]:
         """Returns the status of each source: its rate, its refusals, and what waits for it."""
-        return self.require_session().sources_status()
+        return self._require_session().sources_status()
 
     def counts(self) -> dict[str, SourceCounts]:
         """Returns the counts since the tracker was opened, by source; empty while it is closed."""
-        return {} if self._session is None else self.require_session().counts()
+        return {} if self._session is None else self._require_session().counts()
 
     # Our own calls, captured.
 
@@ -249,8 +249,8 @@ class Tracker:
 
     def runs_of(self, name: str) -> CapturedRuns:
         """Returns the Assistants resource of the source of that name, captured."""
-        session, api = self.require_session(), self._sources.speaking(Assistants, name)
-        return CapturedRuns(api, session.commits, session.poller, self.require_session)
+        session, api = self._require_session(), self._sources.speaking(Assistants, name)
+        return CapturedRuns(api, session.commits, session.poller, self._require_session)
 
     @property
     def responses(self) -> CapturedResponses:
@@ -259,8 +259,8 @@ class Tracker:
 
     def responses_of(self, name: str) -> CapturedResponses:
         """Returns the Responses resource of the source of that name, captured."""
-        session, api = self.require_session(), self._sources.speaking(Responses, name)
-        return CapturedResponses(api, session.commits, session.poller, self.require_session)
+        session, api = self._require_session(), self._sources.speaking(Responses, name)
+        return CapturedResponses(api, session.commits, session.poller, self._require_session)
 
     def capture(self, client: Client, source: str | None = None) -> Client:
         """Records the calls of a client as those of `runs` and `responses`; returns the client.
@@ -276,7 +276,7 @@ class Tracker:
         Raises SettingsError for any other client, and where no source has these calls.
         """
         if self._client_capture is None:
-            self._client_capture = ClientCapture(self._sources, self.require_session)
+            self._client_capture = ClientCapture(self._sources, self._require_session)
         return install_hooks(client, self._client_capture, source)
 
     # Payloads that others hand in.
@@ -296,7 +296,7 @@ class Tracker:
         a stream that shows neither a run nor a step adds nothing. Raises PayloadError if it is
         not a run, SettingsError if its shape does not say which source it is of.
         """
-        return observe(self.require_session(), payload, source, observed_at)
+        return observe(self._require_session(), payload, source, observed_at)
 
     async def webhook(
         self,
@@ -321,7 +321,7 @@ class Tracker:
         keeps the run from being asked about, PayloadError if it is no JSON object, SettingsError
         if the tracker cannot tell which source the run is of.
         """
-        return await receive_webhook(self.require_session(), body, headers, secret, source, timeout)
+        return await receive_webhook(self._require_session(), body, headers, secret, source, timeout)
 
     def observing(
         self, stream: AsyncIterable[Item], *, source: str | None = None
@@ -334,7 +334,7 @@ class Tracker:
         polled. What cannot be read is passed on all the same, and logged. Raises SettingsError if
         the tracker cannot tell which source the runs are of.
         """
-        return observe_stream(self.require_session, stream, source)
+        return observe_stream(self._require_session, stream, source)
 
     # Handlers and jobs.
 
@@ -356,7 +356,7 @@ class Tracker:
 
     def deliveries(self) -> list[DeliveryProgress]:
         """Returns the progress of the handlers of each name, and the error that holds them up."""
-        self.require_session()
+        self._require_session()
         return self._subscriptions.progress
 
     async def stop_delivering(self) -> None:
@@ -379,7 +379,7 @@ class Tracker:
         """Lets jobs that are running finish, and begins no other; leaving does so too."""
         await self._jobs.stop()
 
-    def require_session(self) -> Session:
+    def _require_session(self) -> Session:
         """Returns the parts of the open tracker. Raises SettingsError unless it is open."""
         if self._session is None:
             raise SettingsError("the tracker is not open: use it within `async with Tracker(…)`")
