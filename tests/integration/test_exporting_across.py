@@ -89,9 +89,7 @@ def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
 
 
 @pytest.mark.parametrize("golden", FILES)
-def test_a_database_of_an_older_release(
-    golden: str, urls: list[str], tmp_path: Path, postgres_db: str
-) -> None:
+def test_a_golden_database(golden: str, urls: list[str], tmp_path: Path, postgres_db: str) -> None:
     if golden.endswith(".sql"):
         with psycopg.connect(postgres_db) as connection:
             connection.execute((HERE / golden).read_bytes())
