@@ -33,7 +33,7 @@ def is_whole(value: object) -> bool:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line["topic"])
-def test_a_released_event_still_reads(line: dict[str, object]) -> None:
+def test_a_golden_event_reads(line: dict[str, object]) -> None:
     event = read(line)
     topic, state = encode(event)
     assert decode(topic, state) == event

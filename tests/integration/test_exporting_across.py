@@ -54,7 +54,7 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
 
 
 def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Each event of each released shape, in a stream that it may be in."""
+    """Yields each golden event, in a stream that it may be in."""
     run, version = "assistants:run_0", 1
     for number, line in enumerate(LINES):
         kind = e.EVENTS[str(line["topic"]).partition("/")[0]]
@@ -69,7 +69,7 @@ def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield run, version, document
 
 
-def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
+def test_every_golden_event(urls: list[str]) -> None:
     lines = [
         json.dumps({"stream": stream, "version": version, **document}).encode() + b"\n"
         for stream, version, document in golden_lines()
