@@ -50,8 +50,8 @@ def blocks(language: str) -> list[tuple[Manual, Block]]:
     return [(manual, block) for manual in DOCUMENTS for block in manual.blocks_of(language)]
 
 
-def line_of(value: object) -> str | None:
-    return f"{value.line}" if isinstance(value, Block) else None
+def name_of(value: Manual | Block) -> str:
+    return f"line {value.line}" if isinstance(value, Block) else value.name
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_python_of_a_manual_runs(
         assert what in printed
 
 
-@pytest.mark.parametrize(("manual", "block"), blocks("console"), ids=line_of)
+@pytest.mark.parametrize(("manual", "block"), blocks("console"), ids=name_of)
 def test_a_console_shows_what_the_commands_print(
     manual: Manual,
     block: Block,
@@ -104,23 +104,30 @@ def test_a_console_shows_what_the_commands_print(
     run_console(block, service)
 
 
-@pytest.mark.parametrize(("manual", "block"), blocks("bash"), ids=line_of)
+@pytest.mark.parametrize(("manual", "block"), blocks("bash"), ids=name_of)
 def test_a_command_of_the_shell_does_something(manual: Manual, block: Block) -> None:
     for line in block.text.splitlines():
         check_command(line)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of some runs, one of which waits for tool outputs."""
-    url = f"sqlite:///{tmp_path}/runs.db"
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a database of some runs, one of which waits for tool outputs."""
+    folder = tmp_path_factory.mktemp("manuals")
+    url, server = f"sqlite:///{folder}/runs.db", None
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_db")
-    assert runfold("import", write_runs(tmp_path / "runs.jsonl"), "--db", url).code == 0
-    return url
+        server = request.getfixturevalue("postgres")
+        server.execute("CREATE DATABASE manuals TEMPLATE template0")
+        url = server.url("manuals")
+    assert runfold("import", write_runs(folder / "runs.jsonl"), "--db", url).code == 0
+    yield url
+    if server is not None:
+        server.execute("DROP DATABASE manuals WITH (FORCE)")
 
 
-@pytest.mark.parametrize(("manual", "block"), blocks("sql"), ids=line_of)
+@pytest.mark.parametrize(("manual", "block"), blocks("sql"), ids=name_of)
 def test_a_query_answers(manual: Manual, block: Block, database: str) -> None:
     url = make_url(database)
     engine = create_engine(
