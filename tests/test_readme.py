@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from projections import Views, metadata
 from tests.support.command_line import SECONDS, environment, runfold
+from tests.support.paths import ROOT
 from tests.support.simulated_files import simulated_file
 from tracker import Tracker, errors, sources
 from tracker.cli.commands import app
@@ -24,7 +25,6 @@ from tracker.observability import PrometheusMetrics
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][

@@ -1,25 +1,22 @@
 """Every released shape of every event stays readable: the files here are never changed."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests.support.golden_files import GOLDEN_EVENTS
 from tracker.core.events import EVENTS, RunCreated, RunStatusChanged
 from tracker.core.upcasters import upcast
 from tracker.errors import UnreadableEvent
 from tracker.event_store.codec import decode, encode
 
-GOLDEN = Path(__file__).parent / "events.jsonl"
-LINES = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
-
 
 def test_every_event_has_a_golden_line() -> None:
     current = {f"{kind.topic}/{kind.topic_version}" for kind in EVENTS.values()}
-    assert current <= {line["topic"] for line in LINES}
+    assert current <= {line["topic"] for line in GOLDEN_EVENTS}
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: line["topic"])
+@pytest.mark.parametrize("line", GOLDEN_EVENTS, ids=lambda line: line["topic"])
 def test_a_released_event_still_reads(line: dict[str, object]) -> None:
     stored = json.dumps(line["state"]).encode()
     event = decode(str(line["topic"]), stored)
