@@ -1,4 +1,4 @@
-"""The README, taken at its word: every block is run, and every table compared with the code."""
+"""The README: each block runs, and each table matches the code."""
 
 import asyncio
 import re

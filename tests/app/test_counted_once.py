@@ -1,4 +1,4 @@
-"""One response through every door, many times each: it is counted once, and corrected once."""
+"""One response by every way into the tracker, many times each: counted and corrected once."""
 
 import asyncio
 import json

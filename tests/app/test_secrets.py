@@ -1,4 +1,4 @@
-"""No key is in anything that is shown or kept, whatever the service does with it."""
+"""Secrecy of keys: none is shown or stored, whatever the service does with it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Milliseconds a question takes with a million runs in the tables, and with half of them.
+"""Time of each question with a million runs in the tables, and with half of them.
 
 Then the tables are made again, which tells how long a million events take, and in what memory.
 

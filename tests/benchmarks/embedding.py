@@ -1,4 +1,4 @@
-"""What a tracker costs the service that it is in: the latency of requests, with and without runs.
+"""Cost of a tracker for its service: the latency of requests, with and without runs.
 
 The service is FastAPI in a process of its own, with the tracker on its loop or in a background
 thread; the service that is polled is another process, with 100 active runs that come and go. One

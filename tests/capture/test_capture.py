@@ -1,4 +1,4 @@
-"""Applications that know one line of runfold: their own clients' calls give whole histories."""
+"""Captured clients: their own calls give complete histories."""
 
 import asyncio
 from collections.abc import Iterator

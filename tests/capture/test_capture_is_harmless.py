@@ -1,4 +1,4 @@
-"""Whatever becomes of the capture of a call, the application gets the answer that it would get."""
+"""Failures of a capture: the application still gets the answer that it would get without."""
 
 import asyncio
 import gzip

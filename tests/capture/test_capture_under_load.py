@@ -1,4 +1,4 @@
-"""Captured calls by the hundred, with databases that fail and trackers that come and go."""
+"""Hundreds of captured calls, with databases that fail and trackers that restart."""
 
 import asyncio
 import sqlite3

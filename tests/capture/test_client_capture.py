@@ -1,4 +1,4 @@
-"""The clients that are captured: blocking, plain, of Azure; and those that cannot be."""
+"""Clients that can be captured (blocking, plain, Azure), and those that cannot."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Events that other processes append reach handlers as they come, and nothing is held up by it."""
+"""Delivery of events that other processes append, without a delay of local ones."""
 
 import asyncio
 import threading

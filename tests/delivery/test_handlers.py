@@ -1,4 +1,4 @@
-"""Handlers: every event at least once, in order, over restarts, failures and other processes."""
+"""Handlers: every event at least once, in order, over restarts and failures."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Makes the golden databases of this release: `python -m tests.golden.make_database`.
+"""Maker of the golden databases of this release: `python -m tests.golden.make_database`.
 
 An SQLite file and the SQL text of a PostgreSQL database, named by their revision, with events
 and the tables filled from them. Later releases upgrade both. What is made once is kept as it is.

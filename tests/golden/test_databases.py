@@ -1,4 +1,4 @@
-"""Databases of each released revision are brought to this release, and proved."""
+"""Databases of each released revision: upgraded to this release and verified."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every released shape of every event stays readable: the files here are never changed."""
+"""Events in every released shape: all stay readable, and their files are never changed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How sources stand, written by a tracker on a real database and read by `runfold doctor`."""
+"""Heartbeats of sources: written by a tracker on a real database, read by `runfold doctor`."""
 
 import asyncio
 import logging

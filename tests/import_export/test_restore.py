@@ -1,4 +1,4 @@
-"""Exported events that do not fit: named, and no history bent."""
+"""Exported events that do not fit their history: reported, and never recorded."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Histories to lines and back: the same bytes, each event once, no history bent."""
+"""Histories as lines and back: the same bytes, and each event once."""
 
 import json
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Exports through empty stores, from SQLite to PostgreSQL and back: the same to the byte."""
+"""Exports through empty stores, from SQLite to PostgreSQL and back: equal to the byte."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A usage that changes after the end of a turn, over HTTP and past a restart."""
+"""Usage that changes after the end of a turn, over HTTP and across a restart."""
 
 import asyncio
 import time

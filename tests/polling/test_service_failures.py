@@ -1,4 +1,4 @@
-"""What a service does wrong, over real HTTP, and what becomes of the run: nothing it did not do."""
+"""Failures of a service over real HTTP: the history gets no event that did not happen."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`runfold` as tests call it: in this process, or as a process of its own."""
+"""Calls of `runfold`: in this process, or as a process of its own."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The tables of `.github/COMPATIBILITY.md`, made from the code.
+"""Tables of `.github/COMPATIBILITY.md`, made from the code.
 
 `python -m tests.support.compatibility_page` brings those of the page up to date.
 """

@@ -1,4 +1,4 @@
-"""The recorded payloads, where they lie beside the project; else their tests skip."""
+"""Recorded payloads, if they lie beside the project; their tests are skipped otherwise."""
 
 import json
 from pathlib import Path

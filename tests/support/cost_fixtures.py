@@ -1,4 +1,4 @@
-"""Price lists, runs that cost, and their sums, in a few words: for tests of costs."""
+"""Price lists, runs with costs, and their sums."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Histories as lines and back, in a few words: for tests of exports and imports."""
+"""Exports and imports of histories in memory."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A tracker of one programmed service, whose clock can be moved on."""
+"""A tracker of a scripted service, on a clock that can be moved forward."""
 
 import asyncio
 from collections.abc import Callable

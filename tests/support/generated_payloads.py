@@ -1,4 +1,4 @@
-"""Generated lives of runs of the other APIs: bodies as sent, each read by its shape."""
+"""Generated lives of runs of the other APIs, as bodies and as snapshots."""
 
 from datetime import datetime
 from typing import Any

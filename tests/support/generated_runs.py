@@ -1,4 +1,4 @@
-"""Generated lives of runs, as a service would show them, and looks at them."""
+"""Generated lives of runs, and polls of them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

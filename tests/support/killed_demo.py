@@ -1,4 +1,4 @@
-"""The demo as a process that a test kills: it notes each event once it is acknowledged."""
+"""The demo as a process that a test kills: it notes each acknowledged event."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A service that a test kills: it notes the position of each event that its handler is brought."""
+"""A service that a test kills: it notes the position of each delivered event."""
 
 import asyncio
 import os

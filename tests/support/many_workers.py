@@ -1,4 +1,4 @@
-"""Several trackers on one PostgreSQL database, one killed every few seconds and replaced."""
+"""Several trackers on one PostgreSQL database, killed in turn and replaced."""
 
 from __future__ import annotations
 

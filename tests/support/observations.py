@@ -1,4 +1,4 @@
-"""Looks at one run in a few words, and sentences about the decider that begin with them."""
+"""Snapshots of one run, and given-when-then statements about the decider."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

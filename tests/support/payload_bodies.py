@@ -1,4 +1,4 @@
-"""Bodies of runs and steps as their services show them, for the contract of a source."""
+"""Bodies of runs and steps as their services send them."""
 
 from typing import Any
 

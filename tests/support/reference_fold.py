@@ -1,4 +1,4 @@
-"""Histories as polls leave them, and the tables that one plain fold of each of them gives."""
+"""Generated histories, and the tables that one plain fold of each gives."""
 
 from collections import Counter
 from datetime import timedelta

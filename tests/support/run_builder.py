@@ -1,4 +1,4 @@
-"""Events of one run in a few words, and the rows that they make: for tests of the read side."""
+"""Events of one run, and the rows that they give."""
 
 import json
 from collections.abc import Sequence

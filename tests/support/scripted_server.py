@@ -1,4 +1,4 @@
-"""A server on the loopback that answers as it is told, and a clock that can be moved on."""
+"""A server on the loopback with scripted replies, and a clock that can be moved forward."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A pytest plugin: fails each test after which a key can be read where none is to be.
+"""A pytest plugin that fails each test after which a key can be read.
 
 All keys in tests contain MARK. It is searched for in every log record of any level, with its
 arguments, exception and extra fields; in every error of runfold, raised or not; in what was

@@ -1,4 +1,4 @@
-"""Sources that learn nothing by asking: what is recorded of their runs came in another way."""
+"""Sources whose polls fail: their runs are recorded in other ways only."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Events that handlers are to be brought, and trackers of a service that nobody asks."""
+"""Events for handlers, and trackers of a service that is never polled."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Migrations: equal to the declared tables, beside a host's own, and safe from each other."""
+"""Migrations: equal to the declared tables, beside a host's own, and safe in parallel."""
 
 import multiprocessing
 import subprocess

@@ -1,4 +1,4 @@
-"""Tables and views exported: each value as the database has it, on both databases."""
+"""Tables and views exported: each value as stored, on both databases."""
 
 import gzip
 import json

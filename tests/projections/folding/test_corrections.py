@@ -1,4 +1,4 @@
-"""What changes the row of a run beside its status, and what is no history at all."""
+"""Corrections of a run's row other than its status, and events that are no history."""
 
 from typing import Any
 

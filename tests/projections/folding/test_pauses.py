@@ -1,4 +1,4 @@
-"""Phases made exact by the steps of a run, however little was seen of it while it ran."""
+"""Pauses made exact by the steps of a run, however few of its states were seen."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Histories of runs, told event by event: how long each phase took, and how sure that is."""
+"""Rows of runs, event by event: the length of each phase and its uncertainty."""
 
 from projections.database.schema import run_phases, runs
 from projections.row_types import PhaseRow, RunRow

@@ -1,4 +1,4 @@
-"""Old runs taken out of the tables: they stay out, and everything else stays right."""
+"""Pruning of old runs: they stay out of the tables, and all else stays correct."""
 
 import signal
 import subprocess

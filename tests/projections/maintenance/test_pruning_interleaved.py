@@ -1,4 +1,4 @@
-"""Pruning, catching up and rebuilding in any turns: what is left is what one fold says."""
+"""Pruning, catching up and rebuilding in any order: equal to one plain fold."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

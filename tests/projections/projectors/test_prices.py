@@ -1,4 +1,4 @@
-"""Prices that change, or are not there: what is priced with which, and proved."""
+"""Prices that change or are missing: the price of each run, and its verification."""
 
 import sys
 from collections.abc import Iterator, Mapping

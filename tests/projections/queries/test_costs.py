@@ -1,4 +1,4 @@
-"""What runs cost: exact, at the prices of their time, and right after each correction."""
+"""Costs of runs: exact, at the prices of their time, and right after each correction."""
 
 from collections.abc import Iterator
 from datetime import date

@@ -1,4 +1,4 @@
-"""Rebuilds that are killed, run twice at once, or go on beside all else; and what survives them."""
+"""Rebuilds that are killed, run twice at once, or run beside other work."""
 
 import multiprocessing
 import os

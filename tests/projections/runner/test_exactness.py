@@ -1,4 +1,4 @@
-"""Any history, in any batches, by any number of runners, gives the rows of one plain fold."""
+"""Histories in any batches, by any number of runners: the rows of one plain fold."""
 
 from collections.abc import Sequence
 from typing import Any
