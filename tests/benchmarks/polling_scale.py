@@ -1,4 +1,4 @@
-"""What scheduling 100,000 active runs costs, on a simulated clock and transport.
+"""Cost of scheduling 100,000 active runs, on a simulated clock and transport.
 
 The poller's own gate decides when to ask and what an answer makes of that, without a request, a
 record or a task: wheel, lines, limiter, hazards, shares. Beside it the roster that the poller

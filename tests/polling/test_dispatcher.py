@@ -1,4 +1,4 @@
-"""A gate, its runs and a clock: the budget is spent, and on the runs that are likely to change."""
+"""Dispatching of polls: the rate is spent, on the runs that are likely to change."""
 
 import itertools
 from collections import Counter

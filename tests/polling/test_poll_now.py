@@ -1,4 +1,4 @@
-"""The poller told that there is news of a run: it looks at it next, and keeps to all limits."""
+"""Polls on request, after news of a run: next in order, within all limits."""
 
 import asyncio
 
