@@ -99,7 +99,8 @@ def test_half_a_surrogate_pair_does_not_make_a_body_unusable() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'"text"', b"null", b"3", b"\xff\xfe\x00", b"[" * 9999]
+    "body",
+    [b"", b"{", b'"text"', b"null", b"3", b"\xff\xfe\x00", b"[" * 9999, b"[" * 300 + b"]" * 300],
 )
 def test_what_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(PayloadError, match="expected"):
@@ -108,7 +109,7 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 
 def test_importing_the_package_loads_no_http_client() -> None:
     lines = [
-        "import sys, tracker.sources, tracker.sources.source, tracker.sources.pages",
+        "import sys, tracker.sources, tracker.sources.source, tracker.sources.http.pages",
         "assert 'httpx' not in sys.modules",
         "tracker.sources.Assistants",
         "assert 'httpx' in sys.modules",

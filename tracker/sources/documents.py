@@ -16,23 +16,16 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def decode(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON object that `body` is, and `body`, mended where need be. Raises PayloadError."""
-    try:
-        document = from_json(body)
-    except ValueError:
-        body = mend(body)
-        document = from_json(body)
+    """Returns the JSON object in a body, and the body, mended if need be. Raises PayloadError."""
+    document, body = _parse(body)
     if not isinstance(document, dict):
         raise PayloadError(f"expected a JSON object, got {_json_type(document)}")
     return document, body
 
 
 def decode_list(body: bytes) -> list[Any]:
-    """The JSON array that `body` is, mended where need be. Raises PayloadError."""
-    try:
-        entries = from_json(body)
-    except ValueError:
-        entries = from_json(mend(body))
+    """Returns the JSON array in a body, mended if need be. Raises PayloadError."""
+    entries, _ = _parse(body)
     if not isinstance(entries, list):
         raise PayloadError(f"expected a JSON array, got {_json_type(entries)}")
     return entries
@@ -41,18 +34,6 @@ def decode_list(body: bytes) -> list[Any]:
 def objects_in(value: object) -> list[dict[str, Any]]:
     """The objects in a list; none where it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def mend(body: bytes) -> bytes:
-    """The same JSON in the UTF-8 that every reader and database takes.
-
-    Half a surrogate pair, which a service that cuts texts by UTF-16 units escapes into its JSON,
-    becomes a question mark; a byte order mark goes. Raises PayloadError for what is no JSON.
-    """
-    # Errors are raised outside of `except`, lest the body, which may hold a key, be their context.
-    with suppress(ValueError, RecursionError):
-        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
-    raise PayloadError("expected JSON, got something else or less than a whole")
 
 
 def document_in(body: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -83,6 +64,21 @@ def complaints(error: ValidationError, at_most: int = 3) -> str:
     texts = [f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found]
     more = f" and {len(texts) - at_most} more" if len(texts) > at_most else ""
     return "; ".join(texts[:at_most]) + more
+
+
+def _parse(body: bytes) -> tuple[Any, bytes]:
+    """Returns the JSON value of a body, and the body in UTF-8 that every reader and database takes.
+
+    Half a surrogate pair, which a service that cuts texts by UTF-16 units escapes into its JSON,
+    becomes a question mark; a byte order mark is removed.
+    """
+    # Raised outside of `except`: as context of the error, the body would stay, which may hold a key.
+    with suppress(ValueError):
+        return from_json(body), body
+    with suppress(ValueError, RecursionError):
+        body = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        return from_json(body), body
+    raise PayloadError("expected JSON, got something else or less than a whole")
 
 
 def _json_type(value: object) -> str:
