@@ -32,11 +32,11 @@ class RenderFarm(HttpSource):
         return answer
 
     def glance(self, body: bytes) -> object:
-        job = decode(body)[0]
+        job = decode(body)
         return {name: job.get(name) for name in ("state", "finished", "tokens", "ask", "fault")}
 
     def snapshot(self, body: bytes | Mapping[str, Any], **moments: datetime | None) -> RunSnapshot:
-        job = decode(body)[0] if isinstance(body, bytes) else body
+        job = decode(body)
         if not isinstance(job.get("job"), str) or not isinstance(job.get("state"), str):
             raise PayloadError("not a job: `job` and `state` are missing")
         tokens, ask = job.get("tokens") or {}, job.get("ask")

@@ -27,7 +27,7 @@ from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.sources.detection import shape_of
-from tracker.sources.documents import decoded
+from tracker.sources.documents import decode
 
 LINES_PER_BATCH = 500
 HEADS_IN_MEMORY = 10_000
@@ -119,7 +119,7 @@ def _batches(lines: Iterable[Line]) -> Iterator[_Batch]:
 
 def _read(index: int, line: bytes, source: str | None, now: datetime, batch: _Batch) -> None:
     try:
-        document = decoded(line)
+        document = decode(line)
         if is_event_line(document):
             batch.events.append((index, read_event_line(document)))
         else:

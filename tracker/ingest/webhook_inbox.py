@@ -12,7 +12,7 @@ from tracker.ingest.recorder import record
 from tracker.ingest.stream_events import StreamPayload
 from tracker.session import Session
 from tracker.sources.assistants.resource import Assistants
-from tracker.sources.documents import decoded
+from tracker.sources.documents import decode
 from tracker.sources.responses.resource import Responses
 from tracker.sources.source import Source
 from tracker.webhooks import verify
@@ -62,7 +62,7 @@ async def receive_webhook(
     """Verifies a webhook and records what it says; documented at `Tracker.webhook`."""
     webhook = verify(body, headers, secret, session.clock.now())
     async with session.replays.once(webhook, session.clock.now()):
-        return await _record_payload(session, decoded(body), source, timeout)
+        return await _record_payload(session, decode(body), source, timeout)
 
 
 async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: float) -> RunState:

@@ -15,30 +15,37 @@ from tracker.errors import PayloadError, SettingsError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def decode(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Returns the JSON object in a body, and the body, mended if need be. Raises PayloadError."""
+def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
+    """Returns the JSON object in a payload; a mapping is returned as it is.
+
+    Repairs what strict parsers and databases refuse: half a surrogate pair becomes a question
+    mark, a byte order mark is removed. Raises PayloadError if the payload is not a JSON object.
+    """
+    if isinstance(payload, Mapping):
+        return payload
+    body = payload.encode("utf-8", "replace") if isinstance(payload, str) else payload
+    return decode_body(body)[0]
+
+
+def decode_body(body: bytes) -> tuple[dict[str, Any], bytes]:
+    """Returns the JSON object in a body, and the body, repaired as by `decode` if need be."""
     document, body = _parse(body)
     if not isinstance(document, dict):
-        raise PayloadError(f"expected a JSON object, got {_json_type(document)}")
+        raise PayloadError(f"not a JSON object, but {_json_type(document)}")
     return document, body
 
 
 def decode_list(body: bytes) -> list[Any]:
-    """Returns the JSON array in a body, mended if need be. Raises PayloadError."""
+    """Returns the JSON array in a body. Raises PayloadError as `decode` does."""
     entries, _ = _parse(body)
     if not isinstance(entries, list):
-        raise PayloadError(f"expected a JSON array, got {_json_type(entries)}")
+        raise PayloadError(f"not a JSON array, but {_json_type(entries)}")
     return entries
 
 
 def objects_in(value: object) -> list[dict[str, Any]]:
     """The objects in a list; none where it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def document_in(body: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON object that a body is, or has been decoded to. Raises PayloadError."""
-    return decode(body)[0] if isinstance(body, bytes) else body
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -66,21 +73,6 @@ def complaints(error: ValidationError, at_most: int = 3) -> str:
     return "; ".join(texts[:at_most]) + more
 
 
-def _parse(body: bytes) -> tuple[Any, bytes]:
-    """Returns the JSON value of a body, and the body in UTF-8 that every reader and database takes.
-
-    Half a surrogate pair, which a service that cuts texts by UTF-16 units escapes into its JSON,
-    becomes a question mark; a byte order mark is removed.
-    """
-    # Raised outside of `except`: as context of the error, the body would stay, which may hold a key.
-    with suppress(ValueError):
-        return from_json(body), body
-    with suppress(ValueError, RecursionError):
-        body = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
-        return from_json(body), body
-    raise PayloadError("expected JSON, got something else or less than a whole")
-
-
 def _json_type(value: object) -> str:
     names = {
         dict: "an object",
@@ -92,14 +84,17 @@ def _json_type(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
-    """A document as the JSON object that it is. Raises PayloadError where it is none."""
-    if isinstance(payload, Mapping):
-        return payload
+def _parse(body: bytes) -> tuple[Any, bytes]:
+    """Returns the JSON value of a body, and the body in UTF-8 without half surrogate pairs.
+
+    Services that cut texts by UTF-16 units escape such halves into their JSON.
+    """
+    # Not raised within `except`: the body, which may hold a key, would be context of the error.
     try:
-        body = from_json(payload)
+        return from_json(body), body
     except ValueError as error:
-        raise PayloadError(f"not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise PayloadError(f"a {type(body).__name__}, where a JSON object of a run belongs")
-    return body
+        reason = str(error)
+    with suppress(ValueError, RecursionError):
+        body = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        return from_json(body), body
+    raise PayloadError(f"not JSON: {reason}")

@@ -20,7 +20,7 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, read
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.responses.snapshots import Tokens, usage_of
 from tracker.sources.stamps import Stamp
@@ -84,7 +84,7 @@ def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[st
 
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a turn's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
+    document = decode(body)
     return {name: document[name] for name in _GLANCED if name in document}
 
 
@@ -100,7 +100,7 @@ def turn_snapshot(
 
     Raises PayloadError naming the field that keeps it from being one, and why.
     """
-    document = document_in(body)
+    document = decode(body)
     turn = read(Turn, document, "a turn of a session")
     waits = turn.status == WAITING
     calls = _calls(turn.required_actions) if waits else ()

@@ -22,7 +22,7 @@ from tracker.core.status import (
 from tracker.core.usage import Usage
 from tracker.errors import PayloadError
 from tracker.sources.assistants.models import Run, RunStep, TokenUsage
-from tracker.sources.documents import complaints, decode, document_in, read
+from tracker.sources.documents import complaints, decode, read
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.wire import counted, failure, text_of
 
@@ -85,7 +85,7 @@ def glance(body: bytes) -> Glance:
     try:
         return _glances.validate_json(body)
     except ValidationError:
-        document, _ = decode(body)
+        document = decode(body)
     try:
         return _glances.validate_python(document)
     except ValidationError as error:
@@ -105,7 +105,7 @@ def run_snapshot(
 
     `expired` and `incomplete` have no stamp of their own: services put the moment in another.
     """
-    document = body.body if isinstance(body, Run) else document_in(body)
+    document = body.body if isinstance(body, Run) else decode(body)
     run = body if isinstance(body, Run) else read(Run, document, "a run")
     calls = _tool_calls(run)
     lacks_calls = run.status == REQUIRES_ACTION and not calls
@@ -149,7 +149,7 @@ def is_run(body: Mapping[str, Any]) -> bool:
 
 def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
     """A step as a snapshot. Raises PayloadError naming the field that keeps it from being one."""
-    step = body if isinstance(body, RunStep) else read(RunStep, document_in(body), "a step")
+    step = body if isinstance(body, RunStep) else read(RunStep, decode(body), "a step")
     details = step.step_details
     calls = (details.tool_calls if details else None) or []
     ended_at = step.completed_at or step.failed_at or step.cancelled_at or step.expired_at

@@ -17,7 +17,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.sources.answer import Answer, is_json, kept_headers, server_date, wait_hint
-from tracker.sources.documents import decode, decode_list
+from tracker.sources.documents import decode_body, decode_list
 from tracker.sources.http.api_keys import Secrets
 from tracker.sources.http.body_reader import Unfit
 from tracker.sources.http.error_mapping import quote, refusal, words
@@ -136,7 +136,7 @@ class Call:
     def _decoded(self, body: bytes) -> tuple[dict[str, Any], bytes]:
         if self.listed:
             return {"data": decode_list(body)}, body
-        return ({}, self.known) if self.known == body else decode(body)
+        return ({}, self.known) if self.known == body else decode_body(body)
 
     @property
     def _doubt(self) -> str:

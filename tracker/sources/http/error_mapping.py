@@ -84,7 +84,7 @@ def quote(text: str, secrets: Secrets) -> str:
 def words(body: bytes) -> Words:
     """The service's own message in an error's body, or the beginning of whatever came instead."""
     try:
-        document, _ = decode(body)
+        document = decode(body)
     except PayloadError:
         return Words(body.decode("utf-8", "replace"))
     error = document.get("error")
@@ -102,7 +102,7 @@ def _is_about_the_address(text: str) -> bool:
     return text in _NO_SUCH_ADDRESS or text.startswith(_NO_SUCH_ADDRESS_FOLLOWED_BY_IT)
 
 
-def _messages(content: dict[str, Any], error: object) -> tuple[object, ...]:
+def _messages(content: Mapping[str, Any], error: object) -> tuple[object, ...]:
     return content.get("message"), error, content.get("detail"), content.get("code")
 
 

@@ -22,7 +22,7 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, read
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
 from tracker.sources.wire import Answered, Error, Object, failure, text_of
@@ -77,7 +77,7 @@ def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
 
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a run's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
+    document = decode(body)
     return {name: document[name] for name in _GLANCED if name in document}
 
 
@@ -94,7 +94,7 @@ def graph_run_snapshot(
     The server stamps changes only, so the last one of a run that ended is its end. Raises
     PayloadError naming the field that keeps it from being one, and why.
     """
-    document = document_in(body)
+    document = decode(body)
     run = read(GraphRun, document, "a run of a graph")
     tasks = objects_in((run.state or {}).get("tasks"))
     calls = _calls(run.state or {}, tasks) if run.status == SUCCESS else ()

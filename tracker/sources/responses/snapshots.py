@@ -25,7 +25,7 @@ from tracker.core.status import (
     REQUIRES_ACTION,
 )
 from tracker.core.usage import Usage
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, read
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
 from tracker.sources.wire import (
@@ -134,7 +134,7 @@ class Response(Answered):
 
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a response's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
+    document = decode(body)
     seen = {name: document[name] for name in _GLANCED if name in document}
     if document.get("status") == COMPLETED:
         seen["waiting"] = [call.id for call in waiting_calls(document.get("output"))]
@@ -154,7 +154,7 @@ def response_snapshot(
     Its thread is its conversation, None where it is in none. Its assistant is the agent or the
     stored prompt that it was made with.
     """
-    document = body.body if isinstance(body, Response) else document_in(body)
+    document = body.body if isinstance(body, Response) else decode(body)
     response = body if isinstance(body, Response) else read(Response, document, "a response")
     calls = tuple(waiting_calls(response.output)) if response.status == COMPLETED else ()
     ended_at = response.completed_at or response.failed_at or response.cancelled_at
