@@ -24,7 +24,6 @@ from projections import Views, metadata
 from projections.export.formats import FORMATS
 from projections.queries.grouping import COLUMNS, DAY, HOUR
 from tracker import Delivery, Tracker
-from tracker.cli.apis import Api
 from tracker.cli.commands import app
 from tracker.core import events as e
 from tracker.core import status
@@ -34,6 +33,7 @@ from tracker.event_store import RecordedEvent
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.runtime.log_fields import of_handlers, of_run, of_source
 from tracker.sources import Assistants
+from tracker.sources.payload_format import Api
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("tracker", "projections")

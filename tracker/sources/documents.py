@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -46,6 +46,11 @@ def decode_list(body: bytes) -> list[Any]:
 def objects_in(value: object) -> list[dict[str, Any]]:
     """The objects in a list; none where it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def pick(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Returns the fields of a document that have these names."""
+    return {name: document[name] for name in names if name in document}
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

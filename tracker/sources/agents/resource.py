@@ -15,7 +15,7 @@ from tracker.sources.answer import Answer, following
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import ask_for_entries, check, page_query
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.source import SETTLING_SECONDS
 
@@ -33,7 +33,7 @@ class AgentTurns(HttpSource):
     `beta` is the version of the API, None for a service that wants no such header.
     """
 
-    reading = Reading(snapshots.turn_snapshot, snapshots.glance, snapshots.is_turn)
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,

@@ -20,7 +20,8 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, read
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.responses.snapshots import Tokens, usage_of
 from tracker.sources.stamps import Stamp
@@ -84,8 +85,7 @@ def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[st
 
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a turn's body, as sent. Raises PayloadError for no object."""
-    document = decode(body)
-    return {name: document[name] for name in _GLANCED if name in document}
+    return pick(decode(body), _GLANCED)
 
 
 def turn_snapshot(
@@ -163,3 +163,6 @@ def _configuration(agent: dict[str, Any]) -> Configuration:
         },
         "a configuration",
     )
+
+
+FORMAT = PayloadFormat(Api.agents, is_turn, glance, turn_snapshot)

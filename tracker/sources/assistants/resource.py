@@ -28,7 +28,7 @@ from tracker.sources.http.requests import (
     runs_path,
     without_stream,
 )
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 
 
@@ -49,7 +49,7 @@ class Assistants(HttpSource):
     through. What it gives has the answer it came in as `.answer`.
     """
 
-    reading = Reading(snapshots.run_snapshot, snapshots.glance, snapshots.is_run)
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,

@@ -23,10 +23,12 @@ from tracker.core.usage import Usage
 from tracker.errors import PayloadError
 from tracker.sources.assistants.models import Run, RunStep, TokenUsage
 from tracker.sources.documents import complaints, decode, read
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.wire import counted, failure, text_of
 
 RUN_OBJECT = "thread.run"
+STEP_OBJECT = "thread.run.step"
 
 # Not the model: that is a column of its own.
 _SETTINGS = {
@@ -229,4 +231,4 @@ def _configuration(run: Run) -> Configuration | None:
     )
 
 
-STEP_OBJECT = "thread.run.step"
+FORMAT = PayloadFormat(Api.assistants, is_run, glance, run_snapshot)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from tracker.core.snapshot import RunSnapshot
 from tracker.errors import SettingsError
@@ -12,6 +12,7 @@ from tracker.runtime.clock import Clock
 from tracker.sources.answer import Answer
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.transport import RUN_CAP, AuthHeader, Query, Transport
+from tracker.sources.payload_format import PayloadFormat
 
 if TYPE_CHECKING:
     import httpx
@@ -28,28 +29,17 @@ class HttpSettings(TypedDict, total=False):
     transport: httpx.AsyncBaseTransport | None
 
 
-class Reading(NamedTuple):
-    """How what a service sends of a run is read.
-
-    `snapshot` takes a body, the name of the source and the moments of `Source.snapshot`. The
-    others do as the methods of a `Source` do that are called so.
-    """
-
-    snapshot: Callable[..., RunSnapshot]
-    glance: Callable[[bytes], object]
-    recognises: Callable[[Mapping[str, Any]], bool]
-
-
 class HttpSource:
-    """A service that is asked over HTTP; the base of the sources here, and of your own.
+    """A service that is asked over HTTP: the base class of the sources here, and of your own.
 
-    One of your own has a `fetch`, and either a `reading` or the methods that use it, which are
-    `snapshot`, `glance` and `recognises`. `name` is what its runs are filed under. `api_version`
-    is Azure's. The rest is as in `Transport`. Nothing is opened before the first call; after
-    `aclose` it opens anew. Raises SettingsError for a name or an address that cannot be used.
+    A subclass implements `fetch`, and either sets `payload_format` or overrides `snapshot`,
+    `glance` and `recognises`. `name` is the `source` of its runs, `api_version` a parameter of
+    Azure; the others are documented at `Transport`. Nothing is opened before the first call; a
+    call after `aclose` opens new connections. Raises SettingsError for an unusable name or
+    address.
     """
 
-    reading: ClassVar[Reading]
+    payload_format: ClassVar[PayloadFormat]
 
     def __init__(
         self,
@@ -104,7 +94,7 @@ class HttpSource:
 
         Raises PayloadError for what is no run.
         """
-        return self.reading.glance(body)
+        return self.payload_format.glance(body)
 
     def snapshot(
         self,
@@ -118,7 +108,7 @@ class HttpSource:
 
         Raises PayloadError naming the field that keeps it from being one, and why.
         """
-        return self.reading.snapshot(
+        return self.payload_format.snapshot(
             body,
             self._name,
             observed_at=observed_at,
@@ -128,7 +118,7 @@ class HttpSource:
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
         """Whether a document of unknown origin has this API's shape of a run, and no other's."""
-        return self.reading.recognises(body)
+        return self.payload_format.recognises(body)
 
     async def aclose(self) -> None:
         """Closes the connections; a later call opens new ones."""

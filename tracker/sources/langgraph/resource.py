@@ -12,7 +12,7 @@ from tracker.sources.answer import Answer, following
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import check, runs_path
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import PAGE_CAP, AuthHeader
 from tracker.sources.langgraph import snapshots
 from tracker.sources.langgraph.snapshots import ERROR, SUCCESS, with_state
@@ -32,11 +32,7 @@ class LangGraph(HttpSource):
     There is no usage in its runs. The key goes as `x-api-key` unless `auth_header` says otherwise.
     """
 
-    reading = Reading(
-        snapshots.graph_run_snapshot,
-        snapshots.glance,
-        snapshots.is_graph_run,
-    )
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,

@@ -22,7 +22,8 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, read
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
 from tracker.sources.wire import Answered, Error, Object, failure, text_of
@@ -77,8 +78,7 @@ def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
 
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a run's body, as sent. Raises PayloadError for no object."""
-    document = decode(body)
-    return {name: document[name] for name in _GLANCED if name in document}
+    return pick(decode(body), _GLANCED)
 
 
 def graph_run_snapshot(
@@ -148,3 +148,6 @@ def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolC
         ToolCall(id=f"before {text_of(node)}", type="breakpoint", name=text_of(node))
         for node in (nodes if isinstance(nodes, list) else ())
     )
+
+
+FORMAT = PayloadFormat(Api.langgraph, is_graph_run, glance, graph_run_snapshot)

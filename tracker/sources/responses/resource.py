@@ -11,7 +11,7 @@ from tracker.sources.answer import Answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import answered, ask_for, check, without_stream
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.responses import snapshots
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
@@ -34,11 +34,7 @@ class Responses(HttpSource):
     through. What it gives has the answer it came in as `.answer`.
     """
 
-    reading = Reading(
-        snapshots.response_snapshot,
-        snapshots.glance,
-        snapshots.is_response,
-    )
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,

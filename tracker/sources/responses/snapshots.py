@@ -25,7 +25,8 @@ from tracker.core.status import (
     REQUIRES_ACTION,
 )
 from tracker.core.usage import Usage
-from tracker.sources.documents import decode, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, read
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
 from tracker.sources.wire import (
@@ -135,7 +136,7 @@ class Response(Answered):
 def glance(body: bytes) -> dict[str, Any]:
     """The tracked fields of a response's body, as sent. Raises PayloadError for no object."""
     document = decode(body)
-    seen = {name: document[name] for name in _GLANCED if name in document}
+    seen = pick(document, _GLANCED)
     if document.get("status") == COMPLETED:
         seen["waiting"] = [call.id for call in waiting_calls(document.get("output"))]
     return seen
@@ -259,3 +260,6 @@ def _configuration(response: Response) -> Configuration | None:
         },
         "a configuration",
     )
+
+
+FORMAT = PayloadFormat(Api.responses, is_response, glance, response_snapshot)
