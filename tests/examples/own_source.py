@@ -7,10 +7,7 @@ from typing import Any
 from tracker.core.snapshot import RunError, RunSnapshot, ToolCall
 from tracker.core.status import CANCELLED, COMPLETED, FAILED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.errors import PayloadError, UnusableAnswer
-from tracker.sources import Answer, HttpSource
-from tracker.sources.documents import decode
-from tracker.sources.stamps import read_stamp
-from tracker.sources.wire import counted
+from tracker.sources import Answer, HttpSource, counted, decode, read_stamp
 
 STATUSES = {
     "WAITING": QUEUED,

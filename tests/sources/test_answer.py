@@ -127,6 +127,8 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 def test_importing_the_package_loads_no_http_client() -> None:
     lines = [
         "import sys, tracker.sources, tracker.sources.source, tracker.sources.http.pages",
+        "names = ('Response', 'Run', 'RunListSource', 'counted', 'decode', 'read_stamp')",
+        "assert all(getattr(tracker.sources, name) for name in names)",
         "assert 'httpx' not in sys.modules",
         "tracker.sources.Assistants",
         "assert 'httpx' in sys.modules",

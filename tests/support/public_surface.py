@@ -106,7 +106,7 @@ def _list_attributes(kind: type) -> list[str]:
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in PACKAGES:
             names |= {*vars(base), *vars(base).get("__annotations__", ())}
-    others = names - {*fields, "model_config"}
+    others = names - {*fields, "model_config", "model_post_init"}
     return fields + sorted(name for name in others if not name.startswith("_"))
 
 
