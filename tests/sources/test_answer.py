@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tracker.errors import PayloadError
-from tracker.sources.answer import kept_headers, server_date, wait_hint
+from tracker.sources.answer import select_headers, server_date, wait_hint
 from tracker.sources.documents import decode, decode_body
 from tracker.sources.stamps import read_stamp
 
@@ -90,7 +90,10 @@ def test_the_date_of_the_server() -> None:
 
 def test_headers_that_help_are_kept() -> None:
     headers = {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3", "set-cookie": "a"}
-    assert kept_headers(headers) == {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3"}
+    assert select_headers(headers) == {
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-requests": "3",
+    }
 
 
 def test_half_a_surrogate_pair_does_not_make_a_body_unusable() -> None:

@@ -18,7 +18,7 @@ from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snap
 from tracker.sources.detection import FORMATS
 from tracker.sources.documents import decode
 from tracker.sources.http.api_keys import Secrets
-from tracker.sources.http.error_mapping import refusal, words
+from tracker.sources.http.error_mapping import map_error, read_message
 from tracker.sources.langgraph.snapshots import GraphRun, graph_run_snapshot
 from tracker.sources.langgraph.snapshots import glance as graph_glance
 from tracker.sources.payload_format import PayloadFormat
@@ -109,7 +109,7 @@ def test_any_document_has_a_format_or_not(
 @given(st.binary(max_size=60) | anything.map(lambda value: json.dumps(value).encode()))
 def test_a_body_of_anything(body: bytes) -> None:
     others = (response_glance, turn_glance, graph_glance)
-    for reading in (decode, glance, words, step_snapshot, *others):
+    for reading in (decode, glance, read_message, step_snapshot, *others):
         with suppress(PayloadError):
             reading(body)
 
@@ -117,6 +117,6 @@ def test_a_body_of_anything(body: bytes) -> None:
 @given(st.integers(200, 599), anything)
 def test_an_error_of_anything(status: int, document: object) -> None:
     body = json.dumps(document).encode()
-    error = refusal("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
+    error = map_error("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
     assert str(error).isprintable()
     assert len(str(error)) < 600

@@ -139,7 +139,7 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
     ),
     "huge, in chunks": (pours, UnusableAnswer, "larger than 2 MB"),
     "gzip bomb": (writes(whole(bomb(), GZIP)), UnusableAnswer, "larger than 2 MB"),
-    "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "packed"),
+    "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "not compressed as"),
     "half gzip": (
         writes(whole(gzip.compress(RUN, mtime=0)[:-9], GZIP)),
         UnusableAnswer,

@@ -13,8 +13,9 @@ from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
 from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.documents import decode, decode_body
-from tracker.sources.http.requests import Model, PageType, answered, check, page_of
+from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.wire import Document, check_entity, read_answer
 
 Call = Literal[
     "create", "retrieve", "update", "cancel", "submit_tool_outputs", "list", "step", "steps"
@@ -64,17 +65,17 @@ class Exchange:
         """The response that was created, asked for or cancelled."""
         return self._read(Response, RESPONSE_OBJECT, id=self.route.run_id)
 
-    def _read(self, model: type[Model], object_type: str, **ids: str | None) -> Model:
+    def _read(self, model: type[Document], object_type: str, **ids: str | None) -> Document:
         document, _ = decode_body(self.answer.body)
-        check(self.asked, document, self._expected(object_type, ids))
-        return answered(model, self.answer, document, self.asked)
+        check_entity(self.asked, document, self._expected(object_type, ids))
+        return read_answer(model, self.answer, document, self.asked)
 
     def _read_page(
         self, page_type: type[PageType], object_type: str, **ids: str | None
     ) -> PageType:
         document, _ = decode_body(self.answer.body)
         expected = self._expected(object_type, ids)
-        return page_of(page_type, self.answer, document, self.asked, expected)
+        return read_page(page_type, self.answer, document, self.asked, expected)
 
     def _expected(self, object_type: str, ids: Mapping[str, str | None]) -> dict[str, str]:
         known = {"object": object_type, "thread_id": self.route.thread_id, **ids}

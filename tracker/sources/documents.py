@@ -1,4 +1,4 @@
-"""JSON objects from bytes, and what is wrong with them in words."""
+"""Decoding, encoding and validation of JSON documents, with errors that name the fault."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def decode_list(body: bytes) -> list[Any]:
 
 
 def objects_in(value: object) -> list[dict[str, Any]]:
-    """The objects in a list; none where it is no list."""
+    """Returns the objects in a list; nothing for a value that is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -54,24 +54,27 @@ def pick(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The JSON text of a request. Raises SettingsError for what JSON cannot hold."""
+    """Returns the JSON text of a request. Raises SettingsError for values that JSON cannot hold."""
     try:
         return to_json(document)
     except ValueError as error:
         raise SettingsError(f"the request cannot be written as JSON: {error}") from None
 
 
-def read(model: type[Model], document: object, what: str) -> Model:
-    """`document` as a model. Raises PayloadError naming the fields that are missing or wrong."""
+def validate(model: type[Model], document: object, what: str) -> Model:
+    """Returns `document` as a model. Raises PayloadError naming the missing or wrong fields.
+
+    `what` names the model in the error: "not a run: …".
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        why = complaints(error)
-    raise PayloadError(f"not {what}: {why}")
+        reason = describe_errors(error)
+    raise PayloadError(f"not {what}: {reason}")
 
 
-def complaints(error: ValidationError, at_most: int = 3) -> str:
-    """The fields that a validation failed on, and why, without the values."""
+def describe_errors(error: ValidationError, at_most: int = 3) -> str:
+    """Returns the fields that failed a validation, and the reasons, without the values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     texts = [f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found]
     more = f" and {len(texts) - at_most} more" if len(texts) > at_most else ""

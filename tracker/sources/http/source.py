@@ -1,4 +1,4 @@
-"""What all services over HTTP have in common: a name, an address, connections."""
+"""The base class of sources over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HttpSettings(TypedDict, total=False):
-    """How a service is reached, beside its address, key and headers; see `Transport`."""
+    """Settings of the connection beside address, key and headers; see `Transport`."""
 
     params: Mapping[str, str] | None
     deadline: float
@@ -57,7 +57,7 @@ class HttpSource:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._name = _checked_name(name)
+        self._name = _check_name(name)
         self._transport = Transport(
             base_url,
             api_key=api_key,
@@ -73,11 +73,11 @@ class HttpSource:
 
     @property
     def name(self) -> str:
-        """What the runs of this service are filed under."""
+        """The `source` of the runs of this service."""
         return self._name
 
     def path_below(self, url: Any) -> str | None:
-        """The path of a URL (of httpx) below `base_url`, None where it is not below it."""
+        """Returns the path of a URL (of httpx) below `base_url`, None if it is not below it."""
         return self._transport.path_below(url)
 
     def __repr__(self) -> str:
@@ -90,9 +90,9 @@ class HttpSource:
         await self.aclose()
 
     def glance(self, body: bytes) -> object:
-        """The fields of a run that change, as sent, to be compared with `==`; cheap.
+        """Returns the fields of a run that change, as sent, to be compared with `==`; cheap.
 
-        Raises PayloadError for what is no run.
+        Raises PayloadError for a body that is not a run.
         """
         return self.payload_format.glance(body)
 
@@ -104,9 +104,9 @@ class HttpSource:
         asked_at: datetime | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunSnapshot:
-        """A run as a snapshot: `body` is bytes, an object of JSON, or a model of the source's own.
+        """Returns a run as a snapshot; `body` is bytes, a JSON object, or a model of this source.
 
-        Raises PayloadError naming the field that keeps it from being one, and why.
+        Raises PayloadError naming the missing or wrong fields.
         """
         return self.payload_format.snapshot(
             body,
@@ -117,7 +117,7 @@ class HttpSource:
         )
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
+        """True if a document of unknown origin is a run of this API, and of no other."""
         return self.payload_format.recognises(body)
 
     async def aclose(self) -> None:
@@ -134,13 +134,13 @@ class HttpSource:
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
     ) -> tuple[Answer, dict[str, Any]]:
-        """The answer to one request, and the JSON object in it, as `Transport.ask` gives them."""
+        """Sends one request. Returns the answer and the JSON object in it, as `Transport.ask`."""
         return await self._transport.ask(
             method, path, cap=cap, query=query, document=document, known=known
         )
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
         raise SettingsError(
             f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"
