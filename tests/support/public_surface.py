@@ -23,6 +23,7 @@ from sqlalchemy import inspect as inspect_database
 from projections import Views, metadata
 from projections.export.formats import FORMATS
 from projections.queries.grouping import COLUMNS, DAY, HOUR
+from tests.support.paths import ROOT
 from tracker import Delivery, Tracker
 from tracker.cli.commands import app
 from tracker.core import events as e
@@ -35,7 +36,6 @@ from tracker.runtime.log_fields import of_handlers, of_run, of_source
 from tracker.sources import Assistants
 from tracker.sources.payload_format import Api
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("tracker", "projections")
 MODULES = (
     "tracker",
