@@ -6,6 +6,7 @@ import pytest
 
 PUBLIC = {
     "tracker": [
+        "Backfilled",
         "BackgroundTracker",
         "Delivery",
         "EventStore",
@@ -23,8 +24,16 @@ PUBLIC = {
         "HttpSource",
         "LangGraph",
         "PageSource",
+        "Response",
         "Responses",
+        "Run",
+        "RunListSource",
+        "RunStep",
+        "RunToolCall",
         "Source",
+        "counted",
+        "decode",
+        "read_stamp",
     ],
     "tracker.simulator": [
         "Faults",

@@ -24,7 +24,7 @@ from tracker.errors import (
 from tracker.polling.poller import Poller
 from tracker.recording.group_commit import GroupCommit
 from tracker.sources import AgentTurns, Answer, HttpSource, LangGraph
-from tracker.sources.answer import following
+from tracker.sources.answer import count_requests
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -146,9 +146,9 @@ def test_two_answers_as_one() -> None:
     assert (both.body, both.asked_at, both.observed_at) == (b"1", NOW, last.observed_at)
     assert (both.requests, both.poll_after) == (5, None)
     assert first.then(last, b"3").body == b"3"
-    with pytest.raises(ZeroDivisionError), following(first):
+    with pytest.raises(ZeroDivisionError), count_requests(first):
         raise ZeroDivisionError
-    with pytest.raises(Unreachable) as raised, following(both):
+    with pytest.raises(Unreachable) as raised, count_requests(both):
         raise Unreachable("gone")
     assert raised.value.requests == 6
     assert Unreachable("another").requests == 1

@@ -27,6 +27,7 @@ from projections.row_types import (
     UsageRow,
 )
 from tracker import (
+    Backfilled,
     BackgroundTracker,
     Delivery,
     EventStore,
@@ -40,13 +41,20 @@ from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
 from tracker.event_store import RecordedEvent
-from tracker.ingest.backfill import Backfilled
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.simulator import Parameters, Simulator
-from tracker.sources import AgentTurns, Assistants, LangGraph, PageSource, Responses, Source
-from tracker.sources.assistants.models import Run, RunStep
-from tracker.sources.responses.snapshots import Response
-from tracker.sources.source import RunListSource
+from tracker.sources import (
+    AgentTurns,
+    Assistants,
+    LangGraph,
+    PageSource,
+    Response,
+    Responses,
+    Run,
+    RunListSource,
+    RunStep,
+    Source,
+)
 
 NOW = datetime.now(UTC)
 

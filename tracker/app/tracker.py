@@ -245,21 +245,21 @@ class Tracker:
     @property
     def runs(self) -> CapturedRuns:
         """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        return self.runs_of(self._sources.only(Assistants, "runs_of(name)"))
+        return self.runs_of(self._sources.only_name_of(Assistants, "runs_of(name)"))
 
     def runs_of(self, name: str) -> CapturedRuns:
         """Returns the Assistants resource of the source of that name, captured."""
-        session, api = self._require_session(), self._sources.speaking(Assistants, name)
+        session, api = self._require_session(), self._sources.named_as(Assistants, name)
         return CapturedRuns(api, session.commits, session.poller, self._require_session)
 
     @property
     def responses(self) -> CapturedResponses:
         """The Responses resource of the only such source, captured. See also `responses_of`."""
-        return self.responses_of(self._sources.only(Responses, "responses_of(name)"))
+        return self.responses_of(self._sources.only_name_of(Responses, "responses_of(name)"))
 
     def responses_of(self, name: str) -> CapturedResponses:
         """Returns the Responses resource of the source of that name, captured."""
-        session, api = self._require_session(), self._sources.speaking(Responses, name)
+        session, api = self._require_session(), self._sources.named_as(Responses, name)
         return CapturedResponses(api, session.commits, session.poller, self._require_session)
 
     def capture(self, client: Client, source: str | None = None) -> Client:

@@ -79,10 +79,11 @@ class CapturedRuns:
         """A page of a thread's runs; it and each page that it turns to are recorded."""
         page = await self._api.list(thread_id, **query)
 
-        async def seen(turned: RunPage) -> None:
-            await self._answers.all_seen(turned.data)
+        async def record(page: RunPage) -> None:
+            await self._answers.all_seen(page.data)
 
-        await seen(page.seen_by(seen))
+        page.on_next_page(record)
+        await record(page)
         return page
 
 
@@ -106,8 +107,9 @@ class CapturedSteps:
         self._check()
         page = await self._api.steps.list(thread_id, run_id, **query)
 
-        async def seen(turned: StepPage) -> None:
-            await self._answers.steps_seen(run_id, turned.data)
+        async def record(page: StepPage) -> None:
+            await self._answers.steps_seen(run_id, page.data)
 
-        await seen(page.seen_by(seen))
+        page.on_next_page(record)
+        await record(page)
         return page

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from tracker.cli import maintenance
-from tracker.cli.apis import Api
+from tracker.cli.apis import make_source
 from tracker.cli.exit_codes import Commands
 from tracker.cli.export import export
 from tracker.cli.options import DEFAULT_DB, Db, Json
 from tracker.cli.queries import actions, cost, status, stuck, timing, usage
 from tracker.errors import SettingsError
+from tracker.sources.payload_format import Api
 
 app = typer.Typer(
     name="runfold",
@@ -106,7 +107,7 @@ def watch(
         db,
         thread,
         run,
-        service=api.source(base_url, api_key, source, api_version),
+        service=make_source(api, base_url, api_key, source, api_version),
         timeout=timeout,
     )
     raise typer.Exit(0 if ended_well else 1)
@@ -136,7 +137,7 @@ def backfill(
 
     if not base_url:
         raise SettingsError("which service? Say --base-url URL, or set OPENAI_BASE_URL")
-    service = api.source(base_url, api_key, source, api_version)
+    service = make_source(api, base_url, api_key, source, api_version)
     raise typer.Exit(0 if backfill_threads(db, threads, service, steps=not no_steps) else 1)
 
 

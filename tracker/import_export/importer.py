@@ -26,8 +26,8 @@ from tracker.import_export.restore import EventRestorer
 from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
-from tracker.sources.detection import shape_of
-from tracker.sources.documents import decoded
+from tracker.sources.detection import detect_format
+from tracker.sources.documents import decode
 
 LINES_PER_BATCH = 500
 HEADS_IN_MEMORY = 10_000
@@ -119,7 +119,7 @@ def _batches(lines: Iterable[Line]) -> Iterator[_Batch]:
 
 def _read(index: int, line: bytes, source: str | None, now: datetime, batch: _Batch) -> None:
     try:
-        document = decoded(line)
+        document = decode(line)
         if is_event_line(document):
             batch.events.append((index, read_event_line(document)))
         else:
@@ -192,9 +192,9 @@ def _snapshot(document: Mapping[str, Any], source: str | None, now: datetime) ->
 def _mapped(
     body: Mapping[str, Any], name: str | None, observed_at: datetime, asked_at: datetime | None
 ) -> RunSnapshot:
-    shape = shape_of(body)
-    source = shape.name if name is None else name
-    return shape.to_snapshot(body, source, observed_at=observed_at, asked_at=asked_at)
+    payload_format = detect_format(body)
+    source = payload_format.name if name is None else name
+    return payload_format.snapshot(body, source, observed_at=observed_at, asked_at=asked_at)
 
 
 def _observed_at(value: Any) -> datetime | None:

@@ -59,7 +59,7 @@ def _of_step(
     sources: SourceRegistry, body: Mapping[str, Any], source: str | None, observed_at: datetime
 ) -> ResolvedPayload:
     if source is None and len(sources) > 1:
-        source = sources.only(Assistants, "source='…'")
+        source = sources.only_name_of(Assistants, "source='…'")
     origin, run_id, thread_id = sources.named(source), body.get("run_id"), body.get("thread_id")
     if not isinstance(origin, StepSource):
         raise PayloadError(f"not a run, but a step, of which the source {origin.name!r} has none")

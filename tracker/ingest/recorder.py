@@ -14,7 +14,7 @@ from tracker.ingest.payloads import ResolvedPayload, resolve_payload
 from tracker.ingest.stream_events import StreamPayload, is_event, payload_in
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.session import Session
-from tracker.sources.documents import decoded
+from tracker.sources.documents import decode
 
 
 def observe(
@@ -27,7 +27,7 @@ def observe(
 
     Blocks until they are durable. Safe from any thread: the poller is notified on its own loop.
     """
-    body = decoded(payload)
+    body = decode(payload)
     shown = payload_in(body) if is_event(body) else StreamPayload("run", body)
     if shown is None:
         return []

@@ -82,12 +82,8 @@ def _run_in(document: Mapping[str, Any]) -> StreamPayload | None:
 
 
 def _object(data: object) -> Mapping[str, Any]:
-    if isinstance(data, Mapping):
-        return data
-    if isinstance(data, str):
-        data = data.encode("utf-8", "replace")
-    if isinstance(data, bytes):
-        return decode(data)[0]
+    if isinstance(data, Mapping | bytes | str):
+        return decode(data)
     dump = getattr(data, "model_dump", None)
     # Of a client package: it may hold values that its types do not know.
     found = None if dump is None else dump(mode="json", exclude_unset=True, warnings=False)
