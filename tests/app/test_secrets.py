@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.app.test_tracker import QUICK
 from tests.support.scripted_server import Programmed, SkippingClock, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.errors import SourceError
 from tracker.sources import Assistants

@@ -13,6 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.support.silent_sources import DeafAssistants, DeafResponses
+from tests.support.tracker_settings import QUEUED
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import UnknownRun
@@ -20,7 +21,6 @@ from tracker.simulator import Faults, Parameters, Simulator
 
 SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0}
 PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 KEY = "sk-test-4f1d9c22b7-7e0a"
 RUN = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1", "status": "queued"}
 PATH = "/threads/thread_1/runs/run_1"
@@ -53,7 +53,7 @@ def answering(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncC
 def test_a_tracker_that_is_closed_in_the_middle(
     tmp_path: Path, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
 
     async def scenario() -> None:
         tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
@@ -111,7 +111,7 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
 def test_garbage_passes_as_it_came_and_is_not_believed(
     tmp_path: Path, simulator: Simulator, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
     run = simulator.create_run()
     path = f"/threads/{run.thread_id}/runs/{run.run_id}"
 

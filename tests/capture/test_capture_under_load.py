@@ -12,12 +12,12 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.support.silent_sources import DeafAssistants
+from tests.support.tracker_settings import QUEUED
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated
 from tracker.errors import StoreUnavailable
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 KEY = "sk-test-4f1d9c22b7-7e0a"
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=LONG, many_active=True, api_key=KEY) as running:
+    with Simulator(parameters=QUEUED, many_active=True, api_key=KEY) as running:
         yield running
 
 

@@ -8,26 +8,22 @@ import httpx
 import pytest
 from openai import AsyncAzureOpenAI
 
+from tests.support.official_client import IGNORES_DEPRECATIONS
 from tests.support.scripted_server import NOW, Programmed, run_of
 from tests.support.silent_sources import DeafAssistants
+from tests.support.tracker_settings import QUEUED
 from tracker import BackgroundTracker, Tracker
 from tracker.core.events import Event, RunCancelled, RunCompleted, RunCreated
 from tracker.errors import NotFound, SettingsError
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 from tracker.sources import LangGraph, Responses
 
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=LONG, many_active=True) as running:
+    with Simulator(parameters=QUEUED, many_active=True) as running:
         yield running
 
 

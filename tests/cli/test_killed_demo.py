@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from projections import Views
+from tests.support.paths import ROOT
 from tracker import open_event_store
 from tracker.cli.demo import DEMO_LIVES
 from tracker.core.decider import fold
@@ -18,7 +19,6 @@ from tracker.simulator import Simulator
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.delivery.test_handlers import completed, created, nowhere, until
+from tests.support.undelivered_events import completed, created, nowhere
+from tests.support.waiting import until
 from tracker import Delivery, EventStore, open_event_store
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.delivery import subscription

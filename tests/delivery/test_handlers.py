@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.undelivered_events import AT, completed, created, nowhere, until
+from tests.support.tracker_settings import QUICK
+from tests.support.undelivered_events import AT, completed, created, nowhere
+from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import (
     ConfigurationRecorded,
@@ -21,13 +23,11 @@ from tracker.core.snapshot import Configuration
 from tracker.delivery.subscription import retry_pause
 from tracker.errors import SettingsError
 from tracker.event_store import Append
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 TOOLS = Parameters.ending(
     "completed",
     action=1.0,

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.undelivered_events import created, nowhere, until
+from tests.support.paths import ROOT
+from tests.support.undelivered_events import created, nowhere
+from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import RunCreated
 from tracker.delivery import lease
 from tracker.delivery.checkpoints import open_checkpoints
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[2]
 
 
 def two_of_one_name(url: str) -> tuple[list[Tracker], list[list[int]]]:

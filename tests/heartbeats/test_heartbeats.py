@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from projections import Views
-from tests.app.test_tracker import QUICK
 from tests.support.command_line import runfold
 from tests.support.scripted_server import NOW, Programmed, Reply, SkippingClock, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker, open_event_store
 from tracker.errors import KeyRefused
 from tracker.heartbeats.heartbeat import Heartbeat

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections import Views
-from tests.golden.test_databases import FILES, HERE
-from tests.golden.test_events import LINES
 from tests.support.event_exports import exported, imported
 from tests.support.generated_runs import lives, looks
+from tests.support.golden_files import GOLDEN_DATABASES, GOLDEN_EVENTS
+from tests.support.paths import GOLDEN
 from tracker import EventStore, open_event_store
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunSnapshot
@@ -59,7 +59,7 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
 def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yields each golden event, in a stream that it may be in."""
     run, version = "assistants:run_0", 1
-    for number, line in enumerate(LINES):
+    for number, line in enumerate(GOLDEN_EVENTS):
         kind = e.EVENTS[str(line["topic"]).partition("/")[0]]
         document = {"topic": line["topic"], "event": line["state"]}
         if kind is e.RunCreated:
@@ -82,7 +82,7 @@ def test_every_golden_event(urls: list[str]) -> None:
     whole = exported(origin)
     topics = [json.loads(line)["topic"] for line in whole.splitlines()]
     assert set(topics) == {f"{kind.topic}/{kind.topic_version}" for kind in e.EVENTS.values()}
-    assert len(topics) == len(LINES)
+    assert len(topics) == len(GOLDEN_EVENTS)
     expected = [
         (stream, version, decode(document["topic"], json.dumps(document["event"]).encode()))
         for stream, version, document in golden_lines()
@@ -91,14 +91,14 @@ def test_every_golden_event(urls: list[str]) -> None:
         assert found == expected
 
 
-@pytest.mark.parametrize("golden", FILES)
+@pytest.mark.parametrize("golden", GOLDEN_DATABASES)
 def test_a_golden_database(golden: str, urls: list[str], tmp_path: Path, postgres_db: str) -> None:
     if golden.endswith(".sql"):
         with psycopg.connect(postgres_db) as connection:
-            connection.execute((HERE / golden).read_bytes())
+            connection.execute((GOLDEN / golden).read_bytes())
         origin, urls = postgres_db, [url for url in urls if url != postgres_db]
     else:
-        origin = f"sqlite:///{shutil.copy(HERE / golden, tmp_path)}"
+        origin = f"sqlite:///{shutil.copy(GOLDEN / golden, tmp_path)}"
     store = open_event_store(origin)
     lines = exported(store)
     store.close()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_tracker import PLAIN, QUICK
-from tests.event_store.test_traps import ROOT
+from tests.support.paths import ROOT
+from tests.support.tracker_settings import PLAIN, QUICK
 from tracker import Tracker
 from tracker.errors import AlreadyPolled, StoreUnavailable
 from tracker.simulator import Simulator

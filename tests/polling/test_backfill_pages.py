@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tests.polling.test_step_reads import Stepping, recorded, run, step
+from tests.support.poller_bench import Bench, Scripted, body, run
+from tests.support.step_source import Stepping, recorded, step
 from tracker.core.other_decisions import decide_steps
 from tracker.errors import (
     KeyRefused,

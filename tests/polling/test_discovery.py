@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.polling.test_poll_pages import Paged
-from tests.polling.test_poller import Bench, Scripted, body, run
+from tests.support.paged_source import Paged
+from tests.support.poller_bench import Bench, Scripted, body, run
 from tracker.core.state import RunState
 from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
 from tracker.polling.recovery import resume

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, run
+from tests.support.poller_bench import Bench, Scripted, run
 from tracker.core.state import RunState
 from tracker.errors import Unreachable
 from tracker.polling.dispatcher import SourceDispatcher

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tests.polling.test_poller_sharded import KNOWN, others
+from tests.support.poller_bench import KNOWN, Bench, Scripted, body, others
 from tracker.errors import RateLimited
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller

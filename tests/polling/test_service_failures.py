@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.app.test_tracker import QUICK
 from tests.support.failing_service import Bench, track
 from tests.support.scripted_server import Reply, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker.core.events import (
     RunAnomalyObserved,
     RunCompleted,

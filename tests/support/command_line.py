@@ -123,3 +123,17 @@ def _line(line: object) -> bytes:
     if isinstance(line, bytes):
         return line
     return (line if isinstance(line, str) else json.dumps(line)).encode()
+
+
+def run_script(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a folder, in which warnings are errors."""
+    file = folder / "script.py"
+    file.write_text(program, "utf-8")
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(file)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_tracker import QUICK
 from tests.support.scripted_server import Programmed, Reply, SkippingClock
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.sources import Assistants
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.paths import ROOT
 from tracker import open_event_store
 from tracker.core.events import RunCreated, RunEnded, RunStatusChanged
 from tracker.event_store import RecordedEvent
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Parameters, Simulator
 
-ROOT = Path(__file__).parents[2]
 WORKERS = 3
 # More than a worker gets to.
 RUNS = 1000

@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
+from projections.database import migrations
+from projections.database.engine import open_engine
 from projections.database.schema import metadata
 from projections.folding.histogram import bucket_of
 from projections.folding.run_row import RunHistory
@@ -168,3 +170,10 @@ def many_runs(number: int) -> list[Append]:
     ]
     keys = [f"assistants:run_{it}" for it in range(number)]
     return [Append(key, version, [event]) for version, event in enumerate(life) for key in keys]
+
+
+def migrated(url: str) -> Engine:
+    """Returns an engine on a database with the tables of this release."""
+    engine = open_engine(url, create=True)
+    migrations.upgrade(engine)
+    return engine

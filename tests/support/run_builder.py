@@ -15,9 +15,11 @@ from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
 from tracker.core.status import ENDED
-from tracker.event_store.store import RecordedEvent
+from tracker.event_store import Append, RecordedEvent
 
 BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
+# An event for tests of the store, which are about no run in particular.
+STATUS_CHANGED = e.RunStatusChanged(observed_at=BIRTH, previous="queued", status="in_progress")
 CALLS = (ToolCall(id="call_1", name="price", arguments="{}"),)
 
 
@@ -126,3 +128,10 @@ def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
 
 def phases_of(phases: list[PhaseRow]) -> list[tuple[str, float | None, float | None, str]]:
     return [(it.status, it.seconds, it.uncertainty_seconds, it.basis) for it in phases]
+
+
+def created_runs(number: int) -> list[Append]:
+    """Returns the creation of so many runs, each in a stream of its own."""
+    return [
+        Append(f"assistants:run_{it}", 0, [created(run_id=f"run_{it}")]) for it in range(number)
+    ]

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.paths import ROOT
 from tests.support.secret_search import MARK
 
-ROOT = Path(__file__).parents[2]
 LEAKS = """
 import logging, sqlite3, sys
 import pytest

@@ -1,7 +1,5 @@
 """Events that handlers are to be brought, and trackers of a service that nobody asks."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,9 +31,3 @@ def created(number: int) -> Append:
 def completed(number: int) -> Append:
     end = RunCompleted(observed_at=AT, previous="queued")
     return Append(f"assistants:run_{number}", 1, [end])
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nobody tells of it
-            await asyncio.sleep(0.01)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -19,6 +18,7 @@ from projections.database.engine import open_engine
 from projections.database.schema import REVISION, VERSION_TABLE, metadata
 from tests.support.command_line import runfold
 from tests.support.cost_fixtures import priced
+from tests.support.paths import ROOT
 from tests.support.run_builder import created, ended
 from tracker.core.events import RunCompleted
 from tracker.core.usage import Usage
@@ -27,7 +27,6 @@ from tracker.event_store import Append, open_event_store
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
 OURS = {*metadata.tables, VERSION_TABLE}
 
 

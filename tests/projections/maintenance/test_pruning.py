@@ -6,20 +6,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
 
 from projections import Views
-from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.maintenance.pruning import Pruned, prune
 from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
 from projections.views import PROJECTIONS
-from tests.support.reference_fold import stored
+from tests.support.paths import ROOT
+from tests.support.reference_fold import migrated, stored
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -27,8 +26,6 @@ from tracker.errors import SettingsError, UnknownRun, ViewsError
 from tracker.event_store import Append, EventStore, open_event_store
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[3]
 
 
 RUNS = 40
@@ -156,12 +153,6 @@ def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -
         views.prune(BIRTH + timedelta(minutes=20))
     engine.dispose()
     assert len(views.runs()) == RUNS
-
-
-def migrated(url: str) -> Engine:
-    engine = open_engine(url, create=True)
-    migrations.upgrade(engine)
-    return engine
 
 
 def test_a_transaction_is_small_and_finds_its_runs_by_an_index(

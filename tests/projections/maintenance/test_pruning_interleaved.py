@@ -10,8 +10,7 @@ from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
 from projections.runner.checkpoint import pruned_before
 from projections.runner.rebuild import rebuild
-from tests.projections.maintenance.test_pruning import migrated
-from tests.support.reference_fold import ALL, appends, plainly, stored
+from tests.support.reference_fold import ALL, appends, migrated, plainly, stored
 from tests.support.run_builder import second
 from tracker.core import events as e
 from tracker.event_store import Append, open_event_store

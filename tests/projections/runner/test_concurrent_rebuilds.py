@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, inspect, select, text
@@ -15,13 +14,13 @@ from sqlalchemy import Engine, inspect, select, text
 from projections import Views
 from projections.database.engine import open_engine
 from projections.database.schema import SHADOW_PREFIX, checkpoints
+from tests.support.paths import ROOT
 from tests.support.reference_fold import many_runs, plainly, stored
 from tracker.errors import SchemaError
 from tracker.event_store import EventStore, open_event_store
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
 RUNS = 60
 
 # Kills itself before a commit or after it, in the middle of a rebuild in small batches.
