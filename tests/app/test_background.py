@@ -1,4 +1,4 @@
-"""The tracker in a background thread: the same calls, from many threads, to a clean end."""
+"""The tracker in a background thread: calls from many threads, and its end."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Forgetting a thread: all of it, nothing else, whatever happens meanwhile."""
+"""Forgetting a thread: all of its events and rows, and nothing else."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Programs that end without a word to the tracker: what is under way is finished first."""
+"""Programs that end without stopping the tracker: work in progress is finished first."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The write side whole: real HTTP to the simulator, a real database, histories to their ends."""
+"""The tracker over real HTTP to the simulator, with a real database, from creation to end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What capturing adds to a call of the official client, over loopback to another process.
+"""Cost of capturing a call of the official client, over loopback to another process.
 
 It is the processor's time in the application's own process, with all its threads. A look that
 shows nothing new, a call that is none of the tracker's, and a creation, which returns once it is

@@ -1,4 +1,4 @@
-"""How long `import tracker` and `import projections` take in a fresh interpreter, and the command.
+"""Import times of tracker, projections and the command in a fresh interpreter.
 
 Beside them an interpreter that imports nothing. No network or scheduler code may come along.
 """

@@ -1,4 +1,4 @@
-"""Lines that `runfold import` takes in a second, and the memory it needs, as their number grows.
+"""Lines a second of `runfold import`, and its memory as their number grows.
 
 Exported events, and snapshots in a folder of files packed by gzip; each measured in a process of
 its own, on an SQLite file. The memory is that of the process at most, above what it had when all

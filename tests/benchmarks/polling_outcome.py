@@ -1,4 +1,4 @@
-"""What a way of polling came to, judged by what the service knows to have happened.
+"""Results of a way of polling, compared with the true lives of the runs.
 
 An event is a run that ends or waits for an action. It is seen if a look showed it while it
 lasted. One that no look showed is told of later where the history has it in the end, by a step;

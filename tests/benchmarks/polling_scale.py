@@ -1,4 +1,4 @@
-"""What scheduling 100,000 active runs costs, on a simulated clock and transport.
+"""Cost of scheduling 100,000 active runs, on a simulated clock and transport.
 
 The poller's own dispatcher decides when to poll and what an answer changes about that, without a
 request, a record or a task: timer wheel, queue, rate limiter, hazards, shares. Beside it the watch

@@ -32,7 +32,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(seconds=5, kill_every=2, open_runs=500)
+TINY = Settings(seconds=4, kill_every=3, open_runs=500)
 
 
 def kill_workers(url: str, folder: Path, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Applications that know one line of runfold: their own clients' calls give whole histories."""
+"""Captured clients: their own calls give complete histories."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from projections import Views
 from tests.support.official_client import IGNORES_DEPRECATIONS
-from tests.support.silent_sources import DeafAssistants, DeafResponses
+from tests.support.silent_sources import SilentAssistants, SilentResponses
 from tests.support.tracker_settings import QUEUED, TOOLS
 from tracker import BackgroundTracker, Tracker
 from tracker.core.events import (
@@ -75,7 +75,7 @@ def check_told(database_url: str, simulator: Simulator, *run_ids: str) -> None:
 
 def test_runs_of_the_official_client(database_url: str, simulator: Simulator) -> None:
     async def scenario() -> str:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         async with Tracker(database_url, api) as tracker, official(simulator) as given:
             client = tracker.capture(given)
             assert client is given
@@ -110,7 +110,7 @@ def test_a_change_is_decoded_once_however_often_it_is_asked_for(
     simulator.parameters = QUEUED
 
     async def scenario() -> None:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         async with (
             Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker,
             official(simulator) as given,
@@ -164,7 +164,7 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
     }
 
     async def scenario() -> list[str]:
-        api = DeafResponses(simulator.base_url)
+        api = SilentResponses(simulator.base_url)
         async with Tracker(database_url, api) as tracker, official(simulator) as given:
             responses = tracker.capture(given).responses
             chain, response = [], await responses.create(input="Hi", **ask)
@@ -203,7 +203,7 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
 
 
 def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator) -> None:
-    api, other = DeafAssistants(simulator.base_url), DeafResponses(simulator.base_url)
+    api, other = SilentAssistants(simulator.base_url), SilentResponses(simulator.base_url)
     with (
         blocking(simulator) as client,
         Tracker(database_url, api, other).in_background() as tracker,

@@ -1,4 +1,4 @@
-"""Responses in the background: the official client, the simulator, and a tracker beside them."""
+"""Responses in the background: the official client, the simulator and a tracker."""
 
 import asyncio
 import json

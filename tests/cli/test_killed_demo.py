@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: nothing acknowledged is lost, nothing is there twice."""
+"""`kill -9` of the demo at random moments: no acknowledged event is lost or doubled."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""The contract of lists tells a source that lists badly."""
+"""Sources with wrong lists, which the contract has to detect."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""The contract of a source, for each API that there is, their look-alikes, and a user's own."""
+"""Contract of a source, over each API, their look-alikes, and an application's own source."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

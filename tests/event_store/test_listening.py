@@ -1,4 +1,4 @@
-"""Waiting for events: how soon it wakes, and what it does beside a database in trouble."""
+"""Waiting for events: its delay, and its behaviour beside a database in trouble."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The measured traps of event stores, each with what fails when its remedy is taken away.
+"""Known traps of event stores, each of which fails without its remedy.
 
 Poisoned metadata and topics are in `tests/golden`, two runners in the tests of the views.
 """

@@ -1,4 +1,4 @@
-"""Backfills of long threads of the simulator, over HTTP: whole, within faults, and after a kill."""
+"""Backfills of long threads over HTTP: complete, despite faults and after a kill."""
 
 import asyncio
 import signal

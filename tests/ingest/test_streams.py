@@ -1,4 +1,4 @@
-"""Streams of a simulated service, read over real HTTP, and the histories that they leave."""
+"""Streams of a simulated service over real HTTP, and the histories that they give."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Streams handed in by hand: whatever they bring comes out again, and nothing of it fails them."""
+"""Streams passed in by hand: each item is passed on unchanged, and recording never fails them."""
 
 import asyncio
 import json

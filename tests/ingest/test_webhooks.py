@@ -1,4 +1,4 @@
-"""Webhooks as services send them, a simulated service behind them, and the histories they make."""
+"""Webhooks of a simulated service, and the histories that they give."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""One tracker for one SQLite file: the second is refused, and told whom to ask."""
+"""Lock of an SQLite file: a second tracker is refused, with the name of the first."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Several trackers on one PostgreSQL database: each run is polled by one, and known to all."""
+"""Several trackers on one PostgreSQL database: one polls each run, all know it."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Steps that a worker left unread are read by who takes its shards over, without a new start."""
+"""Steps that a worker has not read: read by the next holder of its shards, without a restart."""
 
 import asyncio
 import subprocess

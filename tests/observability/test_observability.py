@@ -1,4 +1,4 @@
-"""Metrics and spans of real runs: the Prometheus client and the OpenTelemetry SDK themselves."""
+"""Metrics and spans of real runs, with the Prometheus client and the OpenTelemetry SDK."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The project as it is kept and packed: short files, docstrings, migrations, clean names."""
+"""Project files: short modules, docstrings, packed migrations, clean names."""
 
 import ast
 import re

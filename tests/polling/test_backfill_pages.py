@@ -1,4 +1,4 @@
-"""A backfill goes through all pages of a thread, in the rate of its source, and may begin again."""
+"""Pages of a backfill: all of a thread, within the rate of its source, and resumable."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The row "timeouts, resets, garbage, truncated body, bad gzip" and those like it, to the tracker.
+"""Broken responses of each kind: the run is unchanged and polled again.
 
 Each answer of the transport's tests, between two good ones, and on a page of several runs.
 """

@@ -1,4 +1,4 @@
-"""The delays between polls: pure numbers, always within their bounds."""
+"""Waits between polls: always within their bounds."""
 
 from random import Random
 

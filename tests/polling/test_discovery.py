@@ -1,4 +1,4 @@
-"""Threads are looked at behind the polls: what begins on them is watched, what ended recorded."""
+"""Discovery of runs on watched threads: new runs are watched, ended ones recorded."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The dispatcher spends the budget, and on the runs that are likely to change."""
+"""Dispatching of polls: the rate is spent, on the runs that are likely to change."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A poller killed again and again, by a service that fails: its history is that of one unharmed.
+"""A poller killed again and again on a failing service: its history is the undisturbed one.
 
 Two pollers watch the same runs over HTTP. Of one, 30 % of the answers are refused, failing,
 truncated, stale or late, and it is killed and restarted; the other has neither. What both record

@@ -1,4 +1,4 @@
-"""Runs that have ended are looked at again, where their service may tell the usage later."""
+"""Polls of ended runs whose service may report their usage later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

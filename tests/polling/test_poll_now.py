@@ -1,4 +1,4 @@
-"""News of a run: it is polled next, within all limits."""
+"""Polls on request, after news of a run: next in order, within all limits."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Runs that share a thread are asked about with one page of it."""
+"""Page polls: runs of one thread are polled with one page of it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The poller on a clock of its own: what it asks, when, and what it makes of the answers."""
+"""The poller on a fake clock: its requests, their times, and the recorded events."""
 
 import asyncio
 

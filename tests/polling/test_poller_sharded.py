@@ -1,4 +1,4 @@
-"""The poller where others poll too: it asks about what is its own, and what nobody else knows."""
+"""The poller among others: it polls its own threads, and runs that nobody has recorded."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The timer wheel, and the fair queue of due runs."""
+"""The timer wheel and the fair queue."""
 
 from collections import Counter
 from typing import Any, cast

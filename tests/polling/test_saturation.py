@@ -1,4 +1,4 @@
-"""More is to be asked than a service lets be asked: nothing is starved, and first looks wait."""
+"""Saturation: more polls are due than the service allows, and none is starved."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta

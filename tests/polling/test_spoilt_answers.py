@@ -1,4 +1,4 @@
-"""Answers that are spoilt on the wire leave the run as it was, and cost no more than the cap."""
+"""Spoilt answers over real HTTP: the run is unchanged, and memory stays below the cap."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""A look that takes a run back to where it was is doubted until others agree."""
+"""Stale reads: an answer that takes a run back is doubted until others confirm it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lists of steps from before the end of their run are known as such, and asked for again."""
+"""Step lists from before the end of their run: detected, and read again."""
 
 from tests.support.observations import USAGE, at, ended, seen
 from tests.support.poller_bench import Bench, body, run, watch

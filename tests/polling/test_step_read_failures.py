@@ -1,4 +1,4 @@
-"""Steps that the service does not give, or not yet: asked for again, within bounds."""
+"""Steps that the service does not give, or not yet: read again, within bounds."""
 
 import asyncio
 from typing import Any

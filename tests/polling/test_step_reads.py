@@ -1,4 +1,4 @@
-"""Steps are asked for once a run has ended, behind the polls that are due, and recorded once."""
+"""Step reads: once a run has ended, after the polls that are due, each step recorded once."""
 
 import asyncio
 from typing import Any

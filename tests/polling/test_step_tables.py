@@ -1,4 +1,4 @@
-"""Steps from the service to the tables: read once a run has ended, whatever comes between."""
+"""Steps from the service to the tables, across restarts and failures."""
 
 import asyncio
 import logging

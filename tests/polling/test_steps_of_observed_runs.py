@@ -1,4 +1,4 @@
-"""Steps of runs whose end came another way than by a poll: a webhook, a file, a call of ours."""
+"""Steps of runs whose end no poll has shown: a webhook, a file, a call."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Runs found on threads of the simulator, and jobs on a scheduler of the application."""
+"""Watched threads of the simulator, and jobs on the application's scheduler."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What was opened before a fork says so in the child; what was not is good there."""
+"""Forks: objects opened before one refuse to work in the child, others work."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An application's regular jobs on the scheduler of a tracker, on real databases."""
+"""Regular jobs of an application on the scheduler of a tracker, on real databases."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What is logged: every record names what it is about, and none shows a secret."""
+"""Log records: each names its run or source, and none shows a secret."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Responses of the simulator as the official client sees them, and a tracker beside it."""
+"""Responses of the simulator, read by the official client and by a tracker."""
 
 import asyncio
 from dataclasses import replace

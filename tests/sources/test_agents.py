@@ -1,4 +1,4 @@
-"""Turns of sessions: what is asked, and what is made of the answers."""
+"""Turns of sessions: requests, and snapshots of the answers."""
 
 import asyncio
 import json

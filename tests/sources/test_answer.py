@@ -1,4 +1,4 @@
-"""Stamps, hints and bodies: the small readings."""
+"""Answers: time stamps, hints and bodies."""
 
 import subprocess
 import sys

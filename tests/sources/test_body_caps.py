@@ -1,4 +1,4 @@
-"""What a body may cost, by source and request: memory up to the cap, time up to the deadline."""
+"""Limits of bodies, by source and request: memory up to the cap, time up to the deadline."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Every recorded run and step that there is, read and mapped; skipped where there is no corpus."""
+"""Recorded runs and steps as snapshots; skipped without the corpus."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Runs of graphs: what is asked of the server, and what is made of the answers."""
+"""Runs of LangGraph: requests, and snapshots of the answers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Answers that took several requests: all of them count, and all that they say of the limit."""
+"""Answers that take several requests: all are counted, with all rate limit headers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

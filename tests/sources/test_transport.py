@@ -1,4 +1,4 @@
-"""The transport against a server on the loopback that does everything wrong."""
+"""The transport against a faulty server on the loopback."""
 
 import asyncio
 import gc

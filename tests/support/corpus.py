@@ -1,4 +1,4 @@
-"""The recorded payloads, where they lie beside the project; else their tests skip."""
+"""Recorded payloads, if they lie beside the project; their tests are skipped otherwise."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ needs_corpus = pytest.mark.skipif(
 
 
 def lines(name: str) -> list[dict[str, Any]]:
-    """The objects of one file of the corpus; none where it is absent."""
+    """Returns the objects of one file of the corpus; none without the corpus."""
     if not FOLDER.is_dir():
         return []
     return [json.loads(line) for line in (FOLDER / name).read_text().splitlines()]

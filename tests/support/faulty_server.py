@@ -20,7 +20,7 @@ Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that reads each request and lets `handler` write; its URL, and the heads it read."""
+    """Serves answers that `handler` writes; gives the URL, and the heads of the requests."""
     heads: list[bytes] = []
     serving: set[asyncio.Task[Any]] = set()
     transports: list[asyncio.WriteTransport] = []
@@ -56,6 +56,8 @@ async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
 
 
 def writes(*parts: bytes, close: bool = False) -> Handler:
+    """Returns a handler that writes these parts."""
+
     async def handler(writer: asyncio.StreamWriter) -> None:
         writer.writelines(parts)
         if close:
@@ -66,10 +68,12 @@ def writes(*parts: bytes, close: bool = False) -> Handler:
 
 
 def whole(body: bytes, head: bytes = JSON) -> bytes:
+    """Returns a complete response."""
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 async def drips(writer: asyncio.StreamWriter) -> None:
+    """Writes a byte at a time, without an end."""
     writer.write(JSON + b"Content-Length: 100000\r\n\r\n")
     while True:
         writer.write(b" ")
@@ -78,14 +82,17 @@ async def drips(writer: asyncio.StreamWriter) -> None:
 
 
 async def never(writer: asyncio.StreamWriter) -> None:
+    """Writes nothing."""
     await asyncio.sleep(60)
 
 
 async def resets(writer: asyncio.StreamWriter) -> None:
+    """Resets the connection."""
     writer.transport.abort()
 
 
 async def resets_midway(writer: asyncio.StreamWriter) -> None:
+    """Resets the connection within a body."""
     writer.write(JSON + b"Content-Length: 1000\r\n\r\n" + RUN[:20])
     await writer.drain()
     await asyncio.sleep(0.02)
@@ -93,6 +100,7 @@ async def resets_midway(writer: asyncio.StreamWriter) -> None:
 
 
 async def pours(writer: asyncio.StreamWriter) -> None:
+    """Writes 400 MB in chunks."""
     writer.write(JSON + b"Transfer-Encoding: chunked\r\n\r\n")
     for _ in range(400):
         writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
@@ -100,7 +108,7 @@ async def pours(writer: asyncio.StreamWriter) -> None:
 
 
 def bomb() -> bytes:
-    """200 MB of blanks in 200 kB of gzip."""
+    """Returns 200 MB of blanks in 200 kB of gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(b" " * 1_000_000) for _ in range(200)]
     return b"".join([*parts, packer.flush()])

@@ -21,6 +21,7 @@ def graph_run(status: str, number: int = 1, **more: Any) -> dict[str, Any]:
 def thread_state(
     *interrupts: object, error: str | None = None, after: list[str] | None = None
 ) -> object:
+    """Returns the state of a thread, stopped if it has an interrupt, an error or a next node."""
     task = {"id": "t1", "name": "work", "error": error, "interrupts": list(interrupts)}
     stopped = interrupts or error or after
     return {"values": {"secret": 1}, "next": after or [], "tasks": [task] if stopped else []}

@@ -95,7 +95,7 @@ class Scripted:
         return True
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Closes nothing."""
 
 
 def _no_jitter() -> float:
@@ -130,7 +130,7 @@ class Bench:
 
     @property
     def topics(self) -> list[str]:
-        """The topics of the events of run_1, in order."""
+        """Returns the topics of the events of run_1, in order."""
         return [entry.event.topic for entry in self.store.read("assistants:run_1")]
 
 
@@ -163,5 +163,5 @@ KNOWN = RunState("assistants", "run_1", "thread_1", status="in_progress")
 
 
 def others(source: str, thread_id: str) -> bool:
-    """Never owns a thread: the shards of a poller that others leave nothing to."""
+    """Returns False: a partition of threads of which this poller owns none."""
     return False

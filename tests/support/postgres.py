@@ -37,7 +37,7 @@ _SETTINGS = {
 
 
 class PostgresServer:
-    """A running server: `url(database)` is how to reach one of its databases."""
+    """A running server, with the URLs of its databases."""
 
     def __init__(
         self, port: int, sockets: Path | None = None, binaries: Path | None = None
@@ -50,7 +50,7 @@ class PostgresServer:
         return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str) -> str:
-        """The same over the server's Unix socket."""
+        """Returns the URL of a database over the server's Unix socket."""
         return f"postgresql://runfold@/{database}?host={self.sockets}&port={self.port}"
 
     def execute(self, statement: str) -> None:

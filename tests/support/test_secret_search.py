@@ -1,4 +1,4 @@
-"""The search for keys bites: each way in which a key may get out fails the test it got out of."""
+"""The search for keys: each way in which a key may leak fails its test."""
 
 import ast
 import subprocess

@@ -18,7 +18,7 @@ from tracker.sources import Answer, Assistants
 
 
 class Counting(Assistants):
-    """A source that counts how often it asks about each run, some of which are gone."""
+    """A source that counts the polls of each run; runs in `gone` are not found."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url=base_url, api_key="key-4f1d9c22b7")
@@ -33,6 +33,7 @@ class Counting(Assistants):
 
 
 def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Runs a statement, and returns its rows."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
@@ -56,7 +57,7 @@ class Pair:
         return [number for (number,) in execute(self.url, statement)]
 
     def owned(self) -> set[int]:
-        """The shards of the first tracker: those of the worker that came first."""
+        """Returns the shards of the first tracker."""
         rows = execute(
             self.url,
             "SELECT shard, worker FROM runfold_leases ORDER BY since, shard",
@@ -64,13 +65,15 @@ class Pair:
         return {shard for shard, worker in rows if worker == rows[0][1]}
 
     def threads(self, number: int) -> list[tuple[str, int]]:
-        """Threads that are there, and which of the trackers polls each."""
+        """Creates threads; returns each with the index of the tracker that polls it."""
         first = self.owned()
         made = [self.simulator.create_thread() for _ in range(number)]
         return [(it, int(shard_of("assistants", it).number not in first)) for it in made]
 
 
 def run_pair(url: str, simulator: Simulator, work: Callable[[Pair], Awaitable[None]]) -> None:
+    """Runs work with a pair of trackers that have divided the shards."""
+
     async def divided() -> None:
         pair = Pair(url, simulator)
         async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What the doctor finds, whatever state the tables are in."""
+"""Findings of the doctor, for tables in each state."""
 
 from datetime import timedelta
 from pathlib import Path

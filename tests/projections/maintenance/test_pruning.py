@@ -1,4 +1,4 @@
-"""Old runs taken out of the tables: they stay out, and everything else stays right."""
+"""Pruning of old runs: they stay out of the tables, and all else stays correct."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
 from projections.views import PROJECTIONS
 from tests.support.paths import ROOT
-from tests.support.reference_fold import migrated, stored
+from tests.support.reference_fold import open_migrated, read_tables
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -158,7 +158,7 @@ def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -
 def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
     database_url: str, store: EventStore
 ) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     catch_up(engine, store, PROJECTIONS)
     statements: list[Any] = []
 
@@ -188,7 +188,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
 
 
 def test_runs_of_one_moment_go_together(database_url: str) -> None:
-    engine, store = migrated(database_url), open_event_store("memory://")
+    engine, store = open_migrated(database_url), open_event_store("memory://")
     for number in range(9):
         end = ended(e.RunFailed, 3, stamp=1 + number // 7, since=1)
         first = created(run_id=f"run_{number}")
@@ -217,7 +217,7 @@ prune(engine, PROJECTIONS, datetime.fromisoformat(sys.argv[2]), 4)
 
 
 def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventStore) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     catch_up(engine, store, PROJECTIONS)
     cut = second(3600)
     for number in (6, 11):
@@ -225,14 +225,14 @@ def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventSto
         assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
         assert verify(engine, store, PROJECTIONS) == []
     # Of its first transaction each time, and of the second of the second time.
-    assert len(stored(engine)["runs"]) == RUNS - 3 * 4
+    assert len(read_tables(engine)["runs"]) == RUNS - 3 * 4
     assert prune(engine, PROJECTIONS, cut).runs == 30 - 3 * 4
     assert verify(engine, store, PROJECTIONS) == []
     engine.dispose()
 
 
 def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     done = threading.Event()
 
     def run() -> None:
@@ -252,5 +252,5 @@ def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> Non
     assert not runner.is_alive()
     assert verify(engine, store, PROJECTIONS) == []
     cut = BIRTH + timedelta(minutes=2 * RUNS - 15)
-    assert all(run[10] is None or run[10] >= cut for run in stored(engine)["runs"])
+    assert all(run[10] is None or run[10] >= cut for run in read_tables(engine)["runs"])
     engine.dispose()

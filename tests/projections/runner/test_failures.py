@@ -1,4 +1,4 @@
-"""What the views say when they cannot do it, and what they leave behind."""
+"""Failures of the views: their messages, and the state that they leave."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The tables made again from the events: proved, replaced, and left alone by a kill."""
+"""Rebuilds of the tables: verified, swapped in, and harmless when killed."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""Projections that stop at an event, right before it, and go on once it can be applied."""
+"""Projections that stop before an event, and go on once it can be applied."""
 
 from collections.abc import Sequence
 
