@@ -135,4 +135,4 @@ def test_another_turn_or_session_is_no_answer() -> None:
         with pytest.raises(UnusableAnswer):
             used(lambda api: api.fetch("sess_1", "turn_1"), turn, session)
     with pytest.raises(RequestRefused, match="which session"):
-        used(lambda api: api.fetch("", "turn_1"), TURN)
+        used(lambda api: api.fetch(None, "turn_1"), TURN)

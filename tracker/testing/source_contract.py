@@ -181,13 +181,15 @@ class SourceContract(ServedSource):
         with self._serving(self._lists(runs)) as source:
             if not isinstance(source, RunListSource):
                 return
-            found = answered(source, _all(lambda after: source.fetch_runs(self._thread_id, after)))
+            found = answered(
+                source, _all(lambda after: source.fetch_runs(self._listed_thread_id, after))
+            )
         names = [entry["id"] for entry in found]
         # The oldest first, or where the service has no such order, the newest.
         assert names in (ids, ids[::-1])
         for entry in found:
             seen = self._snapshot(entry)
-            assert (seen.run_id, seen.thread_id or "") == (entry["id"], self._thread_id)
+            assert (seen.run_id, seen.thread_id) == (entry["id"], self._thread_id)
 
     def test_a_page_shows_the_newest_runs_first(self) -> None:
         ids, runs = self._many_runs()
@@ -195,7 +197,7 @@ class SourceContract(ServedSource):
             with self._serving(self._lists(runs)) as source:
                 if not isinstance(source, PageSource):
                     return
-                _, found = answered(source, source.fetch_page(self._thread_id, limit))
+                _, found = answered(source, source.fetch_page(self._listed_thread_id, limit))
             assert [entry["id"] for entry in found] == ids[::-1][:limit]
             assert [self._snapshot(entry).run_id for entry in found] == ids[::-1][:limit]
 
