@@ -3,15 +3,14 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.corpus import FOLDER as CORPUS
 from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snapshot
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
 
 
 def recorded(kinds: str) -> Iterator[dict[str, Any]]:

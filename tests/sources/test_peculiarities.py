@@ -145,8 +145,8 @@ def test_they_are_counted_by_source() -> None:
     one = Observation(
         "one:run_1", lambda state: [], peculiarities=frozenset({"no_usage", "no_model"})
     )
-    counters.looked([one, one, one._replace(peculiarities=frozenset({"no_usage"}))])
-    counters.looked([Observation("two:run_1", lambda state: [])])
+    counters.on_observed([one, one, one._replace(peculiarities=frozenset({"no_usage"}))])
+    counters.on_observed([Observation("two:run_1", lambda state: [])])
     assert counters.peculiarities("one") == {"no_usage": 3, "no_model": 2}
     assert counters.peculiarities("two") == {}
 

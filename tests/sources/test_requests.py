@@ -21,8 +21,7 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.policy import rate_limiter
 from tracker.sources import AgentTurns, Answer, HttpSource, LangGraph
 from tracker.sources.answer import count_requests
 
@@ -174,9 +173,9 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, reply)
         service.took = took
-        bench.poller.watch(service, "thread_1", "run_1")
+        bench.watch_list.watch(service, "thread_1", "run_1")
         await bench.after(30)
-        assert bench.poller.standing(service).asked == took * len(service.asked)
+        assert bench.status(service).asked == took * len(service.asked)
 
     run(scenario)
 
@@ -184,16 +183,15 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
 @pytest.mark.parametrize("took", [1, 2, 3])
 def test_all_of_them_keep_to_the_rate(took: int) -> None:
     async def scenario(bench: Bench) -> None:
-        poller = Poller(GroupCommit(bench.histories), bench.clock, jitter=lambda: 0.5, ceiling=5.0)
-        bench.poller = poller
         service = Scripted(bench.clock, body("in_progress"))
         service.took = took
+        bench.watch_list.dispatcher(service).limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
-            poller.watch(service, f"thread_{number}", f"run_{number}")
+            bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         began = bench.clock.monotonic()
         await bench.after(60)
         most = 5 * (bench.clock.monotonic() - began)
         # Those of two looks may go at once.
-        assert 0.5 * most < poller.standing(service).asked <= most + 2 * took
+        assert 0.5 * most < bench.status(service).asked <= most + 2 * took
 
     run(scenario)

@@ -32,6 +32,19 @@ pytestmark = pytest.mark.integration
 KEY = "sk-test-4f1d9c22b7"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_client() -> None:
+    """Sends a first request, whose lazy imports would count against a short deadline."""
+
+    async def ask() -> None:
+        async with served(writes(whole(RUN))) as (url, _):
+            transport = Transport(url, api_key=KEY)
+            await transport.ask("GET", "/threads/thread_1/runs/run_1")
+            await transport.aclose()
+
+    asyncio.run(ask())
+
+
 def failure(handler: Handler, **settings: Any) -> SourceError:
     async def ask() -> SourceError:
         async with served(handler) as (url, _):

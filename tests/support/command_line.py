@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from tests.support.secret_search import MARK
 from tracker.cli import main
 
@@ -75,7 +76,7 @@ def start(
 def environment() -> dict[str, str]:
     """Returns this process's environment with the code on its path and no settings of runfold."""
     ours = {name: value for name, value in os.environ.items() if not _steers(name)}
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return {**ours, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 

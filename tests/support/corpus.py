@@ -1,12 +1,13 @@
 """Recorded payloads, if they lie beside the project; their tests are skipped otherwise."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[3] / "shared" / "corpus"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT.parent / "shared" / "corpus"
 
 needs_corpus = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the recorded payloads are not beside this checkout"

@@ -74,9 +74,9 @@ async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: flo
     state = await session.state(run_stream(origin.name, hint.run_id))
     if state.is_ended:
         return state
-    thread_id = hint.thread_id or state.thread_id or ""
-    watched = session.poller.watch(origin, thread_id, hint.run_id, state=state)
-    session.poller.hasten(watched)
+    thread_id = hint.thread_id or state.thread_id
+    watched = session.watch_list.watch(origin, thread_id, hint.run_id, state=state)
+    session.watch_list.poll_now(watched)
     missed = f"what a webhook said of {hint.run_id} was not seen"
     return await session.wait_until(watched, hint.until, timeout, missed)
 
