@@ -60,7 +60,7 @@ def _import(db: str, lines: LineReader, source: str | None) -> ImportReport:
                 store,
                 source=source,
                 clock=SystemClock(),
-                progress=lambda: progress.update(task, completed=lines.consumed),
+                progress=lambda: progress.update(task, completed=lines.bytes_read),
             )
     finally:
         store.close()
