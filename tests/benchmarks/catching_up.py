@@ -23,7 +23,7 @@ from projections.projectors.projection import Projection
 from projections.projectors.runs import RunsProjection
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
-from projections.runner.replay import Until
+from projections.runner.replay import StoreAtPosition
 from projections.views import PROJECTIONS
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
@@ -56,7 +56,7 @@ def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
             "runs, rebuilt": lambda _: events / _rebuilding(fresh(), store, ALONE),
             "all tables, rebuilt": lambda _: events / _rebuilding(fresh(), store, PROJECTIONS),
             "runs, an event a transaction": lambda _: (
-                SINGLES / _catching_up(fresh(), Until(store, SINGLES), ALONE, batch=1)
+                SINGLES / _catching_up(fresh(), StoreAtPosition(store, SINGLES), ALONE, batch=1)
             ),
             "rows of runs, raw bulk insert": lambda _: events / _inserting(fresh(), rows),
         }
