@@ -24,7 +24,7 @@ class StepsProjection:
     """Writes a row for each step; a later record of a step replaces the earlier one."""
 
     name = "steps"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (run_steps,)
 
     def start_batch(self, fold: BatchFold) -> StepsBatch:

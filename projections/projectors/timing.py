@@ -19,7 +19,7 @@ class TimingProjection:
     """Counts ended runs by their durations, and moves them when these become more exact."""
 
     name = "timing"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (timing_buckets, timing_totals)
 
     def start_batch(self, fold: BatchFold) -> TimingBatch:

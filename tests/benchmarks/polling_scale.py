@@ -1,4 +1,4 @@
-"""What scheduling 100,000 active runs costs, on a simulated clock and transport.
+"""Cost of scheduling 100,000 active runs, on a simulated clock and transport.
 
 The poller's own gate decides when to ask and what an answer makes of that, without a request, a
 record or a task: wheel, lines, limiter, hazards, shares. Beside it the roster that the poller
@@ -11,7 +11,8 @@ from __future__ import annotations
 import gc
 import math
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from time import process_time
@@ -25,10 +26,22 @@ from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
 from tracker.sources.source import Source
 
-RUNS, KINDS, TICK, ROUNDS = 100_000, 12, 0.05, 5
+KINDS, TICK, ROUNDS = 12, 0.05, 5
 STALL_SECONDS = 10.0
 MEAN_LIFE, EXPIRES_AFTER = 45.0, timedelta(seconds=600)
 BIRTH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Runs, and rates in requests a second, each with the simulated seconds that are measured."""
+
+    runs: int = 100_000
+    rates: Sequence[tuple[float, float]] = ((10_000.0, 20.0), (1_000.0, 60.0))
+
+
+FULL = Settings()
+TINY = Settings(runs=500, rates=((100.0, 5.0),))
 
 
 class Listing:
@@ -67,7 +80,7 @@ class Scheduling:
     the simulated answers, and for what these make of the next turn.
     """
 
-    def __init__(self, rate: float, mean_life: float = MEAN_LIFE) -> None:
+    def __init__(self, runs: int, rate: float, mean_life: float = MEAN_LIFE) -> None:
         self.chance, self.clock, self.mean_life = Random(1), Moment(), mean_life
         self.roster = WatchList(self.clock, Cadence(start=rate), rate, self.chance.random)
         self.source = cast("Source", Listing())
@@ -76,13 +89,13 @@ class Scheduling:
         self.choosing = self.answering = self.planning = 0.0
         self.take_in: Callable[[WatchedRun, RunState], None] = self.by_gate
         self.runs: list[WatchedRun] = []
-        self.records = [self._record(number) for number in range(RUNS)]
+        self.records = [self._record(number) for number in range(runs)]
 
     def start(self) -> None:
         """Has every run polled for the first time within a round."""
         self.runs = [WatchedRun(self.source, *record) for record in self.records]
         for watched in self.runs:
-            self.roster.add(watched, self.chance.uniform(0, RUNS / self.gate.limit.rate))
+            self.roster.add(watched, self.chance.uniform(0, len(self.runs) / self.gate.limit.rate))
 
     def until(self, moment: float) -> None:
         """Ticks until then."""
@@ -93,7 +106,7 @@ class Scheduling:
         """What a tick asks about, as the poller's does, and what the answers make of it."""
         now, times = self.clock.elapsed, [process_time()]
         self.gate.turn(now)
-        turns = self.gate.turns(now, RUNS)
+        turns = self.gate.turns(now, len(self.runs))
         times.append(process_time())
         looks = [(watched, self._answer(watched, now)) for watched, _ in turns]
         times.append(process_time())
@@ -150,15 +163,15 @@ class Scheduling:
         return f"thread_{number}", state.run_id, run_stream("assistants", state.run_id), state
 
 
-def measure(rate: float, seconds: float) -> list[str]:
-    """The mean interval; microseconds a poll and the share of a core, and how far rounds differ.
+def measure(runs: int, rate: float, seconds: float) -> list[str]:
+    """Returns the mean interval, microseconds a poll, the share of a core, and the spread.
 
     Rounds by the gate and by the roster take turns on the same runs.
     """
-    scheduling = Scheduling(rate)
+    scheduling = Scheduling(runs, rate)
     scheduling.start()
     # Two rounds first, so that the runs are where the policy puts them.
-    scheduling.until(2 * RUNS / rate)
+    scheduling.until(2 * runs / rate)
     settle()
     ways = {"gate": scheduling.by_gate, "roster": scheduling.by_roster}
     spent: dict[str, list[list[float]]] = {name: [] for name in ways}
@@ -177,7 +190,7 @@ def measure(rate: float, seconds: float) -> list[str]:
     roster = middle([both for _, _, both in each["roster"]])
     a_second = asked / 2 / seconds
     return [
-        f"{RUNS / a_second:.1f}",
+        f"{runs / a_second:.1f}",
         f"{turn * 1e6:.1f} µs",
         f"{following * 1e6:.1f} µs",
         f"{both * a_second:.1%}",
@@ -186,29 +199,29 @@ def measure(rate: float, seconds: float) -> list[str]:
     ]
 
 
-def bytes_a_run(rate: float) -> float:
+def bytes_a_run(runs: int, rate: float) -> float:
     """What is kept of a run to schedule it, after a round: all but its ids and its state."""
-    scheduling = Scheduling(rate, mean_life=math.inf)
+    scheduling = Scheduling(runs, rate, mean_life=math.inf)
     gc.collect()
     tracemalloc.start()
     scheduling.start()
-    scheduling.until(1.5 * RUNS / rate)
+    scheduling.until(1.5 * runs / rate)
     gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return grown / RUNS
+    return grown / runs
 
 
-def lost_in_a_stall(rate: float) -> tuple[int, float]:
+def lost_in_a_stall(runs: int, rate: float) -> tuple[int, float]:
     """How many runs are not polled again after a stall, and how late the last of the due was."""
-    scheduling = Scheduling(rate)
+    scheduling = Scheduling(runs, rate)
     scheduling.start()
     scheduling.until(5.0)
     scheduling.clock.advance(STALL_SECONDS)
     awake = scheduling.clock.elapsed
     due = {watched.stream for watched in scheduling.runs if watched.due <= awake}
     later, caught_up = {watched.stream for watched in scheduling.runs}, awake
-    while later and scheduling.clock.elapsed < awake + 8 * RUNS / rate:
+    while later and scheduling.clock.elapsed < awake + 8 * runs / rate:
         moment = scheduling.clock.elapsed
         asked = {watched.stream for watched in scheduling.tick()}
         if due & asked:
@@ -233,18 +246,18 @@ def an_empty_call() -> float:
     return middle(rounds) * 1e9
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures at the rate of a mean interval of 10 s, and at what HTTP can do on a core."""
-    rows = []
-    for rate, seconds in ((10_000.0, 20.0), (1_000.0, 60.0)):
-        measured = measure(rate, seconds)
-        lost, late = lost_in_a_stall(rate)
+    runs, rows = settings.runs, []
+    for rate, seconds in settings.rates:
+        measured = measure(runs, rate, seconds)
+        lost, late = lost_in_a_stall(runs, rate)
         rows.append(
-            (f"{rate:,.0f}", *measured, f"{bytes_a_run(rate):.0f}", f"{lost}", f"{late:.1f}")
+            (f"{rate:,.0f}", *measured, f"{bytes_a_run(runs, rate):.0f}", f"{lost}", f"{late:.1f}")
         )
     header = ("requests a second", "mean interval, s", "whose turn", "when next", "of a core")
     more = ("rounds", "through the roster", "bytes a run", "runs lost in a stall", "s to catch up")
-    title = f"{RUNS:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
+    title = f"{runs:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
     table(title, (*header, *more), rows)
     write(f"\nAn empty function call took {an_empty_call():.0f} ns.")
 

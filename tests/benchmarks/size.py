@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,6 @@ from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Simulator
 from tracker.sources.assistants.snapshots import run_snapshot
 
-RUNS = 3_000
 SECONDS_BETWEEN_RUNS = 0.5
 LOOKS_IN_A_BATCH = 50
 
@@ -38,7 +38,18 @@ LOOKS_IN_A_BATCH = 50
 Parts = Sequence[tuple[str, int]]
 
 
-def fill(url: str, runs: int = RUNS) -> int:
+@dataclass(frozen=True)
+class Settings:
+    """Number of runs."""
+
+    runs: int = 3_000
+
+
+FULL = Settings()
+TINY = Settings(runs=30)
+
+
+def fill(url: str, runs: int) -> int:
     """Tracks `runs` simulated runs to their ends and brings the tables up to date: the events."""
     with closing(open_event_store(url)) as store:
         histories = RunRepository(store)
@@ -124,24 +135,25 @@ def postgres_parts(url: str) -> Parts:
         ).fetchall()
 
 
-def _show(title: str, parts: Parts, events: int) -> None:
+def _show(title: str, parts: Parts, events: int, runs: int) -> None:
     total = sum(size for _, size in parts)
-    shown = [(name, f"{size:,}", f"{size / RUNS:,.0f}") for name, size in parts if size >= RUNS]
-    shown.append(("**all**", f"{total:,}", f"**{total / RUNS:,.0f}**"))
-    title = f"{title}: {RUNS:,} runs, {events / RUNS:.2f} events a run. Aim: 3,000 bytes a run"
+    shown = [(name, f"{size:,}", f"{size / runs:,.0f}") for name, size in parts if size >= runs]
+    shown.append(("**all**", f"{total:,}", f"**{total / runs:,.0f}**"))
+    title = f"{title}: {runs:,} runs, {events / runs:.2f} events a run. Aim: 3,000 bytes a run"
     table(title, ("table or index", "bytes", "bytes a run"), shown)
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures an SQLite file and a PostgreSQL database."""
+    runs = settings.runs
     with sqlite_files() as fresh:
         url = fresh()
-        events = fill(url)
-        _show("SQLite", sqlite_parts(sqlite_file(url)), events)
+        events = fill(url, runs)
+        _show("SQLite", sqlite_parts(sqlite_file(url)), events, runs)
     with postgres_databases(durable=False) as fresh:
         url = fresh()
-        events = fill(url)
-        _show("PostgreSQL", postgres_parts(url), events)
+        events = fill(url, runs)
+        _show("PostgreSQL", postgres_parts(url), events, runs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`runfold watch` and `runfold simulate`, against each other's other half."""
+"""`runfold watch` against `runfold simulate`."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The contract of a source, for each API that there is, their look-alikes, and a user's own."""
+"""Contract of a source, over each API, their look-alikes, and an application's own source."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from tests.examples.own_source import RenderFarm
+from tests.support.assistants_contract import AssistantsContract
 from tests.support.payload_bodies import (
-    ACTION,
     APPROVAL,
     BIRTH,
     STEP,
     TOKENS,
-    USAGE,
     assistants_run,
     graph_run,
     response,
@@ -23,20 +22,8 @@ from tracker.sources.detection import SHAPES
 from tracker.testing import SourceContract
 
 
-class TestAssistants(SourceContract):
-    steps = (STEP,)
-    bodies = (
-        assistants_run("queued", started_at=None, usage=None),
-        assistants_run("in_progress", started_at=BIRTH + 1),
-        assistants_run("requires_action", started_at=BIRTH + 1, required_action=ACTION),
-        assistants_run("queued", started_at=BIRTH + 1),
-        assistants_run("in_progress", started_at=BIRTH + 9),
-        assistants_run("completed", started_at=BIRTH + 9, completed_at=BIRTH + 12, usage=USAGE),
-    )
-    outcome = "completed"
-
-    def source_at(self, base_url: str) -> Source:
-        return Assistants(base_url, "key-4f1d9c22b7")
+class TestAssistants(AssistantsContract):
+    pass
 
 
 class TestAzureAgents(SourceContract):
@@ -218,8 +205,8 @@ class TestSourceOfOnesOwn(SourceContract):
 
 CONTRACTS = [
     kind
-    for kind in list(globals().values())
-    if isinstance(kind, type) and issubclass(kind, SourceContract) and kind is not SourceContract
+    for name, kind in list(globals().items())
+    if name.startswith("Test") and issubclass(kind, SourceContract)
 ]
 
 

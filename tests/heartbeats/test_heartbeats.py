@@ -1,4 +1,4 @@
-"""How sources stand, written by a tracker on a real database and read by `runfold doctor`."""
+"""Heartbeats of sources: written by a tracker on a real database, read by `runfold doctor`."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from projections import Views
-from tests.app.test_tracker import QUICK
 from tests.support.command_line import runfold
-from tests.support.scripted_server import NOW, Programmed, Reply, SkippingClock, error, run_of
+from tests.support.scripted_server import NOW, Reply, ScriptedServer, SkippingClock, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker, open_event_store
 from tracker.errors import KeyRefused
 from tracker.heartbeats.heartbeat import Heartbeat
@@ -61,7 +61,7 @@ def tracking(
     ahead: timedelta = timedelta(),
 ) -> None:
     async def main() -> None:
-        service, clock = Programmed(*replies), SkippingClock()
+        service, clock = ScriptedServer(*replies), SkippingClock()
         service.ahead = ahead
         async with service.serving() as base_url:
             api = Assistants(base_url, api_key=SECRET, clock=clock)

@@ -1,4 +1,4 @@
-"""Whether a webhook is believed: the published vectors, the official client, and forgeries."""
+"""Signatures of webhooks: the published vectors, the official client, and forgeries."""
 
 import asyncio
 import base64

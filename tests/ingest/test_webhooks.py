@@ -1,4 +1,4 @@
-"""Webhooks as services send them, a simulated service behind them, and the histories they make."""
+"""Webhooks of a simulated service, and the histories that they give."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import (
@@ -28,7 +29,6 @@ from tracker.webhooks import sign
 pytestmark = pytest.mark.integration
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 # A run that was seen is not looked at within any of these tests.
 SLOW = Cadence(shortest=500, longest=1000)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)

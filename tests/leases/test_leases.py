@@ -1,4 +1,4 @@
-"""Leases on shards: divided fairly, by the database's clock, and never held by two."""
+"""Leases on shards: divided fairly by the database's clock, never held by two."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The public names: these, no more and no fewer, and each leads somewhere."""
+"""Public names: exactly these, and each can be imported."""
 
 import importlib
 

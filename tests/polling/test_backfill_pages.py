@@ -1,4 +1,4 @@
-"""A backfill goes through all pages of a thread, in the rate of its source, and may begin again."""
+"""Pages of a backfill: all of a thread, within the rate of its source, and resumable."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tests.polling.test_step_reads import Stepping, recorded, run, step
+from tests.support.poller_bench import Bench, Scripted, body, run
+from tests.support.step_source import Stepping, recorded, step
 from tracker.core.other_decisions import decide_steps
 from tracker.errors import (
     KeyRefused,

@@ -1,4 +1,4 @@
-"""Errands: taken when they are due, the longest due first, within their share of the rate."""
+"""Background requests: the longest due first, within their share of the rate."""
 
 from typing import Any, cast
 

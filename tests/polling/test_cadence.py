@@ -1,4 +1,4 @@
-"""The waits between looks: pure numbers, always within their bounds."""
+"""Waits between polls: always within their bounds."""
 
 from random import Random
 

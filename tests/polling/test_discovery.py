@@ -1,9 +1,9 @@
-"""Threads are looked at behind the polls: what begins on them is watched, what ended recorded."""
+"""Discovery of runs on watched threads: new runs are watched, ended ones recorded."""
 
 import pytest
 
-from tests.polling.test_poll_pages import Paged
-from tests.polling.test_poller import Bench, Scripted, body, run
+from tests.support.paged_source import Paged
+from tests.support.poller_bench import Bench, Scripted, body, run
 from tracker.core.state import RunState
 from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
 from tracker.polling.recovery import resume

@@ -1,4 +1,4 @@
-"""A gate, its runs and a clock: the budget is spent, and on the runs that are likely to change."""
+"""Dispatching of polls: the rate is spent, on the runs that are likely to change."""
 
 import itertools
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, run
+from tests.support.poller_bench import Bench, Scripted, run
 from tracker.core.state import RunState
 from tracker.errors import Unreachable
 from tracker.polling.dispatcher import SourceDispatcher

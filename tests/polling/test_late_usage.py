@@ -1,4 +1,4 @@
-"""Runs that have ended are looked at again, where their service may tell the usage later."""
+"""Polls of ended runs whose service may report their usage later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Reply, Scripted, body, run
+from tests.support.poller_bench import Bench, Reply, Scripted, body, run
 from tracker.core.events import RunUsageReported
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState

@@ -1,4 +1,4 @@
-"""What is worked out in bulk, or ahead, comes to what the plain formulas of the policy say."""
+"""Batched and precomputed values of the policy: equal to its plain formulas."""
 
 import math
 from random import Random

@@ -1,11 +1,10 @@
-"""The poller told that there is news of a run: it looks at it next, and keeps to all limits."""
+"""Polls on request, after news of a run: next in order, within all limits."""
 
 import asyncio
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tests.polling.test_poller_sharded import KNOWN, others
+from tests.support.poller_bench import KNOWN, Bench, Scripted, body, others
 from tracker.errors import RateLimited
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller

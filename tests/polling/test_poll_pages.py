@@ -1,12 +1,9 @@
-"""Runs that share a thread are asked about with one page of it."""
-
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+"""Page polls: runs of one thread are polled with one page of it."""
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body, run
+from tests.support.paged_source import Paged
+from tests.support.poller_bench import Bench, run
 from tracker.errors import (
     Misconfigured,
     NotFound,
@@ -15,37 +12,6 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.sources.answer import Answer
-
-
-class Paged(Scripted):
-    """A service with pages: `runs` by id, newest first; it says what was asked of it."""
-
-    def __init__(self, bench: Bench, *runs: str, failures: Sequence[RunfoldError] = ()) -> None:
-        super().__init__(bench.clock, body("queued"))
-        self.runs = {name: body("in_progress", id=name) for name in runs}
-        self.failures = list(failures)
-        self.pages: list[int] = []
-        self.singles: list[str] = []
-
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        self.singles.append(run_id)
-        return self._answer(self.runs[run_id])
-
-    async def fetch_page(
-        self, thread_id: str, limit: int
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
-        self.pages.append(limit)
-        if self.failures:
-            raise self.failures.pop(0)
-        return self._answer({}), list(self.runs.values())[:limit]
-
-    def _answer(self, document: Mapping[str, Any]) -> Answer:
-        now = self.clock.now()
-        return Answer(json.dumps(document).encode(), 200, now, now)
-
-    def end(self, name: str) -> None:
-        self.runs[name] = body("completed", id=name)
 
 
 def watch_all(bench: Bench, service: Paged) -> None:

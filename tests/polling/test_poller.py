@@ -1,143 +1,22 @@
-"""The poller on a clock of its own: what it asks, when, and what it makes of the answers."""
+"""The poller on a fake clock: its requests, their times, and the recorded events."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Any
 
 import pytest
 
-from tracker import open_event_store
+from tests.support.poller_bench import Bench, Scripted, body, ended, run, watch
 from tracker.core.events import RunVanished
-from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState
 from tracker.errors import (
     KeyRefused,
     NotFound,
     RateLimited,
     RequestRefused,
-    RunfoldError,
     Unreachable,
     UnusableAnswer,
 )
-from tracker.polling.poller import Poller
-from tracker.polling.requests.step_reads import When
-from tracker.polling.watched_run import WatchedRun
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Observation, RecordResult
-from tracker.recording.repository import RunRepository
 from tracker.sources.answer import Answer
-from tracker.sources.assistants.snapshots import glance, run_snapshot
-from tracker.testing import FakeClock
-
-Reply = Mapping[str, Any] | RunfoldError
-
-
-def body(status: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "run_1",
-        "object": "thread.run",
-        "thread_id": "thread_1",
-        "status": status,
-        "created_at": 1_767_225_600,
-        "tools": [],
-        **more,
-    }
-
-
-class Scripted:
-    """A service that answers as it is told, and then repeats its last answer."""
-
-    name = "assistants"
-
-    def __init__(self, clock: FakeClock, *replies: Reply, hint: float | None = None) -> None:
-        self.clock = clock
-        self.replies = list(replies)
-        self.hint = hint
-        self.asked: list[float] = []
-        self.read = 0
-
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        self.asked.append(self.clock.monotonic())
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        if isinstance(reply, RunfoldError):
-            raise reply
-        asked_at = self.clock.now()
-        self.clock.advance(0.01)
-        return Answer(
-            body=json.dumps({**reply, "id": run_id}).encode(),
-            status=200,
-            asked_at=asked_at,
-            observed_at=self.clock.now(),
-            poll_after=self.hint,
-        )
-
-    def glance(self, body: bytes) -> object:
-        return glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        self.read += 1
-        return run_snapshot(
-            body,
-            self.name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-
-class Bench:
-    """A poller, its clock and its store; `after` lets simulated seconds pass."""
-
-    def __init__(self, steps: When = "ended") -> None:
-        self.clock = FakeClock()
-        self.store = open_event_store("memory://")
-        self.histories = RunRepository(self.store)
-        batching = GroupCommit(self.histories)
-        self.poller = Poller(batching, self.clock, jitter=lambda: 0.5, steps=steps)
-
-    async def after(self, seconds: float, step: float = 0.05) -> None:
-        for _ in range(round(seconds / step)):
-            await self.poller.tick()
-            await self.poller.settle()
-            self.clock.advance(step)
-
-    @property
-    def topics(self) -> list[str]:
-        return [entry.event.topic for entry in self.store.read("assistants:run_1")]
-
-
-def run(scenario: Callable[[Bench], Awaitable[None]]) -> None:
-    async def body() -> None:
-        bench = Bench()
-        try:
-            await asyncio.wait_for(scenario(bench), 20)
-        finally:
-            await bench.poller.close()
-
-    asyncio.run(body())
-
-
-def watch(bench: Bench, service: Scripted) -> WatchedRun:
-    return bench.poller.watch(service, "thread_1", "run_1")
-
-
-def ended(state: RunState) -> bool:
-    return state.is_ended
+from tracker.sources.assistants.snapshots import run_snapshot
 
 
 def test_a_run_is_watched_to_its_end_and_no_further() -> None:

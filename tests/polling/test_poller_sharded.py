@@ -1,27 +1,20 @@
-"""The poller where others poll too: it asks about what is its own, and what nobody else knows."""
+"""The poller among others: it polls its own threads, and runs that nobody has recorded."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tracker.core.state import RunState
+from tests.support.poller_bench import KNOWN, Bench, Scripted, body, others
 from tracker.recording.observation import Observation
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.sources.assistants.snapshots import run_snapshot
 from tracker.testing import FakeClock
 
-KNOWN = RunState("assistants", "run_1", "thread_1", status="in_progress")
-
 
 def mine(source: str, thread_id: str) -> bool:
     return True
-
-
-def others(source: str, thread_id: str) -> bool:
-    return False
 
 
 def test_what_others_own_is_not_asked_about_but_known() -> None:

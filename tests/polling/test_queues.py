@@ -1,4 +1,4 @@
-"""Who is due: the wheel and the lines."""
+"""The timer wheel and the fair queue."""
 
 from collections import Counter
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The limiter and the breaker: pure numbers, against what services do."""
+"""The rate limiter and the circuit breaker, against the behaviour of services."""
 
 import math
 

@@ -1,12 +1,12 @@
-"""More is to be asked than a service lets be asked: nothing is starved, and first looks wait."""
+"""Saturation: more polls are due than the service allows, and none is starved."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.polling.test_poller import Bench, body, run
-from tests.polling.test_step_reads import Stepping, step
+from tests.support.poller_bench import Bench, body, run
+from tests.support.step_source import Stepping, step
 from tracker.core.state import RunState, place
 from tracker.core.status import REQUIRES_ACTION
 from tracker.errors import RateLimited

@@ -1,8 +1,8 @@
-"""Lists of steps from before the end of their run are known as such, and asked for again."""
+"""Step lists from before the end of their run: detected, and read again."""
 
-from tests.polling.test_poller import Bench, body
-from tests.polling.test_step_reads import Stepping, recorded, run, step, watch
 from tests.support.observations import USAGE, at, ended, seen
+from tests.support.poller_bench import Bench, body, run, watch
+from tests.support.step_source import Stepping, recorded, step
 from tracker.core.decider import fold
 from tracker.core.other_decisions import misses_steps
 from tracker.core.snapshot import StepSnapshot

@@ -1,12 +1,12 @@
-"""Steps that the service does not give, or not yet: asked for again, within bounds."""
+"""Steps that the service does not give, or not yet: read again, within bounds."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, body
-from tests.polling.test_step_reads import ENDED, Stepping, recorded, run, step, watch
+from tests.support.poller_bench import Bench, body, run, watch
+from tests.support.step_source import ENDED, Stepping, recorded, step
 from tracker.errors import (
     Busy,
     KeyRefused,

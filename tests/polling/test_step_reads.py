@@ -1,77 +1,13 @@
-"""Steps are asked for once a run has ended, behind the polls that are due, and recorded once."""
+"""Step reads: once a run has ended, after the polls that are due, each step recorded once."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body, ended
-from tests.polling.test_poller import run as run_plain
-from tracker.core.events import RunStepRecorded
-from tracker.core.snapshot import StepSnapshot
-from tracker.core.state import RunState
+from tests.support.poller_bench import Bench, Scripted, body, ended, run, watch
+from tests.support.step_source import ENDED, Stepping, recorded, step
 from tracker.polling.requests.step_reads import When
-from tracker.sources.answer import Answer
-from tracker.sources.assistants.snapshots import step_snapshot
-
-ENDED = RunState(status="completed")
-
-
-def step(name: str, status: str = "completed") -> dict[str, Any]:
-    times = {"created_at": 1_767_225_601, "completed_at": 1_767_225_602}
-    return {"id": name, "object": "thread.run.step", "type": "tool_calls", "status": status} | times
-
-
-class Stepping(Scripted):
-    """A service with steps, in pages of two; it fails as it is told, and says when it was asked."""
-
-    def __init__(self, bench: Bench, *replies: Any, failures: Sequence[Exception] = ()) -> None:
-        super().__init__(bench.clock, *replies)
-        self.steps: list[Mapping[str, Any]] = [step("step_1"), step("step_2"), step("step_3")]
-        self.failures = list(failures)
-        self.steps_asked: list[tuple[float, str, str | None]] = []
-
-    async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        self.steps_asked.append((self.clock.monotonic(), run_id, after))
-        if self.failures:
-            raise self.failures.pop(0)
-        names = [entry.get("id") for entry in self.steps]
-        first = names.index(after) + 1 if after else 0
-        shown = self.steps[first : first + 2]
-        now = self.clock.now()
-        more = first + 2 < len(self.steps)
-        return (
-            Answer(json.dumps(shown).encode(), 200, now, now),
-            shown,
-            str(shown[-1]["id"]) if more else None,
-        )
-
-    def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
-        return step_snapshot(body)
-
-
-def run(scenario: Callable[[Bench], Awaitable[None]], steps: When = "ended") -> None:
-    async def body() -> None:
-        bench = Bench(steps=steps)
-        try:
-            await asyncio.wait_for(scenario(bench), 20)
-        finally:
-            await bench.poller.close()
-
-    asyncio.run(body())
-
-
-def watch(bench: Bench, service: Scripted, name: str = "run_1", thread: str = "thread_1") -> None:
-    bench.poller.watch(service, thread, name)
-
-
-def recorded(bench: Bench, name: str = "run_1") -> list[str]:
-    events = [entry.event for entry in bench.store.read(f"assistants:{name}")]
-    return [event.step_id for event in events if isinstance(event, RunStepRecorded)]
 
 
 def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for_once() -> None:
@@ -171,7 +107,7 @@ def test_a_source_without_steps_is_not_asked_for_them() -> None:
         assert bench.topics == ["run.created", "run.completed"]
         assert bench.poller.steps.waiting == 0
 
-    run_plain(scenario)
+    run(scenario)
 
 
 def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:

@@ -1,4 +1,4 @@
-"""What a tracker left to be done, as the next one finds it in the store."""
+"""Pending work of a tracker that has ended, as the next one finds it in the store."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Stamps, hints and bodies: the small readings."""
+"""Answers: time stamps, hints and bodies."""
 
 import subprocess
 import sys
@@ -108,7 +108,7 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 
 def test_importing_the_package_loads_no_http_client() -> None:
     lines = [
-        "import sys, tracker.sources, tracker.sources.source, tracker.sources.pages",
+        "import sys, tracker.sources, tracker.sources.source, tracker.sources.http.pages",
         "assert 'httpx' not in sys.modules",
         "tracker.sources.Assistants",
         "assert 'httpx' in sys.modules",

@@ -1,4 +1,4 @@
-"""What services send, as snapshots: the odd along with the ordinary."""
+"""Snapshots of bodies of the Assistants API, ordinary and odd."""
 
 import json
 from datetime import UTC, datetime, timedelta

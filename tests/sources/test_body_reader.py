@@ -1,4 +1,4 @@
-"""Bodies are unpacked whole, however they are cut, and no further than the cap."""
+"""Decompression of bodies: complete however they are cut, and never beyond the cap."""
 
 import asyncio
 import zlib

@@ -1,4 +1,4 @@
-"""What was recorded of the other APIs, read and followed; skipped where there is no corpus."""
+"""Recorded runs of the other APIs, replayed; skipped without the corpus."""
 
 import json
 import random

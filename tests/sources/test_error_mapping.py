@@ -1,4 +1,4 @@
-"""What an answer that is no success means, and that no secret gets into anything shown."""
+"""Error responses: the exception for each, without a secret in its text."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What services send otherwise than documented has a name, and what they document has none."""
+"""Peculiarities of services: a name for each deviation from the documentation."""
 
 import re
 from datetime import UTC, datetime

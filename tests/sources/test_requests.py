@@ -1,4 +1,4 @@
-"""Answers that took several requests: all of them count, and all that they say of the limit."""
+"""Answers that take several requests: all are counted, with all rate limit headers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.polling.test_poller import Bench, body, run
-from tests.polling.test_poller import Scripted as Plain
-from tests.sources.test_agents import SESSION, TURN
-from tests.sources.test_langgraph import run as graph_body
-from tests.sources.test_langgraph import state
+from tests.support.agent_payloads import SESSION, TURN
+from tests.support.graph_payloads import graph_run, thread_state
+from tests.support.poller_bench import Bench, body, run
+from tests.support.poller_bench import Scripted as Plain
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
@@ -68,7 +67,7 @@ def all_turns(api: AgentTurns) -> Awaitable[Any]:
     return api.fetch_runs("sess_1")
 
 
-def graph_run(api: LangGraph) -> Awaitable[Answer]:
+def fetch_graph_run(api: LangGraph) -> Awaitable[Answer]:
     return api.fetch("thread-1", "run-1")
 
 
@@ -77,8 +76,8 @@ def graph_runs(api: LangGraph) -> Awaitable[Any]:
 
 
 PAGE = {"object": "list", "data": [TURN], "has_more": False}
-DONE = graph_body("success")
-OTHER = graph_body("running", 2)
+DONE = graph_run("success")
+OTHER = graph_run("running", 2)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +86,11 @@ OTHER = graph_body("running", 2)
         (AgentTurns, turn, [TURN, SESSION]),
         (AgentTurns, turns, [PAGE, SESSION]),
         (AgentTurns, all_turns, [PAGE, SESSION]),
-        (LangGraph, graph_run, [graph_body("running")]),
-        (LangGraph, graph_run, [DONE, [DONE], state()]),
-        (LangGraph, graph_run, [DONE, [OTHER]]),
+        (LangGraph, fetch_graph_run, [graph_run("running")]),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], thread_state()]),
+        (LangGraph, fetch_graph_run, [DONE, [OTHER]]),
         (LangGraph, graph_runs, [[OTHER]]),
-        (LangGraph, graph_runs, [[DONE], state()]),
+        (LangGraph, graph_runs, [[DONE], thread_state()]),
     ],
 )
 def test_an_answer_says_how_many_requests_it_took(
@@ -110,14 +109,14 @@ def test_an_answer_says_how_many_requests_it_took(
         (AgentTurns, turn, [TURN, {**SESSION, "id": "sess_2"}], UnusableAnswer),
         (AgentTurns, turns, [PAGE, 401], KeyRefused),
         (AgentTurns, all_turns, [PAGE, 500], Unreachable),
-        (LangGraph, graph_run, [429], RateLimited),
-        (LangGraph, graph_run, [DONE, 429], RateLimited),
-        (LangGraph, graph_run, [DONE, [DONE], 429], RateLimited),
-        (LangGraph, graph_run, [DONE, [DONE], {"hello": 1}], UnusableAnswer),
+        (LangGraph, fetch_graph_run, [429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, 429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], 429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], {"hello": 1}], UnusableAnswer),
         (LangGraph, graph_runs, [[DONE], 503], Unreachable),
-        (LangGraph, graph_run, [404, [OTHER]], NotFound),
-        (LangGraph, graph_run, [404, 404], Misconfigured),
-        (LangGraph, graph_run, [404, 429], RateLimited),
+        (LangGraph, fetch_graph_run, [404, [OTHER]], NotFound),
+        (LangGraph, fetch_graph_run, [404, 404], Misconfigured),
+        (LangGraph, fetch_graph_run, [404, 429], RateLimited),
     ],
 )
 def test_so_does_what_keeps_it_from_coming(

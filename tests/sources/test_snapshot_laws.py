@@ -1,4 +1,4 @@
-"""Whatever a service sends: a snapshot, or a PayloadError, and nothing else."""
+"""Laws of snapshots: any body gives a snapshot or a PayloadError."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Generated lives of runs of the other APIs: bodies as sent, each read by its shape."""
+"""Generated lives of runs of the other APIs, as bodies and as snapshots."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ TOKENS = {
 
 
 class _Clock:
-    """Moves from one state to the next, and writes moments as the service does."""
+    """A clock that moves from state to state, and writes moments as the service does."""
 
     def __init__(self, draw: st.DrawFn, *, clone: bool) -> None:
         self._draw = draw
@@ -30,7 +30,7 @@ class _Clock:
         self.now += self._draw(st.integers(1, 40))
 
     def stamp(self, moment: int | None = None) -> Any:
-        """Unix seconds, which look-alikes now and then send as milliseconds."""
+        """Returns Unix seconds, which look-alikes sometimes send as milliseconds."""
         seconds = int(second(self.now if moment is None else moment).timestamp())
         return seconds * 1000 if self._clone and self._draw(st.booleans()) else seconds
 
@@ -44,7 +44,7 @@ def _read(shape: Shape, states: list[tuple[int, dict[str, Any]]], *, ordered: bo
 
 @st.composite
 def responses(draw: st.DrawFn) -> Life:
-    """A response made in the background, which may stop for its caller."""
+    """Draws a response made in the background, which may stop for its caller."""
     clone = draw(st.booleans())
     clock = _Clock(draw, clone=clone)
     states: list[tuple[int, dict[str, Any]]] = []
@@ -78,7 +78,7 @@ def responses(draw: st.DrawFn) -> Life:
 
 @st.composite
 def turns(draw: st.DrawFn) -> Life:
-    """A turn of a session, which waits as often as it likes under one start."""
+    """Draws a turn of a session, which may wait several times after one start."""
     clock = _Clock(draw, clone=False)
     states: list[tuple[int, dict[str, Any]]] = []
     started: Any = None
@@ -107,7 +107,7 @@ def turns(draw: st.DrawFn) -> Life:
 
 @st.composite
 def graph_runs(draw: st.DrawFn) -> Life:
-    """A run of a graph, which may stop at an interrupt until another run follows it."""
+    """Draws a run of a graph, which may stop at an interrupt until another run follows it."""
     clock = _Clock(draw, clone=False)
     states: list[tuple[int, dict[str, Any]]] = []
 

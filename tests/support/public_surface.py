@@ -23,6 +23,7 @@ from sqlalchemy import inspect as inspect_database
 from projections import Views, metadata
 from projections.export.formats import FORMATS
 from projections.queries.grouping import COLUMNS, DAY, HOUR
+from tests.support.paths import ROOT
 from tracker import Delivery, Tracker
 from tracker.cli.apis import Api
 from tracker.cli.commands import app
@@ -35,7 +36,6 @@ from tracker.observability import PrometheusMetrics, export_spans
 from tracker.runtime.log_fields import of_handlers, of_run, of_source
 from tracker.sources import Assistants
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("tracker", "projections")
 MODULES = (
     "tracker",

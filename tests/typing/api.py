@@ -1,4 +1,4 @@
-"""The public API as a user's code has it: never run, but checked by mypy for what it promises."""
+"""Uses of the public API: never run, but checked by mypy."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The arithmetic of rates, and the real list: the same costs as its own arithmetic, only faster."""
+"""Arithmetic of rates, equal to that of the real price list, only faster."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

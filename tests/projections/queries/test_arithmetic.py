@@ -1,4 +1,4 @@
-"""The arithmetic behind the answers, what may be grouped by, and what an import costs."""
+"""Arithmetic behind the answers, permitted groupings, and the cost of an import."""
 
 import json
 import math

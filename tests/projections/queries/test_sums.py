@@ -1,4 +1,4 @@
-"""Sums, counts and percentiles against plain Python over the same runs, in any zone."""
+"""Sums, counts and percentiles, compared with plain Python, in any time zone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Projections that stop at an event, right before it, and go on once it can be applied."""
+"""Projections that stop before an event, and go on once it can be applied."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,7 @@ from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.projectors.steps import StepsProjection
 from projections.runner.catch_up import catch_up
 from projections.runner.checkpoint import read_checkpoint
-from tests.projections.runner.test_failures import many
-from tests.support.run_builder import started
+from tests.support.run_builder import created_runs, started
 from tracker.errors import (
     ProjectionFailed,
     UnreadableEvent,
@@ -44,7 +43,7 @@ class FussyBatch(RunsBatch):
 def test_a_failing_projection_stops_before_the_event_and_says_where(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(1000))
+    store.append(created_runs(1000))
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         with pytest.raises(ProjectionFailed) as caught:
@@ -65,7 +64,7 @@ def test_a_failing_projection_stops_before_the_event_and_says_where(database_url
 def test_a_failing_projection_leaves_the_others_running(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(1000))
+    store.append(created_runs(1000))
     projections = (PhasesProjection(), Fussy(), StepsProjection())
     for _ in range(2):
         with pytest.raises(ProjectionFailed, match="'runs' stopped after position 700,"):
@@ -97,7 +96,7 @@ class Torn:
 def test_an_event_that_cannot_be_read_stops_it_right_before(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(100))
+    store.append(created_runs(100))
     with pytest.raises(ProjectionFailed, match=r"stopped after position 76: .*run\.painted/1"):
         catch_up(engine, Torn(store, 77), [RunsProjection()])  # type: ignore[arg-type]
     assert catch_up(engine, store, [RunsProjection()]) == 24
@@ -124,7 +123,7 @@ class Holed:
 
 def test_a_missing_event_stops_it(database_url: str) -> None:
     store = open_event_store("memory://")
-    store.append(many(1))
+    store.append(created_runs(1))
     store.append([Append("assistants:run_0", 1, [started(2, 1, 1)])])
     holed: EventStore = Holed(store)  # type: ignore[assignment]
     with Views(database_url, store=holed) as views:
