@@ -64,7 +64,7 @@ def export(
 
 
 def _export_events(db: str, file: Path | None, format: str | None) -> None:
-    from projections.export.atomic_files import packed, whole_file
+    from projections.export.atomic_files import open_atomic, open_gzip
     from tracker.cli.tables import moving
     from tracker.event_store import open_event_store
     from tracker.import_export.exporter import export_events
@@ -76,8 +76,8 @@ def _export_events(db: str, file: Path | None, format: str | None) -> None:
     store = open_event_store(db, create=False)
     try:
         with (
-            _standard_output() if file is None else whole_file(file) as opened,
-            packed(opened) if is_packed else nullcontext(opened) as output,
+            _standard_output() if file is None else open_atomic(file) as opened,
+            open_gzip(opened) if is_packed else nullcontext(opened) as output,
             moving("exporting") as moved,
         ):
             count = export_events(store, output.write, progress=moved)
