@@ -84,7 +84,7 @@ def drive(seconds: float, throttle: Throttle, *, heed: bool) -> tuple[float, int
         ):
             arrival = rate_limiter.taken(arrival, now, limit.rate)
             sent += 1
-            pause = throttle.take(now)
+            pause = throttle.consume(now)
             asked += now > seconds / 2
             if pause:
                 refused += now > seconds / 2

@@ -15,13 +15,13 @@ from tracker.errors import SettingsError
 from tracker.simulator.api.payloads import Version, run_body
 from tracker.simulator.api.responses import create_response
 from tracker.simulator.model.clock import SimulatedClock, SpeedClock
-from tracker.simulator.model.errors import unknown
+from tracker.simulator.model.errors import not_found
 from tracker.simulator.model.faults import Faults
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.service import Service
 from tracker.simulator.model.throttle import Throttle
-from tracker.simulator.model.truth import Truth, tell
+from tracker.simulator.model.truth import Truth, build_truth
 from tracker.simulator.model.world import World
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Simulator:
             thread_id = thread_id or world.create_thread(now).id
             request = {"assistant_id": assistant_id, **body}
             run = world.create_run(now, thread_id, request, parameters)
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def create_response(self, *, parameters: Parameters | None = None, **body: Any) -> Truth:
         """Starts a response in the background, as somebody else might.
@@ -149,18 +149,18 @@ class Simulator:
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
             record = create_response(world, now, {"background": True, **body}, parameters)
-            return tell(record, world.life(record), now)
+            return build_truth(record, world.get_life(record), now)
 
     def submit_outputs(self, run_id: str, output: str = "{}") -> Truth:
         """Answers all the calls that a run waits for. Raises Refused if it waits for none."""
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
             run = self._run(run_id)
-            asked = world.life(run).asks(now)
+            asked = world.get_life(run).find_action(now)
             calls = asked.planned.calls if asked else ()
             outputs = [{"tool_call_id": call.id, "output": output} for call in calls]
             world.submit_outputs(now, run, {"tool_outputs": outputs})
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def cancel(self, run_id: str) -> Truth:
         """Cancels a run, as somebody else might. Raises Refused if it has ended."""
@@ -168,7 +168,7 @@ class Simulator:
             now, world = self.clock.now(), self._service.world
             run = self._run(run_id)
             world.cancel_run(now, run)
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def truth(self, run_id: str, at: float | None = None) -> Truth:
         """What happened to a run or response until `at` (unix seconds, simulated; now by default).
@@ -179,7 +179,7 @@ class Simulator:
         with self._service.lock:
             world = self._service.world
             run = world.find(run_id)
-            return tell(run, world.life(run), self.clock.now() if at is None else at)
+            return build_truth(run, world.get_life(run), self.clock.now() if at is None else at)
 
     def run_ids(self) -> tuple[str, ...]:
         """The ids of all runs, oldest first."""
@@ -191,7 +191,7 @@ class Simulator:
         with self._service.lock:
             run = self._run(run_id)
             now = self.clock.now() if at is None else at
-            return deepcopy(run_body(run, self._service.world.life(run), now, version))
+            return deepcopy(run_body(run, self._service.world.get_life(run), now, version))
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -246,7 +246,7 @@ class Simulator:
     def _run(self, run_id: str) -> RunRecord:
         runs = self._service.world.runs
         if run_id not in runs:
-            raise unknown("run", run_id)
+            raise not_found("run", run_id)
         return runs[run_id]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tracker.simulator.api.pages import PageRequest, cut_page
+from tracker.simulator.api.pages import PageRequest, paginate
 from tracker.simulator.api.payloads import (
     Version,
     assistant_body,
@@ -22,7 +22,7 @@ from tracker.simulator.api.responses import (
     find_response,
     response_body,
 )
-from tracker.simulator.model.errors import unknown
+from tracker.simulator.model.errors import not_found
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.world import World
 
@@ -54,7 +54,7 @@ def create_thread(world: World, asked: Asked) -> dict[str, Any]:
 
 def retrieve_thread(world: World, asked: Asked) -> dict[str, Any]:
     """Shows a thread."""
-    return thread_body(world.thread(asked.path["thread_id"]))
+    return thread_body(world.get_thread(asked.path["thread_id"]))
 
 
 def create_message(world: World, asked: Asked) -> dict[str, Any]:
@@ -64,12 +64,12 @@ def create_message(world: World, asked: Asked) -> dict[str, Any]:
 
 def list_messages(world: World, asked: Asked) -> dict[str, Any]:
     """Lists the messages of a thread, those of its runs among them."""
-    thread = world.thread(asked.path["thread_id"])
+    thread = world.get_thread(asked.path["thread_id"])
     messages = [message_body(each) for each in thread.messages if each.created_at <= asked.at]
     for run in thread.runs.values():
         messages += [
             reply_body(run, step)
-            for step in world.life(run).steps
+            for step in world.get_life(run).steps
             if step.planned.message_id and step.status == "completed" and step.ended_at <= asked.at
         ]
     messages.sort(key=lambda each: int(each["created_at"]))
@@ -83,7 +83,7 @@ def create_assistant(world: World, asked: Asked) -> dict[str, Any]:
 
 def retrieve_assistant(world: World, asked: Asked) -> dict[str, Any]:
     """Shows an assistant."""
-    return assistant_body(world.assistant(asked.path["assistant_id"]))
+    return assistant_body(world.get_assistant(asked.path["assistant_id"]))
 
 
 def list_assistants(world: World, asked: Asked) -> dict[str, Any]:
@@ -118,9 +118,9 @@ def update_run(world: World, asked: Asked) -> dict[str, Any]:
 
 def list_runs(world: World, asked: Asked) -> dict[str, Any]:
     """Lists the runs of a thread."""
-    thread = world.thread(asked.path["thread_id"])
+    thread = world.get_thread(asked.path["thread_id"])
     runs = [(id_, run) for id_, run in thread.runs.items() if run.created_at <= asked.at]
-    page, more, first, last = cut_page(runs, PageRequest.of(asked.query))
+    page, more, first, last = paginate(runs, PageRequest.of(asked.query))
     return _list([_show(world, asked, run) for run in page], more, first, last)
 
 
@@ -141,20 +141,20 @@ def submit_outputs(world: World, asked: Asked) -> dict[str, Any]:
 def list_steps(world: World, asked: Asked) -> dict[str, Any]:
     """Lists the steps of a run."""
     run = _run(world, asked)
-    life = world.life(run)
+    life = world.get_life(run)
     steps = [(each.planned.id, each) for each in life.steps if each.created_at <= asked.at]
-    page, more, first, last = cut_page(steps, PageRequest.of(asked.query))
+    page, more, first, last = paginate(steps, PageRequest.of(asked.query))
     return _list([step_body(run, life, step, asked.at) for step in page], more, first, last)
 
 
 def retrieve_step(world: World, asked: Asked) -> dict[str, Any]:
     """Shows a step of a run."""
     run = _run(world, asked)
-    life = world.life(run)
+    life = world.get_life(run)
     for step in life.steps:
         if step.planned.id == asked.path["step_id"] and step.created_at <= asked.now:
             return step_body(run, life, step, asked.at)
-    raise unknown("run step", asked.path["step_id"])
+    raise not_found("run step", asked.path["step_id"])
 
 
 def start_response(world: World, asked: Asked) -> dict[str, Any]:
@@ -207,19 +207,19 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
 
 
 def _run(world: World, asked: Asked) -> RunRecord:
-    return world.run(asked.path["thread_id"], asked.path["run_id"])
+    return world.get_run(asked.path["thread_id"], asked.path["run_id"])
 
 
 def _show(world: World, asked: Asked, run: RunRecord) -> dict[str, Any]:
-    return run_body(run, world.life(run), asked.at, asked.version)
+    return run_body(run, world.get_life(run), asked.at, asked.version)
 
 
 def _show_response(world: World, asked: Asked, record: RunRecord) -> dict[str, Any]:
-    return response_body(record, world.life(record), asked.at)
+    return response_body(record, world.get_life(record), asked.at)
 
 
 def _page(items: list[tuple[str, dict[str, Any]]], asked: Asked) -> dict[str, Any]:
-    return _list(*cut_page(items, PageRequest.of(asked.query)))
+    return _list(*paginate(items, PageRequest.of(asked.query)))
 
 
 def _list(

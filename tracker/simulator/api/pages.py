@@ -36,7 +36,7 @@ class PageRequest:
         )
 
 
-def cut_page(
+def paginate(
     items: Sequence[tuple[str, Item]], request: PageRequest
 ) -> tuple[list[Item], bool, str | None, str | None]:
     """The items of a page, whether there are more, and the ids of its first and last item.

@@ -13,7 +13,7 @@ from tracker.core.status import (
     INCOMPLETE,
 )
 from tracker.simulator.model.catalogue import REPLIES
-from tracker.simulator.model.identifiers import number
+from tracker.simulator.model.identifiers import stable_hash
 from tracker.simulator.model.records import AssistantRecord, MessageRecord, RunRecord, ThreadRecord
 from tracker.simulator.model.run_life import Life, Step
 
@@ -29,7 +29,7 @@ def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") ->
     """A run."""
     moment = life.at(now)
     status, ended_at = moment.status, moment.ended_at
-    asked = life.asks(now)
+    asked = life.find_action(now)
     tokens = life.tokens if ended_at is not None else None
     settings = run.settings
     instructions = settings.get("instructions") or "Be brief, and use the tools."
@@ -61,7 +61,7 @@ def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") ->
         "truncation_strategy": settings.get("truncation_strategy")
         or {"type": "auto", "last_messages": None},
         "incomplete_details": {"reason": life.plan.reason} if status == INCOMPLETE else None,
-        "usage": tokens.wire() if tokens else None,
+        "usage": tokens.to_run_usage() if tokens else None,
         "response_format": settings.get("response_format", "auto"),
         "tool_choice": settings.get("tool_choice", "auto"),
         "parallel_tool_calls": settings.get("parallel_tool_calls", True),
@@ -96,7 +96,7 @@ def step_body(run: RunRecord, life: Life, step: Step, now: float) -> dict[str, A
         "last_error": _last_error(life) if status == FAILED else None,
         "step_details": _step_details(run, step, answered=status == COMPLETED),
         "metadata": None,
-        "usage": tokens.wire() if tokens else None,
+        "usage": tokens.to_run_usage() if tokens else None,
     }
 
 
@@ -132,7 +132,7 @@ def message_body(message: MessageRecord) -> dict[str, Any]:
 
 def reply_body(run: RunRecord, step: Step) -> dict[str, Any]:
     """The message that a run wrote in a step."""
-    text = REPLIES[number(step.planned.id) % len(REPLIES)]
+    text = REPLIES[stable_hash(step.planned.id) % len(REPLIES)]
     message_id = str(step.planned.message_id)
     said = MessageRecord(message_id, run.thread_id, step.created_at, "assistant", text, {})
     return {**message_body(said), "assistant_id": run.assistant_id, "run_id": run.id}

@@ -8,10 +8,10 @@ from tracker.core.status import FAILED, IN_PROGRESS, INCOMPLETE, QUEUED
 from tracker.simulator.api.payloads import ERRORS
 from tracker.simulator.model.catalogue import MODELS, REPLIES
 from tracker.simulator.model.errors import Refused, check_metadata, wrong_type
-from tracker.simulator.model.identifiers import name, number
+from tracker.simulator.model.identifiers import make_id, stable_hash
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.records import RunRecord
-from tracker.simulator.model.response_life import asked_of_the_caller
+from tracker.simulator.model.response_life import find_call_step
 from tracker.simulator.model.run_life import Life, Step
 from tracker.simulator.model.world import World
 
@@ -50,7 +50,7 @@ def create_response(
         _check_answers(world, now, previous, body.get("input"))
     conversation = body.get("conversation")
     record = RunRecord(
-        id=world.new_name("resp"),
+        id=world.new_id("resp"),
         thread_id=str(conversation["id"] if isinstance(conversation, dict) else conversation or ""),
         assistant_id="",
         model=str(body.get("model") or MODELS[0]),
@@ -73,7 +73,7 @@ def find_response(world: World, response_id: str) -> RunRecord:
 
 def cancel_response(world: World, now: float, record: RunRecord) -> None:
     """Stops a response at once; one that was stopped stays so."""
-    status = world.status(now, record)
+    status = world.get_status(now, record)
     if status in (QUEUED, IN_PROGRESS):
         record.cancel_at = now
         record.revision += 1
@@ -91,7 +91,7 @@ def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
         item
         for step in life.steps
         if step.status == "completed" and step.ended_at <= now
-        for item in items_of(record, step)
+        for item in list_output_items(record, step)
     ]
     return {
         "id": record.id,
@@ -106,7 +106,7 @@ def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
         "output": items if ended_at is not None else [],
         "conversation": {"id": record.thread_id} if record.thread_id else None,
         "store": True,
-        "usage": tokens.directed() if tokens else None,
+        "usage": tokens.to_response_usage() if tokens else None,
         "metadata": dict(record.metadata),
         **{key: record.settings.get(key, value) for key, value in _ECHOED.items()},
         "tools": record.tools,
@@ -120,7 +120,7 @@ def _check_answers(world: World, now: float, previous: object, given: object) ->
             param="previous_response_id",
             code="previous_response_not_found",
         )
-    asked = asked_of_the_caller(world.life(world.responses[previous]), now)
+    asked = find_call_step(world.get_life(world.responses[previous]), now)
     items = given if isinstance(given, list) else []
     answered = {item.get("call_id") for item in items if isinstance(item, dict)}
     for call in asked.calls if asked else ():
@@ -128,21 +128,21 @@ def _check_answers(world: World, now: float, previous: object, given: object) ->
             raise Refused(f"No tool output found for function call {call.id}.", param="input")
 
 
-def items_of(record: RunRecord, step: Step) -> list[dict[str, Any]]:
+def list_output_items(record: RunRecord, step: Step) -> list[dict[str, Any]]:
     """What a step adds to the output of a response."""
     if step.planned.message_id is not None:
-        text = REPLIES[number(step.planned.id) % len(REPLIES)]
+        text = REPLIES[stable_hash(step.planned.id) % len(REPLIES)]
         content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
         said = {"id": step.planned.message_id, "role": "assistant", "content": content}
         return [{"type": "message", "status": "completed", **said}]
     items: list[dict[str, Any]] = []
     for call in step.planned.calls:
-        done = {"id": name("item", call.id), "status": "completed"}
+        done = {"id": make_id("item", call.id), "status": "completed"}
         if call.type == "function":
             named = {"call_id": call.id, "name": call.function, "arguments": call.text}
             items.append({"type": "function_call", **done, **named})
         elif call.type == "code_interpreter":
-            code = {"code": call.text, "container_id": name("cntr", record.id), "outputs": None}
+            code = {"code": call.text, "container_id": make_id("cntr", record.id), "outputs": None}
             items.append({"type": "code_interpreter_call", **done, **code})
         else:
             items.append(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tracker.core.status import CANCELLED, COMPLETED, IN_PROGRESS, REQUIRES_ACTION, is_ended
 from tracker.simulator.api.payloads import Version, reply_body, run_body, step_body
-from tracker.simulator.api.responses import items_of, response_body
+from tracker.simulator.api.responses import list_output_items, response_body
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.run_life import Life, Step
 
@@ -80,7 +80,7 @@ def response_events(record: RunRecord, life: Life) -> list[StreamEvent]:
             last = (at, f"response.{status}", body)
     place = 0
     for step in life.steps:
-        for item in items_of(record, step) if step.status == COMPLETED else ():
+        for item in list_output_items(record, step) if step.status == COMPLETED else ():
             _add_item(add, step, place, item)
             place += 1
     found.sort(key=lambda each: each.at)

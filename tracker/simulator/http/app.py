@@ -21,11 +21,15 @@ from tracker.simulator.api.operations import (
     retrieve_response,
     retrieve_run,
 )
-from tracker.simulator.http.fault_responses import Torn, refuse, spoil
-from tracker.simulator.http.streaming import BREAKING, STREAMING, EventStream
+from tracker.simulator.http.fault_responses import (
+    BrokenResponse,
+    make_faulty_response,
+    make_rejection,
+)
+from tracker.simulator.http.streaming import BREAKS_STREAM, STREAMING, EventStream
 from tracker.simulator.model.errors import Refused
-from tracker.simulator.model.faults import OUTDATED, REFUSING
-from tracker.simulator.model.service import Service, given_key
+from tracker.simulator.model.faults import REJECTIONS, STALE_ANSWERS
+from tracker.simulator.model.service import Service, read_key
 
 _POLLS = (retrieve_run, retrieve_response)
 _STATUS = {"invalid": 400, "unknown": 404, "key": 401}
@@ -40,7 +44,7 @@ def build_app(service: Service) -> Starlette:
         for method, path, operation in OPERATIONS
     ]
     routes.append(Route("/health", _health, methods=["GET"]))
-    routes.append(Route("/{rest:path}", _nowhere, methods=["GET", "POST", "DELETE", "PUT"]))
+    routes.append(Route("/{rest:path}", _reject_path, methods=["GET", "POST", "DELETE", "PUT"]))
     return Starlette(routes=routes)
 
 
@@ -48,7 +52,7 @@ async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _nowhere(request: Request) -> Response:
+async def _reject_path(request: Request) -> Response:
     refused = Refused(f"Invalid URL ({request.method} {request.url.path})", kind="unknown")
     return JSONResponse(refused.body(), 404)
 
@@ -61,7 +65,7 @@ def _endpoint(service: Service, operation: Operation) -> Endpoint:
 
         with service.lock:
             response = _answer(service, operation, request, content)
-            if not isinstance(response, Torn):
+            if not isinstance(response, BrokenResponse):
                 service.traffic[str(response.status_code)] += 1
         return response
 
@@ -75,20 +79,20 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
     faults = service.faults
 
     if service.throttle is not None:
-        wait = service.throttle.take(asyncio.get_running_loop().time())
+        wait = service.throttle.consume(asyncio.get_running_loop().time())
         headers |= service.throttle.headers(wait)
         if wait:
             service.traffic["throttled"] += 1
             headers |= {"retry-after-ms": str(int(wait * 1000) + 1)}
-            return refuse("rate_limited_silently", faults, headers)
+            return make_rejection("rate_limited_silently", faults, headers)
 
-    key = given_key(request.headers.get("authorization"), request.headers.get("api-key"))
+    key = read_key(request.headers.get("authorization"), request.headers.get("api-key"))
     is_spared = key is not None and key == faults.spared
     fault = None if is_spared else faults.draw(service.world.seed, number, request.method)
     if fault is not None:
         service.traffic[fault] += 1
-    if fault in REFUSING:
-        return refuse(fault, faults, headers)
+    if fault in REJECTIONS:
+        return make_rejection(fault, faults, headers)
 
     try:
         service.check_key(key)
@@ -105,16 +109,16 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
         return JSONResponse(refused.body(), _STATUS[refused.kind], headers)
 
     if operation in _POLLS:
-        service.world.find(body["id"]).looked_at = asked.at
+        service.world.find(body["id"]).last_polled_at = asked.at
         if service.poll_after_ms is not None and not is_ended(body["status"]):
             headers["openai-poll-after-ms"] = str(service.poll_after_ms)
 
-    if asked.body.get("stream") and operation in STREAMING and fault in (None, *BREAKING):
+    if asked.body.get("stream") and operation in STREAMING and fault in (None, *BREAKS_STREAM):
         torn = fault is not None
         return EventStream(service, body["id"], now, asked.version, headers, torn=torn)
 
-    if fault is not None and fault not in OUTDATED:
-        return spoil(fault, faults, body, headers)
+    if fault is not None and fault not in STALE_ANSWERS:
+        return make_faulty_response(fault, faults, body, headers)
     return JSONResponse(body, 200, headers)
 
 
@@ -132,8 +136,8 @@ def _age(
     if fault == "repeated" and operation in _POLLS:
         polled = request.path_params.get("run_id") or request.path_params["response_id"]
         run = service.world.runs.get(polled) or service.world.responses.get(polled)
-        if run is not None and run.looked_at is not None:
-            return now - run.looked_at
+        if run is not None and run.last_polled_at is not None:
+            return now - run.last_polled_at
     return 0.0
 
 

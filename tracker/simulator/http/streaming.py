@@ -28,7 +28,7 @@ STREAMING: tuple[Operation, ...] = (
     submit_outputs,
 )
 # Faults that break a stream where other answers are cut off.
-BREAKING = ("truncated", "cut")
+BREAKS_STREAM = ("truncated", "cut")
 # In real seconds.
 _TICK = 0.01
 
@@ -49,13 +49,13 @@ class EventStream(StreamingResponse):
         self._service, self._run_id = service, run_id
         self._since, self._version, self._torn = since, version, torn
         self._transport: Any = None
-        super().__init__(self._pieces(), 200, headers, media_type="text/event-stream")
+        super().__init__(self._stream_text(), 200, headers, media_type="text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._transport = scope.get("state", {}).get("transport")
         await super().__call__(scope, receive, send)
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _stream_text(self) -> AsyncIterator[bytes]:
         sent, breaks_at = 0, None
         while True:
             events, now, is_over = self._events()
@@ -66,7 +66,7 @@ class EventStream(StreamingResponse):
                 text = due[number].text.encode()
                 if number == breaks_at:
                     yield text[: len(text) // 2]
-                    await self._tear()
+                    await self._break_connection()
                 yield text
             sent = len(due)
             if is_over and sent == len(events):
@@ -79,14 +79,14 @@ class EventStream(StreamingResponse):
             world, now = self._service.world, self._service.clock.now()
             record = world.runs.get(self._run_id)
             if record is not None:
-                events = run_events(record, world.life(record), self._since, self._version)
+                events = run_events(record, world.get_life(record), self._since, self._version)
                 return events, now, events[-1:] != [] and events[-1].name == "done"
             if (response := world.responses.get(self._run_id)) is None:
                 return [], now, True
-            life = world.life(response)
+            life = world.get_life(response)
             return response_events(response, life), now, life.at(now).ended_at is not None
 
-    async def _tear(self) -> None:
+    async def _break_connection(self) -> None:
         if self._transport is None:
             raise ConnectionResetError("the simulator tore the connection")
         await asyncio.sleep(_TICK)

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_PATIENCE = 0.5
+_GRACE_SECONDS = 0.5
 
 
 class _Connection(H11Protocol):
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
             connection.shutdown()
         tasks = list(self.server_state.tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=_PATIENCE)
+            await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from tracker.simulator.model.identifiers import number
+from tracker.simulator.model.identifiers import stable_hash
 
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "o4-mini")
 
@@ -59,26 +59,26 @@ FILES = ("handbook.pdf", "prices-2026.csv", "contract.docx", "minutes.txt")
 
 def kind_of(assistant_id: str, kinds: int) -> int:
     """Which of the kinds an assistant is, from 0."""
-    return number("kind", assistant_id) % kinds
+    return stable_hash("kind", assistant_id) % kinds
 
 
-def model_of(assistant_id: str) -> str:
+def default_model(assistant_id: str) -> str:
     """The model of an assistant that was given none."""
-    return MODELS[number("model", assistant_id) % len(MODELS)]
+    return MODELS[stable_hash("model", assistant_id) % len(MODELS)]
 
 
 @lru_cache(maxsize=1024)
-def tools_of(assistant_id: str) -> list[dict[str, Any]]:
+def default_tools(assistant_id: str) -> list[dict[str, Any]]:
     """The tools of an assistant that was given none: three functions and the built-in ones.
 
     The list is shared, and not to be changed.
     """
-    names = Random(number("tools", assistant_id)).sample(sorted(_FUNCTIONS), 3)
+    names = Random(stable_hash("tools", assistant_id)).sample(sorted(_FUNCTIONS), 3)
     functions = [{"type": "function", "function": _definition(each)} for each in names]
     return [*functions, {"type": "code_interpreter"}, {"type": "file_search"}]
 
 
-def arguments_for(rng: Random, definition: dict[str, Any]) -> str:
+def draw_arguments(rng: Random, definition: dict[str, Any]) -> str:
     """JSON text of arguments that fit a function's definition, as far as it is understood."""
     known = _FUNCTIONS.get(str(definition.get("name")))
     if known:
@@ -92,7 +92,7 @@ def arguments_for(rng: Random, definition: dict[str, Any]) -> str:
     return json.dumps({key: _example(rng, schema) for key, schema in properties.items()})
 
 
-def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
+def list_functions(tools: Sequence[Any]) -> list[dict[str, Any]]:
     """The definitions of the functions among the tools."""
     return [
         tool["function"]
@@ -101,7 +101,7 @@ def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def built_in(tools: Sequence[Any]) -> list[str]:
+def list_built_in_tools(tools: Sequence[Any]) -> list[str]:
     """The types of the tools that run without a client's help."""
     return [
         "file_search" if tool["type"] == "retrieval" else str(tool["type"])

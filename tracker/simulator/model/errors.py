@@ -35,12 +35,12 @@ def error_body(
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
 
 
-def unknown(what: str, id_: str) -> Refused:
+def not_found(what: str, id_: str) -> Refused:
     """There is no such thread, run, step or assistant."""
     return Refused(f"No {what} found with id '{id_}'.", kind="unknown")
 
 
-def missing(param: str) -> Refused:
+def missing_parameter(param: str) -> Refused:
     """A parameter is required and was not sent."""
     return Refused(
         f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"

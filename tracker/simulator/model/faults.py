@@ -8,7 +8,7 @@ from typing import Final
 
 from tracker.errors import SettingsError
 
-REFUSING: Final = (
+REJECTIONS: Final = (
     "rate_limited",
     "rate_limited_silently",
     "server_error",
@@ -18,7 +18,7 @@ REFUSING: Final = (
     "redirect",
     "reset",
 )
-SPOILING: Final = (
+CORRUPTIONS: Final = (
     "slow_drip",
     "truncated",
     "cut",
@@ -29,7 +29,7 @@ SPOILING: Final = (
     "huge",
     "gzip_bomb",
 )
-OUTDATED: Final = ("stale", "repeated")
+STALE_ANSWERS: Final = ("stale", "repeated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,12 @@ class Faults:
     @classmethod
     def everywhere(cls, share: float) -> Faults:
         """All faults alike, together befalling this share of the requests."""
-        kinds = (*REFUSING, *SPOILING, *OUTDATED)
+        kinds = (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)
         return cls(**{kind: share / len(kinds) for kind in kinds})  # type: ignore[arg-type]
 
     def shares(self) -> list[tuple[str, float]]:
         """Pairs of fault and share, in the order of the draw."""
-        return [(kind, getattr(self, kind)) for kind in (*REFUSING, *SPOILING, *OUTDATED)]
+        return [(kind, getattr(self, kind)) for kind in (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)]
 
     def draw(self, seed: int, number: int, method: str) -> str | None:
         """The fault of the request of this number, if any; the same for the same arguments."""
@@ -108,7 +108,7 @@ class Faults:
         drawn = Random(f"{seed}:fault:{number}").random()
         for kind, share in shares:
             if drawn < share:
-                return None if kind in OUTDATED and method != "GET" else kind
+                return None if kind in STALE_ANSWERS and method != "GET" else kind
             drawn -= share
         return None
 

@@ -7,15 +7,15 @@ import hashlib
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def number(*parts: object) -> int:
+def stable_hash(*parts: object) -> int:
     """A large number that depends on the parts alone."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
 
 
-def name(prefix: str, *parts: object) -> str:
+def make_id(prefix: str, *parts: object) -> str:
     """`prefix`, an underscore and 24 letters and digits that depend on the parts alone."""
-    rest = number(prefix, *parts)
+    rest = stable_hash(prefix, *parts)
     text = ""
     for _ in range(24):
         rest, digit = divmod(rest, 62)

@@ -50,7 +50,7 @@ class RunRecord:
     answers: dict[int, float] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     cancel_at: float | None = None
-    looked_at: float | None = None
+    last_polled_at: float | None = None
     revision: int = 0
 
 

@@ -9,10 +9,10 @@ from tracker.core.status import CANCELLING, COMPLETED, EXPIRED, FAILED, REQUIRES
 from tracker.simulator.model.catalogue import kind_of
 from tracker.simulator.model.plan import PlannedStep, draw_plan
 from tracker.simulator.model.records import RunRecord
-from tracker.simulator.model.run_life import Life, Transition, live
+from tracker.simulator.model.run_life import Life, Transition, build_life
 
 
-def response_life(seed: int, record: RunRecord, continued: int) -> Life:
+def build_response_life(seed: int, record: RunRecord, continued: int) -> Life:
     """The life of a response that is the last of so many that went on from one another.
 
     It completes where a run would stop for its caller, and fails where a run would expire. It
@@ -24,11 +24,11 @@ def response_life(seed: int, record: RunRecord, continued: int) -> Life:
         record.id,
         replace(record.parameters, max_actions=stops, answers="client"),
         kind=kind_of(record.model, record.parameters.kinds),
-        tools=[_nested(tool) for tool in record.tools],
+        tools=[_to_assistant_tool(tool) for tool in record.tools],
         reasons=record.model.startswith("o"),
     )
     reason = plan.reason and "max_output_tokens"
-    life = live(
+    life = build_life(
         replace(plan, cancelling=0.0, reason=reason), record.created_at, cancel_at=record.cancel_at
     )
     transitions = tuple(
@@ -52,14 +52,14 @@ def response_life(seed: int, record: RunRecord, continued: int) -> Life:
     )
 
 
-def asked_of_the_caller(life: Life, now: float = math.inf) -> PlannedStep | None:
+def find_call_step(life: Life, now: float = math.inf) -> PlannedStep | None:
     """The step of calls with which a response completed by `now`, if it did."""
     if life.at(now).status != COMPLETED:
         return None
     return next((step.planned for step in life.steps if step.planned.ends is None), None)
 
 
-def _nested(tool: object) -> object:
+def _to_assistant_tool(tool: object) -> object:
     """A function as an assistant has it: under a key of its own."""
     if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
         return {"type": "function", "function": tool}

@@ -92,7 +92,7 @@ class Life:
             ended_at=current.at if is_ended(current.status) else None,
         )
 
-    def asks(self, now: float) -> Step | None:
+    def find_action(self, now: float) -> Step | None:
         """The step whose outputs the run waits for at `now`."""
         moment = self.at(now)
         if moment.status != REQUIRES_ACTION:
@@ -103,7 +103,7 @@ class Life:
         )
 
 
-def live(
+def build_life(
     plan: Plan,
     created_at: float,
     answers: Mapping[int, float] | None = None,
@@ -131,12 +131,12 @@ def live(
             Transition(CANCELLED, ended_at, stop.lap),
         ]
         steps = [step for step in steps if step.created_at <= cancel_at]
-        steps = _cut(steps, cancel_at, ended_at, CANCELLED)
+        steps = _end_open_steps(steps, cancel_at, ended_at, CANCELLED)
     elif due == expires_at:
         transitions = [each for each in transitions if each.at < expires_at]
         transitions.append(Transition(EXPIRED, expires_at, transitions[-1].lap))
         steps = [step for step in steps if step.created_at < expires_at]
-        steps = _cut(steps, expires_at, expires_at, EXPIRED)
+        steps = _end_open_steps(steps, expires_at, expires_at, EXPIRED)
 
     return Life(plan, created_at, expires_at, tuple(transitions), tuple(steps))
 
@@ -161,13 +161,13 @@ def _unfold(
         now += lap.work
         if math.isinf(now):
             return transitions, steps
-        if lap.asks is None:
+        if lap.action is None:
             continue
 
         transitions.append(Transition(REQUIRES_ACTION, now, index))
         default = math.inf if lap.wait is None else now + lap.wait
         answered = answers.get(index, default)
-        steps.append(Step(lap.asks, index, now, answered, COMPLETED))
+        steps.append(Step(lap.action, index, now, answered, COMPLETED))
         if math.isinf(answered):
             return transitions, steps
         now = answered
@@ -187,7 +187,7 @@ def _lap_at(transitions: list[Transition], now: float) -> int:
     return max((each.lap for each in transitions if each.at <= now), default=0)
 
 
-def _cut(steps: list[Step], cut: float, ended_at: float, status: str) -> list[Step]:
+def _end_open_steps(steps: list[Step], cut: float, ended_at: float, status: str) -> list[Step]:
     """The steps, those still going at `cut` ended then with the run."""
     return [
         step if step.ended_at <= cut else replace(step, ended_at=ended_at, status=status)

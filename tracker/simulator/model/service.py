@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tracker.simulator.model.clock import SimulatedClock
 from tracker.simulator.model.errors import wrong_key
 from tracker.simulator.model.faults import Faults
-from tracker.simulator.model.identifiers import number
+from tracker.simulator.model.identifiers import stable_hash
 from tracker.simulator.model.throttle import Throttle
 from tracker.simulator.model.world import World
 
@@ -36,7 +36,9 @@ class Service:
     def next_request(self) -> tuple[int, str]:
         """The number of a request that arrived, and the id that its answer carries."""
         self.requests += 1
-        return self.requests, f"req_{number('request', self.world.seed, self.requests):064x}"[:36]
+        return self.requests, f"req_{stable_hash('request', self.world.seed, self.requests):064x}"[
+            :36
+        ]
 
     def check_key(self, given: str | None) -> None:
         """Raises Refused unless the key is the one asked for."""
@@ -47,7 +49,7 @@ class Service:
             raise wrong_key(given)
 
 
-def given_key(authorization: str | None, api_key: str | None) -> str | None:
+def read_key(authorization: str | None, api_key: str | None) -> str | None:
     """The key that a request carries, in either header."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else api_key

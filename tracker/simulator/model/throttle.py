@@ -11,18 +11,18 @@ class Throttle:
 
     per_minute: float
     tokens: float = 1.0
-    seen_at: float = 0.0
+    updated_at: float = 0.0
     burst: float | None = None
 
     @property
     def per_second(self) -> float:
         return self.per_minute / 60.0
 
-    def take(self, now: float) -> float:
+    def consume(self, now: float) -> float:
         """Takes a token at `now` (monotonic seconds) and returns 0, or returns the wait."""
         most = max(1.0, self.per_second if self.burst is None else self.burst)
-        self.tokens = min(most, self.tokens + (now - self.seen_at) * self.per_second)
-        self.seen_at = now
+        self.tokens = min(most, self.tokens + (now - self.updated_at) * self.per_second)
+        self.updated_at = now
         if self.tokens >= 1.0:
             self.tokens -= 1.0
             return 0.0

@@ -29,7 +29,7 @@ class Tokens:
             self.reasoning + other.reasoning,
         )
 
-    def wire(self) -> dict[str, object]:
+    def to_run_usage(self) -> dict[str, object]:
         """The usage object of a run or a step."""
         return {
             "prompt_tokens": self.prompt,
@@ -39,7 +39,7 @@ class Tokens:
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
-    def directed(self) -> dict[str, object]:
+    def to_response_usage(self) -> dict[str, object]:
         """The usage object of a response."""
         return {
             "input_tokens": self.prompt,
@@ -49,7 +49,7 @@ class Tokens:
             "total_tokens": self.total,
         }
 
-    def usage(self) -> Usage:
+    def to_usage(self) -> Usage:
         """The same in the tracker's own words."""
         return Usage(
             prompt_tokens=self.prompt,

@@ -49,7 +49,7 @@ class Truth:
         return self.transitions[-1][0]
 
 
-def tell(run: RunRecord, life: Life, now: float) -> Truth:
+def build_truth(run: RunRecord, life: Life, now: float) -> Truth:
     """The truth about a run up to `now`; later than all its times, what is planned for it."""
     moment = life.at(now)
     ended = moment.ended_at is not None
@@ -67,7 +67,7 @@ def tell(run: RunRecord, life: Life, now: float) -> Truth:
                 tools=tuple(call.function or call.type for call in step.planned.calls),
                 created_at=step.created_at,
                 ended_at=step.ended_at if over else None,
-                usage=step.tokens.usage() if over and step.tokens else None,
+                usage=step.tokens.to_usage() if over and step.tokens else None,
             )
         )
 
@@ -81,7 +81,7 @@ def tell(run: RunRecord, life: Life, now: float) -> Truth:
         transitions=tuple((each.status, each.at) for each in life.transitions if each.at <= now),
         steps=tuple(steps),
         ended_at=moment.ended_at,
-        usage=tokens.usage() if tokens else None,
+        usage=tokens.to_usage() if tokens else None,
         error_code=life.plan.error_code if moment.status == "failed" else None,
         incomplete_reason=life.plan.reason if moment.status == "incomplete" else None,
     )
