@@ -7,7 +7,7 @@ from typing import Any
 from tracker.core.status import FAILED, IN_PROGRESS, INCOMPLETE, QUEUED
 from tracker.simulator.api.payloads import ERRORS
 from tracker.simulator.model.catalogue import MODELS, REPLIES
-from tracker.simulator.model.errors import Refused, check_metadata, wrong_type
+from tracker.simulator.model.errors import Refused, check_metadata, wrong_type_error
 from tracker.simulator.model.identifiers import make_id, stable_hash
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.records import RunRecord
@@ -33,18 +33,19 @@ _ECHOED = {
 def create_response(
     world: World, now: float, body: dict[str, Any], parameters: Parameters | None = None
 ) -> RunRecord:
-    """Starts a response; `parameters` are for this one alone.
+    """Starts a response; `parameters` apply to it alone.
 
-    Raises Refused unless it is in the background, and answers all calls of the one before.
+    Raises Refused unless it runs in the background and has an output for each call of the
+    previous response.
     """
     if not body.get("background"):
         raise Refused(
-            "The simulator answers in the background only: say background=true.",
+            "The simulator supports background mode only: set background=true.",
             param="background",
         )
     tools = [] if body.get("tools") is None else body["tools"]
     if not isinstance(tools, list):
-        raise wrong_type("tools", "an array", tools)
+        raise wrong_type_error("tools", "an array", tools)
     previous = body.get("previous_response_id")
     if previous is not None:
         _check_answers(world, now, previous, body.get("input"))
@@ -65,14 +66,14 @@ def create_response(
 
 
 def find_response(world: World, response_id: str) -> RunRecord:
-    """The response of this id."""
+    """Returns the response with this id. Raises Refused."""
     if response_id not in world.responses:
         raise Refused(f"Response with id '{response_id}' not found.", kind="unknown")
     return world.responses[response_id]
 
 
 def cancel_response(world: World, now: float, record: RunRecord) -> None:
-    """Stops a response at once; one that was stopped stays so."""
+    """Cancels a response at once; does nothing if it is cancelled already. Raises Refused."""
     status = world.get_status(now, record)
     if status in (QUEUED, IN_PROGRESS):
         record.cancel_at = now
@@ -82,7 +83,7 @@ def cancel_response(world: World, now: float, record: RunRecord) -> None:
 
 
 def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
-    """A response as it is shown at a moment."""
+    """Returns the body of a response at a given time."""
     moment = life.at(now)
     status, ended_at = moment.status, moment.ended_at
     tokens = life.tokens if ended_at is not None else None
@@ -113,39 +114,39 @@ def response_body(record: RunRecord, life: Life, now: float) -> dict[str, Any]:
     }
 
 
-def _check_answers(world: World, now: float, previous: object, given: object) -> None:
+def _check_answers(world: World, now: float, previous: object, inputs: object) -> None:
     if not isinstance(previous, str) or previous not in world.responses:
         raise Refused(
             f"Previous response with id '{previous}' not found.",
             param="previous_response_id",
             code="previous_response_not_found",
         )
-    asked = find_call_step(world.get_life(world.responses[previous]), now)
-    items = given if isinstance(given, list) else []
+    step = find_call_step(world.get_life(world.responses[previous]), now)
+    items = inputs if isinstance(inputs, list) else []
     answered = {item.get("call_id") for item in items if isinstance(item, dict)}
-    for call in asked.calls if asked else ():
+    for call in step.calls if step else ():
         if call.id not in answered:
             raise Refused(f"No tool output found for function call {call.id}.", param="input")
 
 
 def list_output_items(record: RunRecord, step: Step) -> list[dict[str, Any]]:
-    """What a step adds to the output of a response."""
+    """Returns the output items that a step adds to a response."""
     if step.planned.message_id is not None:
         text = REPLIES[stable_hash(step.planned.id) % len(REPLIES)]
         content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
-        said = {"id": step.planned.message_id, "role": "assistant", "content": content}
-        return [{"type": "message", "status": "completed", **said}]
+        message = {"id": step.planned.message_id, "role": "assistant", "content": content}
+        return [{"type": "message", "status": "completed", **message}]
     items: list[dict[str, Any]] = []
     for call in step.planned.calls:
-        done = {"id": make_id("item", call.id), "status": "completed"}
+        common = {"id": make_id("item", call.id), "status": "completed"}
         if call.type == "function":
-            named = {"call_id": call.id, "name": call.function, "arguments": call.text}
-            items.append({"type": "function_call", **done, **named})
+            function = {"call_id": call.id, "name": call.function, "arguments": call.text}
+            items.append({"type": "function_call", **common, **function})
         elif call.type == "code_interpreter":
             code = {"code": call.text, "container_id": make_id("cntr", record.id), "outputs": None}
-            items.append({"type": "code_interpreter_call", **done, **code})
+            items.append({"type": "code_interpreter_call", **common, **code})
         else:
             items.append(
-                {"type": "file_search_call", **done, "queries": [call.text], "results": None}
+                {"type": "file_search_call", **common, "queries": [call.text], "results": None}
             )
     return items

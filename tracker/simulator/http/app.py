@@ -1,4 +1,4 @@
-"""The HTTP face of the simulated service: a Starlette application."""
+"""The Starlette application of the simulated service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from tracker.core.status import is_ended
 from tracker.simulator.api.operations import (
     OPERATIONS,
-    Asked,
+    ApiRequest,
     Operation,
     retrieve_response,
     retrieve_run,
@@ -38,9 +38,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(service: Service) -> Starlette:
-    """The application of a service, its operations under /v1."""
+    """Builds the application of a service, with its operations under /v1."""
     routes = [
-        Route(f"/v1{path}", _endpoint(service, operation), methods=[method])
+        Route(f"/v1{path}", _make_endpoint(service, operation), methods=[method])
         for method, path, operation in OPERATIONS
     ]
     routes.append(Route("/health", _health, methods=["GET"]))
@@ -53,11 +53,11 @@ async def _health(request: Request) -> Response:
 
 
 async def _reject_path(request: Request) -> Response:
-    refused = Refused(f"Invalid URL ({request.method} {request.url.path})", kind="unknown")
-    return JSONResponse(refused.body(), 404)
+    error = Refused(f"Invalid URL ({request.method} {request.url.path})", kind="unknown")
+    return JSONResponse(error.body(), 404)
 
 
-def _endpoint(service: Service, operation: Operation) -> Endpoint:
+def _make_endpoint(service: Service, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         content = await request.body()
         if service.latency:
@@ -73,7 +73,7 @@ def _endpoint(service: Service, operation: Operation) -> Endpoint:
 
 
 def _answer(service: Service, operation: Operation, request: Request, content: bytes) -> Response:
-    number, request_id = service.next_request()
+    number, request_id = service.count_request()
     now = service.clock.now()
     headers = {"date": formatdate(now, usegmt=True), "x-request-id": request_id}
     faults = service.faults
@@ -87,8 +87,8 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
             return make_rejection("rate_limited_silently", faults, headers)
 
     key = read_key(request.headers.get("authorization"), request.headers.get("api-key"))
-    is_spared = key is not None and key == faults.spared
-    fault = None if is_spared else faults.draw(service.world.seed, number, request.method)
+    is_exempt = key is not None and key == faults.spared
+    fault = None if is_exempt else faults.draw(service.world.seed, number, request.method)
     if fault is not None:
         service.traffic[fault] += 1
     if fault in REJECTIONS:
@@ -96,33 +96,38 @@ def _answer(service: Service, operation: Operation, request: Request, content: b
 
     try:
         service.check_key(key)
-        asked = Asked(
+        api_request = ApiRequest(
             now=now,
             path=request.path_params,
             query=request.query_params,
             body=_parse(content),
             version="v1" if "v1" in request.headers.get("openai-beta", "") else "v2",
-            age=_age(service, operation, request, fault, now, number),
+            age=_draw_age(service, operation, request, fault, now, number),
         )
-        body = operation(service.world, asked)
-    except Refused as refused:
-        return JSONResponse(refused.body(), _STATUS[refused.kind], headers)
+        body = operation(service.world, api_request)
+    except Refused as error:
+        return JSONResponse(error.body(), _STATUS[error.kind], headers)
 
     if operation in _POLLS:
-        service.world.find(body["id"]).last_polled_at = asked.at
+        service.world.find(body["id"]).last_polled_at = api_request.at
         if service.poll_after_ms is not None and not is_ended(body["status"]):
             headers["openai-poll-after-ms"] = str(service.poll_after_ms)
 
-    if asked.body.get("stream") and operation in STREAMING and fault in (None, *BREAKS_STREAM):
-        torn = fault is not None
-        return EventStream(service, body["id"], now, asked.version, headers, torn=torn)
+    if (
+        api_request.body.get("stream")
+        and operation in STREAMING
+        and fault in (None, *BREAKS_STREAM)
+    ):
+        return EventStream(
+            service, body["id"], now, api_request.version, headers, breaks=fault is not None
+        )
 
     if fault is not None and fault not in STALE_ANSWERS:
         return make_faulty_response(fault, faults, body, headers)
     return JSONResponse(body, 200, headers)
 
 
-def _age(
+def _draw_age(
     service: Service,
     operation: Operation,
     request: Request,
@@ -130,7 +135,7 @@ def _age(
     now: float,
     number: int,
 ) -> float:
-    """How old the answer shall be, in simulated seconds."""
+    """Returns the age of the data in the response, in simulated seconds."""
     if fault == "stale":
         return service.faults.age(service.world.seed, number)
     if fault == "repeated" and operation in _POLLS:

@@ -1,4 +1,4 @@
-"""Answers that went wrong: each fault as an HTTP response."""
+"""HTTP responses of the simulated faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCK = 64 * 1024
 
 
 def make_rejection(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
-    """The answer to a request that was not executed."""
+    """Returns the response to a request that is rejected without being executed."""
     match kind:
         case "rate_limited" | "rate_limited_silently":
             if kind == "rate_limited":
@@ -49,7 +49,7 @@ def make_rejection(kind: str, faults: Faults, headers: dict[str, str]) -> Respon
 def make_faulty_response(
     kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]
 ) -> Response:
-    """The answer 200 to a request that was executed."""
+    """Returns a faulty 200 response to a request that was executed."""
     content = json.dumps(body).encode()
     match kind:
         case "slow_drip":
@@ -75,7 +75,7 @@ def make_faulty_response(
                 _pad(content, faults.huge_bytes), 200, headers, media_type="application/json"
             )
         case "gzip_bomb":
-            content = _compress_padded(content, faults.bomb_bytes)
+            content = _make_gzip_bomb(content, faults.bomb_bytes)
             headers = {**headers, "content-encoding": "gzip"}
         case _:
             raise ValueError(f"no such fault: {kind}")
@@ -83,7 +83,7 @@ def make_faulty_response(
 
 
 class BrokenResponse(Response):
-    """Half an answer, or none, and the end of the connection."""
+    """Sends half a response, or nothing, and closes the connection."""
 
     def __init__(self, half: bytes | None, headers: dict[str, str] | None = None) -> None:
         super().__init__(half, 200, headers)
@@ -93,9 +93,9 @@ class BrokenResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = scope.get("state", {}).get("transport")
         if transport is None:
-            raise ConnectionResetError("the simulator tore the connection")
+            raise ConnectionResetError("the simulator broke the connection")
 
-        # Below ASGI, which does not let an application break HTTP.
+        # ASGI cannot send invalid HTTP, so this writes to the transport.
         if self._half is None:
             linger = struct.pack("ii", 1, 0)
             raw = transport.get_extra_info("socket")
@@ -106,7 +106,7 @@ class BrokenResponse(Response):
             transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1") + self._half)
             transport.close()
 
-        # The server would answer for an application that returns while connected.
+        # The server sends a response of its own if the application returns before the disconnect.
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -125,7 +125,7 @@ async def _pad(content: bytes, size: int) -> AsyncIterator[bytes]:
     yield b'"}'
 
 
-def _compress_padded(content: bytes, size: int) -> bytes:
+def _make_gzip_bomb(content: bytes, size: int) -> bytes:
     squeeze = zlib.compressobj(1, wbits=31)
     parts = [squeeze.compress(content[:-1] + b', "padding": "')]
     parts += [squeeze.compress(b"x" * _BLOCK) for _ in range(0, size, _BLOCK)]

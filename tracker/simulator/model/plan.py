@@ -1,4 +1,4 @@
-"""The plan of a run's life, drawn before it begins: what it will do if nobody interferes."""
+"""The plan of a run, drawn when it is created: its course if no client intervenes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ End = Literal["completed", "failed", "incomplete", "cancelled", "endless"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool; `function` is the name, else `text` is what the tool worked on."""
+    """A tool call; `text` holds the arguments of a function, or the input of a built-in tool."""
 
     id: str
     type: str
@@ -34,7 +34,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step: from `begins` to `ends`, in seconds of its lap's work; None: ends by an answer."""
+    """A step from `begins` to `ends`, in seconds of its lap's work.
+
+    `ends` is None for a step that ends when tool outputs are submitted.
+    """
 
     id: str
     type: Literal["message_creation", "tool_calls"]
@@ -47,22 +50,21 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """Once through the queue and to work: `work` may be infinite.
+    """A stretch of queueing and work, up to an action or the end of the run."""
 
-    `asks` is the step of functions that the lap stops for; `wait` is when others answer it,
-    in seconds, or None if they never do.
-    """
-
+    # In seconds; `work` may be infinite.
     queued: float
     work: float
     steps: tuple[PlannedStep, ...]
+    # The step of function calls that the lap ends with.
     action: PlannedStep | None = None
+    # Seconds until the simulated client submits outputs; None for never.
     wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The laps of a run and how the last one ends; `cancelling` is how long a stop takes."""
+    """The laps of a run and its outcome; `cancelling` is the time that a cancellation takes."""
 
     laps: tuple[Lap, ...]
     end: End
@@ -83,7 +85,7 @@ def draw_plan(
     tools: Sequence[Any] = (),
     reasons: bool = False,
 ) -> Plan:
-    """Draws the life of a run; the same arguments always give the same plan."""
+    """Draws the plan of a run; equal arguments give equal plans."""
     rng = Random(f"{seed}:{run_id}")
     end = _draw_end(rng, parameters)
     at_once = end == "failed" and rng.random() < parameters.failed_at_once
@@ -150,7 +152,7 @@ def _draw_stops(rng: Random, parameters: Parameters) -> int:
 
 
 class _StepDrawer:
-    """Draws the steps of one run, one after the other."""
+    """Draws the steps of one run in sequence."""
 
     def __init__(self, rng: Random, run_id: str, tools: list[str], context: Context) -> None:
         self._rng = rng
@@ -160,7 +162,7 @@ class _StepDrawer:
         self._count = 0
 
     def draw_work(self, seconds: float, *, closing: bool, endless: bool) -> tuple[PlannedStep, ...]:
-        """Steps that fill `seconds` of work, the last of them a message if `closing`."""
+        """Draws steps that fill `seconds` of work; the last is a message if `closing`."""
         used = self._rng.choices((0, 1, 2), (6, 3, 1))[0] if self._tools else 0
         cuts = sorted(self._rng.uniform(0.05, 0.95) for _ in range(used + 1))
         edges = [cut * seconds for cut in cuts] + [seconds]
@@ -171,7 +173,7 @@ class _StepDrawer:
         return tuple(steps)
 
     def draw_action(self, functions: list[dict[str, Any]], begins: float) -> PlannedStep:
-        """The step of one to three function calls that a run stops for."""
+        """Draws the step of one to three function calls that a run waits for."""
         count = self._rng.choices((1, 2, 3), (7, 2, 1))[0]
         calls = []
         for index in range(count):

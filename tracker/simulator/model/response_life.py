@@ -1,4 +1,4 @@
-"""The life of a response: one lap of a run's, since the answer to its calls is another. Pure."""
+"""The life of a response: one lap of a run, since tool outputs go to a new response."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tracker.simulator.model.run_life import Life, Transition, build_life
 
 
 def build_response_life(seed: int, record: RunRecord, continued: int) -> Life:
-    """The life of a response that is the last of so many that went on from one another.
+    """Builds the life of a response; `continued` is the number of its predecessors.
 
-    It completes where a run would stop for its caller, and fails where a run would expire. It
-    makes calls as long as a run of its parameters would.
+    It completes at the time that a run would require action, and fails at the time that a run
+    would expire. A chain of responses makes as many calls as one run of its parameters.
     """
     stops = min(1, max(0, record.parameters.max_actions - continued))
     plan = draw_plan(
@@ -53,14 +53,14 @@ def build_response_life(seed: int, record: RunRecord, continued: int) -> Life:
 
 
 def find_call_step(life: Life, now: float = math.inf) -> PlannedStep | None:
-    """The step of calls with which a response completed by `now`, if it did."""
+    """Returns the step of function calls that a response completed with by `now`, if any."""
     if life.at(now).status != COMPLETED:
         return None
     return next((step.planned for step in life.steps if step.planned.ends is None), None)
 
 
 def _to_assistant_tool(tool: object) -> object:
-    """A function as an assistant has it: under a key of its own."""
+    """Converts a function from the format of responses to that of assistants."""
     if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
         return {"type": "function", "function": tool}
     return tool
