@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.folding.micros import micros_or_none, utc_text
 
-REVISION = "0005"
+REVISION = "0001"
 VERSION_TABLE = "runfold_alembic_version"
 # Begins the names of tables that are being made again beside the public ones.
 SHADOW_PREFIX = "runfold_shadow_"

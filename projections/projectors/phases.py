@@ -19,7 +19,7 @@ class PhasesProjection:
     """Writes all phases of each run that a batch changed."""
 
     name = "phases"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (run_phases,)
 
     def begin(self, fold: BatchFold) -> PhasesBatch:

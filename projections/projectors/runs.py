@@ -17,7 +17,7 @@ class RunsProjection:
     """Writes the row of each run that a batch changed, once."""
 
     name = "runs"
-    version = 4
+    version = 1
     tables: Sequence[Table] = (runs,)
 
     def begin(self, fold: BatchFold) -> RunsBatch:

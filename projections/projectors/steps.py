@@ -28,7 +28,7 @@ class StepsProjection:
     """Writes a row for each step; a step recorded again takes the place of the first record."""
 
     name = "steps"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (run_steps,)
 
     def begin(self, fold: BatchFold) -> StepsBatch:

@@ -20,7 +20,7 @@ class TimingProjection:
     """Counts ended runs by how long they took, and again where that is known better later."""
 
     name = "timing"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (timing_buckets, timing_totals)
 
     def begin(self, fold: BatchFold) -> TimingBatch:

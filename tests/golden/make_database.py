@@ -1,7 +1,8 @@
-"""Makes the golden databases of this release: `python -m tests.golden.make_database`.
+"""Makes the golden databases of the newest revision: `python -m tests.golden.make_database`.
 
 An SQLite file and the SQL text of a PostgreSQL database, named by their revision, with events
-and the tables filled from them. Later releases upgrade both. What is made once is kept as it is.
+and the tables filled from them. Those of an older revision are kept as they are: the tests
+upgrade them.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def make_sqlite(path: Path) -> None:
 
 
 def make_postgres(path: Path) -> None:
-    """Writes a text of SQL: the tables as the migrations of the release make them, and rows."""
+    """Writes the SQL text of the tables, as the migrations make them, and of their rows."""
     with running_postgres() as server:
         server.execute("CREATE DATABASE golden TEMPLATE template0")
         url = server.url("golden")

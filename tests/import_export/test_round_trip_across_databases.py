@@ -57,7 +57,7 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
 
 
 def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Each event of each released shape, in a stream that it may be in."""
+    """Yields each golden event, in a stream that it may be in."""
     run, version = "assistants:run_0", 1
     for number, line in enumerate(LINES):
         kind = e.EVENTS[str(line["topic"]).partition("/")[0]]
@@ -72,7 +72,7 @@ def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield run, version, document
 
 
-def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
+def test_every_golden_event(urls: list[str]) -> None:
     lines = [
         json.dumps({"stream": stream, "version": version, **document}).encode() + b"\n"
         for stream, version, document in golden_lines()
@@ -92,9 +92,7 @@ def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
 
 
 @pytest.mark.parametrize("golden", FILES)
-def test_a_database_of_an_older_release(
-    golden: str, urls: list[str], tmp_path: Path, postgres_db: str
-) -> None:
+def test_a_golden_database(golden: str, urls: list[str], tmp_path: Path, postgres_db: str) -> None:
     if golden.endswith(".sql"):
         with psycopg.connect(postgres_db) as connection:
             connection.execute((HERE / golden).read_bytes())

@@ -53,6 +53,11 @@ def test_the_migrations_are_packed_and_are_no_package() -> None:
     assert not (ROOT / "projections" / "_alembic").exists()
 
 
+def test_the_manuals_are_not_packed() -> None:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["exclude"] == ["README.md"]
+
+
 def test_both_packages_say_that_they_are_typed() -> None:
     for package in ("tracker", "projections"):
         assert (ROOT / package / "py.typed").is_file()

@@ -1,8 +1,8 @@
-"""How events of older shapes are read: upcast at the door, so that the rest knows the newest.
+"""Upcasters: events of older shapes are converted when they are read.
 
-An upcaster takes the JSON object of one version of a topic and gives that of the next. A release
-that changes the shape of an event raises its `topic_version`, adds the step here, and keeps a
-file of the old shape in `tests/golden`.
+An upcaster takes the JSON object of one version of a topic and returns that of the next. A change
+of the shape of an event raises its `topic_version`, adds the step here, and keeps the line of the
+old shape in `tests/golden/events.jsonl`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-# (topic, version it reads) -> the step to the next version. All topics are at their first.
+# (topic, version it reads) -> the step to the next version. All topics are at version 1.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
@@ -23,7 +23,10 @@ def upcast(
     fields: dict[str, Any],
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> dict[str, Any]:
-    """`fields` of `version` in the shape of `target`. Raises LookupError where a step lacks."""
+    """Returns `fields` of `version` in the shape of `target`.
+
+    Raises LookupError if a step is missing.
+    """
     for step in range(version, target):
         if (topic, step) not in upcasters:
             raise LookupError(f"no upcaster from version {step} of {topic!r}")
