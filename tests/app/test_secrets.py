@@ -93,7 +93,7 @@ def test_a_key_is_shown_and_kept_nowhere(
     # All of it happened, and was told.
     for status in (401, 403, 404, 408, 409, 429, 500, 503, 529, 302):
         assert f"answered {status}" in "\n".join(shown), status
-    assert "no steps asked for" in caplog.text
+    assert "reading steps is paused for 60 s" in caplog.text
     out, err = capfd.readouterr()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for where in ("\n".join(shown), caplog.text, out, err, kept.decode("latin-1")):

@@ -25,6 +25,8 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.event_store.memory import open_memory
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Parameters, Simulator
@@ -104,17 +106,13 @@ def bodies() -> dict[str, list[bytes]]:
 def measure_polls(sent: Sequence[bytes], settings: Settings) -> dict[str, list[float]]:
     """Returns the microseconds of each poll in each round, and of a task that only fetches."""
     source, clock = Ready(sent), FakeClock()
-    poller = Poller(
-        GroupCommit(RunRepository(open_memory())),
-        clock,
-        cadence=CADENCE,
-        concurrency=settings.runs,
-        jitter=lambda: 0.5,
-        steps="never",
-    )
+    commits = GroupCommit(RunRepository(open_memory()))
+    watch_list = WatchList(clock, CADENCE, jitter=lambda: 0.5)
+    updates = RunUpdates(watch_list, commits, clock, steps="never")
+    poller = Poller(watch_list, updates, commits, clock, concurrency=settings.runs)
     ids = [(f"thread_{number}", f"run_{number:020d}") for number in range(settings.runs)]
     for thread_id, run_id in ids:
-        poller.watch(source, thread_id, run_id)
+        watch_list.watch(source, thread_id, run_id)
 
     async def poll(ticks: int) -> float:
         before, seconds = source.fetched, 0.0

@@ -22,6 +22,8 @@ from tests.benchmarks.virtual_time import VirtualClock, run
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.scheduler import TICK_SECONDS
@@ -67,12 +69,10 @@ class Polled:
         self.store = open_event_store("memory://")
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
-        self.poller = Poller(
-            GroupCommit(RunRepository(self.store)),
-            self.clock,
-            cadence=cadence,
-            jitter=self.chance.random,
-        )
+        commits, jitter = GroupCommit(RunRepository(self.store)), self.chance.random
+        self.watch_list = WatchList(self.clock, cadence, jitter=jitter)
+        updates = RunUpdates(self.watch_list, commits, self.clock)
+        self.poller = Poller(self.watch_list, updates, commits, self.clock, jitter=jitter)
 
     async def outcome(self) -> Outcome:
         """Lets the time of the scenario pass, and judges."""
@@ -113,7 +113,7 @@ class Polled:
             thread = self.chance.choice(self.threads[::a_thread]) if a_thread > 1 else None
             begun = self.service.create_run(thread, self.chance.choice(ASSISTANTS))
             self.begun.append(begun.run_id)
-            self.poller.watch(self.api, begun.thread_id, begun.run_id)
+            self.watch_list.watch(self.api, begun.thread_id, begun.run_id)
             await asyncio.sleep(self.chance.expovariate(self.traffic.active / MEAN_LIFE))
 
 

@@ -1,9 +1,9 @@
 """Cost of scheduling 100,000 active runs, on a simulated clock and transport.
 
-The poller's own gate decides when to ask and what an answer makes of that, without a request, a
-record or a task: wheel, lines, limiter, hazards, shares. Beside it the roster that the poller
-asks it through, which keeps runs by their streams and reckons with what they expire at. Each run
-is alone in a thread that its source could list.
+The poller's own dispatcher decides when to poll and what an answer changes about that, without a
+request, a record or a task: timer wheel, queue, rate limiter, hazards, shares. Beside it the watch
+list that the poller uses, which keeps runs by their streams and takes their expiry into account.
+Each run is alone in a thread that its source could list.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Moment:
 
 
 class Scheduling:
-    """A roster and its runs on a clock of its own, where others take the place of those that end.
+    """A watch list with a clock of its own, where a run that ends is replaced by another.
 
     `choosing`, `answering` and `planning` are seconds of this process: for whose turn it is, for
     the simulated answers, and for what these make of the next turn.
@@ -82,12 +82,12 @@ class Scheduling:
 
     def __init__(self, runs: int, rate: float, mean_life: float = MEAN_LIFE) -> None:
         self.chance, self.clock, self.mean_life = Random(1), Moment(), mean_life
-        self.roster = WatchList(self.clock, Cadence(start=rate), rate, self.chance.random)
+        self.watch_list = WatchList(self.clock, Cadence(start=rate), rate, self.chance.random)
         self.source = cast("Source", Listing())
-        self.gate = self.roster.gate(self.source)
+        self.dispatcher = self.watch_list.dispatcher(self.source)
         self.asked = 0
         self.choosing = self.answering = self.planning = 0.0
-        self.take_in: Callable[[WatchedRun, RunState], None] = self.by_gate
+        self.apply: Callable[[WatchedRun, RunState], None] = self.by_dispatcher
         self.runs: list[WatchedRun] = []
         self.records = [self._record(number) for number in range(runs)]
 
@@ -95,7 +95,9 @@ class Scheduling:
         """Has every run polled for the first time within a round."""
         self.runs = [WatchedRun(self.source, *record) for record in self.records]
         for watched in self.runs:
-            self.roster.add(watched, self.chance.uniform(0, len(self.runs) / self.gate.limit.rate))
+            self.watch_list.add(
+                watched, self.chance.uniform(0, len(self.runs) / self.dispatcher.limit.rate)
+            )
 
     def until(self, moment: float) -> None:
         """Ticks until then."""
@@ -105,46 +107,46 @@ class Scheduling:
     def tick(self) -> list[WatchedRun]:
         """What a tick asks about, as the poller's does, and what the answers make of it."""
         now, times = self.clock.elapsed, [process_time()]
-        self.gate.turn(now)
-        turns = self.gate.turns(now, len(self.runs))
+        self.dispatcher.enqueue_due(now)
+        polls = self.dispatcher.next_polls(now, len(self.runs))
         times.append(process_time())
-        looks = [(watched, self._answer(watched, now)) for watched, _ in turns]
+        answers = [(watched, self._answer(watched, now)) for watched, _ in polls]
         times.append(process_time())
-        for watched, state in looks:
-            self.take_in(watched, state)
+        for watched, state in answers:
+            self.apply(watched, state)
         times.append(process_time())
         self.choosing += times[1] - times[0]
         self.answering += times[2] - times[1]
         self.planning += times[3] - times[2]
-        self.asked += len(looks)
+        self.asked += len(answers)
         self.clock.advance(TICK)
-        return [watched for watched, _ in looks]
+        return [watched for watched, _ in answers]
 
-    def by_gate(self, watched: WatchedRun, state: RunState) -> None:
+    def by_dispatcher(self, watched: WatchedRun, state: RunState) -> None:
         """Takes in an answer, and puts the run into the wheel, or another in its place."""
-        gate, now = self.gate, self.clock.elapsed
-        gate.answered()
+        dispatcher, now = self.dispatcher, self.clock.elapsed
+        dispatcher.on_success()
         if state.is_ended:
-            gate.learn(watched, state, now, None)
-            gate.left(watched)
-            gate.joined(watched, now, 0.0)
+            dispatcher.record_exposure(watched, state, now, None)
+            dispatcher.remove(watched)
+            dispatcher.add(watched, now, 0.0)
         else:
-            gate.learn(watched, state, now, None)
-        pause = gate.plan(watched, now, 2 * self.chance.random() - 1)
-        gate.wheel.add(watched, now + pause)
+            dispatcher.record_exposure(watched, state, now, None)
+        pause = dispatcher.next_delay(watched, now, 2 * self.chance.random() - 1)
+        dispatcher.timer.add(watched, now + pause)
 
-    def by_roster(self, watched: WatchedRun, state: RunState) -> None:
+    def by_watch_list(self, watched: WatchedRun, state: RunState) -> None:
         """The same, as the poller does it."""
-        self.gate.answered()
+        self.dispatcher.on_success()
         known = watched.state
-        self.roster.learn(watched, state)
+        self.watch_list.apply_state(watched, state)
         if state.is_ended:
-            watched.learn(known)
-            self.roster.add(watched, 0.0)
-        self.roster.plan(watched)
+            watched.set_state(known)
+            self.watch_list.add(watched, 0.0)
+        self.watch_list.schedule_next(watched)
 
     def _answer(self, watched: WatchedRun, now: float) -> RunState:
-        if self.chance.random() < (now - watched.looked) / self.mean_life:
+        if self.chance.random() < (now - watched.polled_at) / self.mean_life:
             return watched.state._replace(status="completed")
         return watched.state
 
@@ -166,19 +168,19 @@ class Scheduling:
 def measure(runs: int, rate: float, seconds: float) -> list[str]:
     """Returns the mean interval, microseconds a poll, the share of a core, and the spread.
 
-    Rounds by the gate and by the roster take turns on the same runs.
+    Rounds by the dispatcher and by the watch list alternate on the same runs.
     """
     scheduling = Scheduling(runs, rate)
     scheduling.start()
     # Two rounds first, so that the runs are where the policy puts them.
     scheduling.until(2 * runs / rate)
     settle()
-    ways = {"gate": scheduling.by_gate, "roster": scheduling.by_roster}
+    ways = {"dispatcher": scheduling.by_dispatcher, "watch list": scheduling.by_watch_list}
     spent: dict[str, list[list[float]]] = {name: [] for name in ways}
     asked = 0
     for _ in range(ROUNDS):
         for name, way in ways.items():
-            scheduling.take_in, scheduling.asked = way, 0
+            scheduling.apply, scheduling.asked = way, 0
             scheduling.choosing = scheduling.planning = 0.0
             scheduling.until(scheduling.clock.elapsed + seconds / ROUNDS)
             spent[name].append([scheduling.choosing, scheduling.planning, scheduling.asked])
@@ -186,16 +188,16 @@ def measure(runs: int, rate: float, seconds: float) -> list[str]:
     each = {
         name: [[a / n, b / n, (a + b) / n] for a, b, n in rounds] for name, rounds in spent.items()
     }
-    turn, following, both = (middle(part) for part in zip(*each["gate"], strict=True))
-    roster = middle([both for _, _, both in each["roster"]])
+    turn, following, both = (middle(part) for part in zip(*each["dispatcher"], strict=True))
+    by_watch_list = middle([both for _, _, both in each["watch list"]])
     a_second = asked / 2 / seconds
     return [
         f"{runs / a_second:.1f}",
         f"{turn * 1e6:.1f} µs",
         f"{following * 1e6:.1f} µs",
         f"{both * a_second:.1%}",
-        spread([both for _, _, both in each["gate"]]),
-        f"{roster * 1e6:.1f} µs, {roster * a_second:.1%}",
+        spread([both for _, _, both in each["dispatcher"]]),
+        f"{by_watch_list * 1e6:.1f} µs, {by_watch_list * a_second:.1%}",
     ]
 
 
@@ -256,7 +258,13 @@ def main(settings: Settings = FULL) -> None:
             (f"{rate:,.0f}", *measured, f"{bytes_a_run(runs, rate):.0f}", f"{lost}", f"{late:.1f}")
         )
     header = ("requests a second", "mean interval, s", "whose turn", "when next", "of a core")
-    more = ("rounds", "through the roster", "bytes a run", "runs lost in a stall", "s to catch up")
+    more = (
+        "rounds",
+        "through the watch list",
+        "bytes a run",
+        "runs lost in a stall",
+        "s to catch up",
+    )
     title = f"{runs:,} runs. Aim: 3 % of a core, 400 bytes a run, none lost in a stall of 10 s"
     table(title, (*header, *more), rows)
     write(f"\nAn empty function call took {an_empty_call():.0f} ns.")

@@ -24,8 +24,8 @@ from tests.benchmarks.report import machine, table, write
 from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
-from tracker.polling.policy.cadence import Cadence, wait
-from tracker.polling.policy.hazards import Counts, Curve, prior
+from tracker.polling.policy.cadence import Cadence, poll_delay
+from tracker.polling.policy.hazards import Counts, Curve, bin_of, pooled_hazards
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Simulator
@@ -73,7 +73,7 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
         created_at = simulator.truth(run_id).created_at
         heapq.heappush(due, (created_at + rng.uniform(0.02, 0.3), run_id))
     last: dict[str, tuple[bytes, float, float]] = {}
-    cadence, curve = Cadence(), Curve(prior(Counts()))
+    cadence, curve = Cadence(), Curve(pooled_hazards(Counts()))
     while due:
         asked_at, run_id = heapq.heappop(due)
         body = json.dumps(simulator.body(run_id, asked_at)).encode()
@@ -92,8 +92,8 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
                 continue
         last[run_id] = body, asked_at, changed
         age = max(asked_at - changed, 0.0)
-        wanted = curve.after(age, cadence.step) - age
-        pause = wait(cadence, wanted, runs=100, rate=100.0, jitter=rng.uniform(-1, 1))
+        wanted = curve.delay(age, bin_of(age), cadence.step)
+        pause = poll_delay(cadence, wanted, runs=100, rate=100.0, jitter=rng.uniform(-1, 1))
         heapq.heappush(due, (asked_at + pause, run_id))
 
 

@@ -17,9 +17,7 @@ from tracker import open_event_store
 from tracker.core.state import RunState
 from tracker.leases.postgres import PostgresLeases
 from tracker.leases.shards import shard_of
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
-from tracker.recording.repository import RunRepository
+from tracker.polling.watch_list import WatchList
 from tracker.runtime.clock import SystemClock
 from tracker.sources import Assistants
 
@@ -80,14 +78,16 @@ def measure_costs(url: str, open_runs: int) -> None:
         times.append(perf_counter() - began)
     leases.release()
     source = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")
-    poller = Poller(GroupCommit(RunRepository(store)), SystemClock())
+    watch_list = WatchList(SystemClock())
     for number in range(open_runs):
         state = RunState(source.name, f"run_{number}", f"thread_{number}", status="queued")
-        poller.watch(source, f"thread_{number}", f"run_{number}", state=state)
+        watch_list.watch(source, f"thread_{number}", f"run_{number}", state=state)
     divided = []
     for third in (1, 3, 1, 3):
         began = perf_counter()
-        poller.divide(lambda name, thread, third=third: shard_of(name, thread).number % 3 < third)
+        watch_list.set_ownership(
+            lambda name, thread, third=third: shard_of(name, thread).number % 3 < third
+        )
         divided.append(perf_counter() - began)
     store.close()
     table(

@@ -18,7 +18,8 @@ from tests.support.payload_bodies import (
     turn,
 )
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
-from tracker.sources.detection import SHAPES
+from tracker.sources.detection import FORMATS
+from tracker.sources.payload_format import Api
 from tracker.testing import SourceContract
 
 
@@ -210,6 +211,10 @@ CONTRACTS = [
 ]
 
 
+def test_each_api_has_one_format() -> None:
+    assert [it.api for it in FORMATS] == list(Api)
+
+
 @pytest.mark.parametrize("kind", CONTRACTS)
 def test_a_run_has_one_shape(kind: type[SourceContract]) -> None:
     sources = {type(known().source_at("http://127.0.0.1:9")): known for known in CONTRACTS}
@@ -221,5 +226,5 @@ def test_a_run_has_one_shape(kind: type[SourceContract]) -> None:
             if known().source_at("http://127.0.0.1:9").recognises(body)
         ]
         assert recognising == [mine]
-        shapes = [shape for shape in SHAPES if shape.is_of(body)]
-        assert len(shapes) == (0 if mine is RenderFarm else 1)
+        formats = [it for it in FORMATS if it.recognises(body)]
+        assert len(formats) == (0 if mine is RenderFarm else 1)

@@ -1,4 +1,4 @@
-"""Maker of the golden databases of the newest revision: `python -m tests.golden.make_database`.
+"""Makes the golden databases of the newest revision: `python -m tests.golden.make_database`.
 
 An SQLite file and the SQL text of a PostgreSQL database, named by their revision, with events
 and the tables filled from them. Those of an older revision are kept as they are: the tests

@@ -1,4 +1,4 @@
-"""Golden databases of every revision: upgraded to the newest and verified."""
+"""Golden databases of every revision are brought to the newest, and verified."""
 
 import shutil
 from pathlib import Path

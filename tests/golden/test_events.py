@@ -1,4 +1,4 @@
-"""Events in every released shape: all stay readable, and a golden line is never changed."""
+"""Every released shape of every event stays readable: a golden line is never changed."""
 
 import json
 

@@ -206,7 +206,7 @@ def test_on_the_command_line(
     assert whole.code == 0
     assert ", 0 of them steps" not in whole.out
     again = runfold("backfill", *threads, *service)
-    assert again.out.count(" 0 events new, 0 of them steps") == 2
+    assert again.out.count(" 0 new events (0 steps)") == 2
     rows = runfold("status", "--json").document
     assert sum(row["runs"] for row in rows) == 3
     nowhere = runfold("backfill", "thread_9", *service)

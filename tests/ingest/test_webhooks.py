@@ -230,7 +230,7 @@ def test_what_is_about_no_run_is_let_by() -> None:
             body = b"[1]"
             headers = sign(body, SECRET, "wh_list", datetime.now(UTC))
             for _ in range(2):
-                with pytest.raises(PayloadError, match="a list, where a JSON object"):
+                with pytest.raises(PayloadError, match="not a JSON object, but an array"):
                     await tracker.webhook(body, headers, secret=SECRET)
             with pytest.raises(SettingsError, match="a webhook secret is"):
                 await tracker.webhook(*told("resp_1"), secret="sk-4f1d9c22b7")

@@ -16,7 +16,7 @@ from tracker.errors import (
 
 def watch_all(bench: Bench, service: Paged) -> None:
     for name in service.runs:
-        bench.poller.watch(service, "thread_1", name)
+        bench.watch_list.watch(service, "thread_1", name)
 
 
 def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
@@ -31,7 +31,7 @@ def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
         assert service.read == 10
         service.end("run_3")
         await bench.after(5)
-        assert len(bench.poller.watched) == 9
+        assert len(bench.watch_list.runs) == 9
         assert service.read == 11
 
     run(scenario)
@@ -41,7 +41,7 @@ def test_a_run_that_no_page_shows_is_asked_about_alone() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench, *(f"run_{number}" for number in range(102)))
         for name in ("run_0", "run_1", "run_101"):
-            bench.poller.watch(service, "thread_1", name)
+            bench.watch_list.watch(service, "thread_1", name)
         await bench.after(5)
         assert set(service.singles) == {"run_101"}
         assert service.pages[-1] == 7
@@ -58,7 +58,7 @@ def test_a_page_that_fails_loses_no_run() -> None:
         for name in service.runs:
             service.end(name)
         await bench.after(10)
-        assert bench.poller.watched == []
+        assert bench.watch_list.runs == []
         assert service.singles == []
 
     run(scenario)

@@ -24,10 +24,10 @@ def test_a_run_is_watched_to_its_end_and_no_further() -> None:
         service = Scripted(bench.clock, body("queued"), body("in_progress"), body("completed"))
         watched = watch(bench, service)
         await bench.after(10)
-        assert (await watched.until(ended)).status == "completed"
+        assert (await watched.wait_for(ended)).status == "completed"
         assert bench.topics == ["run.created", "run.status_changed", "run.completed"]
         assert len(service.asked) == 3
-        assert bench.poller.watched == []
+        assert bench.watch_list.runs == []
 
     run(scenario)
 
@@ -74,7 +74,7 @@ def test_failures_leave_the_run_and_are_asked_again() -> None:
         )
         watched = watch(bench, service)
         await bench.after(20)
-        assert (await watched.until(ended)).status == "completed"
+        assert (await watched.wait_for(ended)).status == "completed"
         assert bench.topics == ["run.created", "run.completed"]
 
     run(scenario)
@@ -84,7 +84,7 @@ def test_a_refusal_holds_the_whole_source_for_as_long_as_it_says() -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, RateLimited("slow down", retry_after=4.0), body("queued"))
         watch(bench, service)
-        bench.poller.watch(service, "thread_1", "run_2", after=1.0)
+        bench.watch_list.watch(service, "thread_1", "run_2", after=1.0)
         await bench.after(3.9)
         assert len(service.asked) == 1
         await bench.after(3)
@@ -97,7 +97,7 @@ def test_a_wrong_key_stops_the_source_not_its_runs_and_is_probed_each_minute() -
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, KeyRefused("wrong"), KeyRefused("wrong"), body("completed"))
         watched = watch(bench, service)
-        waiting = asyncio.ensure_future(watched.until(ended))
+        waiting = asyncio.ensure_future(watched.wait_for(ended))
         await bench.after(50)
         with pytest.raises(KeyRefused):
             await waiting
@@ -115,7 +115,7 @@ def test_a_run_has_vanished_after_two_denials_and_not_before() -> None:
             bench.clock, body("queued"), NotFound("no run"), body("queued"), NotFound("no run")
         )
         watched = watch(bench, service)
-        waiting = asyncio.ensure_future(watched.until(ended))
+        waiting = asyncio.ensure_future(watched.wait_for(ended))
         await bench.after(8)
         assert bench.topics == ["run.created"]
         await bench.after(10)
@@ -133,7 +133,7 @@ def test_a_run_has_vanished_after_two_denials_and_not_before() -> None:
 def test_a_run_that_is_refused_three_times_is_set_aside() -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, RequestRefused("no"))
-        waiting = asyncio.ensure_future(watch(bench, service).until(ended))
+        waiting = asyncio.ensure_future(watch(bench, service).wait_for(ended))
         await bench.after(30)
         with pytest.raises(RequestRefused):
             await waiting
@@ -153,7 +153,7 @@ def test_a_source_that_breaks_does_not_lose_the_run() -> None:
     async def scenario(bench: Bench) -> None:
         watched = watch(bench, Broken(bench.clock, body("completed")))
         await bench.after(5)
-        assert (await watched.until(ended)).status == "completed"
+        assert (await watched.wait_for(ended)).status == "completed"
 
     run(scenario)
 
@@ -169,9 +169,9 @@ def test_what_was_captured_meanwhile_is_compared_anew() -> None:
             observed_at=bench.clock.now(),
             asked_at=bench.clock.now(),
         )
-        [observed] = bench.histories.record([Observation.of(waiting)])
+        [observed] = bench.repository.record([Observation.of(waiting)])
         assert isinstance(observed, RecordResult)
-        bench.poller.notice(watched.stream, observed.state)
+        bench.updates.on_state(watched.stream, observed.state)
         assert watched.state.needs_action
         await bench.after(10)
         assert watched.state.status == "in_progress"

@@ -12,7 +12,7 @@ from tests.support.tracker_pairs import Pair, run_pair
 from tests.support.tracker_settings import tracker_of
 from tracker import Tracker
 from tracker.core.events import RunUsageReported
-from tracker.polling.requests.step_reads import When
+from tracker.polling.run_updates import StepsWhen
 from tracker.simulator import Simulator
 from tracker.sources import Assistants, LangGraph
 
@@ -96,7 +96,7 @@ def test_a_correction_of_an_end_has_the_steps_read_again(simulator: Simulator) -
 
 @pytest.mark.parametrize(("steps", "asked"), [("never", 0), ("live", 1)])
 def test_whether_they_are_read_is_the_users_choice(
-    simulator: Simulator, steps: When, asked: int
+    simulator: Simulator, steps: StepsWhen, asked: int
 ) -> None:
     run_id = ended_run(simulator)
 

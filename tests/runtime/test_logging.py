@@ -54,8 +54,8 @@ def test_every_record_says_what_it_is_about(
     records = [record for record in caplog.records if record.name.startswith("runfold")]
     texts = [record.getMessage() for record in records]
     for expected in (
-        "not asked for a minute",
-        "no longer asked about",
+        "requests are paused for 60 s",
+        "no longer polled",
         "the handler 'mail' raised",
     ):
         assert any(expected in text for text in texts), expected

@@ -212,7 +212,7 @@ def test_empty_things_of_other_languages() -> None:
         (body(created_at="soon"), "created_at: Value error"),
         (body(usage={"prompt_tokens": 2**63}), "prompt_tokens: "),
         (body(metadata="x", tools={}, usage=3, model=4), "and 1 more"),
-        (b"{", "expected JSON"),
+        (b"{", "not JSON"),
     ],
 )
 def test_what_is_not_a_run_is_refused_by_name(sent: Any, says: str) -> None:

@@ -135,7 +135,7 @@ def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
     assert isinstance(api, PageSource)
     statuses = [api.snapshot(entry, observed_at=NOW).status for entry in entries]
     assert statuses == ["requires_action", "completed"]
-    with pytest.raises(UnusableAnswer, match="expected a JSON array, got an object"):
+    with pytest.raises(UnusableAnswer, match="not a JSON array, but an object"):
         used(use, runs={"data": []})
 
 

@@ -21,10 +21,9 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.policy import rate_limiter
 from tracker.sources import AgentTurns, Answer, HttpSource, LangGraph
-from tracker.sources.answer import following
+from tracker.sources.answer import count_requests
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -146,9 +145,9 @@ def test_two_answers_as_one() -> None:
     assert (both.body, both.asked_at, both.observed_at) == (b"1", NOW, last.observed_at)
     assert (both.requests, both.poll_after) == (5, None)
     assert first.then(last, b"3").body == b"3"
-    with pytest.raises(ZeroDivisionError), following(first):
+    with pytest.raises(ZeroDivisionError), count_requests(first):
         raise ZeroDivisionError
-    with pytest.raises(Unreachable) as raised, following(both):
+    with pytest.raises(Unreachable) as raised, count_requests(both):
         raise Unreachable("gone")
     assert raised.value.requests == 6
     assert Unreachable("another").requests == 1
@@ -174,9 +173,9 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, reply)
         service.took = took
-        bench.poller.watch(service, "thread_1", "run_1")
+        bench.watch_list.watch(service, "thread_1", "run_1")
         await bench.after(30)
-        assert bench.poller.standing(service).asked == took * len(service.asked)
+        assert bench.status(service).asked == took * len(service.asked)
 
     run(scenario)
 
@@ -184,16 +183,15 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
 @pytest.mark.parametrize("took", [1, 2, 3])
 def test_all_of_them_keep_to_the_rate(took: int) -> None:
     async def scenario(bench: Bench) -> None:
-        poller = Poller(GroupCommit(bench.histories), bench.clock, jitter=lambda: 0.5, ceiling=5.0)
-        bench.poller = poller
         service = Scripted(bench.clock, body("in_progress"))
         service.took = took
+        bench.watch_list.dispatcher(service).limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
-            poller.watch(service, f"thread_{number}", f"run_{number}")
+            bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         began = bench.clock.monotonic()
         await bench.after(60)
         most = 5 * (bench.clock.monotonic() - began)
         # Those of two looks may go at once.
-        assert 0.5 * most < poller.standing(service).asked <= most + 2 * took
+        assert 0.5 * most < bench.status(service).asked <= most + 2 * took
 
     run(scenario)

@@ -131,7 +131,7 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
     "truncated by close": (
         writes(JSON + b"Connection: close\r\n\r\n" + RUN[:30], close=True),
         UnusableAnswer,
-        "expected JSON",
+        "not JSON",
     ),
     "not HTTP": (writes(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", close=True), Unreachable, "brought no"),
     "endless header": (writes(JSON + b"X: " + b"a" * 200_000), Unreachable, "brought no"),
@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
     ),
     "huge, in chunks": (pours, UnusableAnswer, "larger than 2 MB"),
     "gzip bomb": (writes(whole(bomb(), GZIP)), UnusableAnswer, "larger than 2 MB"),
-    "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "packed"),
+    "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "not compressed as"),
     "half gzip": (
         writes(whole(gzip.compress(RUN, mtime=0)[:-9], GZIP)),
         UnusableAnswer,
@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
     ),
     "no type": (writes(whole(RUN, b"HTTP/1.1 200 OK\r\n")), UnusableAnswer, "instead of JSON"),
     "empty": (writes(whole(b"")), UnusableAnswer, "0 bytes"),
-    "a list": (writes(whole(b"[]")), UnusableAnswer, "expected a JSON object, got an array"),
-    "too deep": (writes(whole(b"[" * 100_000)), UnusableAnswer, "expected JSON"),
+    "a list": (writes(whole(b"[]")), UnusableAnswer, "not a JSON object, but an array"),
+    "too deep": (writes(whole(b"[" * 100_000)), UnusableAnswer, "not JSON"),
     "no content": (writes(b"HTTP/1.1 204 No Content\r\n\r\n"), UnusableAnswer, "204"),
 }

@@ -6,9 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.support.generated_runs import Life, second
-from tracker.sources.detection import SHAPES, Shape
+from tracker.sources.detection import FORMATS
+from tracker.sources.payload_format import PayloadFormat
 
-SHAPE = {shape.name: shape for shape in SHAPES}
+FORMAT = {it.name: it for it in FORMATS}
 TOKENS = {
     "input_tokens": 30,
     "input_tokens_details": {"cached_tokens": 10},
@@ -35,9 +36,15 @@ class _Clock:
         return seconds * 1000 if self._clone and self._draw(st.booleans()) else seconds
 
 
-def _read(shape: Shape, states: list[tuple[int, dict[str, Any]]], *, ordered: bool = False) -> Life:
+def _read(
+    payload_format: PayloadFormat,
+    states: list[tuple[int, dict[str, Any]]],
+    *,
+    ordered: bool = False,
+) -> Life:
     snapshots = [
-        shape.to_snapshot(body, shape.name, observed_at=second(moment)) for moment, body in states
+        payload_format.snapshot(body, payload_format.name, observed_at=second(moment))
+        for moment, body in states
     ]
     return Life(tuple(snapshots), ordered=ordered)
 
@@ -73,7 +80,7 @@ def responses(draw: st.DrawFn) -> Life:
             error={"code": "server_error", "message": "no"} if end == "failed" else None,
             incomplete_details={"reason": "content_filter"} if end == "incomplete" else None,
         )
-    return _read(SHAPE["responses"], states)
+    return _read(FORMAT["responses"], states)
 
 
 @st.composite
@@ -102,7 +109,7 @@ def turns(draw: st.DrawFn) -> Life:
         clock.later()
         usage = draw(st.sampled_from([None, TOKENS]))
         enter(end, usage=usage, completed_at=draw(st.sampled_from([clock.stamp(), None])))
-    return _read(SHAPE["agents"], states)
+    return _read(FORMAT["agents"], states)
 
 
 @st.composite
@@ -138,7 +145,7 @@ def graph_runs(draw: st.DrawFn) -> Life:
     elif end is not None:
         clock.later()
         enter(end)
-    return _read(SHAPE["langgraph"], states)
+    return _read(FORMAT["langgraph"], states)
 
 
 other_lives = st.one_of(responses(), turns(), graph_runs())

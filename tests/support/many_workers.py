@@ -91,7 +91,7 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
                 stop.touch()
                 deadline = time.monotonic() + 30
                 while (
-                    left := RunRepository(store).left(began).open
+                    left := RunRepository(store).pending_runs(began).open
                 ) and time.monotonic() < deadline:
                     time.sleep(0.2)
                 outcome.open = len(left)

@@ -10,13 +10,19 @@ from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
+from tracker.polling.dispatcher import source_status
+from tracker.polling.overdue import OverdueAudit
+from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
-from tracker.polling.requests.step_reads import When
+from tracker.polling.run_updates import RunUpdates, StepsWhen
+from tracker.polling.source_status import SourceStatus
+from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.sources.answer import Answer
 from tracker.sources.assistants.snapshots import glance, run_snapshot
+from tracker.sources.source import Source
 from tracker.testing import FakeClock
 
 Reply = Mapping[str, Any] | RunfoldError
@@ -92,15 +98,28 @@ class Scripted:
         """Closes nothing."""
 
 
+def _no_jitter() -> float:
+    return 0.5
+
+
 class Bench:
     """A poller with its clock and its store."""
 
-    def __init__(self, steps: When = "ended") -> None:
+    def __init__(self, steps: StepsWhen = "ended", cadence: Cadence | None = None) -> None:
         self.clock = FakeClock()
         self.store = open_event_store("memory://")
-        self.histories = RunRepository(self.store)
-        batching = GroupCommit(self.histories)
-        self.poller = Poller(batching, self.clock, jitter=lambda: 0.5, steps=steps)
+        self.repository = RunRepository(self.store)
+        self.commits = GroupCommit(self.repository)
+        self.watch_list = WatchList(self.clock, cadence, jitter=_no_jitter)
+        self.updates = RunUpdates(self.watch_list, self.commits, self.clock, steps)
+        self.poller = Poller(
+            self.watch_list, self.updates, self.commits, self.clock, jitter=_no_jitter
+        )
+        self.overdue = OverdueAudit(self.watch_list)
+
+    def status(self, source: Source) -> SourceStatus:
+        """Returns the status of a source now."""
+        return source_status(self.watch_list.dispatcher(source), self.clock.monotonic())
 
     async def after(self, seconds: float, step: float = 0.05) -> None:
         """Lets simulated seconds pass, with a tick of the poller every `step`."""
@@ -115,7 +134,7 @@ class Bench:
         return [entry.event.topic for entry in self.store.read("assistants:run_1")]
 
 
-def run(scenario: Callable[[Bench], Awaitable[None]], steps: When = "ended") -> None:
+def run(scenario: Callable[[Bench], Awaitable[None]], steps: StepsWhen = "ended") -> None:
     """Runs a scenario on a bench, which is closed at its end."""
 
     async def body() -> None:
@@ -132,7 +151,7 @@ def watch(
     bench: Bench, service: Scripted, run_id: str = "run_1", thread_id: str = "thread_1"
 ) -> WatchedRun:
     """Has the poller watch a run of a scripted source."""
-    return bench.poller.watch(service, thread_id, run_id)
+    return bench.watch_list.watch(service, thread_id, run_id)
 
 
 def ended(state: RunState) -> bool:
