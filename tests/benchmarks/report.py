@@ -1,4 +1,4 @@
-"""Rounds of contenders taking turns, and what came of them as Markdown."""
+"""Rounds of contenders in turns, and Markdown tables of the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands do about a database that is absent, broken, busy, old or not to be written."""
+"""Commands on a database that is absent, broken, busy, old or read-only."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""`runfold demo`: small, on each database, again and again, and stopped half way."""
+"""`runfold demo`: small, on each database, repeated, and interrupted."""
 
 import os
 import signal

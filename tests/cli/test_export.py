@@ -1,4 +1,4 @@
-"""`runfold export`, and `runfold import` of folders, of packed files and of what was exported."""
+"""`runfold export`, and `runfold import` of folders, packed files and exports."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""`runfold export --table` and `--all-tables`: to files, to a folder, to the standard output."""
+"""`runfold export --table` and `--all-tables`: to files, to a folder, to standard output."""
 
 import gzip
 import json

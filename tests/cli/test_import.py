@@ -1,4 +1,4 @@
-"""`runfold import`: every line that is a run is kept, and every other one is named."""
+"""`runfold import`: each line that is a run is recorded, each other one is reported."""
 
 import codecs
 import json

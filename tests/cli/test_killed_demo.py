@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: nothing acknowledged is lost, nothing is there twice."""
+"""`kill -9` of the demo at random moments: no acknowledged event is lost or doubled."""
 
 import random
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from projections import Views
+from tests.support.paths import ROOT
 from tracker import open_event_store
 from tracker.cli.demo_runs import DEMO_PARAMETERS
 from tracker.core.decider import fold
@@ -18,7 +19,6 @@ from tracker.simulator import Simulator
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 

@@ -1,4 +1,4 @@
-"""What people see: the commands on a terminal of eighty columns."""
+"""Output of the commands on a terminal of eighty columns."""
 
 import os
 import re

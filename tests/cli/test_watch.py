@@ -1,4 +1,4 @@
-"""`runfold watch` and `runfold simulate`, against each other's other half."""
+"""`runfold watch` against `runfold simulate`."""
 
 import json
 import signal
@@ -15,12 +15,13 @@ import pytest
 from projections import Views
 from tests.support.command_line import Finished, finish, runfold, start
 from tracker import open_event_store
-from tracker.cli.apis import Api
+from tracker.cli.apis import make_source
 from tracker.core.snapshot import RunSnapshot
 from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Parameters, Simulator, Truth
 from tracker.sources import HttpSource
+from tracker.sources.payload_format import Api
 
 pytestmark = pytest.mark.integration
 
@@ -222,6 +223,6 @@ def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
 def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-4f1d9c22b7")
     for api, key in ((Api.langgraph, "lsv2-4f1d9c22b7"), (Api.responses, KEY), (Api.agents, KEY)):
-        source = api.make_source("http://127.0.0.1:9", KEY, None, None)
+        source = make_source(api, "http://127.0.0.1:9", KEY, None, None)
         assert isinstance(source, HttpSource)
         assert (source.name, source._transport._api_key) == (api.value, key)

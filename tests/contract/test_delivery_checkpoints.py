@@ -1,4 +1,4 @@
-"""Where handlers are: one suite over every database, and over memory."""
+"""Checkpoints of handlers: one suite over every database and over memory."""
 
 import sqlite3
 import time

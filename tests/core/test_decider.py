@@ -1,4 +1,4 @@
-"""Sentences about the decider: given a history, when a snapshot, then events."""
+"""Decisions about snapshots: given a history, when a snapshot, then events."""
 
 from tests.support.observations import (
     CALL,

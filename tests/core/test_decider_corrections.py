@@ -1,4 +1,4 @@
-"""Sentences about old answers, corrections, and what is learnt otherwise than by looking."""
+"""Decisions about old answers, corrections, and facts that no poll has shown."""
 
 import pytest
 

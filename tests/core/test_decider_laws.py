@@ -1,4 +1,4 @@
-"""The laws of the decider, over every generated life and every way to look at it."""
+"""Laws of the decider, over generated lives and all ways to poll them."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Events that other processes append reach handlers as they come, and nothing is held up by it."""
+"""Delivery of events that other processes append, without a delay of local ones."""
 
 import asyncio
 import threading
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.delivery.test_handlers import completed, created, nowhere, until
+from tests.support.undelivered_events import completed, created, unpolled_tracker
+from tests.support.waiting import until
 from tracker import Delivery, EventStore, open_event_store
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.delivery import subscription
@@ -51,7 +52,7 @@ def listeners() -> list[threading.Thread]:
 
 @pytest.mark.usefixtures("never_by_itself")
 def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: EventStore) -> None:
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen: list[str] = []
     ends: list[str] = []
 
@@ -80,7 +81,7 @@ def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: Eve
 
 @pytest.mark.usefixtures("never_by_itself")
 def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: EventStore) -> None:
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen: list[str] = []
 
     @tracker.on(RunCreated)
@@ -101,7 +102,7 @@ def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: Eve
 
 def test_without_handlers_nobody_listens(database_url: str) -> None:
     async def scenario() -> None:
-        async with nowhere(database_url):
+        async with unpolled_tracker(database_url):
             assert listeners() == []
 
     asyncio.run(scenario())
@@ -111,7 +112,7 @@ def test_where_nobody_can_listen_events_come_a_second_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = Deaf()
-    tracker = nowhere(store)
+    tracker = unpolled_tracker(store)
     seen: list[str] = []
 
     @tracker.on(RunCreated)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.undelivered_events import created, nowhere, until
+from tests.support.paths import ROOT
+from tests.support.undelivered_events import created, unpolled_tracker
+from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import RunCreated
 from tracker.delivery import lease
@@ -17,12 +19,10 @@ from tracker.delivery.checkpoints import open_checkpoints
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
-
 
 def two_of_one_name(url: str) -> tuple[list[Tracker], list[list[int]]]:
     seen: list[list[int]] = [[], []]
-    trackers = [nowhere(url), nowhere(url)]
+    trackers = [unpolled_tracker(url), unpolled_tracker(url)]
     for number, tracker in enumerate(trackers):
 
         @tracker.on(RunCreated)
@@ -110,7 +110,7 @@ def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
 ) -> None:
     store = open_event_store("memory://")
     open_checkpoints(store).begin("handlers", 9)
-    tracker = nowhere(store)
+    tracker = unpolled_tracker(store)
     tracker.on(RunCreated)(print)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""No connection to an SQLite file is left to the garbage collector, whatever goes wrong."""
+"""Connections to an SQLite file: all are closed, whatever fails."""
 
 import sqlite3
 from collections.abc import Iterator

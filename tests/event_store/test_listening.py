@@ -1,4 +1,4 @@
-"""Waiting for events: how soon it wakes, and what it does beside a database in trouble."""
+"""Waiting for events: its delay, and its behaviour beside a database in trouble."""
 
 import subprocess
 import sys
@@ -12,8 +12,9 @@ from statistics import median
 import psycopg
 import pytest
 
-from tests.event_store.test_traps import EVENT, ROOT
+from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.run_builder import STATUS_CHANGED as EVENT
 from tracker import EventStore, open_event_store
 from tracker.errors import StoreUnavailable
 from tracker.event_store import Append
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.integration
 # Says when it appended, by the clock that all processes of a machine share.
 APPENDER = """
 import sys, time
-from tests.event_store.test_traps import EVENT
+from tests.support.run_builder import STATUS_CHANGED as EVENT
 from tracker import open_event_store
 from tracker.event_store import Append
 store = open_event_store(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The measured traps of event stores, each with what fails when its remedy is taken away.
+"""Known traps of event stores, each of which fails without its remedy.
 
 Poisoned metadata and topics are in `tests/golden`, two runners in the tests of the views.
 """
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer
+from tests.support.run_builder import STATUS_CHANGED as EVENT
 from tracker import EventStore, Tracker, open_event_store
-from tracker.core.events import Event, RunStatusChanged
+from tracker.core.events import Event
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.errors import PayloadError, StoreUnavailable
 from tracker.event_store import Append, RecordedEvent
@@ -28,12 +30,10 @@ from tracker.sources import Assistants
 pytestmark = pytest.mark.integration
 
 MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-EVENT = RunStatusChanged(observed_at=MOMENT, previous="queued", status="in_progress")
-ROOT = Path(__file__).parents[2]
 
 WRITER = """
 import sys
-from tests.event_store.test_traps import EVENT
+from tests.support.run_builder import STATUS_CHANGED as EVENT
 from tracker import open_event_store
 from tracker.event_store import Append
 store = open_event_store(sys.argv[1])

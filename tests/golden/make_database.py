@@ -15,13 +15,13 @@ from pathlib import Path
 
 from projections import Views
 from projections.database.schema import REVISION
+from tests.support.paths import GOLDEN
 from tests.support.postgres import running_postgres
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append, open_event_store
 
-HERE = Path(__file__).parent
 RUNS = 12
 ENDS = (e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunExpired)
 
@@ -95,5 +95,5 @@ def make_postgres(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    make_sqlite(HERE / f"runs_{REVISION}.db")
-    make_postgres(HERE / f"runs_{REVISION}.sql")
+    make_sqlite(GOLDEN / f"runs_{REVISION}.db")
+    make_postgres(GOLDEN / f"runs_{REVISION}.sql")

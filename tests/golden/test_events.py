@@ -1,23 +1,20 @@
 """Every released shape of every event stays readable: a golden line is never changed."""
 
 import json
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from tests.support.golden_files import GOLDEN_EVENTS
 from tracker.core.events import EVENTS, Event, RunCreated, RunStatusChanged
 from tracker.core.upcasters import upcast
 from tracker.errors import UnreadableEvent
 from tracker.event_store.codec import decode, encode
 
-GOLDEN = Path(__file__).parent / "events.jsonl"
-LINES = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
-
 
 def test_every_event_has_a_golden_line_with_all_its_fields() -> None:
     current = {f"{kind.topic}/{kind.topic_version}" for kind in EVENTS.values()}
-    whole = {line["topic"] for line in LINES if is_whole(read(line))}
+    whole = {line["topic"] for line in GOLDEN_EVENTS if is_whole(read(line))}
     assert current <= whole
 
 
@@ -32,7 +29,7 @@ def is_whole(value: object) -> bool:
     return not isinstance(value, tuple) or any(is_whole(it) for it in value)
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: line["topic"])
+@pytest.mark.parametrize("line", GOLDEN_EVENTS, ids=lambda line: line["topic"])
 def test_a_golden_event_reads(line: dict[str, object]) -> None:
     event = read(line)
     topic, state = encode(event)

@@ -1,4 +1,4 @@
-"""Laws of streams: wherever one is cut, all that came whole of it is seen, and no more."""
+"""Laws of streams: wherever one is cut, exactly its complete events are recorded."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

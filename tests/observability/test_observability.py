@@ -1,4 +1,4 @@
-"""Metrics and spans of real runs: the Prometheus client and the OpenTelemetry SDK themselves."""
+"""Metrics and spans of real runs, with the Prometheus client and the OpenTelemetry SDK."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -16,21 +16,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from projections import Views
-from tests.polling.test_poller import Scripted, body
+from tests.support.poller_bench import Scripted, body
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunFailed, RunUsageReported
 from tracker.core.usage import Usage
 from tracker.errors import SettingsError, WaitTimeout
 from tracker.event_store import Append
 from tracker.observability import PrometheusMetrics, export_spans
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Faults, Parameters, Simulator
 from tracker.sources import Assistants
 from tracker.testing import FakeClock
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.05, stretched=0.0)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The manuals, taken at their word: each example is run, and what they name is there."""
+"""The manuals: each example runs, and each name in them exists."""
 
 import asyncio
 import importlib
@@ -20,7 +20,8 @@ from tests.support.manual_sessions import (
     run_console,
     run_python,
 )
-from tests.support.manuals import DOCUMENTS, EXTRAS, GUIDES, MANUALS, README, ROOT, Block, Manual
+from tests.support.manuals import DOCUMENTS, EXTRAS, GUIDES, MANUALS, README, Block, Manual
+from tests.support.paths import ROOT
 from tests.support.recorded_runs import write_runs
 from tracker import Tracker
 from tracker.simulator import Simulator

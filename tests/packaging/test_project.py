@@ -1,6 +1,7 @@
-"""The project as it is kept and packed: short files, docstrings, migrations, clean names."""
+"""Project files: short modules, docstrings, packed migrations, clean names."""
 
 import ast
+import re
 import shutil
 import subprocess
 import tomllib
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LONGEST = 600
 MOST_MODULES = 20
 MOST_FLAT_MODULES = 6
 SOURCES = sorted(
     path for package in ("tracker", "projections") for path in (ROOT / package).rglob("*.py")
 )
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 # Spelled so that this file is not one of those that it looks for.
@@ -85,6 +88,13 @@ def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
         for word in (REGISTRY, *HERE):
             found += [f"{name} has {word}"] if word in text else []
     assert found == []
+
+
+def test_no_test_module_is_imported_by_another() -> None:
+    # Also not by a program that a test keeps as text, which is why this searches the text.
+    imports = re.compile(r"\b(from|import)\s+tests(\.\w+)*(\.|\s+import\s+)test_")
+    importing = [name_of(path) for path in TESTS if imports.search(path.read_text("utf-8"))]
+    assert importing == []
 
 
 def tracked() -> list[str]:

@@ -1,13 +1,11 @@
-"""What was opened before a fork says so in the child; what was not is good there."""
+"""Forks: objects opened before one refuse to work in the child, others work."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import environment
+from tests.support.command_line import run_script
 from tracker.simulator import Parameters, Simulator
 
 pytestmark = pytest.mark.integration
@@ -65,16 +63,7 @@ def forked(tmp_path: Path, simulator: Simulator, url: str, body: str) -> list[st
         "thread": run.thread_id,
         "run": run.run_id,
     }
-    file = tmp_path / "forks.py"
-    file.write_text(PARENT.format(**names) + body, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(file)],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    done = run_script(tmp_path, PARENT.format(**names) + body)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 

@@ -1,4 +1,4 @@
-"""An application's regular jobs on the scheduler of a tracker, on real databases."""
+"""Regular jobs of an application on the scheduler of a tracker, on real databases."""
 
 import asyncio
 import logging
@@ -12,16 +12,15 @@ import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from projections import Views
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.polling.policy.cadence import Cadence
 from tracker.runtime import jobs
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 PATIENCE = 20.0
 

@@ -1,4 +1,4 @@
-"""What is logged: every record names what it is about, and none shows a secret."""
+"""Log records: each names its run or source, and none shows a secret."""
 
 import asyncio
 import logging
@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tracker_settings import QUICK
 from tracker import Delivery, Tracker
 from tracker.core.events import RunCreated
 from tracker.errors import KeyRefused, NotFound
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 
 
@@ -55,8 +54,8 @@ def test_every_record_says_what_it_is_about(
     records = [record for record in caplog.records if record.name.startswith("runfold")]
     texts = [record.getMessage() for record in records]
     for expected in (
-        "not asked for a minute",
-        "no longer asked about",
+        "requests are paused for 60 s",
+        "no longer polled",
         "the handler 'mail' raised",
     ):
         assert any(expected in text for text in texts), expected

@@ -1,4 +1,4 @@
-"""The scheduler: its jobs run, and stopping leaves no trace of the one that is under way."""
+"""The scheduler: its jobs run, and stopping it logs nothing about a running one."""
 
 import asyncio
 

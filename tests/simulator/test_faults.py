@@ -1,4 +1,4 @@
-"""Each fault as a client meets it, and a server that comes and goes quietly."""
+"""Faults of the simulator as a client sees them, and starts and stops of its server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated responses: what they show is what happened, and a source reads it back."""
+"""Simulated responses: their bodies follow their lives, and a source reads them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The laws of simulated lives, over all seeds and odds."""
+"""Laws of simulated lives, over all seeds and parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated service without HTTP, on a clock that stands still."""
+"""The simulated service without HTTP, on a manual clock."""
 
 from __future__ import annotations
 

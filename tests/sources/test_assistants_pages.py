@@ -1,4 +1,4 @@
-"""Lists: pages, and going on to the next by themselves."""
+"""Lists of the Assistants API: pages, and iteration over all of them."""
 
 import asyncio
 from collections.abc import Callable, Mapping

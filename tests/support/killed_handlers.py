@@ -1,4 +1,4 @@
-"""A service that a test kills: it notes the position of each event that its handler is brought."""
+"""A service that a test kills: it notes the position of each delivered event."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ from tracker.sources import Assistants
 
 async def main(url: str, path: str, last: int) -> None:
     # So that the next takes over within the time of a test.
+    """Delivers events until position `last`, noting each."""
     lease.LEASE_SECONDS, lease.RENEW_SECONDS, lease.TRY_SECONDS = 0.4, 0.1, 0.1
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     tracker = Tracker(url, Assistants("http://127.0.0.1:9/v1"), resume=False)

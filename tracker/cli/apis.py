@@ -3,57 +3,49 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tracker.errors import SettingsError
+from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
     from tracker.sources import Source
     from tracker.sources.http.transport import AuthHeader
 
 
-class Api(StrEnum):
-    """The API of a service, and the default name of its source."""
+def make_source(
+    api: Api,
+    base_url: str | None,
+    api_key: str | None,
+    name: str | None = None,
+    api_version: str | None = None,
+) -> Source:
+    """Returns the source for a service of this API. Opens nothing before the first call.
 
-    assistants = "assistants"
-    responses = "responses"
-    agents = "agents"
-    langgraph = "langgraph"
+    LangGraph gets the key from LANGSMITH_API_KEY, never `api_key`. Raises SettingsError for a
+    missing or invalid address, and for an invalid name.
+    """
+    from tracker.sources import AgentTurns, Assistants, LangGraph, Responses
 
-    def make_source(
-        self,
-        base_url: str | None,
-        api_key: str | None,
-        name: str | None = None,
-        api_version: str | None = None,
-    ) -> Source:
-        """Makes the source for a service of this API.
-
-        LangGraph gets the key from LANGSMITH_API_KEY, never `api_key`. Raises SettingsError for a
-        missing or invalid address, and for an invalid name.
-        """
-        from tracker.sources import AgentTurns, Assistants, LangGraph, Responses
-
-        if not base_url:
-            raise SettingsError("no service: pass --base-url URL or set OPENAI_BASE_URL")
-        name = name or self.value
-        header: AuthHeader = "api-key" if api_version else "bearer"
-        match self:
-            case Api.langgraph:
-                return LangGraph(base_url, os.environ.get("LANGSMITH_API_KEY"), name=name)
-            case Api.agents:
-                return AgentTurns(base_url, api_key, name=name)
-            case Api.responses:
-                return Responses(
-                    base_url, api_key, name=name, auth_header=header, api_version=api_version
-                )
-            case _:
-                return Assistants(
-                    base_url, api_key, name=name, auth_header=header, api_version=api_version
-                )
+    if not base_url:
+        raise SettingsError("no service: pass --base-url URL or set OPENAI_BASE_URL")
+    name = name or api.value
+    header: AuthHeader = "api-key" if api_version else "bearer"
+    match api:
+        case Api.langgraph:
+            return LangGraph(base_url, os.environ.get("LANGSMITH_API_KEY"), name=name)
+        case Api.agents:
+            return AgentTurns(base_url, api_key, name=name)
+        case Api.responses:
+            return Responses(
+                base_url, api_key, name=name, auth_header=header, api_version=api_version
+            )
+        case Api.assistants:
+            return Assistants(
+                base_url, api_key, name=name, auth_header=header, api_version=api_version
+            )
 
 
 BaseUrl = Annotated[

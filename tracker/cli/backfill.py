@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.apis import Api, ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName
+from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
 from tracker.cli.options import DEFAULT_DB, Db
+from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
     from tracker.ingest.backfill import Backfilled
@@ -37,7 +38,7 @@ def backfill(
 
     The API key is read from OPENAI_API_KEY, for LangGraph from LANGSMITH_API_KEY.
     """
-    service = api.make_source(base_url, api_key, source, api_version)
+    service = make_source(api, base_url, api_key, source, api_version)
     is_complete = _backfill_threads(db, threads, service, steps=not no_steps)
     raise typer.Exit(0 if is_complete else 1)
 

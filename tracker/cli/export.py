@@ -76,7 +76,7 @@ def export(
 
 
 def _export_events(db: str, file: Path | None, format: str | None) -> None:
-    from projections.export.atomic_files import packed, whole_file
+    from projections.export.atomic_files import open_atomic, open_gzip
     from tracker.cli.views import position_bar
     from tracker.event_store import open_event_store
     from tracker.import_export.exporter import export_events
@@ -88,8 +88,8 @@ def _export_events(db: str, file: Path | None, format: str | None) -> None:
     store = open_event_store(db, create=False)
     try:
         with (
-            _open_stdout() if file is None else whole_file(file) as target,
-            packed(target) if is_gzip else nullcontext(target) as output,
+            _open_stdout() if file is None else open_atomic(file) as target,
+            open_gzip(target) if is_gzip else nullcontext(target) as output,
             position_bar("exporting") as show_position,
         ):
             count = export_events(store, output.write, progress=show_position)

@@ -76,7 +76,7 @@ def _import_with_bar(db: str, lines: LineReader, source: str | None) -> ImportRe
                 store,
                 source=source,
                 clock=SystemClock(),
-                progress=lambda: progress.update(task, completed=lines.consumed),
+                progress=lambda: progress.update(task, completed=lines.bytes_read),
             )
     finally:
         store.close()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.apis import Api, ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName
+from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
 from tracker.cli.options import DEFAULT_DB, Db
+from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
     from tracker.cli.terminal import SetStatus
@@ -38,7 +39,7 @@ def watch(
     The exit code is 0 if the run completed, else 1. The API key is read from OPENAI_API_KEY, for
     LangGraph from LANGSMITH_API_KEY.
     """
-    service = api.make_source(base_url, api_key, source, api_version)
+    service = make_source(api, base_url, api_key, source, api_version)
     is_completed = _watch_run(db, service, None if thread == "-" else thread, run, timeout)
     raise typer.Exit(0 if is_completed else 1)
 

@@ -1,4 +1,4 @@
-"""Migrations: equal to the declared tables, beside a host's own, and safe from each other."""
+"""Migrations: equal to the declared tables, beside a host's own, and safe in parallel."""
 
 import multiprocessing
 import shutil
@@ -18,7 +18,8 @@ from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.database.schema import REVISION, VERSION_TABLE, metadata
 from tests.support.command_line import runfold
-from tests.support.cost_fixtures import priced
+from tests.support.cost_fixtures import price_list
+from tests.support.paths import ROOT
 from tests.support.run_builder import created, ended
 from tracker.core.events import RunCompleted
 from tracker.core.usage import Usage
@@ -27,7 +28,6 @@ from tracker.event_store import Append, open_event_store
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
 OURS = {*metadata.tables, VERSION_TABLE}
 
 
@@ -117,7 +117,7 @@ def test_costs_are_counted_again_after_down_and_up(database_url: str, engine: En
     store.append([Append("assistants:run_1", 0, [created(model="small"), end])])
     found = []
     for _ in range(2):
-        with Views(database_url, store=store, prices=priced("small")) as views:
+        with Views(database_url, store=store, prices=price_list("small")) as views:
             views.upgrade()
             assert views.catch_up() == 2
             found.append((views.cost(), views.usage(), views.verify()))

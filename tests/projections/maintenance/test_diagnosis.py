@@ -1,4 +1,4 @@
-"""What the doctor finds, whatever state the tables are in."""
+"""Findings of the doctor, for tables in each state."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -174,10 +174,13 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     ill = runfold("doctor", "--db", imported)
     assert ill.code == 1
     assert r"runs: it \x1b[31mhurts" in ill.out
-    assert "runs: failed; cure: see what it says, then runfold catch-up" in ill.out
+    assert "runs: failed; cure: read the failure, then run: runfold catch-up" in ill.out
     assert runfold("doctor", "--json", "--db", imported).code == 1
     change(imported, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    assert "tables: newer; cure: a newer release" in runfold("doctor", "--db", imported).out
+    assert (
+        "tables: newer; cure: the tables belong to a newer"
+        in runfold("doctor", "--db", imported).out
+    )
 
 
 def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
