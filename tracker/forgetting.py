@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tracker.core.decider import evolve, initial_state
 from tracker.core.events import RunCreated
-from tracker.core.state import RunState
+from tracker.core.state import RunState, evolve, initial_state
 from tracker.errors import NotEnded
 from tracker.event_store.store import EventStore
 

@@ -321,7 +321,9 @@ class Tracker:
         keeps the run from being asked about, PayloadError if it is no JSON object, SettingsError
         if the tracker cannot tell which source the run is of.
         """
-        return await receive_webhook(self._require_session(), body, headers, secret, source, timeout)
+        return await receive_webhook(
+            self._require_session(), body, headers, secret, source, timeout
+        )
 
     def observing(
         self, stream: AsyncIterable[Item], *, source: str | None = None

@@ -1,6 +1,6 @@
-"""How events of older shapes are read: upcast at the door, so that the rest knows the newest.
+"""Upcasters: they convert events of older shapes to the newest when events are read.
 
-An upcaster takes the JSON object of one version of a topic and gives that of the next. A release
+An upcaster takes the JSON object of one version of a topic and returns that of the next. A release
 that changes the shape of an event raises its `topic_version`, adds the step here, and keeps a
 file of the old shape in `tests/golden`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-# (topic, version it reads) -> the step to the next version. All topics are at their first.
+# By topic and the version that the upcaster reads. All topics are at their first version.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
@@ -23,7 +23,7 @@ def upcast(
     fields: dict[str, Any],
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> dict[str, Any]:
-    """`fields` of `version` in the shape of `target`. Raises LookupError where a step lacks."""
+    """Converts `fields` from `version` to `target`. Raises LookupError if a step is missing."""
     for step in range(version, target):
         if (topic, step) not in upcasters:
             raise LookupError(f"no upcaster from version {step} of {topic!r}")

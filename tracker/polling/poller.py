@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 
 from tracker.core.events import RunEnded, RunUsageReported, run_stream
-from tracker.core.other_decisions import decide_vanished
+from tracker.core.other_decisions import decide_disappearance
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher, standing
@@ -197,7 +197,7 @@ class Poller:
 
     def _vanish(self, watched: WatchedRun) -> None:
         at = self._clock.now()
-        vanished = Observation(watched.stream, lambda state: decide_vanished(state, at))
+        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at))
         self._start(self._record_quietly(vanished))
 
     async def _record_quietly(self, entry: Observation) -> None:

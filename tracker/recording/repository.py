@@ -10,13 +10,13 @@ from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
-from tracker.core.decider import fold, initial_state
+from tracker.core.decider import fold
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     configuration_stream,
 )
-from tracker.core.state import RunState
+from tracker.core.state import RunState, initial_state
 from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
 from tracker.event_store.recorded import transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent

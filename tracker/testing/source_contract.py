@@ -9,10 +9,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
-from tracker.core.decider import decide, evolve, fold, initial_state
+from tracker.core.decider import decide, fold
 from tracker.core.events import Event
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState
+from tracker.core.state import RunState, evolve, initial_state
 from tracker.core.status import is_ended
 from tracker.errors import NotFound, PayloadError, PollAgain, StopPolling
 from tracker.sources.answer import Answer

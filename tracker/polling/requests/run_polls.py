@@ -172,7 +172,7 @@ class RunPolls:
         )
         watched.doubt = detect_stale_read(watched.state, snapshot, watched.doubt)
         if watched.doubt is not None:
-            if not watched.doubt.is_over:
+            if not watched.doubt.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": watched.doubt.since})
         return (await self._batching.observe(snapshot, self._notice)).state
@@ -180,7 +180,7 @@ class RunPolls:
     def _looked(self, watched: WatchedRun, answer: Answer, state: RunState | None) -> None:
         watched.failing = None
         if state is None and watched.doubt is not None:
-            pause = DOUBT_SECONDS * watched.doubt.looks
+            pause = DOUBT_SECONDS * watched.doubt.reads
             self._roster.schedule(watched, max(pause, answer.poll_after or 0.0))
             return
         watched.unchanged_until, watched.doubt = answer.asked_at, None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_steps, misses_steps
+from tracker.core.other_decisions import decide_steps, is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.core.status import QUEUED, REQUIRES_ACTION, is_ended
@@ -172,12 +172,12 @@ class StepReader:
         is_last = errand.old >= OLD_LISTS or errand.pages >= MOST_PAGES
 
         def decided(state: RunState) -> list[Event]:
-            if misses_steps(state, seen) and not is_last:
+            if is_stale_step_list(state, seen) and not is_last:
                 return []
             return decide_steps(state, seen, observed_at)
 
         observed = await self._batching.record(Observation(_stream(errand), decided))
-        return is_last or not misses_steps(observed.state, seen)
+        return is_last or not is_stale_step_list(observed.state, seen)
 
     def _done(self, errand: StepsRequest, gate: SourceDispatcher) -> None:
         errand.failures = errand.old = 0
