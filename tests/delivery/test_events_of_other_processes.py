@@ -12,7 +12,7 @@ from tracker.core.events import RunCompleted, RunCreated
 from tracker.delivery import subscription
 from tracker.errors import StoreUnavailable
 from tracker.event_store.memory import MemoryRecorder
-from tracker.event_store.recorded import RecordedEventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ def elsewhere(database_url: str) -> Iterator[EventStore]:
     store.close()
 
 
-class Deaf(RecordedEventStore):
+class Deaf(RecorderEventStore):
     """A store in memory that nobody can wait at."""
 
     waits = 0

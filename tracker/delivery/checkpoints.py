@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
-from tracker.event_store.recorded import RecordedEventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 
 TABLE = "runfold_deliveries"
 
@@ -67,7 +67,7 @@ class MemoryCheckpoints:
 class TableCheckpoints:
     """Checkpoints in the table `runfold_deliveries` of the events' own database."""
 
-    def __init__(self, store: RecordedEventStore) -> None:
+    def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
         with store.transaction(commit=True) as cursor:
             if store.placeholder == "%s":
@@ -126,7 +126,7 @@ class TableCheckpoints:
 
 
 # Trackers of one store in memory are at one place, as those of one database are.
-_IN_MEMORY: WeakKeyDictionary[RecordedEventStore, MemoryCheckpoints] = WeakKeyDictionary()
+_IN_MEMORY: WeakKeyDictionary[RecorderEventStore, MemoryCheckpoints] = WeakKeyDictionary()
 
 
 def open_checkpoints(store: EventStore) -> Checkpoints:
@@ -135,7 +135,7 @@ def open_checkpoints(store: EventStore) -> Checkpoints:
     Raises SettingsError for a store of somebody else's, which has no place for them, and
     StoreUnavailable where the database fails.
     """
-    if not isinstance(store, RecordedEventStore):
+    if not isinstance(store, RecorderEventStore):
         raise SettingsError(
             "handlers keep their checkpoint beside the events, and this event store has no place "
             "for it: give the tracker a URL, or what open_event_store() returns"

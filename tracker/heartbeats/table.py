@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tracker.event_store import EventStore
-from tracker.event_store.recorded import RecordedEventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.heartbeat import SILENT_SECONDS, Heartbeat
 
 TABLE = "runfold_sources"
@@ -70,7 +70,7 @@ class HeartbeatTable:
     Each call raises StoreUnavailable where the database fails.
     """
 
-    def __init__(self, store: RecordedEventStore) -> None:
+    def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
         self._sign = store.placeholder
         self._dialect = _DIALECTS[store.placeholder]
@@ -132,7 +132,7 @@ class HeartbeatTable:
 
 def table_in(store: EventStore) -> HeartbeatTable | None:
     """The heartbeats beside the events of a store; None for one that has no place for them."""
-    if isinstance(store, RecordedEventStore) and store.placeholder:
+    if isinstance(store, RecorderEventStore) and store.placeholder:
         return HeartbeatTable(store)
     return None
 

@@ -18,7 +18,7 @@ from tracker.core.events import (
 )
 from tracker.core.state import RunState, initial_state
 from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
-from tracker.event_store.recorded import transactions
+from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
@@ -79,7 +79,7 @@ class RunRepository:
         with self._open():
             self._looked(looks)
             changes = self._decide(list(enumerate(looks)), results)
-            for part in transactions(self._appends(changes.values())):
+            for part in split_into_transactions(self._appends(changes.values())):
                 try:
                     self._append(part, changes)
                 except (ConcurrencyError, PayloadError):
