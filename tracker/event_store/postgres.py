@@ -60,7 +60,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         )
 
     def create_table(self) -> None:
-        # Without the lock, processes that create a table at the same time fail in the catalogue.
+        # Without the lock, processes that create a table at the same time fail.
         with self.datastore.transaction(commit=True) as c:
             c.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATION_LOCK,))
             c.execute(

@@ -13,7 +13,7 @@ from eventsourcing.persistence import PersistenceError
 
 # A notification may never come: a proxy that pools transactions drops it, and other software that
 # writes to the table sends none.
-CHECK_SECONDS = 1.0
+_FALLBACK_SECONDS = 1.0
 
 
 class PostgresListener:
@@ -55,7 +55,7 @@ class PostgresListener:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     return False
-                time.sleep(min(remaining, CHECK_SECONDS))
+                time.sleep(min(remaining, _FALLBACK_SECONDS))
 
     def close(self) -> None:
         """Closes the connections; waiting threads raise within a second."""
@@ -75,7 +75,7 @@ class PostgresListener:
                 return bool(found and found[0])
             if self._closed.is_set():
                 raise PersistenceError("it is closed")
-            for _ in connection.notifies(timeout=min(remaining, CHECK_SECONDS), stop_after=1):
+            for _ in connection.notifies(timeout=min(remaining, _FALLBACK_SECONDS), stop_after=1):
                 pass
 
     @contextmanager

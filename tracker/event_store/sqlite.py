@@ -33,7 +33,7 @@ from tracker.event_store.store import EventStore
 logger = logging.getLogger("runfold.event_store")
 
 # SQLite notifies nobody of a commit. A query takes 15 µs: this is 0.03 % of a core while waiting.
-CHECK_SECONDS = 0.05
+_QUERY_SECONDS = 0.05
 _TRUNCATE_MILLISECONDS = 2000
 
 _INSERT = (
@@ -158,7 +158,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return False
-            time.sleep(min(remaining, CHECK_SECONDS))
+            time.sleep(min(remaining, _QUERY_SECONDS))
         return True
 
     def close(self) -> None:
