@@ -1,4 +1,4 @@
-"""What is logged: every record names what it is about, and none shows a secret."""
+"""Tests of log records: each names its subject, and none shows a secret."""
 
 import asyncio
 import logging
@@ -19,9 +19,7 @@ QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 
 
-def test_every_record_says_what_it_is_about(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_record_names_its_subject(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="runfold")
 
     async def scenario(base_url: str, thread_id: str, run_id: str, key: str) -> None:
