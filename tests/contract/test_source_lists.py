@@ -105,7 +105,7 @@ STEPS = "test_all_steps_of_a_run_are_listed_once_the_oldest_first"
         (Turned, {ALL, NEWEST, STEPS}),
         (Renaming, {ALL, NEWEST}),
         (Greedy, {NEWEST}),
-        (Forgiving, {"test_what_is_no_list_is_asked_for_again"}),
+        (Forgiving, {"test_a_response_that_is_not_a_list_is_polled_again"}),
     ],
 )
 def test_who_lists_badly_is_told(kind: type[Assistants], fails: set[str]) -> None:

@@ -13,9 +13,10 @@ from projections import Views
 from tests.support.corpus import lines, needs_corpus
 from tracker import open_event_store
 from tracker.cli.import_ import import_files
-from tracker.core.decider import decide, fold, initial_state
+from tracker.core.decider import decide, fold
 from tracker.core.events import Event, RunActionRequired, RunCreated, RunEnded, RunStatusChanged
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import initial_state
 from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 
 pytestmark = [pytest.mark.integration, needs_corpus]

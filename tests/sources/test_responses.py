@@ -132,7 +132,7 @@ def test_calls_without_their_output_are_an_action(output: object, calls: list[To
     seen = snapshot(output=output, completed_at=UNIX + 9)
     assert list(seen.tool_calls) == calls
     assert seen.status == ("requires_action" if calls else "completed")
-    assert seen.shows_waiting_for_ever == bool(calls)
+    assert seen.stays_waiting == bool(calls)
     assert seen.ended_at == NOW + timedelta(seconds=9)
 
 

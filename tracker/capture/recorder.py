@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_continued, decide_steps, decide_submitted
+from tracker.core.other_decisions import decide_continuation, decide_steps, decide_submission
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
@@ -125,7 +125,7 @@ class RunAnswers(CallRecorder):
             at = run.answer.observed_at
             calls = [str(answer.get("tool_call_id")) for answer in answers]
             await self._record(
-                stream, lambda state: decide_submitted(state, calls, at), "our outputs are"
+                stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
         state = await self.seen(run, watch=True, thread_id=thread_id)
         watched = self._watch_list.find(stream)
@@ -174,8 +174,8 @@ class ResponseAnswers(CallRecorder):
 
         def decide(state: RunState) -> list[Event]:
             calls = [call.id for call in state.tool_calls if call.id in answered]
-            submitted = decide_submitted(state, calls, at) if calls else []
-            return [*submitted, *decide_continued(state, response.created_at, at)]
+            submitted = decide_submission(state, calls, at) if calls else []
+            return [*submitted, *decide_continuation(state, response.created_at, at)]
 
         for stream in self._waiting_for(answered, previous):
             await self._record(stream, decide, "its end is", resolves_action=True)

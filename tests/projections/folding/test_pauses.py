@@ -19,9 +19,10 @@ from tests.support.run_builder import (
     waiting,
 )
 from tracker.core import events as e
-from tracker.core.decider import decide, initial_state
+from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.other_decisions import decide_steps
+from tracker.core.state import initial_state
 from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 
 

@@ -12,9 +12,10 @@ from projections.folding.status_trace import fold
 from tests.support.generated_runs import Life, lives, looks
 from tests.support.run_builder import run_row
 from tracker.core import events as e
-from tracker.core.decider import decide, initial_state
+from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import initial_state
 from tracker.core.status import is_ended
 from tracker.event_store.store import RecordedEvent
 
