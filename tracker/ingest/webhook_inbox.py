@@ -86,8 +86,8 @@ async def _record_payload(
 ) -> RunState | None:
     body = _find_run(session, payload, source)
     if body is not None:
-        shown, now = StreamPayload("run", body), session.clock.now()
-        return await record(session, resolve_payload(session.sources, shown, source, now))
+        found, now = StreamPayload("run", body), session.clock.now()
+        return await record(session, resolve_payload(session.sources, found, source, now))
     hint = hint_in(payload)
     if hint is None:
         return None
