@@ -174,10 +174,13 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     ill = runfold("doctor", "--db", imported)
     assert ill.code == 1
     assert r"runs: it \x1b[31mhurts" in ill.out
-    assert "runs: failed; cure: see what it says, then runfold catch-up" in ill.out
+    assert "runs: failed; cure: read the failure, then run: runfold catch-up" in ill.out
     assert runfold("doctor", "--json", "--db", imported).code == 1
     change(imported, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    assert "tables: newer; cure: a newer release" in runfold("doctor", "--db", imported).out
+    assert (
+        "tables: newer; cure: the tables belong to a newer"
+        in runfold("doctor", "--db", imported).out
+    )
 
 
 def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
@@ -191,8 +194,8 @@ def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
 def test_prune_on_the_command_line(imported: str) -> None:
     counted = runfold("prune", "--days", "2000", "--dry-run", "--db", imported)
     said = "from the tables, with 2 phases, 0 actions and 0 steps\n"
-    assert (counted.code, counted.out) == (0, f"1 runs would go {said}")
-    assert runfold("prune", "--days", "2000", "--db", imported).out == f"1 runs are gone {said}"
+    assert (counted.code, counted.out) == (0, f"1 runs would be deleted {said}")
+    assert runfold("prune", "--days", "2000", "--db", imported).out == f"1 runs deleted {said}"
     assert runfold("prune", "--days", "2000", "--db", imported).out.startswith("0 runs")
     assert runfold("verify", "--db", imported).code == 0
     assert "pruned: runs that ended before 20" in runfold("doctor", "--db", imported).out
@@ -211,10 +214,10 @@ def test_forget_on_the_command_line(imported: str) -> None:
     refused = runfold("forget", "thread_2", "--yes", "--db", imported)
     assert (refused.code, "run_3" in refused.message) == (1, True)
     other = runfold("forget", "thread_2", "--yes", "--source", "none", "--db", imported)
-    assert other.out == "forgotten: 0 runs with 0 events, 0 of them in the tables\n"
+    assert other.out == "deleted 0 runs with 0 events, 0 of them in the tables\n"
     done = runfold("forget", "thread_2", "--yes", "--force", "--db", imported)
     assert done.code == 0
-    assert done.out.startswith("forgotten: 2 runs with ")
+    assert done.out.startswith("deleted 2 runs with ")
     assert done.out.endswith(", 2 of them in the tables\n")
     assert runfold("history", "run_2", "--db", imported).code == 1
     assert runfold("status", "--json", "--by", "thread_id", "--db", imported).document == [

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from projections.maintenance.pruning import prune
 from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import pruned_before
+from projections.runner.checkpoint import read_pruned_before
 from projections.runner.rebuild import rebuild
 from tests.support.reference_fold import ALL, appends, fold_tables, open_migrated, read_tables
 from tests.support.run_builder import second
@@ -64,7 +64,7 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         rebuild(engine, store, data.draw(st.permutations(ALL)))
     with engine.connect() as connection:
-        cut = pruned_before(connection)
+        cut = read_pruned_before(connection)
     expected = fold_tables(store)
     gone = {run[0] for run in expected["runs"] if cut and run[10] and run[10] < cut}
     for name in ("runs", "run_phases", "run_actions", "run_steps"):

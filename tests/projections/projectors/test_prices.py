@@ -17,8 +17,8 @@ from projections.database.engine import open_engine
 from projections.database.schema import cost_hourly, cost_totals, run_costs, runs
 from projections.projectors.costs import CostsProjection
 from projections.runner.rebuild import rebuild
-from projections.runner.replay import Until
-from projections.runner.shadow_tables import Shadowed
+from projections.runner.replay import StoreAtPosition
+from projections.runner.shadow_tables import ShadowProjection
 from tests.support.cost_fixtures import (
     COST,
     DOUBLED,
@@ -131,10 +131,10 @@ def test_a_rebuild_begun_with_other_prices_begins_anew(
             raise Killed
 
         with pytest.raises(Killed):
-            rebuild(engine, Until(store, begun), [old], kill)
+            rebuild(engine, StoreAtPosition(store, begun), [old], kill)
         new = CostsProjection(price_list("small", TWICE, "fake 2"))
         rebuild(engine, store, [new])
-        assert Shadowed(new).name == "costs (rebuild)"
+        assert ShadowProjection(new).name == "costs (rebuild)"
         engine.dispose()
         assert views.cost(by=None)[0].price_versions == ("fake 2",)
         assert views.cost(by=None)[0].total_dollars == 3 * DOUBLED[2]

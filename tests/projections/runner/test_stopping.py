@@ -15,7 +15,7 @@ from projections.projectors.phases import PhasesProjection
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.projectors.steps import StepsProjection
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import read
+from projections.runner.checkpoint import read_checkpoint
 from tests.support.run_builder import created_runs, started
 from tracker.errors import (
     ProjectionFailed,
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.integration
 class Fussy(RunsProjection):
     """Cannot bear one run."""
 
-    def begin(self, fold: BatchFold) -> RunsBatch:
+    def start_batch(self, fold: BatchFold) -> RunsBatch:
         return FussyBatch(fold)
 
 
 class FussyBatch(RunsBatch):
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        super().take(page)
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        super().add_page(page)
         if any(it.stream == "assistants:run_700" for it in page):
             raise ZeroDivisionError("not this one")
 
@@ -53,7 +53,7 @@ def test_a_failing_projection_stops_before_the_event_and_says_where(database_url
             "stream 'assistants:run_700' (version 1, position 701): ZeroDivisionError: not this one"
         )
         with engine.connect() as connection:
-            checkpoint = read(connection, "runs")
+            checkpoint = read_checkpoint(connection, "runs")
             assert checkpoint is not None
             assert checkpoint.position == len(connection.execute(select(runs)).all()) == 700
     assert seen[-1] == (700, 1000)
@@ -70,7 +70,7 @@ def test_a_failing_projection_leaves_the_others_running(database_url: str) -> No
         with pytest.raises(ProjectionFailed, match="'runs' stopped after position 700,"):
             catch_up(engine, store, projections, batch=300)
     with engine.connect() as connection:
-        reached = [read(connection, it.name) for it in projections]
+        reached = [read_checkpoint(connection, it.name) for it in projections]
     assert [it and it.position for it in reached] == [1000, 700, 1000]
 
     assert catch_up(engine, store, [*projections[::2], RunsProjection()]) == 300
