@@ -24,7 +24,7 @@ from projections.projectors.projection import Projection
 from projections.projectors.runs import RunsProjection
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
-from projections.runner.replay import Until
+from projections.runner.replay import StoreAtPosition
 from projections.views import PROJECTIONS
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
@@ -47,7 +47,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(runs=20, waves=2, singles=5, rounds=1)
+TINY = Settings(runs=20, waves=2, singles=5, rounds=0)
 
 
 def measure(fresh: Fresh, settings: Settings) -> tuple[int, dict[str, list[float]]]:
@@ -68,7 +68,7 @@ def measure(fresh: Fresh, settings: Settings) -> tuple[int, dict[str, list[float
             "runs, rebuilt": lambda _: events / _rebuilding(fresh(), store, ALONE),
             "all tables, rebuilt": lambda _: events / _rebuilding(fresh(), store, PROJECTIONS),
             "runs, an event a transaction": lambda _: (
-                singles / _catching_up(fresh(), Until(store, singles), ALONE, batch=1)
+                singles / _catching_up(fresh(), StoreAtPosition(store, singles), ALONE, batch=1)
             ),
             "rows of runs, raw bulk insert": lambda _: events / _inserting(fresh(), rows),
         }

@@ -79,7 +79,7 @@ def test_a_run_that_takes_longer_than_the_timeout(simulator: Simulator) -> None:
     run = simulator.create_run(parameters=Parameters.ending("endless"))
     done = watch(simulator, run.thread_id, run.run_id, "--timeout", 1)
     assert done.code == 1
-    assert done.message == f"{run.run_id} has not ended within 1 s, watch it again"
+    assert done.message == f"{run.run_id} has not ended within 1 s; watch it again to continue"
     statuses = runfold("status", "--json").document
     assert [row["runs"] for row in statuses] == [1]
 
@@ -108,7 +108,7 @@ def test_a_wrong_key_is_not_shown(
 def test_a_server_that_cannot_be_reached() -> None:
     done = runfold("watch", "thread_1", "run_1", "--base-url", NOWHERE, "--timeout", 0.5)
     assert done.code == 1
-    assert done.message.startswith("run_1 has not ended within 0.5 s, watch it again; ")
+    assert done.message.startswith("run_1 has not ended within 0.5 s; watch it again to continue. ")
     assert "127.0.0.1:9" in done.message
     assert KEY not in done.message
 
@@ -116,7 +116,7 @@ def test_a_server_that_cannot_be_reached() -> None:
 def test_no_service_named() -> None:
     done = runfold("watch", "thread_1", "run_1")
     assert done.code == 2
-    assert done.message == "which service? Say --base-url URL, or set OPENAI_BASE_URL"
+    assert done.message == "no service: pass --base-url URL or set OPENAI_BASE_URL"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/v1", "127.0.0.1", "http://"])
@@ -139,7 +139,7 @@ def test_an_interrupted_watch_keeps_what_it_saw(simulator: Simulator, folder: Pa
     done = finish(process)
     assert done.code == 130
     assert done.out == ""
-    assert done.message == "stopped; what was recorded stays"
+    assert done.message == "interrupted; everything recorded so far is kept"
     assert sum(row["runs"] for row in runfold("status", "--json").document) == 1
 
 

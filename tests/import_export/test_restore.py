@@ -45,7 +45,8 @@ def test_a_history_that_differs_is_named_and_left(store: EventStore) -> None:
     report = import_exported(store, export_lines(store_of_stories("run_1", "run_2")))
     assert report.bad == [
         "events.jsonl:3: assistants:run_1: its version 2 is another event in this database; "
-        "nothing more of it is taken. Keep the one that is there, or import into an empty database"
+        "nothing more of it is imported. Keep the one that is there, or import into an empty "
+        "database"
     ]
     assert (report.recorded, report.events, report.bad_lines) == (5, 4, 1)
     assert [entry.event for entry in store.read("assistants:run_1")] == other
@@ -59,7 +60,7 @@ def test_a_history_with_a_gap_ends_before_it(store: EventStore) -> None:
     assert report.bad[0].startswith("events.jsonl:3: not JSON")
     assert report.bad[1:] == [
         "events.jsonl:5: assistants:run_1: version 3 comes, and version 2 is missing; nothing "
-        "more of it is taken. Import the whole export, in its order"
+        "more of it is imported. Import the whole export, in its order"
     ]
     assert [entry.event for entry in store.read("assistants:run_1")] == story()[:1]
     assert [entry.event for entry in store.read("assistants:run_2")] == story("run_2")
@@ -81,8 +82,8 @@ def test_what_is_refused_stays_so_in_later_batches(store: EventStore) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"stream": 7}, "stream: not the name of one"),
-        ({"stream": "assistants:\0"}, "stream: not the name of one"),
+        ({"stream": 7}, "stream: not the name of a stream"),
+        ({"stream": "assistants:\0"}, "stream: not the name of a stream"),
         ({"stream": "assistants:run_9"}, "no event for version 1 of stream 'assistants:run_9'"),
         ({"version": 2}, "no event for version 2"),
         ({"version": 0}, "version: not a whole number"),
@@ -110,13 +111,13 @@ def test_two_at_once_add_each_event_once(database_url: str) -> None:
     lines = export_lines(store_of_stories(*(f"run_{number}" for number in range(300))))
     reports: list[ImportReport] = []
 
-    def bring() -> None:
+    def import_all() -> None:
         store = open_event_store(database_url)
         reports.append(import_exported(store, lines))
         store.close()
 
     open_event_store(database_url).close()
-    threads = [threading.Thread(target=bring) for _ in range(2)]
+    threads = [threading.Thread(target=import_all) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -12,6 +12,8 @@ import pytest
 from tests.support.paths import ROOT
 
 LONGEST = 600
+MOST_MODULES = 20
+MOST_FLAT_MODULES = 6
 SOURCES = sorted(
     path for package in ("tracker", "projections") for path in (ROOT / package).rglob("*.py")
 )
@@ -46,6 +48,12 @@ def public(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | 
     return [
         node for node in module.body if isinstance(node, kinds) and not node.name.startswith("_")
     ]
+
+
+@pytest.mark.parametrize("package", sorted({path.parent for path in SOURCES}), ids=name_of)
+def test_a_package_is_small(package: Path) -> None:
+    modules = [path for path in package.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= (MOST_FLAT_MODULES if package.parent == ROOT else MOST_MODULES)
 
 
 def test_the_migrations_are_packed_and_are_no_package() -> None:

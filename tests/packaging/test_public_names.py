@@ -47,7 +47,25 @@ PUBLIC = {
         "Truth",
         "serve",
     ],
-    "projections": ["Prices", "Views", "metadata"],
+    "projections": [
+        "ActionRow",
+        "CostRow",
+        "Diagnosis",
+        "Difference",
+        "PhaseRow",
+        "Prices",
+        "Pruned",
+        "Rows",
+        "RunRow",
+        "StatusCount",
+        "StepRow",
+        "StuckRow",
+        "TimingRow",
+        "UnpricedRow",
+        "UsageRow",
+        "Views",
+        "metadata",
+    ],
 }
 
 

@@ -84,7 +84,7 @@ def drive(seconds: float, throttle: Throttle, *, uses_headers: bool) -> tuple[fl
         ):
             arrival = rate_limiter.consume(arrival, now, limit.rate)
             sent += 1
-            pause = throttle.take(now)
+            pause = throttle.consume(now)
             asked += now > seconds / 2
             if pause:
                 refused += now > seconds / 2

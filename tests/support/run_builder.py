@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from projections.folding.actions import Actions, action_values, take
+from projections.folding.actions import RunActions, action_values, fold_actions
 from projections.folding.micros import moment_of
 from projections.folding.phases import phase_values
 from projections.folding.run_row import RunHistory, row_values
@@ -98,15 +98,15 @@ def rows_after(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
 
 def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
     """Returns the row and the phases of a history."""
-    stays = [stay for stay in history.stays() if stay.status not in ENDED]
-    values = [phase_values(history.key, seq, stay) for seq, stay in enumerate(stays, 1)]
+    intervals = [it for it in history.phase_intervals() if it.status not in ENDED]
+    values = [phase_values(history.key, seq, it) for seq, it in enumerate(intervals, 1)]
     phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
     return run_row(history), phases
 
 
 def run_row(history: RunHistory) -> RunRow:
     """Returns the row of a run as it is read, with moments in UTC."""
-    row = RunRow(*row_values(history, history.stays()))
+    row = RunRow(*row_values(history, history.phase_intervals()))
     moments: dict[str, Any] = {
         name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
     }
@@ -115,9 +115,9 @@ def run_row(history: RunHistory) -> RunRow:
 
 def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
     """Returns the rows of the actions of a run."""
-    actions = Actions(key)
+    actions = RunActions(key)
     for version, event in enumerate(events, 1):
-        take(actions, RecordedEvent(version, key, version, event))
+        fold_actions(actions, RecordedEvent(version, key, version, event))
     return sorted(
         ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
         for values in (action_values(key, it) for it in actions.known.values())

@@ -13,18 +13,24 @@ from openai.types.responses import ResponseStreamEvent
 from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
-from projections import Prices, Views, metadata
-from projections.export.rows import Rows
-from projections.maintenance.diagnosis import Diagnosis
-from projections.maintenance.pruning import Pruned
-from projections.row_types import (
+from projections import (
+    ActionRow,
     CostRow,
+    Diagnosis,
+    Difference,
     PhaseRow,
+    Prices,
+    Pruned,
+    Rows,
     RunRow,
     StatusCount,
+    StepRow,
+    StuckRow,
     TimingRow,
     UnpricedRow,
     UsageRow,
+    Views,
+    metadata,
 )
 from tracker import (
     Backfilled,
@@ -200,6 +206,9 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(runs, Rows[RunRow])
         assert_type(views.run("run_1").ended_at, datetime | None)
         assert_type(views.phases("run_1"), Rows[PhaseRow])
+        assert_type(views.actions(waiting=True), Rows[ActionRow])
+        assert_type(views.steps("run_1"), Rows[StepRow])
+        assert_type(views.stuck(), Rows[StuckRow])
         assert_type(views.timing(by="model", percentiles=(50, 99)), Rows[TimingRow])
         assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), Rows[UsageRow])
         assert_type(views.cost(by="day"), Rows[CostRow])
@@ -213,6 +222,7 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(runs.to_polars(), polars.DataFrame)
         assert_type(views.prune(timedelta(days=90), dry_run=True), Pruned)
         assert_type(views.doctor(), Diagnosis)
+        assert_type(views.verify(), list[Difference])
         days = [row.group["day"] for row in views.usage(by="day")]
         assert all(isinstance(day, date) for day in days)
     assert "runs" in metadata.tables

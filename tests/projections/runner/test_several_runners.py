@@ -16,7 +16,7 @@ from projections.folding.batch_fold import BatchFold
 from projections.projectors.projection import Target
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import read
+from projections.runner.checkpoint import read_checkpoint
 from tests.support.generated_runs import second
 from tests.support.reference_fold import ALL, fold_tables, many_runs, read_tables
 from tests.support.run_builder import created
@@ -65,21 +65,21 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
 
 
 def _run_until_killed(url: str) -> None:
-    """Is killed with the rows of its third batch written and not committed."""
+    """Catches up, and is killed before it commits its third batch."""
 
-    class Fatal(RunsProjection):
+    class KilledProjection(RunsProjection):
         batches = 0
 
-        def begin(self, fold: BatchFold) -> RunsBatch:
+        def start_batch(self, fold: BatchFold) -> RunsBatch:
             self.batches += 1
-            return FatalBatch(fold) if self.batches == 3 else RunsBatch(fold)
+            return KilledBatch(fold) if self.batches == 3 else RunsBatch(fold)
 
-    class FatalBatch(RunsBatch):
+    class KilledBatch(RunsBatch):
         def write(self, connection: Connection, target: Target) -> None:
             super().write(connection, target)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    projections = (*ALL[1:], Fatal())
+    projections = (*ALL[1:], KilledProjection())
     catch_up(open_engine(url), open_event_store(url), projections, batch=BATCH)
 
 
@@ -154,13 +154,13 @@ def test_a_projection_that_fails_leaves_a_follower_following(
         assert len(warnings) == 1
         assert "the projection 'steps' stopped after position 3, at the event" in warnings[0]
         with engine.begin() as connection:
-            checkpoint = read(connection, "steps")
+            checkpoint = read_checkpoint(connection, "steps")
             assert checkpoint is not None
             assert checkpoint.position == 3
             assert "stopped after position 3" in (checkpoint.failure or "")
             connection.execute(text("DROP INDEX fussy"))
         assert views.catch_up() > 0
         with engine.begin() as connection:
-            assert read(connection, "steps") == (6, 1, None, None)
+            assert read_checkpoint(connection, "steps") == (6, 1, None, None)
         engine.dispose()
     store.close()
