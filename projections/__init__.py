@@ -1,6 +1,6 @@
-"""runfold's read side: the recorded events as tables that anyone can query with SQL.
+"""The read side of runfold: the recorded events as tables that can be queried with SQL.
 
-Importing this package starts nothing and loads nothing: each public name is loaded on first use.
+Importing this package loads nothing else: each public name is loaded on first use.
 """
 
 from __future__ import annotations
@@ -10,16 +10,62 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from projections.database.schema import metadata as metadata
+    from projections.export.rows import Rows as Rows
+    from projections.maintenance.diagnosis import Diagnosis as Diagnosis
+    from projections.maintenance.pruning import Pruned as Pruned
+    from projections.maintenance.verify import Difference as Difference
     from projections.projectors.prices import Prices as Prices
+    from projections.row_types import ActionRow as ActionRow
+    from projections.row_types import CostRow as CostRow
+    from projections.row_types import PhaseRow as PhaseRow
+    from projections.row_types import RunRow as RunRow
+    from projections.row_types import StatusCount as StatusCount
+    from projections.row_types import StepRow as StepRow
+    from projections.row_types import StuckRow as StuckRow
+    from projections.row_types import TimingRow as TimingRow
+    from projections.row_types import UnpricedRow as UnpricedRow
+    from projections.row_types import UsageRow as UsageRow
     from projections.views import Views as Views
 
 _HOMES = {
+    "ActionRow": "projections.row_types",
+    "CostRow": "projections.row_types",
+    "Diagnosis": "projections.maintenance.diagnosis",
+    "Difference": "projections.maintenance.verify",
+    "PhaseRow": "projections.row_types",
     "Prices": "projections.projectors.prices",
+    "Pruned": "projections.maintenance.pruning",
+    "Rows": "projections.export.rows",
+    "RunRow": "projections.row_types",
+    "StatusCount": "projections.row_types",
+    "StepRow": "projections.row_types",
+    "StuckRow": "projections.row_types",
+    "TimingRow": "projections.row_types",
+    "UnpricedRow": "projections.row_types",
+    "UsageRow": "projections.row_types",
     "Views": "projections.views",
     "metadata": "projections.database.schema",
 }
 
-__all__ = ["Prices", "Views", "metadata"]
+__all__ = [
+    "ActionRow",
+    "CostRow",
+    "Diagnosis",
+    "Difference",
+    "PhaseRow",
+    "Prices",
+    "Pruned",
+    "Rows",
+    "RunRow",
+    "StatusCount",
+    "StepRow",
+    "StuckRow",
+    "TimingRow",
+    "UnpricedRow",
+    "UsageRow",
+    "Views",
+    "metadata",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The questions that the tables answer, whichever tables they are."""
+"""The questions that the tables answer, for current and for replayed tables."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from typing import BinaryIO, Self
 
 from sqlalchemy import Connection
 
-from projections.export.atomic_files import make_folder, whole_file
+from projections.export.atomic_files import make_folder, open_atomic
 from projections.export.formats import Format, format_of
 from projections.export.rows import Rows
-from projections.export.tables import TABLES, Exported, Target, export_tables, table_query
+from projections.export.tables import (
+    TABLES,
+    RowProgress,
+    TableExport,
+    export_tables,
+    table_query,
+)
 from projections.projectors.prices import require_prices
-from projections.queries.costs import find_unpriced, sum_costs
-from projections.queries.grouping import By, group_names
+from projections.queries.costs import find_unpriced_models, sum_costs
+from projections.queries.grouping import By, parse_grouping
 from projections.queries.runs import (
-    Choice,
+    Filter,
     count_statuses,
     find_actions,
     find_phases,
@@ -30,7 +36,7 @@ from projections.queries.runs import (
     find_steps,
 )
 from projections.queries.stuck import find_stuck
-from projections.queries.timing import measure
+from projections.queries.timing import measure_phases
 from projections.queries.usage import sum_usage
 from projections.row_types import (
     ActionRow,
@@ -47,18 +53,18 @@ from projections.row_types import (
 
 
 class Answers(ABC):
-    """Typed, frozen answers from the tables of one database.
+    """Typed, immutable answers from the tables of one database.
 
-    Most are `Rows`: lists that are made Arrow or Polars tables with `to_arrow` and `to_polars`.
-    `since` and `until` are aware datetimes and limit by creation: from `since` on, before
-    `until`. `by` is a column of a run's (`source`, `assistant_id`, `model`, `outcome`, `status`,
-    `thread_id`), `metadata.KEY`, `day` or `hour` of its creation in the time zone `tz`, or
-    several of these. A day is a date, an hour an aware datetime in `tz`, each as long as it is
-    there. Answers by source, assistant, model, outcome, day and hour come from rollups, and cost
-    the same however many runs there are; others read the runs one by one.
+    Most are `Rows`: lists that convert to tables with `to_arrow` and `to_polars`. `since` and
+    `until` are aware datetimes that limit the runs by their creation: from `since` on, and before
+    `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
+    `outcome`, `status`, `thread_id`), `metadata.KEY`, or `day` or `hour` of their creation in the
+    time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by source,
+    assistant, model, outcome, day and hour come from rollups, and take the same time however many
+    runs there are; others read the runs one by one.
 
-    All methods raise SettingsError for an argument that cannot be used, SchemaError where
-    `upgrade()` is needed, StoreUnavailable where the database cannot be reached.
+    All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
+    and StoreUnavailable if the database cannot be reached.
     """
 
     def __enter__(self) -> Self:
@@ -66,7 +72,7 @@ class Answers(ABC):
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
@@ -74,15 +80,15 @@ class Answers(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back what answering needs."""
+        """Releases the connections and files that the answers use."""
 
     @abstractmethod
-    def _reading(self) -> AbstractContextManager[Connection]:
-        """A connection to the tables."""
+    def _connect(self) -> AbstractContextManager[Connection]:
+        """Yields a connection to the tables."""
 
     @abstractmethod
     def _has_costs(self) -> bool:
-        """Whether the tables of costs are kept."""
+        """True if the tables of costs are maintained."""
 
     def export(
         self,
@@ -92,26 +98,26 @@ class Answers(ABC):
         format: Format | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        progress: Exported = lambda rows: None,
+        progress: RowProgress = lambda rows: None,
     ) -> int:
-        """Writes a table or view, one of `TABLES` of `projections.export.tables`, to a file.
+        """Writes a table or view to a file, and returns the number of rows.
 
-        As lines of JSON, packed or not, or as Parquet: as `format` says, else as the name ends
-        (`.jsonl`, `.jsonl.gz`, `.parquet`). The rows are those of one snapshot, in the order of
-        their keys; they are not held in memory, however many they are. The file is in its place
-        once it is whole. `since` and `until` are for tables of runs. `progress` is told how many
-        rows were written; gives how many there were. Raises SettingsError where the file cannot
-        be written, or pyarrow is missing for Parquet.
+        `table` is one of `TABLES` of `projections.export.tables`. The format is `format`, or else
+        the suffix of the file: JSON lines, plain (`.jsonl`) or gzip (`.jsonl.gz`), or `.parquet`.
+        The rows are those of one snapshot, ordered by key; they are streamed, not held in memory.
+        An existing file is replaced when the new one is complete. `since` and `until` apply to
+        tables of runs. `progress` is called with the number of rows written so far. Raises
+        SettingsError where the file cannot be written, or pyarrow is missing for Parquet.
         """
         opened: AbstractContextManager[BinaryIO]
         if isinstance(file, str | PathLike):
-            chosen, opened = format_of(Path(file), format), whole_file(Path(file))
+            chosen, opened = format_of(Path(file), format), open_atomic(Path(file))
         else:
             chosen, opened = format_of(None, format), nullcontext(file)
         now = self._now()
-        with self._reading() as connection:
-            target = Target(table_query(connection, table, now, since, until), opened)
-            [count] = export_tables(connection, [target], chosen, progress)
+        with self._connect() as connection:
+            query = table_query(connection, table, now, since, until)
+            [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
 
     def export_all(
@@ -119,58 +125,64 @@ class Answers(ABC):
         folder: str | PathLike[str],
         *,
         format: Format = "jsonl",
-        progress: Exported = lambda rows: None,
+        progress: RowProgress = lambda rows: None,
     ) -> dict[str, int]:
-        """Writes every table and view to a file of its name in a folder, all of one snapshot.
+        """Writes every table and view to a file of its name in a folder, all from one snapshot.
 
-        The folder is made where there is none. The files come into their places together, when
-        the last one is whole. Gives how many rows each table has. Otherwise as `export`.
+        The folder is created if needed. Existing files are replaced together, when the last new
+        one is complete. Returns the number of rows of each table. Otherwise as `export`.
         """
-        place, chosen, now = Path(folder), format_of(None, format), self._now()
-        with self._reading() as connection:
-            make_folder(place)
-            targets = [
-                Target(table_query(connection, it, now), whole_file(place / f"{it}.{chosen}"))
+        path, chosen, now = Path(folder), format_of(None, format), self._now()
+        with self._connect() as connection:
+            make_folder(path)
+            exports = [
+                TableExport(table_query(connection, it, now), open_atomic(path / f"{it}.{chosen}"))
                 for it in TABLES
             ]
-            counts = export_tables(connection, targets, chosen, progress)
+            counts = export_tables(connection, exports, chosen, progress)
         return dict(zip(TABLES, counts, strict=True))
 
     def _now(self) -> datetime:
-        """The moment that open runs are as old as they are at."""
+        """Returns the time at which the ages of open runs are measured."""
         return datetime.now(UTC)
 
     def runs(
         self,
         *,
-        status: Choice = None,
-        outcome: Choice = None,
-        source: Choice = None,
-        thread_id: Choice = None,
-        assistant_id: Choice = None,
+        status: Filter = None,
+        outcome: Filter = None,
+        source: Filter = None,
+        thread_id: Filter = None,
+        assistant_id: Filter = None,
         limit: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Rows[RunRow]:
-        """The runs with these values, or one of several for each; newest first."""
-        choices = {
+        """Returns the runs that match all filters, newest first.
+
+        A filter is one value, or a sequence of values of which one must match.
+        """
+        filters = {
             "status": status,
             "outcome": outcome,
             "source": source,
             "thread_id": thread_id,
             "assistant_id": assistant_id,
         }
-        with self._reading() as connection:
-            return Rows(RunRow, find_runs(connection, choices, since, until, limit))
+        with self._connect() as connection:
+            return Rows(RunRow, find_runs(connection, filters, since, until, limit))
 
     def run(self, run_id: str, source: str | None = None) -> RunRow:
-        """One run. Raises UnknownRun; `source` is needed where several have a run of that id."""
-        with self._reading() as connection:
+        """Returns one run. Raises UnknownRun.
+
+        `source` is needed if several sources have a run with that id.
+        """
+        with self._connect() as connection:
             return find_run(connection, run_id, source)
 
     def phases(self, run_id: str, source: str | None = None) -> Rows[PhaseRow]:
-        """The phases of one run, first to last. Raises as `run` does."""
-        with self._reading() as connection:
+        """Returns the phases of one run, first to last. Raises as `run` does."""
+        with self._connect() as connection:
             run = find_run(connection, run_id, source)
             return Rows(PhaseRow, find_phases(connection, run.run_key))
 
@@ -182,17 +194,17 @@ class Answers(ABC):
         waiting: bool = False,
         limit: int | None = None,
     ) -> Rows[ActionRow]:
-        """What runs waited for, call by call, oldest first; of one run where it is named.
+        """Returns the calls that runs waited for, oldest first; of one run if `run_id` is given.
 
-        With `waiting`, only what still waits. Raises as `run` does.
+        With `waiting`, only those that are still open. Raises as `run` does.
         """
-        with self._reading() as connection:
+        with self._connect() as connection:
             run_key = None if run_id is None else find_run(connection, run_id, source).run_key
             return Rows(ActionRow, find_actions(connection, run_key, waiting, limit))
 
     def steps(self, run_id: str, source: str | None = None) -> Rows[StepRow]:
-        """The steps of one run that were recorded, first to last. Raises as `run` does."""
-        with self._reading() as connection:
+        """Returns the recorded steps of one run, first to last. Raises as `run` does."""
+        with self._connect() as connection:
             run = find_run(connection, run_id, source)
             return Rows(StepRow, find_steps(connection, run.run_key))
 
@@ -204,17 +216,18 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[TimingRow]:
-        """How long ended runs queued, ran, waited for action and took in total, for each group.
+        """Returns how long the ended runs of each group were queued, ran, waited, and took in all.
 
-        A phase that a run never had is not counted as zero but not at all.
+        A run counts only for the phases that it had, not as zero for the others.
         """
-        with self._reading() as connection:
-            found = measure(connection, by, percentiles, since, until, tz)
-        return Rows(TimingRow, found, groups=group_names(by), percentiles=percentiles)
+        grouping = parse_grouping(by, since, until, tz)
+        with self._connect() as connection:
+            found = measure_phases(connection, grouping, percentiles)
+        return Rows(TimingRow, found, groups=grouping.names, percentiles=percentiles)
 
     def stuck(self, now: datetime | None = None, limit: int | None = None) -> Rows[StuckRow]:
-        """The open runs that should have ended by `now`, the oldest first; see `StuckRow`."""
-        with self._reading() as connection:
+        """Returns the open runs that should have ended by `now`, oldest first; see `StuckRow`."""
+        with self._connect() as connection:
             return Rows(StuckRow, find_stuck(connection, now or self._now(), limit))
 
     def usage(
@@ -224,10 +237,10 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[UsageRow]:
-        """The tokens of the ended runs of each group."""
-        with self._reading() as connection:
-            found = sum_usage(connection, by, since, until, tz)
-        return Rows(UsageRow, found, groups=group_names(by))
+        """Returns the tokens of the ended runs of each group."""
+        grouping = parse_grouping(by, since, until, tz)
+        with self._connect() as connection:
+            return Rows(UsageRow, sum_usage(connection, grouping), groups=grouping.names)
 
     def cost(
         self,
@@ -236,20 +249,20 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[CostRow]:
-        """What the ended runs of each group cost, at the prices of the time of their creation.
+        """Returns the costs of the ended runs of each group, at the prices of their creation.
 
-        Raises SettingsError where no price list is installed: `pip install "runfold[cost]"`.
+        Raises SettingsError if no price list is installed: `pip install "runfold[cost]"`.
         """
         require_prices(self._has_costs())
-        with self._reading() as connection:
-            found = sum_costs(connection, by, since, until, tz)
-        return Rows(CostRow, found, groups=group_names(by))
+        grouping = parse_grouping(by, since, until, tz)
+        with self._connect() as connection:
+            return Rows(CostRow, sum_costs(connection, grouping), groups=grouping.names)
 
     def unpriced(self) -> Rows[UnpricedRow]:
-        """The models that had no price, that of most runs first. Raises as `cost` does."""
+        """Returns the models without a price, those of most runs first. Raises as `cost` does."""
         require_prices(self._has_costs())
-        with self._reading() as connection:
-            return Rows(UnpricedRow, find_unpriced(connection))
+        with self._connect() as connection:
+            return Rows(UnpricedRow, find_unpriced_models(connection))
 
     def status_counts(
         self,
@@ -258,7 +271,7 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[StatusCount]:
-        """How many runs are in each status, for each group; all that ever ended among them."""
-        with self._reading() as connection:
-            found = count_statuses(connection, by, since, until, tz)
-        return Rows(StatusCount, found, groups=group_names(by))
+        """Returns the number of runs of each group in each status, ended ones included."""
+        grouping = parse_grouping(by, since, until, tz)
+        with self._connect() as connection:
+            return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)

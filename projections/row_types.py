@@ -1,4 +1,7 @@
-"""The answers of the views: typed and frozen. `None` is never zero; it is what nobody knows."""
+"""The rows of the answers: typed and immutable. None means unknown; it never stands for zero.
+
+Times are aware datetimes in UTC, durations are in seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,10 @@ from typing import Any, NamedTuple
 
 
 class RunRow(NamedTuple):
-    """One run as the table `runs` has it. Times are aware and UTC, durations in seconds.
+    """One run, as in the table `runs`.
 
-    `status` is the last one known, or `vanished` while the service denies the run; `outcome` is
-    the status of the end. `created_at` and `ended_at` are the server's stamps, or when we saw it.
-    `started_at` is the server's newest: it is overwritten each time work resumes. `expires_at`
-    is the last one known. While a run is open, its durations are of the phases that it left so
-    far; None means no phase of the kind. Each of the four may be off by `uncertainty_seconds` at
-    most, or by an unknown amount where that is None.
+    The durations of an open run are those of the phases that it has left so far; None means that
+    it had no such phase.
     """
 
     run_key: str
@@ -25,11 +24,17 @@ class RunRow(NamedTuple):
     thread_id: str | None
     assistant_id: str | None
     model: str | None
+    # The last known status, or `vanished` while the service does not find the run.
     status: str
+    # The final status; None while the run is open.
     outcome: str | None
+    # The server's timestamp, or else the time of our first observation.
     created_at: datetime
+    # The server's latest start: it is overwritten each time the run resumes.
     started_at: datetime | None
+    # The server's timestamp, or else the time of our observation.
     ended_at: datetime | None
+    # The last known one.
     expires_at: datetime | None
     first_seen_at: datetime
     last_changed_at: datetime
@@ -42,62 +47,61 @@ class RunRow(NamedTuple):
     running_seconds: float | None
     action_seconds: float | None
     total_seconds: float | None
+    # The largest possible error of each of the four durations; None if nothing limits it.
     uncertainty_seconds: float | None
     error_code: str | None
     error_message: str | None
     incomplete_reason: str | None
     metadata: dict[str, Any]
     configuration_digest: str | None
+    # The number of events of the run.
     version: int
 
 
 class PhaseRow(NamedTuple):
-    """One stay in a status, as the table `run_phases` has it; `left_at` is None while it lasts.
-
-    `uncertainty_seconds` is the width of its two bounds together, None where nothing limits it.
-    `basis` says what they rest on: `server` stamps, what we `observed`, or what was `inferred`.
-    """
+    """One phase of a run, as in the table `run_phases`."""
 
     run_key: str
+    # The number of the phase, from 1.
     seq: int
     status: str
     entered_at: datetime
+    # None while the phase is open.
     left_at: datetime | None
     seconds: float | None
+    # The sum of the possible errors of both times; None if nothing limits it.
     uncertainty_seconds: float | None
+    # The source of the times: `server` timestamps, our observations (`observed`), or `inferred`.
     basis: str
 
 
 class ActionRow(NamedTuple):
-    """One call that a run waited for, as the table `run_actions` has it.
-
-    `seq` counts the pauses of the run. `tool_call_id` is empty, and what was called is None,
-    where a pause was inferred that no poll saw. `resolved_at` is when our client submitted the
-    output, or the run went on without it, whichever was first; None while it waits.
-    """
+    """One call that a run waited for, as in the table `run_actions`."""
 
     run_key: str
+    # The number of the pause within the run, from 1.
     seq: int
+    # Empty for a pause that was inferred without an observation; the call is then unknown.
     tool_call_id: str
     type: str | None
     name: str | None
     arguments: str | None
     required_at: datetime
+    # When our client submitted the output, or the run resumed without it, whichever came first;
+    # None while the run waits for it.
     resolved_at: datetime | None
     waited_seconds: float | None
     uncertainty_seconds: float | None
 
 
 class StepRow(NamedTuple):
-    """One step of a run, as the table `run_steps` has it, by the server's own stamps.
-
-    `tools` are the kinds of tools that it called, or the names of functions.
-    """
+    """One step of a run, as in the table `run_steps`, with the server's timestamps."""
 
     run_key: str
     step_id: str
     type: str
     status: str
+    # The types of the tools that it called, or the names of functions.
     tools: list[str]
     created_at: datetime | None
     ended_at: datetime | None
@@ -110,13 +114,7 @@ class StepRow(NamedTuple):
 
 
 class StuckRow(NamedTuple):
-    """A run that has not ended and should have, as the view `stuck_runs` has it.
-
-    `reason` is `overdue` where `expires_at` is past, else `slow`: open for more than three times
-    `usual_seconds`, within which 99 of 100 runs of its assistant ended (None with fewer than 20).
-    `silent_seconds` is how long ago anything new was seen of it; polls that show nothing new
-    leave no trace in the tables.
-    """
+    """An open run that should have ended, as in the view `stuck_runs`."""
 
     run_key: str
     source: str
@@ -125,42 +123,48 @@ class StuckRow(NamedTuple):
     assistant_id: str | None
     model: str | None
     status: str
+    # `overdue` if `expires_at` has passed, else `slow`: open for more than three times
+    # `usual_seconds`.
     reason: str
     created_at: datetime
     expires_at: datetime | None
     last_changed_at: datetime
+    # The time since the creation.
     age_seconds: float
+    # The duration that 99 of 100 runs of its assistant did not exceed; None for fewer than 20.
     usual_seconds: float | None
+    # The time since the last change; polls without a change are not recorded in the tables.
     silent_seconds: float
 
 
 class TimingRow(NamedTuple):
-    """How long the ended runs of one group took in one phase: queued, running, action or total.
+    """The durations of the ended runs of one group in one phase.
 
-    `runs` is how many of them this is known of. `percentiles` maps each percentage asked for to
-    seconds, by nearest rank: the shortest time that so many percent of the runs did not exceed.
-    They and `mean_seconds` are read from a histogram, and within 1 per cent of exact.
-    `uncertainty_seconds` is the mean of what the times of each run of the group may be off by;
-    None where that of any is not known.
+    Mean and percentiles come from a histogram, and are within 1 per cent of the exact values.
     """
 
     group: Mapping[str, object]
+    # `queued`, `running`, `action` or `total`.
     phase: str
+    # The number of runs with a known duration.
     runs: int
     mean_seconds: float
+    # The mean of the possible errors of the runs; None if that of one run is unknown.
     uncertainty_seconds: float | None
+    # Seconds for each requested percentage, by nearest rank: the shortest duration that this
+    # percentage of the runs did not exceed.
     percentiles: Mapping[float, float]
 
 
 class UsageRow(NamedTuple):
-    """The tokens of the ended runs of one group, summed over those that report them.
+    """The tokens of the ended runs of one group.
 
-    A sum is None where no run of the group reports that count. `runs_without_usage` of the
-    `runs` report neither prompt, completion nor total tokens.
+    A sum is over the runs that report the count, and None if no run does.
     """
 
     group: Mapping[str, object]
     runs: int
+    # Those that report neither prompt, completion nor total tokens.
     runs_without_usage: int
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -170,37 +174,36 @@ class UsageRow(NamedTuple):
 
 
 class CostRow(NamedTuple):
-    """What the ended runs of one group cost, in US dollars, exact to a billionth for each run.
+    """The costs of the ended runs of one group, exact to a billionth of a dollar per run.
 
-    `runs_without_usage` of the `runs` do not tell both prompt and completion tokens;
-    `unpriced_runs` do, and have no price: their model is not known, or a run would have cost
-    more than can be believed. Dollars are of the others, and None where there are none.
-    `price_versions` are those of the price lists that these were priced with.
+    Costs are of the priced runs, in US dollars, and None if there are none.
     """
 
     group: Mapping[str, object]
     runs: int
+    # Those that do not report both prompt and completion tokens.
     runs_without_usage: int
+    # Those with usage but without a price: the model is unknown, or the cost is implausibly high.
     unpriced_runs: int
     input_dollars: Decimal | None
     output_dollars: Decimal | None
     total_dollars: Decimal | None
+    # The versions of the price lists that were used.
     price_versions: tuple[str, ...]
 
 
 class UnpricedRow(NamedTuple):
-    """A model of a source that had no price, and how many ended runs were not priced for that.
-
-    `model` is None where nobody said.
-    """
+    """A model of a source without a price."""
 
     source: str
+    # None if no run reported it.
     model: str | None
+    # The number of ended runs that could not be priced.
     runs: int
 
 
 class StatusCount(NamedTuple):
-    """How many runs of one group are in one status."""
+    """The number of runs of one group in one status."""
 
     group: Mapping[str, object]
     status: str

@@ -1,4 +1,4 @@
-"""The read side wired: one database, its tables, and the questions that they answer."""
+"""Views: the tables of one database, their maintenance, and the questions they answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from projections.answers import Answers
 from projections.as_of import PastAnswers
 from projections.database import migrations
-from projections.database.engine import open_engine, translated
+from projections.database.engine import open_engine, translate_errors
 from projections.folding.rates import PriceList
 from projections.maintenance.diagnosis import Diagnosis, diagnose
 from projections.maintenance.pruning import Pruned, count_prunable, prune, remove_thread
@@ -20,16 +20,16 @@ from projections.maintenance.verify import Difference, verify
 from projections.projectors.actions import ActionsProjection
 from projections.projectors.costs import CostsProjection
 from projections.projectors.phases import PhasesProjection
-from projections.projectors.prices import Prices, installed, require_prices
+from projections.projectors.prices import Prices, is_installed, require_prices
 from projections.projectors.projection import Projection
 from projections.projectors.runs import RunsProjection
 from projections.projectors.steps import StepsProjection
 from projections.projectors.timing import TimingProjection
 from projections.projectors.usage import UsageProjection
 from projections.runner.catch_up import Progress, catch_up
-from projections.runner.checkpoint import pruned_before
+from projections.runner.checkpoint import read_pruned_before
 from projections.runner.follow import follow
-from projections.runner.rebuild import find_outdated, rebuild
+from projections.runner.rebuild import find_outdated_projections, rebuild
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 
@@ -44,14 +44,14 @@ PROJECTIONS: tuple[Projection, ...] = (
 
 
 class Views(Answers):
-    """Tables of runs, kept in step with the events, and typed answers from them.
+    """Tables of runs that are kept in step with the events, and typed answers from them.
 
     `url` is `sqlite:///file.db` or `postgresql://…`, the same as the tracker's. Without `store`,
-    the events are read from there too. Synchronous, safe for threads, connects on first use;
-    close it, or use it in a `with` block. What it answers is described at `Answers`.
+    the events are read from there too. It is synchronous and thread-safe, and connects on first
+    use; close it, or use it in a `with` block. The questions are described at `Answers`.
 
-    With the extra `cost`, ended runs are priced as well, with `prices`, which knows the names of
-    deployments too: see `Prices`. What a run was priced with stays until `rebuild("costs")`.
+    With the extra `cost`, ended runs are priced as well, by `prices`, which can map the names of
+    deployments: see `Prices`. A run keeps its price until `rebuild("costs")`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Views(Answers):
         self._url = url
         self._engine = open_engine(url)
         self._store = store
-        if prices is None and installed():
+        if prices is None and is_installed():
             prices = Prices()
         self._projections: tuple[Projection, ...] = PROJECTIONS
         if prices is not None:
@@ -68,48 +68,48 @@ class Views(Answers):
         self._is_checked = False
 
     def close(self) -> None:
-        """Gives the connections back; a store that was handed in stays open."""
+        """Closes the connections; a `store` that was passed in stays open."""
         self._engine.dispose()
 
     def upgrade(self) -> None:
-        """Makes the tables, or brings them to this release. Safe from several processes."""
-        with self._migrating(create=True) as engine:
+        """Creates the tables, or migrates them to this release. Safe from several processes."""
+        with self._open_engine(create=True) as engine:
             migrations.upgrade(engine)
 
     def prepare(self, *, create: bool = False) -> None:
-        """Makes the tables where there are none; those of another release it leaves alone.
+        """Creates the tables if there are none; does not migrate those of another release.
 
-        With `create`, an SQLite file that does not exist is made first.
+        With `create`, an SQLite file that does not exist is created first.
         """
-        with self._migrating(create=create) as engine:
+        with self._open_engine(create=create) as engine:
             if migrations.current(engine) is None:
                 migrations.upgrade(engine)
 
     def catch_up(self, progress: Progress | None = None) -> int:
-        """Applies all events recorded since the last time; returns how many this call applied.
+        """Applies all events since the last call; returns how many this call applied.
 
-        `progress` is called after each commit with the position reached and the last one.
-        Raises ProjectionFailed at an event that cannot be applied: nothing is ever skipped.
+        `progress` is called after each commit with the position reached and the last position.
+        Raises ProjectionFailed at an event that cannot be applied; no event is ever skipped.
         """
-        with self._replaying() as store:
+        with self._open_checked_store() as store:
             return self._apply(store, progress)
 
     def follow(self, stop: Event, *, every: float = 0.5, progress: Progress | None = None) -> None:
-        """Catches up again and again until `stop` is set, which another thread does.
+        """Keeps catching up until another thread sets `stop`.
 
-        It is woken by each event, whoever appends it, and looks at `stop` every so many seconds.
-        Several may follow at once: each event is applied by one of them. A projection that
-        fails, or a database that cannot be reached for a while, is logged and tried again.
+        It wakes up for each event from any process, and checks `stop` every `every` seconds.
+        Several processes may follow at once; each event is applied by one of them. A projection
+        that fails is logged and retried, and so is a database that cannot be reached.
         """
-        with self._replaying() as store:
+        with self._open_checked_store() as store:
             follow(store, lambda failed: self._apply(store, progress, failed), stop, every)
 
     def rebuild(self, *names: str, progress: Progress | None = None) -> int:
-        """Makes the tables of these projections again from the events; of all without names.
+        """Rebuilds the tables of these projections from the events; of all without names.
 
-        Readers see the old rows until all of the new ones are there. Returns the position that
-        they then stand at. Raises ProjectionFailed where the events cannot be applied; then,
-        as after a kill, nothing has changed.
+        Readers see the old rows until all new ones are written. Returns the position that the
+        tables have reached. Raises ProjectionFailed where the events cannot be applied; then, as
+        after a kill, the tables are unchanged.
         """
         known = {it.name: it for it in self._projections}
         if CostsProjection.name in names:
@@ -118,86 +118,89 @@ class Views(Answers):
             if name not in known:
                 raise SettingsError(f"no projection is named {name!r}: {', '.join(known)}")
         chosen = [known[name] for name in names] or self._projections
-        with self._replaying() as store:
+        with self._open_checked_store() as store:
             return rebuild(self._engine, store, chosen, progress)
 
     def verify(self, progress: Progress | None = None) -> list[Difference]:
-        """Replays the events and compares row by row; empty where the tables are what they say.
+        """Returns the differences between the tables and a replay of the events, at most 100.
 
-        Gives at most 100 differences. Raises ViewsError where the projections do not stand at
-        one position: catch up first.
+        Raises ViewsError if the projections are at different positions: catch up first.
         """
-        with self._replaying() as store:
+        with self._open_checked_store() as store:
             return verify(self._engine, store, self._projections, progress)
 
     def prune(self, older_than: timedelta | datetime, *, dry_run: bool = False) -> Pruned:
-        """Takes runs that ended so long ago, or before a moment, out of the tables of runs.
+        """Deletes the rows of runs that ended longer ago than a duration, or before a moment.
 
-        Their events stay, and so do the rollups, which answer as before; questions that need
-        the rows (by thread or metadata, limits within a quarter of an hour) miss them. A rebuild
-        and a late event do not bring them back, and `verify` and `as_of` leave them out too. To
-        have them again: `UPDATE checkpoints SET pruned_before = NULL`, then rebuild.
+        Their events stay, and so do the rollups, which give the same answers as before. Questions
+        that need the rows (by thread or metadata, limits within a quarter of an hour) miss these
+        runs. A rebuild or a late event does not restore them, and `verify` and `as_of` leave them
+        out too. To restore them: `UPDATE checkpoints SET pruned_before = NULL`, then rebuild.
 
-        It goes in transactions of about 1,000 runs. With `dry_run`, it only counts. Raises
-        SettingsError for a moment that is to come or has no time zone, and ViewsError where a
-        rebuild has begun.
+        Each transaction deletes about 1,000 runs. With `dry_run`, they are only counted. Raises
+        SettingsError for a moment in the future or without a time zone, and ViewsError during a
+        rebuild.
         """
         now = datetime.now(UTC)
         before = now - older_than if isinstance(older_than, timedelta) else older_than
         if before.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {before.isoformat()} has none")
         if before > now:
-            raise SettingsError(f"{before.isoformat()} is to come: runs would vanish as they end")
-        with translated(self._engine):
-            self._check()
-            act = count_prunable if dry_run else prune
-            return act(self._engine, self._projections, before)
+            raise SettingsError(
+                f"{before.isoformat()} is in the future: runs would be deleted as they end"
+            )
+        with translate_errors(self._engine):
+            self._check_revision()
+            action = count_prunable if dry_run else prune
+            return action(self._engine, self._projections, before)
 
     def remove_thread(self, thread_id: str, source: str | None = None) -> Pruned:
-        """Deletes the rows of a thread's runs, after their events: see `forget_thread`.
+        """Deletes the rows of a thread's runs after their events; see `forget_thread`.
 
-        Of one source's runs only, where it is named. The rollups name no thread and keep its
-        numbers, until they are rebuilt, which counts only what has events; `verify` reports that
-        difference until then. Raises ViewsError where a rebuild has begun.
+        With `source`, only the runs of that source. The rollups contain no thread ids and keep
+        the numbers of these runs until they are rebuilt from the remaining events; `verify`
+        reports that difference until then. Raises ViewsError during a rebuild.
         """
-        with translated(self._engine):
-            self._check()
+        with translate_errors(self._engine):
+            self._check_revision()
             return remove_thread(self._engine, thread_id, source)
 
     def doctor(self) -> Diagnosis:
-        """How the tables are, and what helps; also where they are of another release, or none.
+        """Returns the state of the tables with remedies, also for missing or other tables.
 
-        Raises StoreUnavailable where the database cannot be reached.
+        Raises StoreUnavailable if the database cannot be reached.
         """
-        with translated(self._engine):
-            return diagnose(self._engine, self._opened_store, self._projections)
+        with translate_errors(self._engine):
+            return diagnose(self._engine, self._open_store, self._projections)
 
     def as_of(self, place: datetime | int) -> PastAnswers:
-        """All answers as they were at a moment, or at a position of the event store.
+        """Returns all answers as of a moment, or as of a position of the event store.
 
-        See `PastAnswers` for what that means and costs. Raises SettingsError for a moment
+        `PastAnswers` describes their meaning and their cost. Raises SettingsError for a moment
         without a time zone.
         """
-        return PastAnswers(place, self._replaying, self._projections, self._pruned_before)
+        return PastAnswers(
+            place, self._open_checked_store, self._projections, self._read_pruned_before
+        )
 
     def _apply(
         self, store: EventStore, progress: Progress | None, without: Collection[str] = ()
     ) -> int:
         chosen = [it for it in self._projections if it.name not in without]
-        outdated = find_outdated(self._engine, chosen)
+        outdated = find_outdated_projections(self._engine, chosen)
         if outdated:
             rebuild(self._engine, store, outdated, progress)
         return catch_up(self._engine, store, chosen, progress=progress)
 
     @contextmanager
-    def _replaying(self) -> Iterator[EventStore]:
-        with translated(self._engine):
-            self._check()
-            with self._opened_store() as store:
+    def _open_checked_store(self) -> Iterator[EventStore]:
+        with translate_errors(self._engine):
+            self._check_revision()
+            with self._open_store() as store:
                 yield store
 
     @contextmanager
-    def _opened_store(self) -> Iterator[EventStore]:
+    def _open_store(self) -> Iterator[EventStore]:
         store = self._store or open_event_store(self._url, create=False)
         try:
             yield store
@@ -206,29 +209,29 @@ class Views(Answers):
                 store.close()
 
     @contextmanager
-    def _migrating(self, *, create: bool) -> Iterator[Engine]:
+    def _open_engine(self, *, create: bool) -> Iterator[Engine]:
         engine = open_engine(self._url, create=create)
         try:
-            with translated(engine):
+            with translate_errors(engine):
                 yield engine
         finally:
             engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with translated(self._engine):
-            self._check()
+    def _connect(self) -> Iterator[Connection]:
+        with translate_errors(self._engine):
+            self._check_revision()
             with self._engine.connect() as connection:
                 yield connection
 
     def _has_costs(self) -> bool:
         return self._projections != PROJECTIONS
 
-    def _pruned_before(self) -> datetime | None:
-        with self._reading() as connection:
-            return pruned_before(connection)
+    def _read_pruned_before(self) -> datetime | None:
+        with self._connect() as connection:
+            return read_pruned_before(connection)
 
-    def _check(self) -> None:
+    def _check_revision(self) -> None:
         if not self._is_checked:
             migrations.check(self._engine)
             self._is_checked = True

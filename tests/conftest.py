@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import secret_search
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.tracker_settings import PLAIN
+from tracker.simulator import Simulator
 
 _NUMBERS = count(1)
 
@@ -60,3 +62,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'runs.db'}"
     url: str = request.getfixturevalue("postgres_db")
     return url
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A simulated service whose runs complete within a second."""
+    with Simulator(parameters=PLAIN) as running:
+        yield running

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tracker.errors import RunfoldError as RunfoldError
     from tracker.event_store import EventStore as EventStore
     from tracker.event_store import open_event_store as open_event_store
+    from tracker.ingest.backfill import Backfilled as Backfilled
 
 _HOMES = {
+    "Backfilled": "tracker.ingest.backfill",
     "BackgroundTracker": "tracker.app.background",
     "Delivery": "tracker.delivery",
     "EventStore": "tracker.event_store",
@@ -30,6 +32,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Backfilled",
     "BackgroundTracker",
     "Delivery",
     "EventStore",

@@ -11,9 +11,15 @@ from tracker.core.events import run_stream
 from tracker.core.state import RunState
 from tracker.errors import UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
+from tracker.polling.dispatcher import source_status
 from tracker.polling.metrics import Counters, SourceCounts
-from tracker.polling.poller import Poller
+from tracker.polling.overdue import OverdueAudit
+from tracker.polling.requests.backfill_pages import BackfillPages
+from tracker.polling.requests.discovery import Discovery
+from tracker.polling.requests.step_reads import StepReads
+from tracker.polling.run_updates import RunUpdates
 from tracker.polling.source_status import SourceStatus
+from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
@@ -37,18 +43,25 @@ class Session:
     clock: Clock
     repository: RunRepository
     commits: GroupCommit
-    poller: Poller
+    # The watched runs, and the updates to them that do not come from a poll.
+    watch_list: WatchList
+    updates: RunUpdates
+    # Requests that the poller sends behind its polls.
+    step_reads: StepReads
+    discovery: Discovery
+    backfill_pages: BackfillPages
+    overdue: OverdueAudit
     counters: Counters
     # The event loop that polls; calls from other threads are handed to it.
     loop: asyncio.AbstractEventLoop
     replays: ReplayGuard = field(default_factory=ReplayGuard)
 
-    async def watch(self, thread_id: str, run_id: str, source: str | None) -> None:
+    async def watch(self, thread_id: str | None, run_id: str, source: str | None) -> None:
         """Watches a run until it ends."""
         origin = self.sources.named(source)
         state = await self.state(run_stream(origin.name, run_id))
         if not state.is_ended:
-            self.poller.watch(origin, thread_id, run_id, state=state)
+            self.watch_list.watch(origin, thread_id, run_id, state=state)
 
     async def wait(
         self, run_id: str, timeout: float | None, until: Until, source: str | None
@@ -68,14 +81,15 @@ class Session:
         """
         try:
             async with asyncio.timeout(timeout):
-                return await watched.until(_CONDITIONS[until])
+                return await watched.wait_for(_CONDITIONS[until])
         except TimeoutError:
-            known = self.poller.find(watched.stream) or watched
-            trouble = f"; the last look failed: {known.trouble}" if known.trouble else ""
+            known = self.watch_list.find(watched.stream) or watched
+            error = known.last_error
             raise WaitTimeout(
                 f"{missed} within {timeout} s: it is "
-                f"{known.state.status or 'not seen yet'}, and stays watched{trouble}"
-            ) from known.trouble
+                f"{known.state.status or 'not seen yet'}, and stays watched"
+                f"{f'; the last poll failed: {error}' if error else ''}"
+            ) from error
 
     async def state(self, stream: str) -> RunState:
         """Returns the recorded state of a run; the initial one if nothing is recorded."""
@@ -90,22 +104,28 @@ class Session:
 
     def counts(self) -> dict[str, SourceCounts]:
         """Returns the counts of each source."""
-        return self.counters.of(self.sources_status(), self.poller.watched)
+        return self.counters.source_counts(self.sources_status(), self.watch_list.runs)
 
     def sources_status(self) -> dict[str, SourceStatus]:
         """Returns the status of each source."""
-        known = {name: self.poller.standing(source) for name, source in self.sources.items()}
-        return {name: self.counters.told(name, status) for name, status in known.items()}
+        now = self.clock.monotonic()
+        return {
+            name: self.counters.add_counts(
+                name, source_status(self.watch_list.dispatcher(source), now)
+            )
+            for name, source in self.sources.items()
+        }
 
     async def _find(self, run_id: str, source: str | None) -> tuple[WatchedRun | None, RunState]:
         for name in [source] if source else list(self.sources):
             stream = run_stream(name, run_id)
-            if watched := self.poller.find(stream):
+            if watched := self.watch_list.find(stream):
                 return watched, watched.state
             state = await self.state(stream)
             if state.is_ended:
                 return None, state
             if state.status is not None:
-                origin, thread_id = self.sources.named(name), state.thread_id or ""
-                return self.poller.watch(origin, thread_id, run_id, state=state), state
+                origin = self.sources.named(name)
+                watched = self.watch_list.watch(origin, state.thread_id, run_id, state=state)
+                return watched, state
         raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")

@@ -1,4 +1,4 @@
-"""The way to the database: URLs to engines, and a driver's errors to ours."""
+"""Engines from URLs, and the translation of a driver's errors to ours."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 from tracker.errors import SettingsError, StoreUnavailable, ViewsError
 
-# How long a statement waits for another writer.
+# How long a statement of SQLite waits for another writer.
 BUSY_SECONDS = 30.0
 
-# Of pages of a file, for each connection; as much as is used of it.
+# The page cache of each connection to SQLite; memory is only taken as it is used.
 _CACHE_KIB = 32_768
 
 _FORMS = "use sqlite:///file.db, sqlite:////path/file.db or postgresql://user@host/database"
 
 
 def open_engine(url: str, *, create: bool = False) -> Engine:
-    """An engine for `url`; nothing is connected before its first use.
+    """Returns an engine for `url`, which connects on its first use.
 
-    With `create`, an SQLite file that does not exist is made; else using it raises
-    StoreUnavailable. Raises SettingsError where the URL cannot be used.
+    With `create`, an SQLite file that does not exist is created; otherwise its first use raises
+    StoreUnavailable. Raises SettingsError for a URL that cannot be used.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
@@ -39,25 +39,25 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
 
 
 @contextmanager
-def translated(engine: Engine) -> Iterator[None]:
-    """Turns a driver's errors into StoreUnavailable or ViewsError, with no password in them."""
+def translate_errors(engine: Engine) -> Iterator[None]:
+    """Raises a driver's errors as StoreUnavailable or ViewsError, without passwords."""
     try:
         yield
     except DBAPIError as error:
-        words = str(error.orig).strip() or type(error.orig).__name__
+        message = str(error.orig).strip() or type(error.orig).__name__
         for secret in _secrets(engine.url):
-            words = words.replace(secret, "***")
-        place = _shown(engine.url)
+            message = message.replace(secret, "***")
+        place = _display(engine.url)
         if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
-            raise StoreUnavailable(f"the database {place} cannot be used: {words}") from None
-        raise ViewsError(f"the tables in {place} cannot be read or written: {words}") from error
+            raise StoreUnavailable(f"the database {place} cannot be used: {message}") from None
+        raise ViewsError(f"the tables in {place} cannot be read or written: {message}") from error
 
 
 @contextmanager
-def snapshot(connection: Connection) -> Iterator[Connection]:
-    """The connection, which until the end sees the database as it was at its first statement."""
+def read_snapshot(connection: Connection) -> Iterator[Connection]:
+    """Yields the connection; within the block it sees the database as at its first statement."""
     if connection.dialect.name == "sqlite":
-        # The driver begins no transaction for reading by itself.
+        # The driver begins no transaction for a read.
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.exec_driver_sql("BEGIN")
         try:
@@ -72,13 +72,13 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise SettingsError(f"this is not the URL of a database: {_FORMS}") from None
+        raise SettingsError(f"this is not a database URL: {_FORMS}") from None
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return parsed
     if parsed.get_backend_name() != "sqlite":
-        raise SettingsError(f"{parsed.drivername!r} is no database that runfold knows: {_FORMS}")
+        raise SettingsError(f"{parsed.drivername!r} is not a supported database: {_FORMS}")
     if parsed.database in (None, "", ":memory:") or parsed.host or parsed.query:
-        raise SettingsError(f"the tables live in a file, which the URL must name: {_FORMS}")
+        raise SettingsError(f"the URL must name a database file: {_FORMS}")
     return parsed
 
 
@@ -86,9 +86,9 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         if not create and not path.exists():
             raise StoreUnavailable(
-                f"no database at {path}: check --db, or make one with `runfold import` or `watch`"
+                f"no database at {path}: check --db, or create one with `runfold import` or `watch`"
             )
-        # A mode without `c`, so that a file that goes away meanwhile is not made again.
+        # A mode without `c`, so that a file that is deleted meanwhile is not created again.
         location = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
         return sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
@@ -98,19 +98,19 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        # What is acknowledged is safe.
+        # A committed transaction survives a power failure.
         connection.execute("PRAGMA synchronous=FULL").close()
-        # The ends of the indexes stay in memory: keys of runs come in no order.
+        # Run keys arrive in random order, so that many pages of the indexes are needed at once.
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
 
     return engine
 
 
-def _shown(url: URL) -> str:
+def _display(url: URL) -> str:
     place = URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)
     return place.render_as_string()
 
 
 def _secrets(url: URL) -> list[str]:
-    given = [url.password, url.query.get("password")]
-    return [str(secret) for secret in given if secret]
+    passwords = [url.password, url.query.get("password")]
+    return [str(it) for it in passwords if it]

@@ -49,14 +49,14 @@ def current(engine: Engine) -> str | None:
         return _current(connection)
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Brings the tables to `revision`, all steps or none; safe from several processes at once.
+def upgrade(engine: Engine) -> None:
+    """Brings the tables to this release, all steps or none; safe from several processes at once.
 
     Raises SchemaError where a newer release has been there.
     """
     from alembic import command
 
-    _run(engine, lambda config: command.upgrade(config, revision))
+    _run(engine, lambda config: command.upgrade(config, "head"))
 
 
 def downgrade(engine: Engine, revision: str) -> None:

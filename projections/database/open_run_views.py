@@ -1,16 +1,23 @@
-"""The views `open_runs` and `stuck_runs`, as SQL for each database.
+"""The views `open_runs` and `stuck_runs`, as subqueries with the ages at a given time.
 
-A run is stuck where its `expires_at` is past and no end was seen (`overdue`), or where it has
-been open for three times as long as 99 of 100 runs of its assistant took (`slow`), given that
-twenty of them have ended.
+A run is stuck if its `expires_at` has passed and no end was observed (`overdue`), or if it has
+been open for three times as long as 99 of 100 runs of its assistant took (`slow`), provided that
+at least twenty of them have ended.
 """
 
 from __future__ import annotations
 
-# The moment that ages are measured at: the database's own, unless a parameter says another.
-NOW = {"sqlite": "'now'", "postgresql": "now()"}
-PARAMETER = {"sqlite": ":now", "postgresql": "CAST(:now AS timestamptz)"}
+from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Float, Subquery, Text, bindparam, column, text
+from sqlalchemy.types import TypeEngine
+
+from projections.database.schema import runs
+from projections.folding.micros import micros, text_format
+
+# The time at which ages are measured.
+_NOW = {"sqlite": ":now", "postgresql": "CAST(:now AS timestamptz)"}
 _AGE = {
     "sqlite": "(julianday({now}) - julianday({since})) * 86400.0",
     "postgresql": "CAST(EXTRACT(epoch FROM {now} - {since}) AS double precision)",
@@ -19,42 +26,54 @@ _PAST = {
     "sqlite": "julianday({moment}) < julianday({now})",
     "postgresql": "{moment} < {now}",
 }
-_KIND = "run_key, source, run_id, thread_id, assistant_id, model, status"
+_IDENTITY = ("run_key", "source", "run_id", "thread_id", "assistant_id", "model", "status")
+_COLUMNS = {
+    "open_runs": (
+        *_IDENTITY,
+        "created_at",
+        "started_at",
+        "expires_at",
+        "last_changed_at",
+        "age_seconds",
+        "silent_seconds",
+    ),
+    "stuck_runs": (
+        *_IDENTITY,
+        "reason",
+        "created_at",
+        "expires_at",
+        "last_changed_at",
+        "age_seconds",
+        "usual_seconds",
+        "silent_seconds",
+    ),
+}
+OPEN_RUN_VIEWS = tuple(_COLUMNS)
 
-_KINDS = tuple(_KIND.split(", "))
-OPEN_COLUMNS = (
-    *_KINDS,
-    "created_at",
-    "started_at",
-    "expires_at",
-    "last_changed_at",
-    "age_seconds",
-    "silent_seconds",
-)
-STUCK_COLUMNS = (
-    *_KINDS,
-    "reason",
-    "created_at",
-    "expires_at",
-    "last_changed_at",
-    "age_seconds",
-    "usual_seconds",
-    "silent_seconds",
-)
+
+def view_at(name: str, dialect: str, now: datetime) -> Subquery:
+    """Returns a view, one of `OPEN_RUN_VIEWS`, with the ages at `now`."""
+    query = _open_runs(dialect) if name == "open_runs" else _stuck_runs(dialect)
+    found = text(query).bindparams(bindparam("now", text_format(dialect)(micros(now)), type_=Text))
+    return found.columns(*(column(it, _type_of(it)) for it in _COLUMNS[name])).subquery(name)
 
 
-def open_runs(dialect: str, now: str) -> str:
-    """The runs that have not ended, with how long they have been open and nothing was new."""
+def _type_of(name: str) -> TypeEngine[Any]:
+    if name in runs.c:
+        return runs.c[name].type
+    return Text() if name == "reason" else Float()
+
+
+def _open_runs(dialect: str) -> str:
     return (
-        f"SELECT {_KIND}, created_at, started_at, expires_at, last_changed_at, "
-        f"{_age(dialect, now, 'created_at')} AS age_seconds, "
-        f"{_age(dialect, now, 'last_changed_at')} AS silent_seconds "
+        f"SELECT {', '.join(_IDENTITY)}, created_at, started_at, expires_at, last_changed_at, "
+        f"{_age(dialect, 'created_at')} AS age_seconds, "
+        f"{_age(dialect, 'last_changed_at')} AS silent_seconds "
         "FROM runs WHERE outcome IS NULL"
     )
 
 
-def stuck_runs(dialect: str, now: str) -> str:
-    """Those of them that are stuck, why, and how long runs of their assistant usually take."""
+def _stuck_runs(dialect: str) -> str:
     counted = (
         "SELECT source, assistant_id, bucket, "
         "sum(sum(count)) OVER (PARTITION BY source, assistant_id ORDER BY bucket) AS upto, "
@@ -66,11 +85,10 @@ def stuck_runs(dialect: str, now: str) -> str:
         f"FROM ({counted}) AS counted WHERE upto >= 0.99 * ended AND ended >= 20 "
         "GROUP BY source, assistant_id"
     )
-    overdue = _PAST[dialect].format(moment="expires_at", now=now)
-    columns = ", ".join(f"aged.{name}" for name in _KINDS)
+    overdue = _PAST[dialect].format(moment="expires_at", now=_NOW[dialect])
     return (
-        f"WITH usual AS ({usual}), aged AS ({open_runs(dialect, now)}) "
-        f"SELECT {columns}, "
+        f"WITH usual AS ({usual}), aged AS ({_open_runs(dialect)}) "
+        f"SELECT {', '.join(f'aged.{it}' for it in _IDENTITY)}, "
         f"CASE WHEN {overdue} THEN 'overdue' ELSE 'slow' END AS reason, "
         "aged.created_at, aged.expires_at, aged.last_changed_at, "
         "aged.age_seconds, usual.usual_seconds, aged.silent_seconds "
@@ -80,5 +98,5 @@ def stuck_runs(dialect: str, now: str) -> str:
     )
 
 
-def _age(dialect: str, now: str, since: str) -> str:
-    return _AGE[dialect].format(now=now, since=since)
+def _age(dialect: str, since: str) -> str:
+    return _AGE[dialect].format(now=_NOW[dialect], since=since)

@@ -8,25 +8,26 @@ from sqlalchemy import Connection, Table, delete
 
 from projections.database.schema import SHADOW_PREFIX
 
-# In one transaction: a writer waits for some hundredths of a second.
-BATCH = 1000
-# What is kept of a run for the sums of its costs is not among them: it is small, and what a late
-# correction is reckoned from.
-_OF_RUNS = frozenset(("runs", "run_phases", "run_actions", "run_steps"))
+# Of one transaction: other writers wait for a few hundredths of a second.
+RUNS_PER_BATCH = 1000
+# Without `run_costs`: its rows are small, and a late correction needs the earlier cost.
+_PRUNED_TABLES = frozenset(("runs", "run_phases", "run_actions", "run_steps"))
 
 
 def delete_runs(connection: Connection, tables: Sequence[Table], keys: Sequence[str]) -> int:
-    """Deletes the rows of these runs from those of the tables that are pruned, or their shadows."""
-    return sum(_delete(connection, it, keys) for it in tables if _is_pruned(it))
+    """Deletes the rows of these runs from the tables that pruning applies to, or their shadows."""
+    return sum(delete_rows(connection, it, keys) for it in tables if is_pruned(it))
 
 
-def _delete(connection: Connection, table: Table, keys: Sequence[str]) -> int:
+def delete_rows(connection: Connection, table: Table, keys: Sequence[str]) -> int:
+    """Deletes the rows of these runs from a table; returns their number."""
     deleted = 0
-    for at in range(0, len(keys), BATCH):
-        rows = delete(table).where(table.c.run_key.in_(keys[at : at + BATCH]))
+    for at in range(0, len(keys), RUNS_PER_BATCH):
+        rows = delete(table).where(table.c.run_key.in_(keys[at : at + RUNS_PER_BATCH]))
         deleted += connection.execute(rows).rowcount
     return deleted
 
 
-def _is_pruned(table: Table) -> bool:
-    return table.name.removeprefix(SHADOW_PREFIX) in _OF_RUNS
+def is_pruned(table: Table) -> bool:
+    """True if pruning applies to the table, or to the one that it is the shadow of."""
+    return table.name.removeprefix(SHADOW_PREFIX) in _PRUNED_TABLES

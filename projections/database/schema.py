@@ -1,7 +1,7 @@
-"""The tables of the read side. Their names and columns are public; see `alembic/` for the DDL.
+"""The tables of the read side. Their names and columns are public.
 
 All times are UTC: `timestamptz` on PostgreSQL, ISO text without a zone on SQLite, aware in Python.
-All `*_seconds` are seconds. NULL means not known or not applicable; it is never zero.
+All `*_seconds` are seconds. NULL means unknown or not applicable; it never stands for zero.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.folding.micros import micros_or_none, utc_text
 
-REVISION = "0005"
+REVISION = "0001"
 VERSION_TABLE = "runfold_alembic_version"
-# Begins the names of tables that are being made again beside the public ones.
+# Prefix of the tables that a rebuild fills beside the public ones.
 SHADOW_PREFIX = "runfold_shadow_"
-# Ends the names of the checkpoints that these have.
+# Suffix of the checkpoints of these tables.
 SHADOW_SUFFIX = " (rebuild)"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: aware and UTC in Python, whatever the database keeps."""
+    """A time: aware and in UTC in Python, in the form of each database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -62,7 +62,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class _UtcText(sqlite.DATETIME):
-    """A moment as ISO text: shorter for whole seconds, so that text and time sort alike."""
+    """A time as ISO text, without a fraction for whole seconds: text sorts in order of time."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
         return lambda moment: utc_text(micros_or_none(moment))
@@ -105,12 +105,12 @@ runs = Table(
     Column("version", Integer, nullable=False),
 )
 
-# Open runs are few and asked for all the time; ended ones would only make this index long.
+# Open runs are few and queried often; ended ones would only make this index larger.
 _is_open = runs.c.outcome.is_(None)
 Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
 Index("ix_runs_created_at", runs.c.created_at)
 Index("ix_runs_thread_id", runs.c.thread_id)
-# By it the oldest are found, to be pruned.
+# Pruning finds the oldest runs by it.
 _has_ended = runs.c.ended_at.is_not(None)
 Index("ix_runs_ended_at", runs.c.ended_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
 
@@ -172,11 +172,11 @@ run_steps = Table(
 )
 
 
-def _time() -> list[Column[Any]]:
-    """When a run was created: the hour in UTC, and which quarter of it, from 0 to 3.
+def _time_columns() -> list[Column[Any]]:
+    """Returns the hour in UTC and the quarter, from 0 to 3, in which a run was created.
 
-    All zones have been whole quarters of an hour away from UTC since 1972, so that days and
-    hours of any of them are whole numbers of quarters.
+    All time zones have been whole quarters of an hour away from UTC since 1972, so that their
+    days and hours consist of whole quarters.
     """
     return [
         Column("hour", UtcDateTime, primary_key=True),
@@ -184,12 +184,12 @@ def _time() -> list[Column[Any]]:
     ]
 
 
-def _kind() -> list[Column[Any]]:
-    """What kind of run it was; an empty text where nobody said."""
+def _dimension_columns() -> list[Column[Any]]:
+    """Returns the columns that rollups are grouped by; an empty text stands for unknown."""
     return [Column(name, Text, primary_key=True) for name in ("source", "assistant_id", "model")]
 
 
-def _usage() -> list[Column[Any]]:
+def _usage_columns() -> list[Column[Any]]:
     return [
         Column("outcome", Text, primary_key=True),
         Column("runs", BigInteger, nullable=False),
@@ -202,7 +202,7 @@ def _usage() -> list[Column[Any]]:
     ]
 
 
-def _timing() -> list[Column[Any]]:
+def _timing_columns() -> list[Column[Any]]:
     return [
         Column("phase", Text, primary_key=True),
         Column("bucket", Float, primary_key=True),
@@ -210,43 +210,66 @@ def _timing() -> list[Column[Any]]:
     ]
 
 
-def _money() -> list[Column[Any]]:
-    """Billionths of a dollar: whole numbers, whose sums are exact on both databases."""
+def _money_columns() -> list[Column[Any]]:
+    """Returns the costs in billionths of a dollar: sums of integers are exact."""
     return [Column(f"{side}_nanodollars", BigInteger) for side in ("input", "output")]
 
 
-def _cost() -> list[Column[Any]]:
+def _cost_columns() -> list[Column[Any]]:
     return [
         Column("outcome", Text, primary_key=True),
         Column("price_version", Text, primary_key=True),
         Column("runs", BigInteger, nullable=False),
         Column("runs_without_usage", BigInteger, nullable=False),
         Column("unpriced_runs", BigInteger, nullable=False),
-        *_money(),
+        *_money_columns(),
     ]
 
 
-# Of ended runs, when and over all time: the second is what makes a question about all of them
-# cost the same, however many they are.
+# Rollups of ended runs: each one by hour, and one over all time, so that a query about all runs
+# takes the same time however many there are.
 usage_hourly = Table(
-    "usage_hourly", metadata, *_time(), *_kind(), *_usage(), sqlite_with_rowid=False
+    "usage_hourly",
+    metadata,
+    *_time_columns(),
+    *_dimension_columns(),
+    *_usage_columns(),
+    sqlite_with_rowid=False,
 )
-usage_totals = Table("usage_totals", metadata, *_kind(), *_usage(), sqlite_with_rowid=False)
+usage_totals = Table(
+    "usage_totals", metadata, *_dimension_columns(), *_usage_columns(), sqlite_with_rowid=False
+)
 timing_buckets = Table(
-    "timing_buckets", metadata, *_time(), *_kind(), *_timing(), sqlite_with_rowid=False
+    "timing_buckets",
+    metadata,
+    *_time_columns(),
+    *_dimension_columns(),
+    *_timing_columns(),
+    sqlite_with_rowid=False,
 )
-timing_totals = Table("timing_totals", metadata, *_kind(), *_timing(), sqlite_with_rowid=False)
+timing_totals = Table(
+    "timing_totals", metadata, *_dimension_columns(), *_timing_columns(), sqlite_with_rowid=False
+)
 
 run_costs = Table(
     "run_costs",
     metadata,
     Column("run_key", Text, primary_key=True),
     Column("price_version", Text, nullable=False),
-    *_money(),
+    *_money_columns(),
     sqlite_with_rowid=False,
 )
-cost_hourly = Table("cost_hourly", metadata, *_time(), *_kind(), *_cost(), sqlite_with_rowid=False)
-cost_totals = Table("cost_totals", metadata, *_kind(), *_cost(), sqlite_with_rowid=False)
+cost_hourly = Table(
+    "cost_hourly",
+    metadata,
+    *_time_columns(),
+    *_dimension_columns(),
+    *_cost_columns(),
+    sqlite_with_rowid=False,
+)
+cost_totals = Table(
+    "cost_totals", metadata, *_dimension_columns(), *_cost_columns(), sqlite_with_rowid=False
+)
 
 checkpoints = Table(
     "checkpoints",

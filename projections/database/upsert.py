@@ -1,8 +1,8 @@
-"""Many rows into a table at once, in one statement that is compiled once.
+"""Inserts and updates of many rows at once, with statements that are compiled once.
 
-SQLite gets the rows through `executemany`. PostgreSQL gets many through COPY into a temporary
-table, which was measured to be eight times as fast as one JSON text, and few one by one: a
-driver's `executemany` pipelines, and a long pipeline over a Unix socket can hang.
+SQLite gets the rows through `executemany`. PostgreSQL gets many rows through COPY into a temporary
+table, measured at eight times the speed of a single JSON text. It gets few rows one by one: the
+driver's `executemany` uses a pipeline, and a long pipeline over a Unix socket can hang.
 """
 
 from __future__ import annotations
@@ -16,41 +16,47 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from projections.database.schema import UtcDateTime
-from projections.folding.micros import utc_text, zoned_text
+from projections.folding.micros import text_format, zoned_text
 
-# From here on, a temporary table is worth its while.
+# From this number of rows on, COPY is faster.
 _COPY_ROWS = 50
 
 
 def upsert(
-    connection: Connection, table: Table, rows: Sequence[list[Any]], guard: str | None = None
+    connection: Connection,
+    table: Table,
+    rows: Sequence[list[Any]],
+    version_column: str | None = None,
 ) -> None:
     """Inserts `rows`, or overwrites those with the same key.
 
-    Each row has all columns of the table in their order: moments in microseconds, JSON and
-    other texts without NUL; it is changed on the way. With `guard`, a row is overwritten only
-    by one whose column of that name is greater.
+    Each row has all columns of the table in their order: times in microseconds, JSON and other
+    texts without NUL. The lists in `rows` are changed. With `version_column`, a row is only
+    overwritten by one with a greater value in that column.
     """
-    _insert_or(connection, table, rows, _or_overwrite(table, guard))
+    _insert_or(connection, table, rows, _or_overwrite(table, version_column))
 
 
 def insert(
-    connection: Connection, table: Table, rows: Sequence[list[Any]], guard: str | None = None
+    connection: Connection,
+    table: Table,
+    rows: Sequence[list[Any]],
+    version_column: str | None = None,
 ) -> None:
-    """The same, in half the time on PostgreSQL where none of the keys is there yet."""
+    """Does the same as `upsert`, in half the time on PostgreSQL if all keys are new."""
     if connection.dialect.name == "sqlite" or len(rows) < _COPY_ROWS:
-        upsert(connection, table, rows, guard)
+        upsert(connection, table, rows, version_column)
         return
-    _moments_to_text(rows, _moments(table), zoned_text)
+    _times_to_text(rows, _time_indexes(table), zoned_text)
     try:
         with connection.begin_nested():
             _copy(connection, table.name, table, rows)
     except IntegrityError:
-        _upsert_by_copy(connection, table, rows, _or_overwrite(table, guard))
+        _upsert_by_copy(connection, table, rows, _or_overwrite(table, version_column))
 
 
 def add(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
-    """Inserts `rows`, or adds them up with those of the same key; NULL adds nothing."""
+    """Inserts `rows`, or adds their values to the row of the same key; NULL adds nothing."""
     _insert_or(connection, table, rows, _or_add(table))
 
 
@@ -59,9 +65,9 @@ def _insert_or(
 ) -> None:
     if not rows:
         return
-    is_sqlite = connection.dialect.name == "sqlite"
-    _moments_to_text(rows, _moments(table), utc_text if is_sqlite else zoned_text)
-    if is_sqlite:
+    dialect = connection.dialect.name
+    _times_to_text(rows, _time_indexes(table), text_format(dialect))
+    if dialect == "sqlite":
         statement = _statement(table, conflict, "?")
         with _cursor(connection, statement) as cursor:
             cursor.executemany(statement, rows)
@@ -74,7 +80,7 @@ def _insert_or(
         _upsert_by_copy(connection, table, rows, conflict)
 
 
-def _moments_to_text(
+def _times_to_text(
     rows: Sequence[list[Any]], indexes: Sequence[int], text: Callable[[int | None], str | None]
 ) -> None:
     for row in rows:
@@ -85,13 +91,13 @@ def _moments_to_text(
 def _upsert_by_copy(
     connection: Connection, table: Table, rows: Sequence[list[Any]], conflict: str
 ) -> None:
-    name = _copied(table)
+    name = _copy_name(table)
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} (LIKE {table.name}) ON COMMIT DELETE ROWS"
     )
     _copy(connection, name, table, rows)
     connection.exec_driver_sql(_from_copy(table, conflict))
-    # The transaction may bring more.
+    # The transaction may copy more rows.
     connection.exec_driver_sql(f"TRUNCATE {name}")
 
 
@@ -104,7 +110,7 @@ def _copy(connection: Connection, name: str, table: Table, rows: Sequence[list[A
 
 @contextmanager
 def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
-    """The driver's own cursor, its errors as SQLAlchemy's."""
+    """Yields a cursor of the driver; raises its errors as those of SQLAlchemy."""
     errors = connection.dialect.loaded_dbapi.Error
     cursor = connection.connection.cursor()
     try:
@@ -117,12 +123,12 @@ def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
 
 
 @lru_cache
-def _moments(table: Table) -> tuple[int, ...]:
+def _time_indexes(table: Table) -> tuple[int, ...]:
     types = enumerate(column.type for column in table.columns)
     return tuple(index for index, type_ in types if isinstance(type_, UtcDateTime))
 
 
-def _copied(table: Table) -> str:
+def _copy_name(table: Table) -> str:
     return f"runfold_new_{table.name}"
 
 
@@ -134,8 +140,8 @@ def _statement(table: Table, conflict: str, mark: str) -> str:
 
 @lru_cache
 def _from_copy(table: Table, conflict: str) -> str:
-    given = f"SELECT {_names(table)} FROM {_copied(table)}"
-    return f"{_insert(table)} {given} {conflict}"
+    rows = f"SELECT {_names(table)} FROM {_copy_name(table)}"
+    return f"{_insert(table)} {rows} {conflict}"
 
 
 def _insert(table: Table) -> str:
@@ -147,9 +153,11 @@ def _names(table: Table) -> str:
 
 
 @lru_cache
-def _or_overwrite(table: Table, guard: str | None) -> str:
+def _or_overwrite(table: Table, version_column: str | None) -> str:
     new = ", ".join(f"{name} = excluded.{name}" for name in _others(table))
-    where = "" if guard is None else f" WHERE excluded.{guard} > {table.name}.{guard}"
+    where = ""
+    if version_column is not None:
+        where = f" WHERE excluded.{version_column} > {table.name}.{version_column}"
     return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}{where}"
 
 

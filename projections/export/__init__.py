@@ -1,1 +1,1 @@
-"""Tables and answers as files, frames and records."""
+"""Exports of tables and answers as files, frames and records."""

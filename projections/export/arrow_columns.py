@@ -1,4 +1,4 @@
-"""Columns of typed values as the libraries take them that people analyse data with."""
+"""Columns of typed values for Arrow and Polars."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tracker.errors import SettingsError
 if TYPE_CHECKING:
     import pyarrow
 
-# Digits of a dollar: money is kept in billionths.
+# Of a dollar as a decimal: costs are in billionths.
 DIGITS, SCALE = 38, 9
 
 
 def arrow_schema(columns: Mapping[str, type]) -> pyarrow.Schema:
-    """The Arrow schema of columns by the types of their values; any of them may be null.
+    """Returns the Arrow schema of columns from the types of their values, all nullable.
 
-    Times are `timestamp[us, tz=UTC]`, dollars `decimal128(38, 9)`, documents JSON text. Raises
+    Times are `timestamp[us, tz=UTC]`, dollars `decimal128(38, 9)`, dicts JSON text. Raises
     SettingsError where pyarrow is not installed.
     """
-    pa: Any = library("pyarrow", "arrow")
+    pa: Any = import_library("pyarrow", "arrow")
     types = {
         str: pa.string(),
         int: pa.int64(),
@@ -35,19 +35,19 @@ def arrow_schema(columns: Mapping[str, type]) -> pyarrow.Schema:
         list: pa.list_(pa.string()),
         dict: pa.string(),
     }
-    return pa.schema([(name, types[kind]) for name, kind in columns.items()])
+    return pa.schema([(name, types[type_]) for name, type_ in columns.items()])
 
 
-def plain(kind: type, values: Iterable[Any]) -> list[Any]:
-    """The values of a column as these libraries take them: moments in UTC, documents as text."""
-    made = _PLAIN.get(kind)
-    if made is None:
+def convert_values(type_: type, values: Iterable[Any]) -> list[Any]:
+    """Converts the values of a column: times to UTC, dicts to JSON text, tuples to lists."""
+    convert = _CONVERTERS.get(type_)
+    if convert is None:
         return list(values)
-    return [None if value is None else made(value) for value in values]
+    return [None if value is None else convert(value) for value in values]
 
 
-def library(name: str, extra: str) -> Any:
-    """A library that may be missing. Raises SettingsError, which names the extra that has it."""
+def import_library(name: str, extra: str) -> Any:
+    """Imports an optional library. Raises SettingsError with its extra if it is missing."""
     try:
         return import_module(name)
     except ModuleNotFoundError:
@@ -59,4 +59,4 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-_PLAIN: dict[type, Callable[[Any], object]] = {datetime: _in_utc, dict: json_text, list: list}
+_CONVERTERS: dict[type, Callable[[Any], object]] = {datetime: _in_utc, dict: json_text, list: list}

@@ -1,4 +1,4 @@
-"""Files that are there when all of them is, and what packs them."""
+"""Atomic file writes (temporary file, then rename), plain or gzip."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tracker.errors import SettingsError
 
 
 @contextmanager
-def whole_file(file: Path) -> Iterator[BinaryIO]:
-    """A file to write, that has its name and its place once the block has ended without an error.
+def open_atomic(file: Path) -> Iterator[BinaryIO]:
+    """Yields a file to write, which replaces `file` when the block ends without an error.
 
-    Until then, and after a kill, it is `NAME.part` beside it, and a file of that name is as it
-    was. Raises SettingsError where it cannot be written.
+    Until then it is written as `NAME.part` beside it, which remains after a kill, and an existing
+    file is unchanged. Raises SettingsError where it cannot be written.
     """
     part = None
     try:
-        # A pipe or a device is written to as it is.
+        # Pipes and devices are written directly.
         if not file.exists() or file.is_file():
             part = file.with_name(f"{file.name}.part")
         with (part or file).open("wb") as opened:
@@ -40,16 +40,16 @@ def whole_file(file: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def packed(opened: BinaryIO) -> Iterator[BinaryIO]:
-    """What packs by gzip what is written to it; the same bytes for the same bytes."""
-    # Neither name nor time in it.
+def open_gzip(opened: BinaryIO) -> Iterator[BinaryIO]:
+    """Yields a file that writes gzip to `opened`; equal input gives equal output."""
+    # Without a name and a time in the header.
     with gzip.GzipFile("", "wb", fileobj=opened, mtime=0) as file:
         yield cast("BinaryIO", file)
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder where there is none. Raises SettingsError where it cannot be made."""
+    """Creates a folder and its parents. Raises SettingsError where this is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"{folder} cannot be made: {error.strerror or error}") from None
+        raise SettingsError(f"{folder} cannot be created: {error.strerror or error}") from None

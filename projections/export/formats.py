@@ -1,4 +1,4 @@
-"""Rows of tables as files: lines of JSON, packed or not, and Parquet."""
+"""The file formats of exported tables: JSON lines, plain or gzip, and Parquet."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ from typing import Any, BinaryIO, Literal, get_args
 
 from pydantic_core import to_json
 
-from projections.export.arrow_columns import arrow_schema, library, plain
-from projections.export.atomic_files import packed
+from projections.export.arrow_columns import arrow_schema, convert_values, import_library
+from projections.export.atomic_files import open_gzip
 from tracker.errors import SettingsError
 
 Format = Literal["jsonl", "jsonl.gz", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-# Takes rows, each a value a column.
-Write = Callable[[Sequence[Sequence[Any]]], object]
+# Writes rows, each of them one value per column.
+WriteRows = Callable[[Sequence[Sequence[Any]]], object]
 
-# Of one row group of Parquet: enough to pack well, and tens of megabytes at most.
-_ROWS_IN_A_GROUP = 50_000
+# Enough to compress well, and tens of megabytes at most.
+_ROWS_PER_GROUP = 50_000
 
 
-def format_of(file: Path | None, said: str | None) -> Format:
-    """The format that is said, else the one that the name of a file ends in.
+def format_of(file: Path | None, requested: str | None) -> Format:
+    """Returns the requested format, or else the one of the file's suffix.
 
-    Raises SettingsError where it is none of `FORMATS`, and where its library is missing.
+    Raises SettingsError where it is not one of `FORMATS`, or its library is missing.
     """
     name = "" if file is None else file.name
-    found = said or next((it for it in FORMATS if name.endswith(f".{it}")), None)
+    found = requested or next((it for it in FORMATS if name.endswith(f".{it}")), None)
     if found not in FORMATS:
         known = ", ".join(FORMATS)
         if found is not None:
-            raise SettingsError(f"{found!r} is no format of tables: {known}")
+            raise SettingsError(f"{found!r} is not a format of tables: {known}")
         raise SettingsError(
-            f"{name or 'a file'}: in which format? Say one of {known}, or end its name so"
+            f"no format for {name or 'the file'}: pass one of {known}, or use it as the suffix"
         )
     if found == "parquet":
-        library("pyarrow", "arrow")
+        import_library("pyarrow", "arrow")
     return found
 
 
 @contextmanager
-def writing(opened: BinaryIO, format: Format, columns: Mapping[str, type]) -> Iterator[Write]:
-    """What writes rows of these columns to an opened file, which is whole after the block."""
+def open_writer(
+    opened: BinaryIO, format: Format, columns: Mapping[str, type]
+) -> Iterator[WriteRows]:
+    """Yields a function that writes rows to a file, which is complete after the block."""
     if format == "parquet":
-        with _parquet(opened, columns) as write:
+        with _open_parquet(opened, columns) as write:
             yield write
     elif format == "jsonl.gz":
-        with packed(opened) as lines:
-            yield _json_lines(lines.write, columns)
+        with open_gzip(opened) as lines:
+            yield _json_writer(lines.write, columns)
     else:
-        yield _json_lines(opened.write, columns)
+        yield _json_writer(opened.write, columns)
 
 
-def _json_lines(write: Callable[[bytes], object], columns: Mapping[str, type]) -> Write:
+def _json_writer(write: Callable[[bytes], object], columns: Mapping[str, type]) -> WriteRows:
     names = list(columns)
 
     def write_rows(rows: Sequence[Sequence[Any]]) -> None:
@@ -69,27 +71,28 @@ def _json_lines(write: Callable[[bytes], object], columns: Mapping[str, type]) -
 
 
 @contextmanager
-def _parquet(opened: BinaryIO, columns: Mapping[str, type]) -> Iterator[Write]:
-    pa, parquet = library("pyarrow", "arrow"), library("pyarrow.parquet", "arrow")
+def _open_parquet(opened: BinaryIO, columns: Mapping[str, type]) -> Iterator[WriteRows]:
+    pa = import_library("pyarrow", "arrow")
+    parquet = import_library("pyarrow.parquet", "arrow")
     schema = arrow_schema(columns)
-    kinds = list(columns.values())
-    waiting: list[Any] = []
+    types = list(columns.values())
+    pending: list[Any] = []
 
     def write_rows(rows: Sequence[Sequence[Any]]) -> None:
-        values = zip(kinds, zip(*rows, strict=True), strict=True)
+        values = zip(types, zip(*rows, strict=True), strict=True)
         arrays = [
-            pa.array(plain(kind, column), field.type)
-            for (kind, column), field in zip(values, schema, strict=True)
+            pa.array(convert_values(type_, column), field.type)
+            for (type_, column), field in zip(values, schema, strict=True)
         ]
-        waiting.append(pa.record_batch(arrays, schema=schema))
-        if sum(batch.num_rows for batch in waiting) >= _ROWS_IN_A_GROUP:
+        pending.append(pa.record_batch(arrays, schema=schema))
+        if sum(batch.num_rows for batch in pending) >= _ROWS_PER_GROUP:
             flush()
 
     def flush() -> None:
-        writer.write_table(pa.Table.from_batches(waiting, schema))
-        waiting.clear()
+        writer.write_table(pa.Table.from_batches(pending, schema))
+        pending.clear()
 
     with parquet.ParquetWriter(opened, schema, compression="zstd") as writer:
         yield write_rows
-        if waiting:
+        if pending:
             flush()

@@ -1,4 +1,4 @@
-"""Answers as lists of typed rows, and as tables of the libraries that people analyse data with."""
+"""Answers as lists of typed rows, convertible to records, Arrow and Polars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from decimal import Decimal
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from projections.export.arrow_columns import DIGITS, SCALE, arrow_schema, library, plain
+from projections.export.arrow_columns import (
+    DIGITS,
+    SCALE,
+    arrow_schema,
+    convert_values,
+    import_library,
+)
 from projections.queries.grouping import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -22,44 +28,44 @@ _TIMES = {DAY: date, HOUR: datetime}
 
 
 class Rows(list[T], Generic[T]):
-    """A list of rows that can be made flat records, or a table of Arrow or Polars.
+    """A list of rows that converts to flat records, or to a table of Arrow or Polars.
 
-    Their columns are those of the rows: a `group` is one for each of its names, `percentiles`
-    one for each percentage, like `p95_seconds`. With pandas: `pandas.DataFrame(rows.records())`.
+    The columns are the fields of the rows. A `group` becomes one column per name, `percentiles`
+    become one per percentage, like `p95_seconds`. For pandas: `pandas.DataFrame(rows.records())`.
     """
 
     def __init__(
         self,
-        kind: type[T],
+        row_type: type[T],
         rows: Iterable[T],
         *,
         groups: Sequence[str] = (),
         percentiles: Sequence[float] = (),
     ) -> None:
         super().__init__(rows)
-        self._kind, self._groups, self._percentiles = kind, groups, percentiles
+        self._row_type, self._groups, self._percentiles = row_type, groups, percentiles
 
     def records(self) -> list[dict[str, Any]]:
-        """One flat dict for each row, its values as the row has them."""
+        """Returns one flat dict per row, with the values of the row."""
         return [self._record(row) for row in self]
 
     def to_arrow(self) -> pyarrow.Table:
-        """An Arrow table whose columns have the types of the rows, also where there are none.
+        """Returns an Arrow table, whose columns have their types even without rows.
 
         Times are `timestamp[us, tz=UTC]`, dollars `decimal128(38, 9)`, metadata JSON text. Raises
         SettingsError where pyarrow is not installed.
         """
         columns = self._columns()
         schema = arrow_schema(columns)
-        pa: Any = library("pyarrow", "arrow")
+        pa: Any = import_library("pyarrow", "arrow")
         return pa.table(self._values(columns), schema=schema)
 
     def to_polars(self) -> polars.DataFrame:
-        """A Polars frame of the same columns as `to_arrow`, times as `Datetime('us', 'UTC')`.
+        """Returns a Polars frame with the columns of `to_arrow`, times as `Datetime('us', 'UTC')`.
 
         Raises SettingsError where polars is not installed.
         """
-        pl: Any = library("polars", "polars")
+        pl: Any = import_library("polars", "polars")
         types = {
             str: pl.String,
             int: pl.Int64,
@@ -71,53 +77,53 @@ class Rows(list[T], Generic[T]):
             dict: pl.String,
         }
         columns = self._columns()
-        schema = {name: types[kind] for name, kind in columns.items()}
+        schema = {name: types[type_] for name, type_ in columns.items()}
         frame: polars.DataFrame = pl.DataFrame(self._values(columns), schema=schema)
         return frame
 
     def _record(self, row: T) -> dict[str, Any]:
         record: dict[str, Any] = {}
-        for name, value in zip(self._fields(), row, strict=True):
+        for name, value in zip(self._field_names(), row, strict=True):
             if name == _GROUP:
                 record |= value
             elif name == _PERCENTILES:
-                record |= {_percentile(percent): found for percent, found in value.items()}
+                record |= {_percentile_name(percent): found for percent, found in value.items()}
             else:
                 record[name] = value
         return record
 
     def _columns(self) -> dict[str, type]:
-        """Each column and what its values are, from the class of the rows."""
-        hints = get_type_hints(self._kind)
+        """Returns each column with the type of its values, from the class of the rows."""
+        hints = get_type_hints(self._row_type)
         columns: dict[str, type] = {}
-        for name in self._fields():
+        for name in self._field_names():
             if name == _GROUP:
                 columns |= {group: _TIMES.get(group, str) for group in self._groups}
             elif name == _PERCENTILES:
-                columns |= {_percentile(percent): float for percent in self._percentiles}
+                columns |= {_percentile_name(percent): float for percent in self._percentiles}
             else:
-                columns[name] = _kind_of(hints[name])
+                columns[name] = _value_type(hints[name])
         return columns
 
     def _values(self, columns: dict[str, type]) -> dict[str, list[Any]]:
         records = self.records()
         return {
-            name: plain(kind, [record[name] for record in records])
-            for name, kind in columns.items()
+            name: convert_values(type_, [record[name] for record in records])
+            for name, type_ in columns.items()
         }
 
-    def _fields(self) -> tuple[str, ...]:
-        fields: tuple[str, ...] = self._kind._fields  # type: ignore[attr-defined]
+    def _field_names(self) -> tuple[str, ...]:
+        fields: tuple[str, ...] = self._row_type._fields  # type: ignore[attr-defined]
         return fields
 
 
-def _percentile(percent: float) -> str:
+def _percentile_name(percent: float) -> str:
     return f"p{percent:g}_seconds"
 
 
-def _kind_of(hint: Any) -> type:
-    """What a value is where it is not None; a tuple is a list to the libraries."""
+def _value_type(hint: Any) -> type:
+    """Returns the type of the values that are not None, and list for tuples."""
     if isinstance(hint, UnionType):
         [hint] = [it for it in get_args(hint) if it is not type(None)]
-    kind: type = get_origin(hint) or hint
-    return list if kind is tuple else kind
+    type_: type = get_origin(hint) or hint
+    return list if type_ is tuple else type_

@@ -1,4 +1,4 @@
-"""The public tables and views to files, row by row, as one snapshot of the database has them."""
+"""Exports of the public tables and views to files, all from one snapshot of the database."""
 
 from __future__ import annotations
 
@@ -10,46 +10,33 @@ from typing import Any, BinaryIO, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Float,
-    FromClause,
     Select,
     Text,
-    bindparam,
-    column,
     select,
-    text,
 )
 
-from projections.database.engine import snapshot
-from projections.database.open_run_views import (
-    OPEN_COLUMNS,
-    PARAMETER,
-    STUCK_COLUMNS,
-    open_runs,
-    stuck_runs,
-)
+from projections.database.engine import read_snapshot
+from projections.database.open_run_views import OPEN_RUN_VIEWS, view_at
 from projections.database.schema import checkpoints, metadata, run_steps, runs
-from projections.export.formats import Format, writing
-from projections.folding.micros import micros, utc_text, zoned_text
+from projections.export.formats import Format, open_writer
 from projections.queries.grouping import created_between
 from tracker.errors import SettingsError
 
-# Told how many rows were written so far.
-Exported = Callable[[int], object]
+# Called with the number of rows written so far.
+RowProgress = Callable[[int], object]
 
-_VIEWS = {"open_runs": (open_runs, OPEN_COLUMNS), "stuck_runs": (stuck_runs, STUCK_COLUMNS)}
-TABLES = (*(name for name in metadata.tables if name != checkpoints.name), *_VIEWS)
-_OF_RUNS = tuple(it for it in TABLES if it in _VIEWS or "run_key" in metadata.tables[it].c)
+TABLES = (*(name for name in metadata.tables if name != checkpoints.name), *OPEN_RUN_VIEWS)
+_TABLES_OF_RUNS = tuple(
+    it for it in TABLES if it in OPEN_RUN_VIEWS or "run_key" in metadata.tables[it].c
+)
 
-_ROWS = 2000
-# What is no column of a run is a number of seconds, but for this.
-_SAID = {"reason": Text()}
-# What the type of JSON does not tell.
-_DOCUMENTS: dict[str, type] = {runs.c.metadata.name: dict, run_steps.c.tools.name: list}
+_ROWS_PER_FETCH = 2000
+# The types of the values of JSON columns.
+_JSON_TYPES: dict[str, type] = {runs.c.metadata.name: dict, run_steps.c.tools.name: list}
 
 
-class Target(NamedTuple):
-    """What is to be exported, and the file it goes to, which is opened in its turn."""
+class TableExport(NamedTuple):
+    """A query, and the file for its rows, which is opened when its turn comes."""
 
     query: Select[Any]
     file: AbstractContextManager[BinaryIO]
@@ -62,45 +49,46 @@ def table_query(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Select[Any]:
-    """All rows of a table or view in the order of their keys; open runs are as old as at `now`.
+    """Returns the query for all rows of a table or view, ordered by key, with ages at `now`.
 
-    `since` and `until` limit to runs created from the one on and before the other. Raises
-    SettingsError where there is no such table, or its rows are not of single runs.
+    `since` and `until` limit the rows to runs created from the one on and before the other. Raises
+    SettingsError for an unknown table, or for limits where rows do not belong to single runs.
     """
     if name not in TABLES:
         raise SettingsError(f"no table {name!r} to export: {', '.join(TABLES)}")
     dialect = connection.dialect.name
-    found = _view(name, dialect, now) if name in _VIEWS else metadata.tables[name]
+    is_view = name in OPEN_RUN_VIEWS
+    found = view_at(name, dialect, now) if is_view else metadata.tables[name]
     query = select(found)
     if since is not None or until is not None:
-        if name not in _OF_RUNS:
+        if name not in _TABLES_OF_RUNS:
             raise SettingsError(
-                f"{name} has sums over runs: since and until are for {', '.join(_OF_RUNS)}"
+                f"{name} has sums over runs: since and until apply to {', '.join(_TABLES_OF_RUNS)}"
             )
-        chosen = created_between(select(runs.c.run_key), since, until)
-        query = query.where(found.c.run_key.in_(chosen))
+        keys_of_runs = created_between(select(runs.c.run_key), since, until)
+        query = query.where(found.c.run_key.in_(keys_of_runs))
     keys: list[ColumnElement[Any]] = list(found.primary_key) or [found.c.run_key]
     if dialect != "sqlite":
-        # As SQLite orders them: the rules of a language differ from server to server.
+        # The order of SQLite: locale rules differ from server to server.
         keys = [it.collate("C") if isinstance(it.type, Text) else it for it in keys]
     return query.order_by(*keys)
 
 
 def export_tables(
-    connection: Connection, targets: Sequence[Target], format: Format, progress: Exported
+    connection: Connection, exports: Sequence[TableExport], format: Format, progress: RowProgress
 ) -> list[int]:
-    """Writes each target, all as one snapshot has them; gives how many rows each had.
+    """Writes all exports from one snapshot; returns the number of rows of each.
 
-    A few thousand rows are in memory at once, of Parquet those of a row group. The files are
-    left, and so come into their places, after the last row of the last one.
+    A few thousand rows are in memory at once, for Parquet those of a row group. The files are
+    closed, and so replaced, after the last row of the last one.
     """
     counts: list[int] = []
-    with snapshot(connection) as seen, ExitStack() as files:
-        for query, file in targets:
+    with read_snapshot(connection) as snapshot, ExitStack() as files:
+        for query, file in exports:
             count, before = 0, sum(counts)
             with (
-                writing(files.enter_context(file), format, _kinds(query)) as write,
-                seen.execute(query, execution_options={"yield_per": _ROWS}) as found,
+                open_writer(files.enter_context(file), format, _value_types(query)) as write,
+                snapshot.execute(query, execution_options={"yield_per": _ROWS_PER_FETCH}) as found,
             ):
                 for rows in found.partitions():
                     write(rows)
@@ -110,19 +98,10 @@ def export_tables(
     return counts
 
 
-def _kinds(query: Select[Any]) -> dict[str, type]:
-    """Each column and what its values are in Python."""
-    # SQLAlchemy's names are texts of a class of its own, which cost ten times as much as keys.
+def _value_types(query: Select[Any]) -> dict[str, type]:
+    """Returns the columns with the types of their values in Python."""
+    # Names become plain strings: those of SQLAlchemy are ten times as slow as keys.
     return {
-        str(it.name): _DOCUMENTS.get(it.name) or it.type.python_type
+        str(it.name): _JSON_TYPES.get(it.name) or it.type.python_type
         for it in query.selected_columns
     }
-
-
-def _view(name: str, dialect: str, now: datetime) -> FromClause:
-    sql, columns = _VIEWS[name]
-    shown = (utc_text if dialect == "sqlite" else zoned_text)(micros(now))
-    found = text(sql(dialect, PARAMETER[dialect])).bindparams(bindparam("now", shown, type_=Text))
-    return found.columns(
-        *(column(it, runs.c[it].type if it in runs.c else _SAID.get(it, Float())) for it in columns)
-    ).subquery(name)

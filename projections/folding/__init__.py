@@ -1,1 +1,1 @@
-"""Pure functions from events to the values of rows."""
+"""Pure functions that turn events into the values of rows."""

@@ -1,7 +1,7 @@
-"""What ended runs cost and add to the rollups of costs, as pure arithmetic of their rows.
+"""The costs of ended runs, and the changes that they make to the rollups of costs.
 
-What was counted of a run is kept beside it. Where its usage is corrected later, that is taken
-away again, from the sums of the prices that it was counted under, and it is counted anew.
+The counted cost of a run is kept beside it. If its usage is corrected later, that cost is
+subtracted from the sums of its own price version, and the run is priced again.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from typing import Any, NamedTuple
 
 from projections.folding.batch_fold import FoldedRun
 from projections.folding.micros import moment_of
-from projections.folding.rates import PriceList, cost_of, is_usage
-from projections.folding.rollups import Key, place, plus_usage
-from projections.row_types import RunRow
+from projections.folding.rates import PriceList, calculate_cost, is_priceable
+from projections.folding.rollups import (
+    CREATED,
+    MODEL,
+    OUTCOME,
+    TOKENS,
+    Key,
+    add_counts,
+    rollup_keys,
+)
 
-_INDEX = RunRow._fields.index
-_MODEL, _OUTCOME, _CREATED = map(_INDEX, ("model", "outcome", "created_at"))
-_TOKENS = slice(_INDEX("prompt_tokens"), _INDEX("reasoning_tokens") + 1)
 
+class RunCost(NamedTuple):
+    """The counted cost of a run: the columns of `run_costs` after its key.
 
-class Counted(NamedTuple):
-    """What is counted of a run, in the order of `run_costs` after its key.
-
-    The costs are None where nothing could be priced.
+    The costs are None where the run could not be priced.
     """
 
     price_version: str
@@ -31,55 +34,59 @@ class Counted(NamedTuple):
     output_nanodollars: int | None
 
 
-class Recount(NamedTuple):
-    """A run with what is counted of it from now on, and what was before, if anything."""
+class CostChange(NamedTuple):
+    """A run with its new cost, and with the one that was counted before, if any."""
 
     run: FoldedRun
-    now: Counted
-    before: Counted | None
+    now: RunCost
+    before: RunCost | None
 
 
-def is_recounted(run: FoldedRun) -> bool:
-    """Whether a batch ended a run, or changed its usage."""
-    if run.values[_OUTCOME] is None:
+def has_new_cost(run: FoldedRun) -> bool:
+    """True if a batch ended the run, or changed the usage of an ended one."""
+    if run.values[OUTCOME] is None:
         return False
-    return run.before is None or run.before[_TOKENS] != run.values[_TOKENS]
+    return run.before is None or run.before[TOKENS] != run.values[TOKENS]
 
 
-def price(values: Sequence[Any], prices: PriceList) -> Counted:
-    """What a run costs at the prices of the time of its creation."""
-    tokens, model, created = values[_TOKENS], values[_MODEL], moment_of(values[_CREATED])
-    if model and created is not None and is_usage(tokens):
+def price_run(values: Sequence[Any], prices: PriceList) -> RunCost:
+    """Returns the cost of a run at the prices of the time of its creation."""
+    tokens, model, created = values[TOKENS], values[MODEL], moment_of(values[CREATED])
+    if model and created is not None and is_priceable(tokens):
         rates = prices.rates(model, created)
-        cost = None if rates is None else cost_of(rates, tokens)
+        cost = None if rates is None else calculate_cost(rates, tokens)
         if cost is not None:
-            return Counted(prices.version, *cost)
-    return Counted(prices.version, None, None)
+            return RunCost(prices.version, *cost)
+    return RunCost(prices.version, None, None)
 
 
-def cost_changes(recounts: Iterable[Recount]) -> dict[tuple[Key, Key], list[int | None]]:
-    """By time and kind with outcome and price version: what a batch of runs adds to the costs."""
+def cost_changes(changed: Iterable[CostChange]) -> dict[tuple[Key, Key], list[int | None]]:
+    """Returns the changes to the sums of `cost_hourly`.
+
+    They are keyed by time, and by dimensions with outcome and price version.
+    """
     changes: dict[tuple[Key, Key], list[int | None]] = {}
-    for run, now, before in recounts:
-        time, kind = place(run.values)
-        outcome = run.values[_OUTCOME]
-        key = (time, (*kind, outcome, now.price_version))
-        added = _adds(run.values, now)
-        changes[key] = plus_usage(changes[key], added) if key in changes else added
+    for run, now, before in changed:
+        time, dimensions = rollup_keys(run.values)
+        outcome = run.values[OUTCOME]
+        key = (time, (*dimensions, outcome, now.price_version))
+        added = _cost_counts(run.values, now)
+        changes[key] = add_counts(changes[key], added) if key in changes else added
         if before is not None and run.before is not None:
-            key = (time, (*kind, outcome, before.price_version))
-            taken = [None if it is None else -it for it in _adds(run.before, before)]
-            changes[key] = plus_usage(changes[key], taken) if key in changes else taken
+            key = (time, (*dimensions, outcome, before.price_version))
+            counted = _cost_counts(run.before, before)
+            negated = [None if it is None else -it for it in counted]
+            changes[key] = add_counts(changes[key], negated) if key in changes else negated
     return changes
 
 
-def may_empty(added: Sequence[int | None]) -> bool:
-    """Whether fewer runs, or fewer with a price, may leave none."""
-    number, silent, unpriced = (it or 0 for it in added[:3])
-    return number < 0 or number - silent - unpriced < 0
+def has_decrease(change: Sequence[int | None]) -> bool:
+    """True if a change lowers the number of runs, or of priced ones, which may leave none."""
+    runs, without_usage, unpriced = (it or 0 for it in change[:3])
+    return runs < 0 or runs - without_usage - unpriced < 0
 
 
-def _adds(values: Sequence[Any], counted: Counted) -> list[int | None]:
-    silent = not is_usage(values[_TOKENS])
-    unpriced = counted.input_nanodollars is None and not silent
-    return [1, int(silent), int(unpriced), *counted[1:]]
+def _cost_counts(values: Sequence[Any], cost: RunCost) -> list[int | None]:
+    is_without_usage = not is_priceable(values[TOKENS])
+    is_unpriced = cost.input_nanodollars is None and not is_without_usage
+    return [1, int(is_without_usage), int(is_unpriced), *cost[1:]]

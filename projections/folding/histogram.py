@@ -1,9 +1,9 @@
 """The buckets of the histograms of durations: logarithmic, so that each is within 1 per cent.
 
-A bucket is named by the seconds that stand for all durations in it, which is what SQL can count
-with. Bounds grow by a constant factor from a microsecond on; multiplication is exact to the bit
-on every machine, where logarithms are not. After "DDSketch: a fast and fully-mergeable quantile
-sketch with relative-error guarantees" (Masson, Rim, Lee; 2019).
+A bucket is named by the seconds that represent all durations in it, so that SQL can calculate
+with it. Bounds grow by a constant factor from one microsecond on; multiplication gives the same
+bits on every machine, which logarithms do not. After "DDSketch: a fast and fully-mergeable
+quantile sketch with relative-error guarantees" (Masson, Rim, Lee; 2019).
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from bisect import bisect_right
 
 _GROWTH = 1.0198
 _SHORTEST = 1e-6
-# Three hundred years: longer than any run, and than what two stamps of one can be apart.
+# Three hundred years: longer than any run, and than any difference of two timestamps of one.
 _LONGEST = 1e10
 
 
-def _bounds() -> tuple[float, ...]:
-    found = [_SHORTEST]
-    while found[-1] < _LONGEST:
-        found.append(found[-1] * _GROWTH)
-    return tuple(found)
+def _make_bounds() -> tuple[float, ...]:
+    bounds = [_SHORTEST]
+    while bounds[-1] < _LONGEST:
+        bounds.append(bounds[-1] * _GROWTH)
+    return tuple(bounds)
 
 
-_BOUNDS = _bounds()
-# The value with the same relative distance to both bounds, in digits that can be read.
+_BOUNDS = _make_bounds()
+# The value with the same relative distance to both bounds, in six readable digits.
 _BUCKETS = (
     0.0,
     *(float(f"{2 * low * _GROWTH / (1 + _GROWTH):.6g}") for low in _BOUNDS),
@@ -32,5 +32,5 @@ _BUCKETS = (
 
 
 def bucket_of(seconds: float) -> float:
-    """The seconds that stand for a duration: within 1 per cent of it, and 0 for less than 1 µs."""
+    """Returns the bucket of a duration: within 1 per cent of it, and 0 for less than 1 µs."""
     return _BUCKETS[bisect_right(_BOUNDS, seconds)]

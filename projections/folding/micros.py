@@ -1,14 +1,18 @@
-"""Moments as whole microseconds since 1970: what is folded, compared and added up.
+"""Times as whole microseconds since 1970, as folds compare and add them.
 
-Numbers cost a tenth of what aware datetimes do, and their sums are exact.
+Integers cost a tenth of aware datetimes, and their sums are exact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 SECOND = 1_000_000
+HOUR = 3_600 * SECOND
+# All time zones have been whole quarters of an hour away from UTC since 1972.
+QUARTER = HOUR // 4
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -16,27 +20,27 @@ _DAY_SECONDS = 86_400
 
 
 def micros(moment: datetime) -> int:
-    """The microseconds from 1970 to an aware `moment`."""
+    """Returns the microseconds from 1970 to an aware `moment`."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def micros_or_none(moment: datetime | None) -> int | None:
-    """The same, of a moment that may not be known."""
+    """Returns the microseconds from 1970 to `moment`, or None for None."""
     return None if moment is None else (moment - _EPOCH) // _MICROSECOND
 
 
 def moment_of(number: int | None) -> datetime | None:
-    """The datetime in UTC that `micros` made a number of."""
+    """Returns the datetime in UTC of a number of microseconds."""
     return None if number is None else _EPOCH + timedelta(microseconds=number)
 
 
 def seconds(number: int | None) -> float | None:
-    """A duration in seconds."""
+    """Returns a duration of microseconds in seconds."""
     return None if number is None else number / SECOND
 
 
 def utc_text(number: int | None) -> str | None:
-    """The ISO text in UTC, without a zone: no fraction if it is zero, as SQLite keeps it."""
+    """Returns the ISO text in UTC as SQLite stores it: no zone, and no fraction of zero."""
     if number is None:
         return None
     whole, fraction = divmod(number, SECOND)
@@ -47,8 +51,13 @@ def utc_text(number: int | None) -> str | None:
 
 
 def zoned_text(number: int | None) -> str | None:
-    """The ISO text in UTC with its zone, which means the same in every session of PostgreSQL."""
+    """Returns the ISO text with its zone, which is the same in every session of PostgreSQL."""
     return None if number is None else f"{utc_text(number)}+00"
+
+
+def text_format(dialect: str) -> Callable[[int | None], str | None]:
+    """Returns the function that writes a time as text for a database."""
+    return utc_text if dialect == "sqlite" else zoned_text
 
 
 # Formatting a datetime costs more than folding it; there are few days, and few seconds in one.

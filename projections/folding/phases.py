@@ -1,8 +1,9 @@
-"""The phases of a run: pure arithmetic of the moments between two statuses and their widths.
+"""The phases of a run: the intervals between its changes of status, and their uncertainty.
 
-A boundary is at the server's stamp, else where we saw it, and never before the one before it.
-Its width is how far off that moment may be; None where nothing limits it. A phase is off by the
-width of its opening and of its closing boundary together. All in microseconds.
+A boundary lies at the server's timestamp, or else at the time of our observation, and never before
+the boundary in front of it. Its uncertainty is the largest possible error of that time, None where
+nothing limits it. The uncertainty of a phase is the sum of those of its two boundaries. All values
+are in microseconds.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from tracker.core.status import (
 
 SERVER, OBSERVED, INFERRED = "server", "observed", "inferred"
 
-# Where a run can only have come straight from the one status to the other, the server's stamp
-# for the new one tells when the old one was left too. Elsewhere a pause for an action, or all
-# of the work, may lie unseen between them. A start without a `not_before` is the first.
-_STRAIGHT = frozenset((CANCELLING, end) for end in ENDED)
+# Where nothing can lie between two statuses, the server's timestamp of the second also tells when
+# the first was left. Elsewhere a pause for an action, or all of the work, may lie between them
+# without having been observed. A start without a `not_before` is the first one.
+_DIRECT = frozenset((CANCELLING, end) for end in ENDED)
 _START = (QUEUED, IN_PROGRESS)
-# The same, given that the service stamps starts: what began in between would have moved that.
-_STRAIGHT_BY_START = frozenset(
+# Direct if the service reports start times: a start in between would have changed that time.
+_DIRECT_BY_START = frozenset(
     {
         (IN_PROGRESS, COMPLETED),
         (IN_PROGRESS, INCOMPLETE),
@@ -43,130 +44,147 @@ _STRAIGHT_BY_START = frozenset(
     }
 )
 
-_NOTHING: Mapping[int, int] = MappingProxyType({})
+_NO_GAPS: Mapping[int, int] = MappingProxyType({})
 
-# A change of status as its event tells it: the new status, the server's stamp, that or when we
-# saw it, the last moment without it, the first known to be past it, whether it was inferred, and
-# whether the service gave a start of the run before. Plain, since there are millions of them.
+# A change of status as its event reports it. A plain tuple, since there are millions of them:
+# the new status; the server's timestamp; that timestamp or else the time of our observation;
+# `not_before`; `not_after`; True if inferred; True if the service reported a start before.
 Transition = tuple[str, int | None, int, int | None, int | None, bool, bool]
 
 
 class PhaseInterval(NamedTuple):
-    """A stay in one status, and how sure its two boundaries are; not yet left where open.
+    """The interval that a run spends in one status.
 
-    The last stay of an ended run is its end: it has no length and is no phase.
+    The last interval of an ended run is its end: it has no length and is no phase.
     """
 
     status: str
-    entered: int
-    opening: int | None
-    opening_basis: str
-    left: int | None = None
-    closing: int | None = None
-    closing_basis: str = SERVER
+    entered_at: int
+    entered_uncertainty: int | None
+    # What the time rests on: SERVER, OBSERVED or INFERRED.
+    entered_basis: str
+    # None while the interval is open.
+    left_at: int | None = None
+    left_uncertainty: int | None = None
+    left_basis: str = SERVER
 
 
-def stays(
-    transitions: Sequence[Transition], certain: Mapping[int, int] = _NOTHING
+def phase_intervals(
+    transitions: Sequence[Transition], gaps: Mapping[int, int] = _NO_GAPS
 ) -> list[PhaseInterval]:
-    """All stays of a run, from its creation on; the first transition is into its queue.
+    """Returns all intervals of a run from its creation on; its first transition is to queued.
 
-    The stamps of those that are `certain`, by index, are known to tell when the status before
-    was left too; by how much later the one after may have begun is the value.
+    `gaps` has the indexes of the transitions whose timestamp also tells when the status before
+    was left. Its values are by how much later the new status may have begun.
     """
     status, stamp, seen, *_ = transitions[0]
-    entered, opening, basis = seen, None, OBSERVED
+    entered, uncertainty, basis = seen, None, OBSERVED
     if stamp is not None:
-        entered, opening, basis = stamp, stamp_width(stamp), SERVER
-    found = []
+        entered, uncertainty, basis = stamp, stamp_uncertainty(stamp), SERVER
+    intervals = []
     for index, transition in enumerate(transitions[1:], 1):
-        moment, closing, closing_basis, next_opening, next_basis = _boundary(
-            status, entered, opening, transition, certain.get(index)
+        left, left_uncertainty, left_basis, next_uncertainty, next_basis = _boundary(
+            status, entered, uncertainty, transition, gaps.get(index)
         )
-        found.append(PhaseInterval(status, entered, opening, basis, moment, closing, closing_basis))
-        status, entered, opening, basis = transition[0], moment, next_opening, next_basis
-    found.append(PhaseInterval(status, entered, opening, basis))
-    return found
+        intervals.append(
+            PhaseInterval(status, entered, uncertainty, basis, left, left_uncertainty, left_basis)
+        )
+        status, entered, uncertainty, basis = transition[0], left, next_uncertainty, next_basis
+    intervals.append(PhaseInterval(status, entered, uncertainty, basis))
+    return intervals
 
 
-def phase_values(run_key: str, seq: int, stay: PhaseInterval) -> list[Any]:
-    """The row of one stay as it is written, its moments as numbers."""
-    return [run_key, seq, stay.status, stay.entered, stay.left, *_measures(stay)]
+def phase_values(run_key: str, seq: int, interval: PhaseInterval) -> list[Any]:
+    """Returns the row of an interval in the order of `run_phases`, times in microseconds."""
+    return [
+        run_key,
+        seq,
+        interval.status,
+        interval.entered_at,
+        interval.left_at,
+        *_measure(interval),
+    ]
 
 
-def stamp_width(stamp: int) -> int:
-    """How far off a server's stamp may be: a second where it is in whole seconds, else nothing."""
+def stamp_uncertainty(stamp: int) -> int:
+    """Returns the error of a server's timestamp: one second if it is in whole seconds, else 0."""
     return 0 if stamp % SECOND else SECOND
 
 
 def close_pause(
     entered: int,
-    opening: int | None,
+    entered_uncertainty: int | None,
     stamp: int | None,
     seen: int,
     before: int | None,
     after: int | None,
     inferred: bool,
 ) -> tuple[int, int | None]:
-    """When a wait that began at `entered` was over, and how far off that may be."""
+    """Returns the end of a pause that began at `entered`, and its uncertainty."""
     seen = seen if stamp is None else stamp
-    # Whereto it went on is all the same: from a wait, no stamp tells when it was left.
+    # The next status does not matter: no timestamp tells when a pause was left.
     transition = ("", stamp, seen, before, after, inferred, False)
-    return _boundary(REQUIRES_ACTION, entered, opening, transition)[:2]
+    return _boundary(REQUIRES_ACTION, entered, entered_uncertainty, transition)[:2]
 
 
-def _measures(stay: PhaseInterval) -> tuple[float | None, float | None, str]:
-    """Seconds, uncertainty in seconds, and what they rest on."""
-    if stay.left is None:
-        return None, seconds(stay.opening), stay.opening_basis
-    width = None
-    if stay.opening is not None and stay.closing is not None:
-        width = (stay.opening + stay.closing) / SECOND
-    basis = _weaker(stay.opening_basis, stay.closing_basis)
-    return (stay.left - stay.entered) / SECOND, width, basis
+def _measure(interval: PhaseInterval) -> tuple[float | None, float | None, str]:
+    """Returns the seconds of an interval, their uncertainty in seconds, and their basis."""
+    if interval.left_at is None:
+        return None, seconds(interval.entered_uncertainty), interval.entered_basis
+    uncertainty = None
+    if interval.entered_uncertainty is not None and interval.left_uncertainty is not None:
+        uncertainty = (interval.entered_uncertainty + interval.left_uncertainty) / SECOND
+    basis = _weaker_basis(interval.entered_basis, interval.left_basis)
+    return (interval.left_at - interval.entered_at) / SECOND, uncertainty, basis
 
 
 def _boundary(
     status: str,
     entered: int,
-    opening: int | None,
+    entered_uncertainty: int | None,
     transition: Transition,
-    slack: int | None = None,
+    gap: int | None = None,
 ) -> tuple[int, int | None, str, int | None, str]:
-    """Where one stay ends and the next begins: moment, width and basis before, and after."""
+    """Returns the boundary between two intervals.
+
+    Its time, then uncertainty and basis as the end of the first interval, then both as the
+    beginning of the second.
+    """
     following, stamp, seen, before, after, inferred, has_start = transition
     if stamp is None and after is not None and after < seen:
         seen = after
     late = entered - seen if entered > seen else 0
     moment = seen + late
-    # Since the change was last known not to have come: since the stay began, at worst.
-    width: int | None
+    # Back to the last moment without the change: the beginning of the interval, at worst.
+    uncertainty: int | None
     if before is not None:
-        width = moment - before if moment > before else 0
+        uncertainty = moment - before if moment > before else 0
     else:
-        width = None if opening is None else moment - entered + opening
+        uncertainty = (
+            None if entered_uncertainty is None else moment - entered + entered_uncertainty
+        )
     if stamp is None:
         basis = INFERRED if inferred else OBSERVED
-        return moment, width, basis, width, basis
-    exact = stamp_width(stamp) + late
-    if slack is not None:
-        return moment, exact, SERVER, exact + slack, INFERRED if slack else SERVER
+        return moment, uncertainty, basis, uncertainty, basis
+    exact = stamp_uncertainty(stamp) + late
+    if gap is not None:
+        return moment, exact, SERVER, exact + gap, INFERRED if gap else SERVER
     if inferred:
-        closing = _at_least(exact, width) if before is not None else exact
+        closing = _at_least(exact, uncertainty) if before is not None else exact
         return moment, closing, INFERRED, exact, INFERRED
-    step = (status, following)
-    is_first = step == _START and before is None
-    if is_first or step in _STRAIGHT or (has_start and step in _STRAIGHT_BY_START):
+    change = (status, following)
+    is_first = change == _START and before is None
+    if is_first or change in _DIRECT or (has_start and change in _DIRECT_BY_START):
         return moment, exact, SERVER, exact, SERVER
-    closing = _at_least(exact, width)
+    closing = _at_least(exact, uncertainty)
     return moment, closing, SERVER if closing == exact else OBSERVED, exact, SERVER
 
 
-def _at_least(exact: int, width: int | None) -> int | None:
-    return None if width is None else max(exact, width)
+def _at_least(exact: int, uncertainty: int | None) -> int | None:
+    return None if uncertainty is None else max(exact, uncertainty)
 
 
-def _weaker(one: str, other: str) -> str:
+def _weaker_basis(one: str, other: str) -> str:
     if INFERRED in (one, other):
         return INFERRED
     return SERVER if one == other == SERVER else OBSERVED

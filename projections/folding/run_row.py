@@ -1,4 +1,4 @@
-"""The row of a run, folded from its events: pure, no database."""
+"""The row of a run, folded from its events."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from typing import Any, ClassVar
 from projections.folding import status_trace
 from projections.folding.json_text import json_text, plain_text
 from projections.folding.micros import micros, micros_or_none, seconds
-from projections.folding.phases import PhaseInterval, stamp_width
+from projections.folding.phases import PhaseInterval, stamp_uncertainty
 from projections.folding.status_trace import StatusTrace
 from tracker.core import events as e
 from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.core.usage import Usage
 
 VANISHED = "vanished"
-# Of one run: more is a service's mistake, and a million of them still have a sum in 63 bits.
-MOST_TOKENS = 10**12
+# Of one run: more is a mistake of the service, and the sum of a million such runs still fits in
+# 63 bits.
+MAX_TOKENS = 10**12
 
 _NAME_LENGTH = 256
 _USAGE = attrgetter(*Usage.model_fields)
 _NO_USAGE = (None,) * len(Usage.model_fields)
 _QUEUED, _RUNNING, _ACTION = range(3)
-_KINDS = {QUEUED: _QUEUED, REQUIRES_ACTION: _ACTION}
+# All other statuses count as running.
+_DURATION_OF = {QUEUED: _QUEUED, REQUIRES_ACTION: _ACTION}
 
 
 class RunHistory(StatusTrace):
-    """The trace of a run and the rest of its row: moments as numbers, metadata as JSON."""
+    """The trace of a run and the other values of its row: times in microseconds."""
 
     __slots__ = (
         "configuration_digest",
@@ -41,82 +43,87 @@ class RunHistory(StatusTrace):
         "first_seen_at",
         "identity",
         "incomplete_reason",
+        "is_vanished",
+        "last_changed_at",
         "metadata",
-        "seen",
         "started_at",
         "tokens",
-        "vanished",
     )
     handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
-        # Source, run, thread, assistant and model.
+        # Source, run, thread, assistant and model, as the row has them.
         self.identity: tuple[str | None, ...] = ()
         self.created_at = self.first_seen_at = 0
         self.started_at: int | None = None
         self.ended_at: int | None = None
         self.expires_at: int | None = None
-        # A number costs more than the sight of it, and only the last one counts.
-        self.seen: datetime | int = 0
+        # Converted when the row is written: only the last one is used, and converting takes time.
+        self.last_changed_at: datetime | int = 0
         self.tokens: tuple[int | None, ...] = _NO_USAGE
         self.error_code: str | None = None
         self.error_message: str | None = None
         self.incomplete_reason: str | None = None
+        # As JSON.
         self.metadata = "{}"
         self.configuration_digest: str | None = None
-        self.vanished = False
+        self.is_vanished = False
 
 
-def believed(counts: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """Counts of tokens, those beyond all reason as not known: they would drown every sum."""
-    if any(it is not None and it > MOST_TOKENS for it in counts):
-        return tuple(None if it is not None and it > MOST_TOKENS else it for it in counts)
+def plausible_tokens(usage: Usage | None) -> tuple[int | None, ...]:
+    """Returns the token counts, implausibly large ones as None: they would dominate every sum."""
+    if usage is None:
+        return _NO_USAGE
+    counts: tuple[int | None, ...] = _USAGE(usage)
+    if any(it is not None and it > MAX_TOKENS for it in counts):
+        return tuple(None if it is not None and it > MAX_TOKENS else it for it in counts)
     return counts
 
 
 def stored_name(name: str | None) -> str | None:
-    """A name as the table has it: an index entry has a limit that a service's text has not."""
+    """Shortens a name for its column: an index entry has a limit that a service's text has not."""
     return plain_text(name[:_NAME_LENGTH]) if name else name
 
 
-def row_values(run: RunHistory, found: Sequence[PhaseInterval]) -> list[Any]:
-    """The row of a run with these stays as it is written: in the order of `RunRow`.
+def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]:
+    """Returns the row of a run with these intervals, in the order of `RunRow`.
 
-    Moments are numbers. Durations are the sums of the phases that were left, None before the
-    first of their kind;
-    `running_seconds` takes all but queued and requires_action, `total_seconds` is end minus
-    creation. `uncertainty_seconds` is the sum of all boundaries' widths, each once, and at the
-    end no more than the run lasted. A run that vanished keeps its phase open and has that
-    status again from its next sign of life.
+    Times are in microseconds. Durations are the sums of the phases that were left, None before the
+    first of their kind; `running_seconds` includes all statuses but queued and requires_action,
+    `total_seconds` is end minus creation. `uncertainty_seconds` is the sum of the uncertainties
+    of all boundaries, each counted once, and for an ended run no more than it lasted. A vanished
+    run keeps its phase open; its next observation restores the status.
     """
-    last = found[-1]
+    last = intervals[-1]
     outcome = last.status if last.status in ENDED else None
     ended_at = total = None
     if outcome is not None:
-        # The server's two stamps are exact together, even where ours ran ahead of them between.
-        ended_at = last.entered if run.ended_at is None else run.ended_at
+        # The server's two timestamps are exact together, even where our clock ran ahead between.
+        ended_at = last.entered_at if run.ended_at is None else run.ended_at
         total = max(0, ended_at - run.created_at)
-    spent, uncertainty = _spent(found)
-    if total is not None and uncertainty is not None and last.opening is not None:
-        whole = total + stamp_width(run.created_at) + last.opening
-        parts = sum(it for it in spent if it is not None)
+    durations, uncertainty = _sum_intervals(intervals)
+    if total is not None and uncertainty is not None and last.entered_uncertainty is not None:
+        whole = total + stamp_uncertainty(run.created_at) + last.entered_uncertainty
+        parts = sum(it for it in durations if it is not None)
         uncertainty = min(uncertainty, max(parts, whole))
     return [
         run.key,
         *run.identity,
-        VANISHED if run.vanished and outcome is None else last.status,
+        VANISHED if run.is_vanished and outcome is None else last.status,
         outcome,
         run.created_at,
         run.started_at,
         ended_at,
         run.expires_at,
         run.first_seen_at,
-        run.seen if isinstance(run.seen, int) else micros(run.seen),
+        run.last_changed_at
+        if isinstance(run.last_changed_at, int)
+        else micros(run.last_changed_at),
         *run.tokens,
-        seconds(spent[_QUEUED]),
-        seconds(spent[_RUNNING]),
-        seconds(spent[_ACTION]),
+        seconds(durations[_QUEUED]),
+        seconds(durations[_RUNNING]),
+        seconds(durations[_ACTION]),
         seconds(total),
         seconds(uncertainty),
         run.error_code,
@@ -128,25 +135,25 @@ def row_values(run: RunHistory, found: Sequence[PhaseInterval]) -> list[Any]:
     ]
 
 
-def _spent(found: Sequence[PhaseInterval]) -> tuple[list[int | None], int | None]:
-    """How long the run was queued, running and waiting, and the widths of all boundaries."""
-    spent: list[int | None] = [None, None, None]
-    width = found[0].opening
-    for stay, following in pairwise(found):
-        kind = _KINDS.get(stay.status, _RUNNING)
-        length = (stay.left or 0) - stay.entered
-        before = spent[kind]
-        spent[kind] = length if before is None else before + length
-        closing, opening = stay.closing, following.opening
-        if width is None or closing is None or opening is None:
-            width = None
+def _sum_intervals(intervals: Sequence[PhaseInterval]) -> tuple[list[int | None], int | None]:
+    """Returns how long the run was queued, running and waiting, and the total uncertainty."""
+    durations: list[int | None] = [None, None, None]
+    uncertainty = intervals[0].entered_uncertainty
+    for interval, following in pairwise(intervals):
+        index = _DURATION_OF.get(interval.status, _RUNNING)
+        length = (interval.left_at or 0) - interval.entered_at
+        before = durations[index]
+        durations[index] = length if before is None else before + length
+        left, entered = interval.left_uncertainty, following.entered_uncertainty
+        if uncertainty is None or left is None or entered is None:
+            uncertainty = None
         else:
-            width += closing if closing > opening else opening
-    return spent, width
+            uncertainty += left if left > entered else entered
+    return durations, uncertainty
 
 
-def _created(run: RunHistory, event: e.RunCreated) -> None:
-    status_trace.created(run, event)
+def _on_created(run: RunHistory, event: e.RunCreated) -> None:
+    status_trace.on_created(run, event)
     run.identity = (
         event.source,
         event.run_id,
@@ -159,84 +166,84 @@ def _created(run: RunHistory, event: e.RunCreated) -> None:
     run.expires_at = micros_or_none(event.expires_at)
     run.metadata = json_text(event.metadata)
     run.configuration_digest = stored_name(event.configuration_digest)
-    run.seen = event.observed_at
+    run.last_changed_at = event.observed_at
 
 
-def _status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
-    status_trace.status_changed(run, event)
+def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
+    status_trace.on_status_changed(run, event)
     if event.status == IN_PROGRESS and event.occurred_at is not None:
         run.started_at = run.transitions[-1][1]
-    run.vanished = False
-    run.seen = event.observed_at
+    run.is_vanished = False
+    run.last_changed_at = event.observed_at
 
 
-def _action_required(run: RunHistory, event: e.RunActionRequired) -> None:
-    status_trace.action_required(run, event)
-    run.vanished = False
-    run.seen = event.observed_at
+def _on_action_required(run: RunHistory, event: e.RunActionRequired) -> None:
+    status_trace.on_action_required(run, event)
+    run.is_vanished = False
+    run.last_changed_at = event.observed_at
 
 
-def _ended(run: RunHistory, event: e.RunEnded) -> None:
-    status_trace.moved(run, event, event.status)
+def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
+    status_trace.add_transition(run, event, event.status)
     run.ended_at = run.transitions[-1][1]
-    run.tokens = _NO_USAGE if event.usage is None else believed(_USAGE(event.usage))
+    run.tokens = plausible_tokens(event.usage)
     if event.error is not None:
         run.error_code = plain_text(event.error.code)
         run.error_message = plain_text(event.error.message)
     run.incomplete_reason = plain_text(event.reason)
-    run.seen = event.observed_at
+    run.last_changed_at = event.observed_at
 
 
-def _usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
-    # What a later report leaves out was not taken back.
+def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
+    # A count that a later report leaves out is still valid.
     run.tokens = tuple(
         old if new is None else new
-        for old, new in zip(run.tokens, believed(_USAGE(event.usage)), strict=True)
+        for old, new in zip(run.tokens, plausible_tokens(event.usage), strict=True)
     )
-    run.seen = event.observed_at
+    run.last_changed_at = event.observed_at
 
 
-def _metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
+def _on_metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
     run.metadata = json_text(event.metadata)
-    run.seen = event.observed_at
+    run.last_changed_at = event.observed_at
 
 
-def _times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
-    status_trace.times_changed(run, event)
+def _on_times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
+    status_trace.on_times_changed(run, event)
     run.started_at = micros_or_none(event.started_at) or run.started_at
     run.expires_at = micros_or_none(event.expires_at) or run.expires_at
-    run.seen = event.observed_at
+    run.last_changed_at = event.observed_at
 
 
-def _step_recorded(run: RunHistory, event: e.RunStepRecorded) -> None:
-    status_trace.step_recorded(run, event)
-    run.seen = event.observed_at
+def _on_step_recorded(run: RunHistory, event: e.RunStepRecorded) -> None:
+    status_trace.on_step_recorded(run, event)
+    run.last_changed_at = event.observed_at
 
 
-def _vanished(run: RunHistory, event: e.RunVanished) -> None:
-    run.vanished = True
-    run.seen = event.observed_at
+def _on_vanished(run: RunHistory, event: e.RunVanished) -> None:
+    run.is_vanished = True
+    run.last_changed_at = event.observed_at
 
 
-def _reappeared(run: RunHistory, event: e.RunReappeared) -> None:
-    run.vanished = False
-    run.seen = event.observed_at
+def _on_reappeared(run: RunHistory, event: e.RunReappeared) -> None:
+    run.is_vanished = False
+    run.last_changed_at = event.observed_at
 
 
-def _noted(run: RunHistory, event: e.Event) -> None:
-    run.seen = event.observed_at
+def _on_other(run: RunHistory, event: e.Event) -> None:
+    run.last_changed_at = event.observed_at
 
 
 RunHistory.handlers = {
-    **dict.fromkeys(status_trace.HANDLERS, _noted),
-    e.RunCreated: _created,
-    e.RunStatusChanged: _status_changed,
-    e.RunActionRequired: _action_required,
-    **dict.fromkeys(e.RUN_ENDS.values(), _ended),
-    e.RunUsageReported: _usage_reported,
-    e.RunMetadataChanged: _metadata_changed,
-    e.RunTimesChanged: _times_changed,
-    e.RunStepRecorded: _step_recorded,
-    e.RunVanished: _vanished,
-    e.RunReappeared: _reappeared,
+    **dict.fromkeys(status_trace.HANDLERS, _on_other),
+    e.RunCreated: _on_created,
+    e.RunStatusChanged: _on_status_changed,
+    e.RunActionRequired: _on_action_required,
+    **dict.fromkeys(e.RUN_ENDS.values(), _on_ended),
+    e.RunUsageReported: _on_usage_reported,
+    e.RunMetadataChanged: _on_metadata_changed,
+    e.RunTimesChanged: _on_times_changed,
+    e.RunStepRecorded: _on_step_recorded,
+    e.RunVanished: _on_vanished,
+    e.RunReappeared: _on_reappeared,
 }

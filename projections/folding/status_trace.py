@@ -1,7 +1,7 @@
-"""The trace of a run: its changes of status as its events tell them, and nothing derived.
+"""The trace of a run: its changes of status exactly as its events report them.
 
-A fold only notes them; phases and durations are made of a whole trace when rows are written, so
-that they are the same whatever the batches were, and what is learnt late changes them exactly.
+A fold only records them. Phases and durations are derived from the whole trace when rows are
+written, so that they do not depend on the batches, and late information changes them exactly.
 """
 
 from __future__ import annotations
@@ -10,46 +10,45 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from projections.folding.micros import micros, micros_or_none
-from projections.folding.pauses import Step, refined, step_of
-from projections.folding.phases import PhaseInterval, Transition, stays
+from projections.folding.pauses import Step, refine, step_of
+from projections.folding.phases import PhaseInterval, Transition, phase_intervals
 from tracker.core import events as e
 from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.event_store.store import RecordedEvent
 
 
 class StatusTrace:
-    """One run on its way through a fold. `version` is 0 before its first event.
-
-    `has_start` says whether the service ever gave a start of the run.
-    """
+    """The changes of status of one run while its events are folded."""
 
     __slots__ = ("has_start", "key", "steps", "transitions", "version")
     handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
     def __init__(self, key: str) -> None:
         self.key = key
+        # The version of the last event; 0 before the first one.
         self.version = 0
         self.transitions: list[Transition] = []
         self.steps: list[Step] = []
+        # True once the service has reported a start time.
         self.has_start = False
 
     @property
     def status(self) -> str:
-        """The status of the open phase, or of the end."""
+        """Returns the status of the open phase, or of the end."""
         return self.transitions[-1][0]
 
-    def stays(self) -> list[PhaseInterval]:
-        """The stays of the run, as exact as its changes of status and its steps make them."""
+    def phase_intervals(self) -> list[PhaseInterval]:
+        """Returns the intervals of the run, refined by its steps if there are any."""
         if not self.steps:
-            return stays(self.transitions)
-        return stays(*refined(self.transitions, self.steps))
+            return phase_intervals(self.transitions)
+        return phase_intervals(*refine(self.transitions, self.steps))
 
 
 def fold(trace: StatusTrace, recorded: RecordedEvent) -> None:
-    """Brings `trace` on by one event; one that it already includes changes nothing.
+    """Applies an event to `trace`; ignores one that was folded before.
 
-    Raises ValueError where an event is missing before this one, or the run had ended before it,
-    and TypeError for a kind of event that does not happen to a run.
+    Raises ValueError where an event before this one is missing or the run had already ended, and
+    TypeError for a type of event that cannot follow.
     """
     _, stream, version, event = recorded
     known = trace.version
@@ -69,18 +68,18 @@ def fold(trace: StatusTrace, recorded: RecordedEvent) -> None:
     trace.version = version
 
 
-def created(trace: StatusTrace, event: e.RunCreated) -> None:
-    """Every history opens as queued, since its creation or since we saw it."""
+def on_created(trace: StatusTrace, event: e.RunCreated) -> None:
+    """Starts the trace as queued, at the creation or else at our first observation."""
     stamp = micros_or_none(event.occurred_at)
     trace.transitions.append((QUEUED, stamp, micros(event.observed_at), None, None, False, False))
 
 
-def moved(trace: StatusTrace, event: e.Change, status: str) -> None:
-    """A change of status; the start that it may bring counts for the next one only."""
+def add_transition(trace: StatusTrace, event: e.Change, status: str) -> None:
+    """Records a change of status. A start that it reports counts for the next change only."""
     if trace.transitions[-1][0] in ENDED:
         raise ValueError(f"the run had already ended as {trace.transitions[-1][0]}")
     occurred, before, after = event.occurred_at, event.not_before, event.not_after
-    # Nothing is made of when we saw what the server dated, and a number costs time.
+    # With a server's timestamp the observation is not used, and converting it takes time.
     seen = micros(event.observed_at if occurred is None else occurred)
     trace.transitions.append(
         (
@@ -95,47 +94,47 @@ def moved(trace: StatusTrace, event: e.Change, status: str) -> None:
     )
 
 
-def status_changed(trace: StatusTrace, event: e.RunStatusChanged) -> None:
-    """The run went to another active status."""
-    moved(trace, event, event.status)
+def on_status_changed(trace: StatusTrace, event: e.RunStatusChanged) -> None:
+    """Records the change to another active status."""
+    add_transition(trace, event, event.status)
     if event.status == IN_PROGRESS and event.occurred_at is not None:
         trace.has_start = True
 
 
-def action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
-    """The run waits; other calls than before are no other phase."""
+def on_action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
+    """Records the beginning of a pause; other calls in the same pause are no new phase."""
     if trace.transitions[-1][0] != REQUIRES_ACTION:
-        moved(trace, event, REQUIRES_ACTION)
+        add_transition(trace, event, REQUIRES_ACTION)
 
 
-def ended(trace: StatusTrace, event: e.RunEnded) -> None:
-    """The run came to its end."""
-    moved(trace, event, event.status)
+def on_ended(trace: StatusTrace, event: e.RunEnded) -> None:
+    """Records the end of the run."""
+    add_transition(trace, event, event.status)
 
 
-def times_changed(trace: StatusTrace, event: e.RunTimesChanged) -> None:
-    """The service moved a start."""
+def on_times_changed(trace: StatusTrace, event: e.RunTimesChanged) -> None:
+    """Records that the service has reported a start time."""
     trace.has_start = trace.has_start or event.started_at is not None
 
 
-def step_recorded(trace: StatusTrace, event: e.RunStepRecorded) -> None:
-    """A step ended; what it says of pauses changes no status."""
+def on_step_recorded(trace: StatusTrace, event: e.RunStepRecorded) -> None:
+    """Records the times of a step; they change no status."""
     step = step_of(event)
     if step is not None:
         trace.steps.append(step)
 
 
-def unmoved(trace: StatusTrace, event: e.Event) -> None:
-    """What happens to a run beside its status."""
+def ignore(trace: StatusTrace, event: e.Event) -> None:
+    """Does nothing: the event does not concern the status."""
 
 
 HANDLERS: dict[type[e.Event], Callable[[Any, Any], None]] = {
-    e.RunCreated: created,
-    e.RunStatusChanged: status_changed,
-    e.RunActionRequired: action_required,
-    **dict.fromkeys(e.RUN_ENDS.values(), ended),
-    e.RunTimesChanged: times_changed,
-    e.RunStepRecorded: step_recorded,
+    e.RunCreated: on_created,
+    e.RunStatusChanged: on_status_changed,
+    e.RunActionRequired: on_action_required,
+    **dict.fromkeys(e.RUN_ENDS.values(), on_ended),
+    e.RunTimesChanged: on_times_changed,
+    e.RunStepRecorded: on_step_recorded,
     **dict.fromkeys(
         (
             e.ToolOutputsSubmitted,
@@ -145,7 +144,7 @@ HANDLERS: dict[type[e.Event], Callable[[Any, Any], None]] = {
             e.RunReappeared,
             e.RunAnomalyObserved,
         ),
-        unmoved,
+        ignore,
     ),
 }
 StatusTrace.handlers = HANDLERS

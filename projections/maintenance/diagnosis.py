@@ -1,4 +1,4 @@
-"""What ails the tables, read from their checkpoints, and what helps."""
+"""The diagnosis of the tables from their checkpoints, with remedies."""
 
 from __future__ import annotations
 
@@ -16,52 +16,61 @@ from tracker.event_store.store import EventStore
 
 OK, BEHIND, REBUILDING = "ok", "behind", "rebuilding"
 FAILED, OUTDATED, NEWER, AHEAD, MISSING = "failed", "outdated", "newer", "ahead", "missing"
-_NEEDS_NOTHING = frozenset((OK, BEHIND, REBUILDING))
-_NEWER_CURE = "a newer release has been here; use that one"
+_HEALTHY = frozenset((OK, BEHIND, REBUILDING))
+_NEWER_CURE = "the tables belong to a newer release; use that one"
 
 
 class SchemaState(NamedTuple):
-    """The revision of the tables: `ok`, `missing`, `outdated` or `newer`, and what helps."""
+    """The state of the tables by the revision of their migrations."""
 
+    # `ok`, `missing`, `outdated` or `newer`.
     state: str
+    # The revision of the database; None without our tables.
     found: str | None
+    # The revision that this release uses.
     needed: str
+    # The command that helps; None where nothing is needed.
     cure: str | None
 
 
 class ProjectionState(NamedTuple):
-    """One projection, by its checkpoint. `version` is of what filled its tables, if anything.
-
-    `state` is `ok`, `behind`, `rebuilding`, `failed`, `outdated` (an earlier version filled the
-    tables; they are rebuilt by the next catch-up), `newer`, or `ahead` (of an event store that
-    was restored). `lag` is how many events are to be applied, at most. `rebuilt_to` is the
-    position that a begun rebuild has reached.
-    """
+    """The state of one projection by its checkpoint."""
 
     name: str
+    # `ok`, `behind`, `rebuilding`, `failed`, `outdated` (an earlier version filled the tables; the
+    # next catch-up rebuilds them), `newer`, or `ahead` (of an event store that was restored).
     state: str
+    # The version that filled the tables; None if they are empty.
     version: int | None
+    # The version in this release.
     needed_version: int
+    # The last event that was applied.
     position: int
+    # The number of events that are still to be applied, at most.
     lag: int
+    # The reason why the next event cannot be applied.
     failure: str | None
+    # The position that an unfinished rebuild has reached.
     rebuilt_to: int | None
+    # The command that helps; None where nothing is needed.
     cure: str | None
 
 
 class Diagnosis(NamedTuple):
-    """The tables and each projection. Runs that ended before `pruned_before` were pruned."""
+    """The state of the tables and of each projection."""
 
     schema: SchemaState
+    # The last position of the event store.
     last_position: int
+    # Runs that ended before this were pruned; None if none were.
     pruned_before: datetime | None
     projections: tuple[ProjectionState, ...]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing failed and nothing needs a hand; what is behind only needs time."""
+        """True if nothing failed and no command is needed; being behind is healthy."""
         states = (self.schema.state, *(it.state for it in self.projections))
-        return _NEEDS_NOTHING.issuperset(states)
+        return _HEALTHY.issuperset(states)
 
 
 def diagnose(
@@ -69,22 +78,22 @@ def diagnose(
     store: Callable[[], AbstractContextManager[EventStore]],
     projections: Sequence[Projection],
 ) -> Diagnosis:
-    """Reads what there is to be read, whichever release made it; changes nothing."""
+    """Reads the state of tables of any release, and changes nothing."""
     with engine.connect() as connection:
-        schema = _schema(migrations.current(engine))
-        found = _checkpoints(connection)
-    # Asked after: a runner may bring a checkpoint past what was the last before.
+        schema = _diagnose_schema(migrations.current(engine))
+        found = _read_checkpoints(connection)
+    # Read after the checkpoints: a runner may advance one past an earlier value.
     with store() as events:
         last = events.last_position()
-        # Behind by what there is: the last events may be forgotten.
-        places = {it.get("position") or 0 for it in found.values()} | {0}
-        behind = {place for place in places if place < last and events.wait(place, 0)}
+        # A checkpoint below the last position is not behind if the events between are forgotten.
+        positions = {it.get("position") or 0 for it in found.values()} | {0}
+        behind = {it for it in positions if it < last and events.wait(it, 0)}
     pruned = [row["pruned_before"] for row in found.values() if row.get("pruned_before")]
-    states = (_projection(it, found, last, behind) for it in projections)
+    states = (_diagnose_projection(it, found, last, behind) for it in projections)
     return Diagnosis(schema, last, max(pruned, default=None), tuple(states))
 
 
-def _schema(found: str | None) -> SchemaState:
+def _diagnose_schema(found: str | None) -> SchemaState:
     if found == REVISION:
         return SchemaState(OK, found, REVISION, None)
     if found is not None and found > REVISION:
@@ -92,20 +101,20 @@ def _schema(found: str | None) -> SchemaState:
     return SchemaState(MISSING if found is None else OUTDATED, found, REVISION, "runfold upgrade")
 
 
-def _checkpoints(connection: Connection) -> dict[str, Mapping[str, Any]]:
-    """The checkpoints by their names, with those of our columns that are there."""
-    looking = inspect(connection)
-    if not looking.has_table(checkpoints.name):
+def _read_checkpoints(connection: Connection) -> dict[str, Mapping[str, Any]]:
+    """Returns the checkpoints by name, with those of our columns that the database has."""
+    inspector = inspect(connection)
+    if not inspector.has_table(checkpoints.name):
         return {}
-    there = {column["name"] for column in looking.get_columns(checkpoints.name)}
-    ours = [column for column in checkpoints.columns if column.name in there]
-    if checkpoints.c.projection not in ours:
+    names = {column["name"] for column in inspector.get_columns(checkpoints.name)}
+    known = [column for column in checkpoints.columns if column.name in names]
+    if checkpoints.c.projection not in known:
         return {}
-    rows = connection.execute(select(*ours)).mappings()
+    rows = connection.execute(select(*known)).mappings()
     return {row["projection"]: dict(row) for row in rows}
 
 
-def _projection(
+def _diagnose_projection(
     projection: Projection,
     found: Mapping[str, Mapping[str, Any]],
     last: int,
@@ -121,13 +130,13 @@ def _projection(
     if version is not None and version > projection.version:
         state, cure = NEWER, _NEWER_CURE
     elif failure is not None:
-        state, cure = FAILED, "see what it says, then runfold catch-up"
+        state, cure = FAILED, "read the failure, then run: runfold catch-up"
         if row.get("failure") is None:
-            cure = f"see what it says, then runfold rebuild {name}"
+            cure = f"read the failure, then run: runfold rebuild {name}"
     elif position > last:
         state, cure = AHEAD, "runfold rebuild --all"
     elif shadow is not None:
-        state, cure = REBUILDING, f"if nobody is at it: runfold rebuild {name}"
+        state, cure = REBUILDING, f"if no process is rebuilding: runfold rebuild {name}"
     elif version is not None and version < projection.version:
         state, cure = OUTDATED, "runfold catch-up"
     elif position in behind:

@@ -1,4 +1,4 @@
-"""The tables in use, proved: compared row by row with a replay of the events."""
+"""Verification: compares the tables row by row with a replay of the events."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, Text, select
 
-from projections.database.engine import snapshot
+from projections.database.engine import read_snapshot
 from projections.projectors.costs import CostsProjection
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress
-from projections.runner.checkpoint import pruned_before, read
-from projections.runner.replay import replayed
+from projections.runner.checkpoint import read_checkpoint, read_pruned_before
+from projections.runner.replay import replay_temporarily
 from tracker.errors import ViewsError
 from tracker.event_store.store import EventStore
 
-_ROWS = 2000
-# Enough to see what kind of difference it is.
-MOST_DIFFERENCES = 100
+_ROWS_PER_FETCH = 2000
+# Enough to recognise the cause.
+MAX_DIFFERENCES = 100
 
 
 class Difference(NamedTuple):
-    """A value that is not what the events say. `column` is None where the whole row is amiss."""
+    """A difference between the tables and the events."""
 
     table: str
+    # The values of the primary key.
     key: tuple[object, ...]
+    # None if the whole row is missing or unexpected.
     column: str | None
+    # The value in the table, or the row; None for a missing row.
     found: object
+    # The value by the events, or the row; None for an unexpected row.
     expected: object
 
 
@@ -37,34 +41,37 @@ def verify(
     projections: Sequence[Projection],
     progress: Progress | None = None,
 ) -> list[Difference]:
-    """What the tables have that the events do not say, and the reverse: at most 100 differences.
+    """Returns the differences between the tables and a replay of the events, at most 100.
 
-    The tables are compared as they stand at their checkpoint, in one snapshot, while others may
-    go on writing. Costs of another version of the prices than the one at hand are taken as the
-    rows of their runs have them, and only the sums of these are proved. Raises ViewsError where
-    the projections do not stand at one position.
+    The tables are compared at the position of their checkpoint, in one snapshot; other processes
+    may write meanwhile. Costs of another version of the price list are copied from the rows of
+    their runs, and only their sums are verified. Raises ViewsError where the projections are at
+    different positions.
     """
-    with engine.connect() as connected, snapshot(connected) as live:
-        places = [read(live, it.name) for it in projections]
-        positions = {place.position if place else 0 for place in places}
+    with engine.connect() as connected, read_snapshot(connected) as live:
+        found = [read_checkpoint(live, it.name) for it in projections]
+        positions = {it.position if it else 0 for it in found}
         position = max(positions)
-        # Between them there may be none: the last ones were forgotten.
+        # Positions also differ where the last events were forgotten.
         if len(positions) > 1 and _has_events(store, min(positions), position):
-            raise ViewsError("the projections stand at different positions: catch up, then verify")
+            raise ViewsError("the projections are at different positions: catch up, then verify")
         differences: list[Difference] = []
-        played = [_beside(it, live) for it in projections]
-        replaying = replayed(store, position, played, progress, pruned_before(live))
-        with replaying as shadow, shadow.connect() as true:
+        replayed = [_with_reference(it, live) for it in projections]
+        pruned_before = read_pruned_before(live)
+        with (
+            replay_temporarily(store, position, replayed, progress, pruned_before) as replay,
+            replay.connect() as expected,
+        ):
             for table in (table for it in projections for table in it.tables):
-                differences += _compare(table, live, true)
-                if len(differences) >= MOST_DIFFERENCES:
+                differences += _compare(table, live, expected)
+                if len(differences) >= MAX_DIFFERENCES:
                     break
-    return differences[:MOST_DIFFERENCES]
+    return differences[:MAX_DIFFERENCES]
 
 
-def _beside(projection: Projection, live: Connection) -> Projection:
+def _with_reference(projection: Projection, live: Connection) -> Projection:
     if isinstance(projection, CostsProjection):
-        return CostsProjection(projection.prices, proven=live)
+        return CostsProjection(projection.prices, reference=live)
     return projection
 
 
@@ -73,28 +80,28 @@ def _has_events(store: EventStore, after: int, until: int) -> bool:
     return bool(page) and page[0].position <= until
 
 
-def _compare(table: Table, live: Connection, true: Connection) -> Iterator[Difference]:
-    found, expected = _rows(table, live), _rows(table, true)
+def _compare(table: Table, live: Connection, replay: Connection) -> Iterator[Difference]:
+    found_rows, expected_rows = _read_rows(table, live), _read_rows(table, replay)
     keys = len(table.primary_key)
     names = table.columns.keys()
-    ours, theirs = next(found, None), next(expected, None)
-    while ours is not None or theirs is not None:
-        if theirs is None or (ours is not None and ours[:keys] < theirs[:keys]):
-            assert ours is not None
-            yield Difference(table.name, ours[:keys], None, ours, None)
-            ours = next(found, None)
-        elif ours is None or theirs[:keys] < ours[:keys]:
-            yield Difference(table.name, theirs[:keys], None, None, theirs)
-            theirs = next(expected, None)
+    found, expected = next(found_rows, None), next(expected_rows, None)
+    while found is not None or expected is not None:
+        if expected is None or (found is not None and found[:keys] < expected[:keys]):
+            assert found is not None
+            yield Difference(table.name, found[:keys], None, found, None)
+            found = next(found_rows, None)
+        elif found is None or expected[:keys] < found[:keys]:
+            yield Difference(table.name, expected[:keys], None, None, expected)
+            expected = next(expected_rows, None)
         else:
-            for name, is_, should_be in zip(names, ours, theirs, strict=True):
+            for name, is_, should_be in zip(names, found, expected, strict=True):
                 if is_ != should_be:
-                    yield Difference(table.name, ours[:keys], name, is_, should_be)
-            ours, theirs = next(found, None), next(expected, None)
+                    yield Difference(table.name, found[:keys], name, is_, should_be)
+            found, expected = next(found_rows, None), next(expected_rows, None)
 
 
-def _rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
-    """The rows in the order of their keys, which is Python's on both databases."""
+def _read_rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
+    """Yields the rows in the order of their keys, which both databases sort as Python does."""
     is_binary = connection.dialect.name == "sqlite"
     order = [
         column if is_binary or not isinstance(column.type, Text) else column.collate("C")
@@ -103,5 +110,5 @@ def _rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]]:
     result = connection.execution_options(stream_results=True).execute(
         select(table).order_by(*order)
     )
-    for rows in result.partitions(_ROWS):
+    for rows in result.partitions(_ROWS_PER_FETCH):
         yield from map(tuple, rows)

@@ -1,1 +1,1 @@
-"""One module for each table: how its rows follow from folded runs."""
+"""One module per projection: the rows of its tables, made of folded runs."""

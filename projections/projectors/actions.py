@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table
 
 from projections.database.schema import run_actions
 from projections.database.upsert import upsert
-from projections.folding.actions import HANDLERS, Actions, action_values, take
+from projections.folding.actions import HANDLERS, RunActions, action_values, fold_actions
 from projections.folding.batch_fold import BatchFold
 from projections.projectors.projection import Target
 from tracker.core.events import RunActionRequired
@@ -19,14 +19,14 @@ _ACTION_BYTES = 1000
 
 
 class ActionsProjection:
-    """Folds what opens and closes a wait, and writes the actions that changed."""
+    """Writes the actions that a batch changed."""
 
     name = "actions"
     version = 1
     tables: Sequence[Table] = (run_actions,)
 
-    def begin(self, fold: BatchFold) -> ActionsBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> ActionsBatch:
+        """Returns an empty batch."""
         return ActionsBatch(fold)
 
 
@@ -35,35 +35,35 @@ class ActionsBatch:
 
     def __init__(self, fold: BatchFold) -> None:
         self._fold = fold
-        self._runs: dict[str, Actions] = {}
-        self._begun: set[str] = set()
-        self.weight = 0
+        self._runs: dict[str, RunActions] = {}
+        self._new: set[str] = set()
+        self.held_bytes = 0
 
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        """Folds a page; a run is read where its first event is not in the batch."""
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Folds a page; reads the earlier events of runs that began before the batch."""
         runs = self._runs
-        older: dict[str, Actions] = {}
+        known: dict[str, RunActions] = {}
         for _, key, version, event in page:
             kind = type(event)
             if version == 1:
-                self._begun.add(key)
+                self._new.add(key)
             elif kind in HANDLERS and key not in runs:
-                # Most runs never wait, and those that begin here need not be looked up.
-                if key not in self._begun:
-                    older[key] = runs[key] = Actions(key)
+                # Most runs never wait, and a new run has no earlier events to read.
+                if key not in self._new:
+                    known[key] = runs[key] = RunActions(key)
                 elif kind is RunActionRequired:
-                    runs[key] = Actions(key)
-        for key, before in self._fold.past(older).items():
-            for recorded in before:
-                take(older[key], recorded)
-            # The table has these as they are.
-            older[key].changed.clear()
+                    runs[key] = RunActions(key)
+        for key, earlier in self._fold.read_earlier(known).items():
+            for recorded in earlier:
+                fold_actions(known[key], recorded)
+            # The table has these rows already.
+            known[key].changed.clear()
         for recorded in page:
             found = runs.get(recorded.stream)
             if found is not None:
-                take(found, recorded)
+                fold_actions(found, recorded)
                 if isinstance(recorded.event, RunActionRequired):
-                    self.weight += sum(map(_weight, recorded.event.tool_calls))
+                    self.held_bytes += sum(map(_estimate_bytes, recorded.event.tool_calls))
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes each action that was required or resolved."""
@@ -76,5 +76,5 @@ class ActionsBatch:
         upsert(connection, target(run_actions), changed)
 
 
-def _weight(call: ToolCall) -> int:
+def _estimate_bytes(call: ToolCall) -> int:
     return _ACTION_BYTES + len(call.arguments or "")

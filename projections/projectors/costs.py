@@ -10,103 +10,106 @@ from sqlalchemy import Connection, Table, and_, delete, select, update
 from projections.database.schema import cost_hourly, cost_totals, run_costs
 from projections.database.upsert import add, insert, upsert
 from projections.folding.batch_fold import BatchFold
-from projections.folding.costs import Counted, Recount, cost_changes, is_recounted, may_empty, price
-from projections.folding.micros import moment_of
+from projections.folding.costs import (
+    CostChange,
+    RunCost,
+    cost_changes,
+    has_decrease,
+    has_new_cost,
+    price_run,
+)
 from projections.folding.rates import PriceList
-from projections.folding.rollups import Key, plus_usage, totals
-from projections.projectors.projection import Folded, Target
+from projections.folding.rollups import Key, add_counts, sum_over_time
+from projections.projectors.projection import FoldedBatch, Target
+from projections.projectors.rollup_rows import is_row, join_keys
 
-_KEYS = 500
+_KEYS_PER_QUERY = 500
 
 
 class CostsProjection:
-    """Prices each ended run once, and again where its usage is corrected later.
+    """Prices each run when it ends, and again when its usage is corrected.
 
-    What was priced under another version of the prices stays so until then, or until a rebuild.
-    With `proven`, a connection to tables that are compared with the ones written, what these
-    have under another version is taken over: nobody can price it again.
+    A run that was priced under another version of the price list keeps that cost until one of
+    these, or a rebuild. `reference` is a connection to the tables that a replay is compared with:
+    costs of another version are copied from there, since they cannot be calculated again.
     """
 
     name = "costs"
     version = 1
     tables: Sequence[Table] = (run_costs, cost_hourly, cost_totals)
 
-    def __init__(self, prices: PriceList, proven: Connection | None = None) -> None:
-        self.prices, self.proven = prices, proven
+    def __init__(self, prices: PriceList, reference: Connection | None = None) -> None:
+        self.prices, self.reference = prices, reference
 
-    def begin(self, fold: BatchFold) -> CostsBatch:
-        """An empty batch."""
-        return CostsBatch(fold, self.prices, self.proven)
+    def start_batch(self, fold: BatchFold) -> CostsBatch:
+        """Returns an empty batch."""
+        return CostsBatch(fold, self.prices, self.reference)
 
-    def has_others(self, connection: Connection, target: Target) -> bool:
-        """Whether some of what the tables have was priced under another version."""
+    def has_other_versions(self, connection: Connection, target: Target) -> bool:
+        """True if the tables contain costs of another version of the price list."""
         versions = target(cost_totals).c.price_version
         query = select(versions).where(versions != self.prices.version).limit(1)
         return connection.execute(query).first() is not None
 
 
-class CostsBatch(Folded):
+class CostsBatch(FoldedBatch):
     """The costs of the runs of one batch."""
 
-    def __init__(self, fold: BatchFold, prices: PriceList, proven: Connection | None) -> None:
+    def __init__(self, fold: BatchFold, prices: PriceList, reference: Connection | None) -> None:
         super().__init__(fold)
-        self._prices, self._proven = prices, proven
+        self._prices, self._reference = prices, reference
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes what each run costs, and moves the sums by the difference."""
-        runs = [run for run in self.fold.runs() if is_recounted(run)]
+        """Writes the cost of each run, and changes the sums by the differences."""
+        runs = [run for run in self.fold.runs() if has_new_cost(run)]
         corrected = (run.key for run in runs if run.before is not None)
-        known = _read(connection, target(run_costs), corrected)
-        taken = self._taken(run.key for run in runs)
-        recounts = []
+        known = _read_costs(connection, target(run_costs), corrected)
+        copied = self._copy_reference(run.key for run in runs)
+        changed = []
         for run in runs:
-            now = taken.get(run.key) or price(run.values, self._prices)
+            now = copied.get(run.key) or price_run(run.values, self._prices)
             before = None
             if run.before is not None:
-                # Its row is not there where it was deleted; then what it was is priced anew.
-                before = known.get(run.key) or price(run.before, self._prices)
-            recounts.append(Recount(run, now, before))
+                # If the row was deleted, the earlier cost is calculated again.
+                before = known.get(run.key) or price_run(run.before, self._prices)
+            changed.append(CostChange(run, now, before))
         for is_new, write in ((True, insert), (False, upsert)):
-            rows = [[it.run.key, *it.now] for it in recounts if it.run.is_new is is_new]
+            rows = [[it.run.key, *it.now] for it in changed if it.run.is_new is is_new]
             write(connection, target(run_costs), rows)
-        changes = cost_changes(recounts)
-        hourly = {(*time, *kind): added for (time, kind), added in changes.items()}
-        _add(connection, target(cost_hourly), hourly)
-        _add(connection, target(cost_totals), totals(changes, plus_usage))
+        changes = cost_changes(changed)
+        _add(connection, target(cost_hourly), join_keys(changes))
+        _add(connection, target(cost_totals), sum_over_time(changes, add_counts))
 
-    def _taken(self, keys: Iterable[str]) -> Mapping[str, Counted]:
-        if self._proven is None:
+    def _copy_reference(self, keys: Iterable[str]) -> Mapping[str, RunCost]:
+        if self._reference is None:
             return {}
-        found = _read(self._proven, run_costs, keys)
+        costs = _read_costs(self._reference, run_costs, keys)
         version = self._prices.version
-        return {key: it for key, it in found.items() if it.price_version != version}
+        return {key: it for key, it in costs.items() if it.price_version != version}
 
 
-def _read(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Counted]:
-    found, remaining = {}, iter(keys)
-    while some := list(islice(remaining, _KEYS)):
+def _read_costs(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, RunCost]:
+    costs, remaining = {}, iter(keys)
+    while some := list(islice(remaining, _KEYS_PER_QUERY)):
         for row in connection.execute(select(table).where(table.c.run_key.in_(some))):
-            found[row[0]] = Counted(*row[1:])
-    return found
+            costs[row[0]] = RunCost(*row[1:])
+    return costs
 
 
 def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[int | None]]) -> None:
-    """Adds to the sums; a row of which all is taken away is as if it had never been counted."""
+    """Adds to the sums; sums that no run is left in are removed or become NULL."""
     add(connection, table, [[*key, *added] for key, added in changes.items() if any(added)])
     for key, added in changes.items():
-        if may_empty(added):
-            _tidy(connection, table, key)
+        if has_decrease(added):
+            _remove_empty(connection, table, key)
 
 
-def _tidy(connection: Connection, table: Table, key: Key) -> None:
+def _remove_empty(connection: Connection, table: Table, key: Key) -> None:
     columns = table.c
-    named = dict(zip(table.primary_key.columns.keys(), key, strict=True))
-    if "hour" in named:
-        named["hour"] = moment_of(named["hour"])
-    here = and_(*(columns[name] == value for name, value in named.items()))
+    here = is_row(table, key)
     sides = columns.input_nanodollars, columns.output_nanodollars
-    nothing = columns.runs == columns.runs_without_usage + columns.unpriced_runs
-    is_unpriced = and_(here, nothing, *(it == 0 for it in sides))
+    has_no_priced = columns.runs == columns.runs_without_usage + columns.unpriced_runs
+    is_unpriced = and_(here, has_no_priced, *(it == 0 for it in sides))
     connection.execute(update(table).where(is_unpriced).values(dict.fromkeys(sides)))
     is_empty = and_(here, columns.runs == 0, *(it.is_(None) for it in sides))
     connection.execute(delete(table).where(is_empty))

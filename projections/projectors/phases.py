@@ -11,7 +11,7 @@ from projections.database.schema import run_phases
 from projections.database.upsert import insert, upsert
 from projections.folding.batch_fold import BatchFold
 from projections.folding.phases import phase_values
-from projections.projectors.projection import Folded, Target
+from projections.projectors.projection import FoldedBatch, Target
 from tracker.core.status import ENDED
 
 
@@ -19,27 +19,27 @@ class PhasesProjection:
     """Writes all phases of each run that a batch changed."""
 
     name = "phases"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (run_phases,)
 
-    def begin(self, fold: BatchFold) -> PhasesBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> PhasesBatch:
+        """Returns an empty batch."""
         return PhasesBatch(fold)
 
 
-class PhasesBatch(Folded):
+class PhasesBatch(FoldedBatch):
     """The phases of the runs of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes them; with what steps tell, there may be fewer than before."""
+        """Writes the phases; deletes the old ones where there are fewer now."""
         table = target(run_phases)
         new: list[list[Any]] = []
         known: list[list[Any]] = []
-        for run in self.fold.kept_runs():
-            if run.has_fewer_stays:
+        for run in self.fold.unpruned_runs():
+            if run.has_fewer_intervals:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
-            for seq, stay in enumerate(run.stays, 1):
-                if stay.status not in ENDED:
-                    (new if run.is_new else known).append(phase_values(run.key, seq, stay))
+            for seq, interval in enumerate(run.intervals, 1):
+                if interval.status not in ENDED:
+                    (new if run.is_new else known).append(phase_values(run.key, seq, interval))
         insert(connection, table, new)
         upsert(connection, table, known)

@@ -1,4 +1,4 @@
-"""What a projection is: a name, its tables, and how a batch of events changes them."""
+"""The protocol of a projection: a name, its tables, and the changes that a batch makes to them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from sqlalchemy import Connection, Table
 from projections.folding.batch_fold import BatchFold
 from tracker.event_store.store import RecordedEvent
 
-# The table to write to in place of a public one: itself, or its shadow while it is made again.
+# Returns the table to write to for a public one: itself, or its shadow during a rebuild.
 Target = Callable[[Table], Table]
 
 
 class Batch(Protocol):
-    """Events of one batch on their way into rows: folded page by page, then written at once."""
+    """The events of one batch: added page by page, then written at once."""
 
     @property
-    def weight(self) -> int:
-        """About how many bytes it holds beside the fold, so that a batch can be ended in time."""
+    def held_bytes(self) -> int:
+        """Returns roughly how much memory it takes beside the fold, to limit the batch."""
         ...
 
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        """Takes in the events that follow the ones taken so far, in order of position."""
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Adds the next events, in order of position."""
         ...
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes what the events change; all of it or, raising, nothing.
+        """Writes all changes, or raises and writes none.
 
         It runs inside the transaction that advances the checkpoint, and never commits.
         """
@@ -35,33 +35,32 @@ class Batch(Protocol):
 
 
 class Projection(Protocol):
-    """Keeps tables in step with the events. Its checkpoint is kept under its name.
-
-    `version` grows with each change of what it makes of the same events.
-    """
+    """Keeps tables in step with the events, with a checkpoint under its name."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Returns the version; it is raised when the same events give other rows."""
+        ...
 
     @property
     def tables(self) -> Sequence[Table]: ...
 
-    def begin(self, fold: BatchFold) -> Batch:
-        """An empty batch, over the fold that it shares with others."""
+    def start_batch(self, fold: BatchFold) -> Batch:
+        """Returns an empty batch over the fold that it shares with other projections."""
         ...
 
 
-class Folded:
-    """A batch that is all in the fold: the base of those that are made of whole runs."""
+class FoldedBatch:
+    """The base of batches that need nothing but the folded runs."""
 
-    weight = 0
+    held_bytes = 0
 
     def __init__(self, fold: BatchFold) -> None:
         self.fold = fold
 
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        """Raises ValueError or TypeError where the events are not a history of a run."""
-        self.fold.take(page)
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Raises ValueError or TypeError where the events are not a valid history of a run."""
+        self.fold.add_page(page)

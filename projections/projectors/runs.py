@@ -10,29 +10,29 @@ from sqlalchemy import Connection, Table
 from projections.database.schema import runs
 from projections.database.upsert import insert, upsert
 from projections.folding.batch_fold import BatchFold
-from projections.projectors.projection import Folded, Target
+from projections.projectors.projection import FoldedBatch, Target
 
 
 class RunsProjection:
     """Writes the row of each run that a batch changed, once."""
 
     name = "runs"
-    version = 4
+    version = 1
     tables: Sequence[Table] = (runs,)
 
-    def begin(self, fold: BatchFold) -> RunsBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> RunsBatch:
+        """Returns an empty batch."""
         return RunsBatch(fold)
 
 
-class RunsBatch(Folded):
+class RunsBatch(FoldedBatch):
     """The rows of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes the row of each run; one that was read with all its events stays."""
+        """Writes the row of each run, unless the table has it with more events."""
         new: list[list[Any]] = []
         known: list[list[Any]] = []
-        for run in self.fold.kept_runs():
+        for run in self.fold.unpruned_runs():
             (new if run.is_new else known).append(list(run.values))
-        insert(connection, target(runs), new, guard="version")
-        upsert(connection, target(runs), known, guard="version")
+        insert(connection, target(runs), new, version_column="version")
+        upsert(connection, target(runs), known, version_column="version")

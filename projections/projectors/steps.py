@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -13,26 +12,23 @@ from projections.database.upsert import upsert
 from projections.folding.batch_fold import BatchFold
 from projections.folding.json_text import json_text, plain_text
 from projections.folding.micros import SECOND, micros_or_none
-from projections.folding.run_row import believed
+from projections.folding.run_row import plausible_tokens
 from projections.projectors.projection import Target
 from tracker.core.events import RunStepRecorded
-from tracker.core.usage import Usage
 from tracker.event_store.store import RecordedEvent
 
 _STEP_BYTES = 1500
-_USAGE = attrgetter(*Usage.model_fields)
-_NO_USAGE = (None,) * len(Usage.model_fields)
 
 
 class StepsProjection:
-    """Writes a row for each step; a step recorded again takes the place of the first record."""
+    """Writes a row for each step; a later record of a step replaces the earlier one."""
 
     name = "steps"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (run_steps,)
 
-    def begin(self, fold: BatchFold) -> StepsBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> StepsBatch:
+        """Returns an empty batch."""
         return StepsBatch(fold)
 
 
@@ -44,12 +40,12 @@ class StepsBatch:
         self._rows: dict[tuple[str, str], list[Any]] = {}
 
     @property
-    def weight(self) -> int:
-        """About how many bytes the steps hold."""
+    def held_bytes(self) -> int:
+        """Returns roughly how much memory the steps take."""
         return _STEP_BYTES * len(self._rows)
 
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        """Notes the steps of a page; nothing needs to be read for them."""
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Adds the steps of a page; they need no earlier events."""
         for _, key, _, event in page:
             if type(event) is RunStepRecorded:
                 self._rows[key, event.step_id] = step_values(key, event)
@@ -62,9 +58,11 @@ class StepsBatch:
 
 
 def step_values(key: str, event: RunStepRecorded) -> list[Any]:
-    """The row of a step as it is written, its moments as numbers."""
+    """Returns the row of a step in the order of `run_steps`, times in microseconds."""
     created, ended = micros_or_none(event.created_at), micros_or_none(event.ended_at)
-    known = created is not None and ended is not None
+    seconds = None
+    if created is not None and ended is not None:
+        seconds = max(0, ended - created) / SECOND
     return [
         key,
         plain_text(event.step_id),
@@ -73,6 +71,6 @@ def step_values(key: str, event: RunStepRecorded) -> list[Any]:
         json_text(event.tools),
         created,
         ended,
-        max(0, (ended or 0) - (created or 0)) / SECOND if known else None,
-        *(_NO_USAGE if event.usage is None else believed(_USAGE(event.usage))),
+        seconds,
+        *plausible_tokens(event.usage),
     ]

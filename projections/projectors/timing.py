@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import add as plus
-from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete
+from sqlalchemy import Connection, Table, delete
 
 from projections.database.schema import timing_buckets, timing_totals
 from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
-from projections.folding.micros import moment_of
-from projections.folding.rollups import timing_changes, totals
-from projections.projectors.projection import Folded, Target
+from projections.folding.rollups import Key, sum_over_time, timing_changes
+from projections.projectors.projection import FoldedBatch, Target
+from projections.projectors.rollup_rows import is_row, join_keys
 
 
 class TimingProjection:
-    """Counts ended runs by how long they took, and again where that is known better later."""
+    """Counts ended runs by their durations, and moves them when these become more exact."""
 
     name = "timing"
-    version = 2
+    version = 1
     tables: Sequence[Table] = (timing_buckets, timing_totals)
 
-    def begin(self, fold: BatchFold) -> TimingBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> TimingBatch:
+        """Returns an empty batch."""
         return TimingBatch(fold)
 
 
-class TimingBatch(Folded):
+class TimingBatch(FoldedBatch):
     """The durations of the runs of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Adds them to the counts that are there; no count stays at zero."""
-        changes = {key: count for key, count in timing_changes(self.fold.runs()).items() if count}
-        kinds = {key: count for key, count in totals(changes, plus).items() if count}
-        _count(
-            connection,
-            target(timing_buckets),
-            [[*time, *kind, count] for (time, kind), count in changes.items()],
-        )
-        _count(connection, target(timing_totals), [[*kind, count] for kind, count in kinds.items()])
+        """Adds to the counts, and deletes those that become zero."""
+        changes = timing_changes(self.fold.runs())
+        _add(connection, target(timing_buckets), join_keys(changes))
+        _add(connection, target(timing_totals), sum_over_time(changes, plus))
 
 
-def _count(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
-    emptied = [list(row) for row in rows if row[-1] < 0]
-    add(connection, table, rows)
-    keys = table.primary_key.columns
-    for row in emptied:
-        if "hour" in keys:
-            row[0] = moment_of(row[0])
-        key = and_(*(column == value for column, value in zip(keys, row, strict=False)))
-        connection.execute(delete(table).where(key, table.c.count == 0))
+def _add(connection: Connection, table: Table, changes: Mapping[Key, int]) -> None:
+    add(connection, table, [[*key, count] for key, count in changes.items() if count])
+    for key, count in changes.items():
+        if count < 0:
+            connection.execute(delete(table).where(is_row(table, key), table.c.count == 0))

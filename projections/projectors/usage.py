@@ -9,29 +9,29 @@ from sqlalchemy import Connection, Table
 from projections.database.schema import usage_hourly, usage_totals
 from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
-from projections.folding.rollups import plus_usage, totals, usage_changes
-from projections.projectors.projection import Folded, Target
+from projections.folding.rollups import add_counts, sum_over_time, usage_changes
+from projections.projectors.projection import FoldedBatch, Target
+from projections.projectors.rollup_rows import join_keys
 
 
 class UsageProjection:
-    """Adds up the usage of ended runs, and the difference where it is corrected later."""
+    """Sums the usage of ended runs, and adds the difference when it is corrected later."""
 
     name = "usage"
     version = 1
     tables: Sequence[Table] = (usage_hourly, usage_totals)
 
-    def begin(self, fold: BatchFold) -> UsageBatch:
-        """An empty batch."""
+    def start_batch(self, fold: BatchFold) -> UsageBatch:
+        """Returns an empty batch."""
         return UsageBatch(fold)
 
 
-class UsageBatch(Folded):
+class UsageBatch(FoldedBatch):
     """The usage of the runs of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Adds it to the sums that are there."""
+        """Adds to the sums."""
         changes = usage_changes(self.fold.runs())
-        hourly = [[*time, *kind, *added] for (time, kind), added in changes.items()]
-        add(connection, target(usage_hourly), hourly)
-        kinds = totals(changes, plus_usage)
-        add(connection, target(usage_totals), [[*kind, *added] for kind, added in kinds.items()])
+        hourly, sums = join_keys(changes), sum_over_time(changes, add_counts)
+        add(connection, target(usage_hourly), [[*key, *it] for key, it in hourly.items()])
+        add(connection, target(usage_totals), [[*key, *it] for key, it in sums.items()])

@@ -1,1 +1,1 @@
-"""One module for each question that the views answer."""
+"""One module per question that the views answer."""

@@ -1,32 +1,55 @@
-"""What answers are grouped by: the names allowed, days and hours in a time zone, and the order."""
+"""The names that answers are grouped by, local days and hours, and limits of time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import ColumnElement, Integer, Select, cast, extract, func
 
 from projections.database.schema import runs
+from projections.folding.micros import QUARTER, SECOND
 from tracker.errors import SettingsError
 
 DAY, HOUR = "day", "hour"
 TIMES = frozenset((DAY, HOUR))
-# What the rollups are grouped by too.
-KIND = ("source", "assistant_id", "model")
-COLUMNS = (*KIND, "outcome", "status", "thread_id")
+# The rollups are grouped by these.
+DIMENSIONS = ("source", "assistant_id", "model")
+COLUMNS = (*DIMENSIONS, "outcome", "status", "thread_id")
 METADATA = "metadata."
 
-QUARTER_SECONDS = 900
+QUARTER_SECONDS = QUARTER // SECOND
 
 By = str | Sequence[str] | None
+# A group, and the values that count for it; a group may come in several parts.
+GroupValues = tuple[dict[str, object], Sequence[Any]]
 _Query = TypeVar("_Query", bound=Select[Any])
 
 
+class Grouping(NamedTuple):
+    """The groups of a question, and the limits of the runs that count for it."""
+
+    names: tuple[str, ...]
+    since: datetime | None
+    until: datetime | None
+    # Days and hours are those of this zone.
+    zone: ZoneInfo
+
+
+def parse_grouping(by: By, since: datetime | None, until: datetime | None, tz: str) -> Grouping:
+    """Returns the grouping of a question.
+
+    Raises SettingsError for a name that cannot be grouped by, a limit without a time zone, and an
+    unknown time zone.
+    """
+    check_limits(since, until)
+    return Grouping(group_names(by), since, until, time_zone(tz))
+
+
 def group_names(by: By) -> tuple[str, ...]:
-    """What `by` names. Raises SettingsError for something that cannot be grouped by."""
+    """Returns the names in `by`. Raises SettingsError for one that cannot be grouped by."""
     names = (by,) if isinstance(by, str) else tuple(by or ())
     for name in names:
         if name in COLUMNS or name in TIMES or (name.startswith(METADATA) and name != METADATA):
@@ -37,7 +60,7 @@ def group_names(by: By) -> tuple[str, ...]:
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name. Raises SettingsError where there is none."""
+    """Returns the zone of an IANA name. Raises SettingsError for an unknown one."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -47,39 +70,45 @@ def time_zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def column(name: str, dialect: str) -> ColumnElement[Any]:
-    """A name of a run's own, not a time, as a column of the table `runs`."""
+def group_column(name: str, dialect: str) -> ColumnElement[Any]:
+    """Returns the expression over the table `runs` for a name that is not a time."""
     if not name.startswith(METADATA):
         return runs.c[name]
     key = name.removeprefix(METADATA)
     if dialect == "sqlite":
-        # Two paths give a list, in which each value is JSON of its own kind.
+        # With two paths the result is a list, which keeps the JSON type of the value.
         path = f'$."{key}"'
         return func.json_extract(runs.c.metadata, path, path)
     return func.jsonb_build_array(runs.c.metadata[key])
 
 
-def quarter_hour(dialect: str) -> ColumnElement[int]:
-    """The number of whole quarters of an hour from 1970 to the creation of a run, in SQL."""
+def quarter_column(dialect: str) -> ColumnElement[int]:
+    """Returns the expression for the whole quarters of an hour from 1970 to a run's creation."""
     if dialect == "sqlite":
         return cast(func.strftime("%s", runs.c.created_at), Integer) // QUARTER_SECONDS
     return cast(func.floor(extract("epoch", runs.c.created_at)), Integer) // QUARTER_SECONDS
 
 
 def local_times(names: Iterable[str], quarter: int, zone: ZoneInfo) -> dict[str, object]:
-    """The day (a date) and hour (its start, aware) that a quarter of an hour is in."""
+    """Returns the local day (a date) and hour (its aware start) that contain a quarter."""
     moment = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
     local = moment.astimezone(zone)
     times: dict[str, object] = {}
     if DAY in names:
         times[DAY] = local.date()
     if HOUR in names:
-        # Counted back in UTC: where clocks go back, two hours have the same name.
+        # Subtracted in UTC: when clocks go back, two hours have the same local name.
         times[HOUR] = moment - timedelta(minutes=local.minute)
     return times
 
 
-def checked_limits(since: datetime | None, until: datetime | None) -> None:
+def localize_hour(group: Mapping[str, object], zone: ZoneInfo) -> Mapping[str, object]:
+    """Returns the group with its hour in the local time of a zone."""
+    start = group.get(HOUR)
+    return {**group, HOUR: start.astimezone(zone)} if isinstance(start, datetime) else group
+
+
+def check_limits(since: datetime | None, until: datetime | None) -> None:
     """Raises SettingsError for a limit without a time zone."""
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.utcoffset() is None:
@@ -87,8 +116,8 @@ def checked_limits(since: datetime | None, until: datetime | None) -> None:
 
 
 def created_between(query: _Query, since: datetime | None, until: datetime | None) -> _Query:
-    """The runs created from `since` on and before `until`; None does not limit."""
-    checked_limits(since, until)
+    """Limits a query to runs created from `since` on and before `until`; None is no limit."""
+    check_limits(since, until)
     if since is not None:
         query = query.where(runs.c.created_at >= since)
     if until is not None:
@@ -97,5 +126,5 @@ def created_between(query: _Query, since: datetime | None, until: datetime | Non
 
 
 def sort_key(group: Mapping[str, Any]) -> tuple[tuple[bool, Any], ...]:
-    """Orders groups by their values, in the order of the names, None last."""
+    """Returns the key that orders groups by their values, None last."""
     return tuple((value is None, "" if value is None else value) for value in group.values())

@@ -1,4 +1,4 @@
-"""Quarters of an hour, and the days of a time zone as numbers of them."""
+"""Quarters of an hour, numbered from 1970, and the days of a time zone in terms of them."""
 
 from __future__ import annotations
 
@@ -7,69 +7,68 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from projections.folding.micros import SECOND, micros
+from projections.folding.micros import HOUR, QUARTER, micros
 from projections.queries.grouping import QUARTER_SECONDS
 
-_QUARTER = QUARTER_SECONDS * SECOND
-PER_HOUR = 4
+PER_HOUR = HOUR // QUARTER
 
 
-class Span(NamedTuple):
-    """Whole quarters from `first` on and before `end`, counted from 1970; None does not limit.
-
-    `edges` are the parts of quarters before and after them, as moments.
-    """
+class QuarterRange(NamedTuple):
+    """The quarters between two moments; None where a side is not limited."""
 
     first: int | None
+    # The quarter after the last one.
     end: int | None
+    # The moments of the partial quarters before and after them: from, and before.
     edges: tuple[tuple[datetime, datetime], ...] = ()
 
 
 class Day(NamedTuple):
-    """A day of a time zone: from the quarter `first` on, and before `end`."""
+    """A day of a time zone."""
 
     date: date
+    # The first quarter, and the quarter after the last one.
     first: int
     end: int
 
 
-def span(since: datetime | None, until: datetime | None) -> Span:
-    """The quarters that lie whole between two moments, and what is left at both ends."""
-    first = None if since is None else -(-micros(since) // _QUARTER)
-    end = None if until is None else micros(until) // _QUARTER
+def whole_quarters(since: datetime | None, until: datetime | None) -> QuarterRange:
+    """Returns the whole quarters between two moments, and the partial ones at both ends."""
+    first = None if since is None else -(-micros(since) // QUARTER)
+    end = None if until is None else micros(until) // QUARTER
     if since is not None and until is not None and first is not None and end is not None:
         if since >= until:
-            return Span(first, first)
+            return QuarterRange(first, first)
         if first > end:
-            return Span(first, first, ((since, until),))
+            return QuarterRange(first, first, ((since, until),))
     edges = []
-    if since is not None and first is not None and start_of(first) > since:
-        edges.append((since, start_of(first)))
-    if until is not None and end is not None and start_of(end) < until:
-        edges.append((start_of(end), until))
-    return Span(first, end, tuple(edges))
+    if since is not None and first is not None and quarter_start(first) > since:
+        edges.append((since, quarter_start(first)))
+    if until is not None and end is not None and quarter_start(end) < until:
+        edges.append((quarter_start(end), until))
+    return QuarterRange(first, end, tuple(edges))
 
 
-def start_of(quarter: int) -> datetime:
-    """When a quarter begins."""
+def quarter_start(quarter: int) -> datetime:
+    """Returns the moment at which a quarter begins."""
     return datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
 
 
-def hour_of(quarter: int) -> tuple[datetime, int]:
-    """The hour in UTC that a quarter is in, and which of its quarters it is, from 0."""
-    return start_of(quarter - quarter % PER_HOUR), quarter % PER_HOUR
+def split_quarter(quarter: int) -> tuple[datetime, int]:
+    """Returns the hour in UTC that contains a quarter, and its number in that hour, from 0."""
+    return quarter_start(quarter - quarter % PER_HOUR), quarter % PER_HOUR
 
 
-def days(first: int, end: int, zone: ZoneInfo) -> Iterator[Day]:
-    """The days of a zone that the quarters from `first` on and before `end` are in."""
+def local_days(first: int, end: int, zone: ZoneInfo) -> Iterator[Day]:
+    """Yields the days of a zone that contain the quarters from `first` on and before `end`."""
     if first >= end:
         return
-    day = start_of(first).astimezone(zone).date()
+    day = quarter_start(first).astimezone(zone).date()
     begin = _midnight(day, zone)
     while begin < end:
         following = day + timedelta(days=1)
         after = _midnight(following, zone)
-        # Where a zone crossed the date line, a day was left out.
+        # A zone that crossed the date line skipped a day.
         if after > begin:
             yield Day(day, begin, after)
         day, begin = following, after
@@ -77,4 +76,4 @@ def days(first: int, end: int, zone: ZoneInfo) -> Iterator[Day]:
 
 def _midnight(day: date, zone: ZoneInfo) -> int:
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    return micros(midnight) // _QUARTER
+    return micros(midnight) // QUARTER

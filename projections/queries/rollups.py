@@ -1,11 +1,10 @@
-"""Sums over the rollups: by kind of run, day and hour, whatever the number of runs."""
+"""Sums over the rollups by group, day and hour, independent of the number of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     CTE,
@@ -27,127 +26,128 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.types import TypeEngine
 
 from projections.database.schema import UtcDateTime, runs
-from projections.folding.micros import micros, utc_text, zoned_text
-from projections.queries.grouping import DAY, HOUR, TIMES, local_times
-from projections.queries.periods import PER_HOUR, Day, Span, days, hour_of
+from projections.folding.micros import QUARTER, micros, text_format
+from projections.queries.grouping import DAY, HOUR, TIMES, Grouping, GroupValues, local_times
+from projections.queries.periods import PER_HOUR, Day, QuarterRange, local_days, split_quarter
 from projections.row_types import RunRow
-
-# The group that a row counts for, and what it counts.
-Counted = tuple[dict[str, object], Sequence[Any]]
 
 
 class Rollup(NamedTuple):
-    """A rollup by hour and over all time, and the columns that are counted in it.
-
-    `apart` are key columns that are kept apart beside the group, in front of the sums.
-    """
+    """A rollup: one table by hour, and one over all time."""
 
     hourly: Table
     totals: Table
-    apart: tuple[str, ...]
+    # Key columns that are returned beside the group, in front of the sums.
+    details: tuple[str, ...]
     sums: tuple[str, ...]
 
-    def covers(self, names: Sequence[str]) -> bool:
-        """Whether it can be grouped by all of these."""
+    def has_columns(self, names: Sequence[str]) -> bool:
+        """True if it can be grouped by all of these names."""
         return all(name in TIMES or name in self.totals.c for name in names)
 
 
-def count(
-    connection: Connection, rollup: Rollup, names: Sequence[str], span: Span, zone: ZoneInfo
-) -> Iterator[Counted]:
-    """The sums of each group over whole quarters of an hour; a group may come in parts."""
+def sum_rollup(
+    connection: Connection,
+    rollup: Rollup,
+    grouping: Grouping,
+    quarters: QuarterRange,
+) -> Iterator[GroupValues]:
+    """Yields details and sums of each group over whole quarters of an hour, in parts."""
+    names = grouping.names
     stored = [name for name in names if name not in TIMES]
-    is_limited = span.first is not None or span.end is not None
+    is_limited = quarters.first is not None or quarters.end is not None
     if not is_limited and len(stored) == len(names):
-        yield from _grouped(connection, rollup, rollup.totals, names, stored, select())
+        yield from _sum_groups(connection, rollup, rollup.totals, names, stored, select())
     elif HOUR in names:
         hourly = rollup.hourly
-        query = _within(hourly, select(hourly.c.hour, hourly.c.quarter), span)
+        query = _limit(hourly, select(hourly.c.hour, hourly.c.quarter), quarters)
         query = query.group_by(hourly.c.hour, hourly.c.quarter)
 
-        def of(row: Row[Any]) -> dict[str, object]:
-            number = micros(row.hour) // (3_600_000_000 // PER_HOUR) + row.quarter
-            return local_times(names, number, zone)
+        def times_of(row: Row[Any]) -> dict[str, object]:
+            return local_times(names, micros(row.hour) // QUARTER + row.quarter, grouping.zone)
 
-        yield from _grouped(connection, rollup, hourly, names, stored, query, of)
+        yield from _sum_groups(connection, rollup, hourly, names, stored, query, times_of)
     elif DAY in names:
-        yield from _daily(connection, rollup, names, stored, span, zone)
+        yield from _sum_days(connection, rollup, grouping, stored, quarters)
     else:
-        query = _within(rollup.hourly, select(), span)
-        yield from _grouped(connection, rollup, rollup.hourly, names, stored, query)
+        query = _limit(rollup.hourly, select(), quarters)
+        yield from _sum_groups(connection, rollup, rollup.hourly, names, stored, query)
 
 
-def edge_runs(connection: Connection, span: Span) -> Iterator[RunRow]:
-    """The ended runs that were created in the quarters at both ends, of which only a part counts.
+def read_edge_runs(connection: Connection, quarters: QuarterRange) -> Iterator[RunRow]:
+    """Yields the ended runs created in the partial quarters at both ends.
 
-    These are read one by one, so that limits are exact to the moment.
+    They are read one by one, so that limits are exact to the microsecond.
     """
-    for since, until in span.edges:
-        for row in connection.execute(ended_between(select(runs), since, until)):
+    for since, until in quarters.edges:
+        for row in connection.execute(select_ended(select(runs), since, until)):
             yield RunRow(*row)
 
 
-def ended_between(query: Select[Any], since: datetime, until: datetime) -> Select[Any]:
-    """The runs of a query that ended, of those created from `since` on and before `until`."""
+def select_ended(query: Select[Any], since: datetime, until: datetime) -> Select[Any]:
+    """Limits a query to ended runs created from `since` on and before `until`."""
     created = runs.c.created_at
     return query.where(runs.c.outcome.is_not(None), created >= since, created < until)
 
 
-def _daily(
+def _sum_days(
     connection: Connection,
     rollup: Rollup,
-    names: Sequence[str],
+    grouping: Grouping,
     stored: Sequence[str],
-    span: Span,
-    zone: ZoneInfo,
-) -> Iterator[Counted]:
+    quarters: QuarterRange,
+) -> Iterator[GroupValues]:
     hourly = rollup.hourly
     first, last = connection.execute(select(func.min(hourly.c.hour), func.max(hourly.c.hour))).one()
     if first is None:
         return
-    begin, end = (micros(it) * PER_HOUR // 3_600_000_000 for it in (first, last))
-    begin = begin if span.first is None else max(begin, span.first)
-    end = end + PER_HOUR if span.end is None else min(end + PER_HOUR, span.end)
-    found = list(days(begin, end, zone))
-    if not found:
+    begin, end = (micros(it) // QUARTER for it in (first, last))
+    begin = begin if quarters.first is None else max(begin, quarters.first)
+    end = end + PER_HOUR if quarters.end is None else min(end + PER_HOUR, quarters.end)
+    days = list(local_days(begin, end, grouping.zone))
+    if not days:
         return
-    cut = [it._replace(first=max(it.first, begin), end=min(it.end, end)) for it in found]
-    periods = _periods(cut, connection.dialect.name)
-    query = select(periods.c.column1).join_from(periods, hourly, _in_period(hourly, periods, cut))
-    yield from _grouped(
+    limited = [it._replace(first=max(it.first, begin), end=min(it.end, end)) for it in days]
+    periods = _day_table(limited, connection.dialect.name)
+    in_day = _is_in_day(hourly, periods, limited)
+    query = select(periods.c.column1).join_from(periods, hourly, in_day)
+    yield from _sum_groups(
         connection,
         rollup,
         hourly,
-        names,
+        grouping.names,
         stored,
         query.group_by(periods.c.column1),
-        lambda row: {DAY: found[row.column1].date},
+        lambda row: {DAY: days[row.column1].date},
     )
 
 
-def _periods(found: Sequence[Day], dialect: str) -> CTE:
-    """Number, hour and quarter of the begin, hour and quarter of the end, of each day."""
-    shown = utc_text if dialect == "sqlite" else zoned_text
-    kind = "" if dialect == "sqlite" else "timestamptz "
+def _day_table(days: Sequence[Day], dialect: str) -> CTE:
+    """Returns a table of days: number, hour and quarter of the begin, hour and quarter of the end.
 
-    def place(quarter: int) -> str:
-        hour, number = hour_of(quarter)
-        return f"{kind}'{shown(micros(hour))}', {number}"
+    Its columns are named `column1` and so on.
+    """
+    as_text = text_format(dialect)
+    prefix = "" if dialect == "sqlite" else "timestamptz "
 
-    rows = (f"({n}, {place(it.first)}, {place(it.end)})" for n, it in enumerate(found))
-    # A colon would be taken for the mark of a parameter.
+    def limit_text(quarter: int) -> str:
+        hour, number = split_quarter(quarter)
+        return f"{prefix}'{as_text(micros(hour))}', {number}"
+
+    rows = (f"({at}, {limit_text(it.first)}, {limit_text(it.end)})" for at, it in enumerate(days))
+    # Escaped, since SQLAlchemy reads a colon as the mark of a parameter.
     values = f"VALUES {', '.join(rows)}".replace(":", "\\:")
     types: list[TypeEngine[Any]] = [Integer(), *(UtcDateTime(), Integer()) * 2]
-    named: Iterator[ColumnClause[Any]] = (
-        sql_column(f"column{at}", kind) for at, kind in enumerate(types, 1)
+    columns: Iterator[ColumnClause[Any]] = (
+        sql_column(f"column{at}", type_) for at, type_ in enumerate(types, 1)
     )
-    return text(values).columns(*named).cte("runfold_days")
+    return text(values).columns(*columns).cte("runfold_days")
 
 
-def _in_period(hourly: Table, periods: CTE, found: Sequence[Day]) -> ColumnElement[bool]:
+def _is_in_day(hourly: Table, periods: CTE, days: Sequence[Day]) -> ColumnElement[bool]:
     _, first_hour, first_quarter, end_hour, end_quarter = periods.c
     hour, quarter = hourly.c.hour, hourly.c.quarter
-    if all(it.first % PER_HOUR == 0 == it.end % PER_HOUR for it in found):
+    if all(it.first % PER_HOUR == 0 == it.end % PER_HOUR for it in days):
         return and_(hour >= first_hour, hour < end_hour)
     place = tuple_(hour, quarter)
     return and_(
@@ -158,43 +158,43 @@ def _in_period(hourly: Table, periods: CTE, found: Sequence[Day]) -> ColumnEleme
     )
 
 
-def _within(hourly: Table, query: Select[Any], span: Span) -> Select[Any]:
+def _limit(hourly: Table, query: Select[Any], quarters: QuarterRange) -> Select[Any]:
     place = tuple_(hourly.c.hour, hourly.c.quarter)
-    if span.first is not None:
-        hour, quarter = hour_of(span.first)
-        least = tuple_(literal(hour, UtcDateTime()), literal(quarter))
-        query = query.where(hourly.c.hour >= hour, place >= least)
-    if span.end is not None:
-        hour, quarter = hour_of(span.end)
-        limit = tuple_(literal(hour, UtcDateTime()), literal(quarter))
-        query = query.where(hourly.c.hour <= hour, place < limit)
+    if quarters.first is not None:
+        hour, quarter = split_quarter(quarters.first)
+        first = tuple_(literal(hour, UtcDateTime()), literal(quarter))
+        query = query.where(hourly.c.hour >= hour, place >= first)
+    if quarters.end is not None:
+        hour, quarter = split_quarter(quarters.end)
+        end = tuple_(literal(hour, UtcDateTime()), literal(quarter))
+        query = query.where(hourly.c.hour <= hour, place < end)
     return query
 
 
-def _grouped(
+def _sum_groups(
     connection: Connection,
     rollup: Rollup,
     table: Table,
     names: Sequence[str],
     stored: Sequence[str],
     query: Select[Any],
-    times: Callable[[Row[Any]], dict[str, object]] | None = None,
-) -> Iterator[Counted]:
-    keys = [table.c[name] for name in (*stored, *rollup.apart)]
+    times_of: Callable[[Row[Any]], dict[str, object]] | None = None,
+) -> Iterator[GroupValues]:
+    keys = [table.c[name] for name in (*stored, *rollup.details)]
     sums = [func.sum(table.c[name]) for name in rollup.sums]
     query = query.add_columns(*keys, *sums).group_by(*keys)
-    if times is None:
+    if times_of is None:
         query = query.select_from(table)
     at = len(query.selected_columns) - len(keys) - len(sums)
-    counted = at + len(stored)
+    details = at + len(stored)
     for row in connection.execute(query):
         if row[len(row) - len(sums)] is None:
-            # Without a group, no rows have a sum too.
+            # Without a GROUP BY, an empty table gives one row, in which the sums are NULL.
             continue
-        # An empty text stands for what nobody said, since NULL cannot be in a key.
-        values: dict[str, object] = {
-            name: value or None for name, value in zip(stored, row[at:counted], strict=True)
+        # An empty text stands for unknown, since NULL cannot be part of a key.
+        group: dict[str, object] = {
+            name: value or None for name, value in zip(stored, row[at:details], strict=True)
         }
-        if times is not None:
-            values |= times(row)
-        yield {name: values[name] for name in names}, row[counted:]
+        if times_of is not None:
+            group |= times_of(row)
+        yield {name: group[name] for name in names}, row[details:]

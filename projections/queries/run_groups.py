@@ -1,84 +1,73 @@
-"""Ended runs one by one with the group that they count for: what the rollups do not know."""
+"""Groups of runs read from the table `runs`, for everything that the rollups do not contain."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Connection, Table, select
 
 from projections.database.schema import runs
 from projections.queries.grouping import (
-    HOUR,
     METADATA,
     QUARTER_SECONDS,
     TIMES,
-    column,
+    Grouping,
+    GroupValues,
     created_between,
+    group_column,
     local_times,
-    quarter_hour,
+    quarter_column,
 )
 from projections.row_types import RunRow
 
-Counted = tuple[dict[str, object], Sequence[Any]]
 
-
-def counted(
+def read_groups(
     connection: Connection,
-    names: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    zone: ZoneInfo,
+    grouping: Grouping,
     *,
     values: Sequence[Column[Any]] = (),
     sums: Sequence[Any] = (),
     ended: bool = True,
-    beside: Table | None = None,
-) -> Iterator[Counted]:
-    """The `values` of each run of a group, or the `sums` over each group, in parts.
+    joined: Table | None = None,
+) -> Iterator[GroupValues]:
+    """Yields the `values` of each run with its group, or the `sums` over each group in parts.
 
-    With `beside`, these may be of another table that has rows of the runs, and only of them.
+    Both may use columns of `joined`, a table with rows for some of the runs; only these runs are
+    then read.
     """
-    dialect = connection.dialect.name
+    dialect, names = connection.dialect.name, grouping.names
     stored = [name for name in names if name not in TIMES]
-    keys = [column(name, dialect).label(f"key_{at}") for at, name in enumerate(stored)]
+    keys = [group_column(name, dialect).label(f"key_{at}") for at, name in enumerate(stored)]
     if len(stored) < len(names):
-        keys.append(quarter_hour(dialect).label("quarter"))
-    query = created_between(select(*keys, *values, *sums), since, until)
-    if beside is not None:
-        query = query.join_from(runs, beside, beside.c.run_key == runs.c.run_key)
+        keys.append(quarter_column(dialect).label("quarter"))
+    query = created_between(select(*keys, *values, *sums), grouping.since, grouping.until)
+    if joined is not None:
+        query = query.join_from(runs, joined, joined.c.run_key == runs.c.run_key)
     is_open = runs.c.outcome.is_(None)
     query = query.where(~is_open if ended else is_open)
     if sums:
         query = query.group_by(*keys, *values)
     for row in connection.execute(query):
-        found = {
-            name: _plain(value) if name.startswith(METADATA) else value
+        group = {
+            name: _metadata_text(value) if name.startswith(METADATA) else value
             for name, value in zip(stored, row, strict=False)
         }
         if len(stored) < len(keys):
-            found |= local_times(names, row[len(stored)], zone)
-        yield {name: found[name] for name in names}, row[len(keys) :]
+            group |= local_times(names, row[len(stored)], grouping.zone)
+        yield {name: group[name] for name in names}, row[len(keys) :]
 
 
-def group_of(run: RunRow, names: Sequence[str], zone: ZoneInfo) -> dict[str, object]:
-    """The group of one run, by columns of its own and times."""
+def group_of(run: RunRow, grouping: Grouping) -> dict[str, object]:
+    """Returns the group of one run, by its columns and local times."""
     quarter = int(run.created_at.timestamp()) // QUARTER_SECONDS
-    times = local_times(names, quarter, zone)
-    return {name: times[name] if name in TIMES else getattr(run, name) for name in names}
+    times = local_times(grouping.names, quarter, grouping.zone)
+    return {it: times[it] if it in TIMES else getattr(run, it) for it in grouping.names}
 
 
-def in_zone(group: Mapping[str, object], zone: ZoneInfo) -> Mapping[str, object]:
-    """A group whose hour is shown on the clock of a zone."""
-    start = group.get(HOUR)
-    return {**group, HOUR: start.astimezone(zone)} if isinstance(start, datetime) else group
-
-
-def _plain(found: Any) -> str | None:
-    """A value of the metadata: a text as it is, anything else as JSON."""
+def _metadata_text(found: Any) -> str | None:
+    """Returns a value of the metadata: a string as it is, anything else as JSON."""
     if isinstance(found, str):
         found = json.loads(found)
     value = found[0] if found else None

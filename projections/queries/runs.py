@@ -1,4 +1,4 @@
-"""Runs, their phases and their number in each status, read from the tables."""
+"""Runs with their phases, actions and steps, and the number of runs in each status."""
 
 from __future__ import annotations
 
@@ -8,54 +8,56 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from projections.database.schema import run_actions, run_phases, run_steps, runs
-from projections.queries.grouping import By, created_between, group_names, sort_key, time_zone
-from projections.queries.run_groups import counted, in_zone
-from projections.queries.usage import used
+from projections.queries.grouping import Grouping, created_between, localize_hour, sort_key
+from projections.queries.run_groups import read_groups
+from projections.queries.usage import read_usage
 from projections.row_types import ActionRow, PhaseRow, RunRow, StatusCount, StepRow
 from tracker.core.events import run_stream
 from tracker.core.status import ENDED
 from tracker.errors import SettingsError, UnknownRun
 
-# What a service is called unless its user named it.
-_USUAL_SOURCE = "assistants"
+# The name of a source that its user did not name.
+_DEFAULT_SOURCE = "assistants"
 
-_STATUS_OF_ENDED = "outcome"
+# The status of an ended run is its outcome.
+_OUTCOME = "outcome"
 
-Choice = str | Sequence[str] | None
+# One value, or any of several; None for all.
+Filter = str | Sequence[str] | None
 
 
 def find_runs(
     connection: Connection,
-    choices: dict[str, Choice],
+    filters: dict[str, Filter],
     since: datetime | None,
     until: datetime | None,
     limit: int | None,
 ) -> list[RunRow]:
-    """The runs whose columns have one of the values chosen for them, newest first."""
+    """Returns the runs whose columns match the filters, newest first."""
     query = created_between(select(runs), since, until)
-    for column, choice in choices.items():
-        if choice is not None:
-            values = [choice] if isinstance(choice, str) else list(choice)
+    for column, wanted in filters.items():
+        if wanted is not None:
+            values = [wanted] if isinstance(wanted, str) else list(wanted)
             query = query.where(runs.c[column].in_(values))
             if column == "status" and not ENDED.intersection(values):
-                # True of each of them, and what lets the index of open runs be used.
+                # True of all these runs, and lets the database use the index of open runs.
                 query = query.where(runs.c.outcome.is_(None))
-    query = query.limit(checked_limit(limit)).order_by(
+    query = query.limit(check_limit(limit)).order_by(
         runs.c.created_at.desc(), runs.c.run_key.desc()
     )
     return [RunRow(*row) for row in connection.execute(query)]
 
 
 def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
-    """The run of that id; without a source, that of the usual name, else of any other.
+    """Returns the run with an id; without `source`, of the default source or else of any other.
 
     Raises UnknownRun, or SettingsError where several other sources have a run of that id.
     """
     query = select(runs)
-    by_key = query.where(runs.c.run_key == run_stream(source or _USUAL_SOURCE, run_id))
+    by_key = query.where(runs.c.run_key == run_stream(source or _DEFAULT_SOURCE, run_id))
     found = connection.execute(by_key).all()
     if not found and source is None:
-        # Reads the whole table: an index for the rare service with another name is not worth it.
+        # Reads the whole table: other names are rare, and not worth an index.
         found = connection.execute(query.where(runs.c.run_id == run_id)).all()
     if not found:
         raise UnknownRun(
@@ -63,12 +65,12 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
         )
     if len(found) > 1:
         sources = ", ".join(sorted(row.source for row in found))
-        raise SettingsError(f"several sources have a run {run_id!r}, say which: {sources}")
+        raise SettingsError(f"several sources have a run {run_id!r}, name one of them: {sources}")
     return RunRow(*found[0])
 
 
 def find_phases(connection: Connection, run_key: str) -> list[PhaseRow]:
-    """The phases of a run, first to last."""
+    """Returns the phases of a run, first to last."""
     query = select(run_phases).where(run_phases.c.run_key == run_key).order_by(run_phases.c.seq)
     return [PhaseRow(*row) for row in connection.execute(query)]
 
@@ -76,61 +78,52 @@ def find_phases(connection: Connection, run_key: str) -> list[PhaseRow]:
 def find_actions(
     connection: Connection, run_key: str | None, waiting: bool, limit: int | None
 ) -> list[ActionRow]:
-    """The actions of one run or of all, the one required first before the others."""
+    """Returns the actions of one run or of all, in the order in which they were required."""
     query = select(run_actions)
     if run_key is not None:
         query = query.where(run_actions.c.run_key == run_key)
     if waiting:
         query = query.where(run_actions.c.resolved_at.is_(None))
     columns = (run_actions.c[name] for name in ("required_at", "run_key", "seq", "tool_call_id"))
-    query = query.order_by(*columns).limit(checked_limit(limit))
+    query = query.order_by(*columns).limit(check_limit(limit))
     return [ActionRow(*row) for row in connection.execute(query)]
 
 
 def find_steps(connection: Connection, run_key: str) -> list[StepRow]:
-    """The steps of a run, the one created first before the others."""
+    """Returns the steps of a run in the order of their creation."""
     columns = run_steps.columns
     query = select(*columns).where(run_steps.c.run_key == run_key)
     query = query.order_by(run_steps.c.created_at.nulls_last(), run_steps.c.step_id)
     return [StepRow(*row) for row in connection.execute(query)]
 
 
-def checked_limit(limit: int | None) -> int | None:
-    """A limit that can be used; None for none. Raises SettingsError."""
+def check_limit(limit: int | None) -> int | None:
+    """Returns a limit that is not negative; None is no limit. Raises SettingsError."""
     if limit is not None and limit < 0:
-        raise SettingsError(f"limit is how many at most, not {limit}")
+        raise SettingsError(f"limit must be 0 or more, not {limit}")
     return limit
 
 
-def count_statuses(
-    connection: Connection, by: By, since: datetime | None, until: datetime | None, tz: str
-) -> list[StatusCount]:
-    """How many runs of each group are in each status: of the ended ones all that ever were."""
-    names, zone = group_names(by), time_zone(tz)
+def count_statuses(connection: Connection, grouping: Grouping) -> list[StatusCount]:
+    """Returns the number of runs of each group in each status, ended runs by their outcome."""
     counts: dict[tuple[object, ...], StatusCount] = {}
 
     def add(group: dict[str, object], status: str, number: int) -> None:
         key = (*group.values(), status)
         known = counts.get(key)
         before = 0 if known is None else known.runs
-        counts[key] = StatusCount(in_zone(group, zone), status, before + number)
+        counts[key] = StatusCount(localize_hour(group, grouping.zone), status, before + number)
 
-    ended = tuple(dict.fromkeys((*names, _STATUS_OF_ENDED)))
-    for group, (number, *_) in used(connection, ended, since, until, zone):
-        status = str(group[_STATUS_OF_ENDED])
-        if _STATUS_OF_ENDED not in names:
-            del group[_STATUS_OF_ENDED]
+    by_outcome = grouping._replace(names=tuple(dict.fromkeys((*grouping.names, _OUTCOME))))
+    for group, (number, *_) in read_usage(connection, by_outcome):
+        status = str(group[_OUTCOME])
+        if _OUTCOME not in grouping.names:
+            del group[_OUTCOME]
         add(group, status, int(number))
-    still_open = counted(
-        connection,
-        names,
-        since,
-        until,
-        zone,
-        values=[runs.c.status],
-        sums=[func.count()],
-        ended=False,
+    number_of_runs = [func.count()]
+    open_runs = read_groups(
+        connection, grouping, values=[runs.c.status], sums=number_of_runs, ended=False
     )
-    for group, (status, number) in still_open:
+    for group, (status, number) in open_runs:
         add(group, status, number)
     return sorted(counts.values(), key=lambda it: (sort_key(it.group), it.status))

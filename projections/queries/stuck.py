@@ -1,30 +1,20 @@
-"""Runs that are open, and those of them that are stuck, at a moment."""
+"""The query for runs that are stuck at a given time."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Text, bindparam, text
+from sqlalchemy import Connection, select
 
-from projections.database.open_run_views import PARAMETER, stuck_runs
-from projections.database.schema import runs
-from projections.folding.micros import micros, utc_text, zoned_text
-from projections.queries.grouping import checked_limits
-from projections.queries.runs import checked_limit
+from projections.database.open_run_views import view_at
+from projections.queries.grouping import check_limits
+from projections.queries.runs import check_limit
 from projections.row_types import StuckRow
-
-_MOMENTS = {name: runs.c[name].type for name in ("created_at", "expires_at", "last_changed_at")}
 
 
 def find_stuck(connection: Connection, now: datetime, limit: int | None) -> list[StuckRow]:
-    """The runs that are stuck at a moment, the oldest first."""
-    checked_limits(now, None)
-    dialect = connection.dialect.name
-    shown = (utc_text if dialect == "sqlite" else zoned_text)(micros(now))
-    query = f"{stuck_runs(dialect, PARAMETER[dialect])} ORDER BY aged.created_at, aged.run_key"
-    parameters: dict[str, object] = {"now": shown}
-    if checked_limit(limit) is not None:
-        query += " LIMIT :most"
-        parameters["most"] = limit
-    found = text(query).bindparams(bindparam("now", type_=Text)).columns(**_MOMENTS)
-    return [StuckRow(**row._mapping) for row in connection.execute(found, parameters)]
+    """Returns the runs that are stuck at `now`, oldest first."""
+    check_limits(now, None)
+    stuck = view_at("stuck_runs", connection.dialect.name, now)
+    query = select(stuck).order_by(stuck.c.created_at, stuck.c.run_key).limit(check_limit(limit))
+    return [StuckRow(**row._mapping) for row in connection.execute(query)]

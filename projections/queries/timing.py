@@ -1,69 +1,62 @@
-"""How long runs take: means and percentiles of their phases, the same on each database."""
+"""Means and percentiles of the durations of ended runs, equal on both databases."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from fractions import Fraction
 from math import ceil, fsum
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from projections.database.schema import runs, timing_buckets, timing_totals
 from projections.folding.histogram import bucket_of
 from projections.folding.rollups import PHASES, UNCERTAINTY
-from projections.queries.grouping import By, checked_limits, group_names, sort_key, time_zone
-from projections.queries.periods import span
-from projections.queries.rollups import Rollup, count, edge_runs
-from projections.queries.run_groups import counted, group_of, in_zone
+from projections.queries.grouping import Grouping, localize_hour, sort_key
+from projections.queries.periods import whole_quarters
+from projections.queries.rollups import Rollup, read_edge_runs, sum_rollup
+from projections.queries.run_groups import group_of, read_groups
 from projections.row_types import TimingRow
 from tracker.errors import SettingsError
 
 _ROLLUP = Rollup(timing_buckets, timing_totals, ("phase", "bucket"), ("count",))
 _TIMES = tuple(f"{phase}_seconds" for phase in PHASES)
 
-# A group, a phase, and how many runs took about so many seconds in it.
+# A group, a phase, a bucket in seconds, and the number of its runs.
 _Part = tuple[dict[str, object], str, float, int]
+# The number of runs in each bucket.
 _Histogram = dict[float, int]
 
 
-def measure(
-    connection: Connection,
-    by: By,
-    percentiles: Sequence[float],
-    since: datetime | None,
-    until: datetime | None,
-    tz: str,
+def measure_phases(
+    connection: Connection, grouping: Grouping, percentiles: Sequence[float]
 ) -> list[TimingRow]:
-    """A row for each group and phase that some ended run went through.
+    """Returns a row for each group and each phase that one of its ended runs had.
 
-    The times of open runs are not yet whole: they may queue, run and wait again.
+    Open runs do not count: they may be queued, run and wait again.
     """
-    names, zone = group_names(by), time_zone(tz)
-    checked_limits(since, until)
     for percent in percentiles:
         if not 0 < percent <= 100:
             raise SettingsError(f"a percentile is above 0 and up to 100, not {percent}")
     groups: dict[tuple[object, ...], dict[str, object]] = {}
     times: dict[tuple[object, ...], dict[str, _Histogram]] = defaultdict(dict)
-    for group, phase, seconds, number in _parts(connection, names, since, until, zone):
+    for group, phase, seconds, number in _read_parts(connection, grouping):
         key = tuple(group.values())
         groups[key] = group
         histogram = times[key].setdefault(phase, defaultdict(int))
         histogram[seconds] += number
     return [
-        _timing(in_zone(groups[key], zone), phase, found[phase], _uncertainty(found), percentiles)
+        _make_row(group, phase, found[phase], _mean_uncertainty(found), percentiles)
         for key, found in sorted(times.items(), key=lambda it: sort_key(groups[it[0]]))
+        for group in [localize_hour(groups[key], grouping.zone)]
         for phase in PHASES
         if phase != UNCERTAINTY and found.get(phase)
     ]
 
 
 def nearest_rank(counts: Mapping[float, int], percent: float) -> float:
-    """The smallest of the values counted that `percent` per cent of all do not exceed."""
-    # Exact: in floating point 99.9 per cent of 1,000 is a little more than 999.
+    """Returns the smallest counted value that `percent` per cent of all do not exceed."""
+    # Fractions, since 99.9 per cent of 1,000 is a little more than 999 in floating point.
     rank = ceil(Fraction(str(percent)) * sum(counts.values()) / 100)
     for value in sorted(counts):
         rank -= counts[value]
@@ -72,26 +65,20 @@ def nearest_rank(counts: Mapping[float, int], percent: float) -> float:
     raise ValueError("there are no values")
 
 
-def _parts(
-    connection: Connection,
-    names: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    zone: ZoneInfo,
-) -> Iterator[_Part]:
-    if not _ROLLUP.covers(names):
+def _read_parts(connection: Connection, grouping: Grouping) -> Iterator[_Part]:
+    if not _ROLLUP.has_columns(grouping.names):
         columns = [runs.c[name] for name in _TIMES]
-        for group, times in counted(connection, names, since, until, zone, values=columns):
-            yield from _durations(group, times)
+        for group, times in read_groups(connection, grouping, values=columns):
+            yield from _count_run(group, times)
         return
-    quarters = span(since, until)
-    for group, (phase, bucket, number) in count(connection, _ROLLUP, names, quarters, zone):
+    quarters = whole_quarters(grouping.since, grouping.until)
+    for group, (phase, bucket, number) in sum_rollup(connection, _ROLLUP, grouping, quarters):
         yield group, phase, bucket, int(number)
-    for run in edge_runs(connection, quarters):
-        yield from _durations(group_of(run, names, zone), [getattr(run, name) for name in _TIMES])
+    for run in read_edge_runs(connection, quarters):
+        yield from _count_run(group_of(run, grouping), [getattr(run, name) for name in _TIMES])
 
 
-def _durations(group: dict[str, object], times: Sequence[float | None]) -> Iterator[_Part]:
+def _count_run(group: dict[str, object], times: Sequence[float | None]) -> Iterator[_Part]:
     for phase, seconds in zip(PHASES, times, strict=True):
         if seconds is not None:
             yield group, phase, bucket_of(seconds), 1
@@ -101,15 +88,15 @@ def _mean(counts: Mapping[float, int]) -> float:
     return fsum(value * number for value, number in counts.items()) / sum(counts.values())
 
 
-def _uncertainty(found: Mapping[str, _Histogram]) -> float | None:
-    """The mean uncertainty of the runs of a group; None where that of any is not known."""
-    widths = found.get(UNCERTAINTY)
-    if not widths or sum(widths.values()) < sum(found["total"].values()):
+def _mean_uncertainty(found: Mapping[str, _Histogram]) -> float | None:
+    """Returns the mean uncertainty of the runs of a group; None if that of one is unknown."""
+    counts = found.get(UNCERTAINTY)
+    if not counts or sum(counts.values()) < sum(found["total"].values()):
         return None
-    return _mean(widths)
+    return _mean(counts)
 
 
-def _timing(
+def _make_row(
     group: Mapping[str, object],
     phase: str,
     counts: _Histogram,

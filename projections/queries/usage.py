@@ -1,56 +1,44 @@
-"""What runs used: tokens summed over groups of runs, days and hours in any time zone."""
+"""The tokens of ended runs, summed over groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
 
 from sqlalchemy import Connection, case, func
 
 from projections.database.schema import runs, usage_hourly, usage_totals
-from projections.folding.rollups import plus_usage, usage_of
-from projections.queries.grouping import By, checked_limits, group_names, sort_key, time_zone
-from projections.queries.periods import span
-from projections.queries.rollups import Counted, Rollup, count, edge_runs
-from projections.queries.run_groups import counted, group_of, in_zone
+from projections.folding.rollups import add_counts, usage_counts
+from projections.queries.grouping import Grouping, GroupValues, localize_hour, sort_key
+from projections.queries.periods import whole_quarters
+from projections.queries.rollups import Rollup, read_edge_runs, sum_rollup
+from projections.queries.run_groups import group_of, read_groups
 from projections.row_types import UsageRow
 
 _ROLLUP = Rollup(usage_hourly, usage_totals, (), UsageRow._fields[1:])
 _TOKENS = tuple(runs.c[name] for name in UsageRow._fields[3:])
-_UNKNOWN = func.coalesce(*_TOKENS[:3]).is_(None)
-_SUMS = (func.count(), func.sum(case((_UNKNOWN, 1), else_=0)), *map(func.sum, _TOKENS))
+_IS_WITHOUT_USAGE = func.coalesce(*_TOKENS[:3]).is_(None)
+_SUMS = (func.count(), func.sum(case((_IS_WITHOUT_USAGE, 1), else_=0)), *map(func.sum, _TOKENS))
 
 
-def sum_usage(
-    connection: Connection, by: By, since: datetime | None, until: datetime | None, tz: str
-) -> list[UsageRow]:
-    """The tokens of the ended runs of each group, by the day and hour of their creation in `tz`."""
-    names, zone = group_names(by), time_zone(tz)
+def sum_usage(connection: Connection, grouping: Grouping) -> list[UsageRow]:
+    """Returns the tokens of the ended runs of each group."""
     totals: dict[tuple[object, ...], UsageRow] = {}
-    for group, sums in used(connection, names, since, until, zone):
+    for group, sums in read_usage(connection, grouping):
         key = tuple(group.values())
         added = [None if it is None else int(it) for it in sums]
         known = totals.get(key)
-        summed = added if known is None else plus_usage(known[1:], added)
-        totals[key] = UsageRow(group, *summed)  # type: ignore[arg-type]
+        counts = added if known is None else add_counts(known[1:], added)
+        totals[key] = UsageRow(group, *counts)  # type: ignore[arg-type]
     ordered = sorted(totals.values(), key=lambda it: sort_key(it.group))
-    return [it._replace(group=in_zone(it.group, zone)) for it in ordered]
+    return [it._replace(group=localize_hour(it.group, grouping.zone)) for it in ordered]
 
 
-def used(
-    connection: Connection,
-    names: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    zone: ZoneInfo,
-) -> Iterator[Counted]:
-    """The runs, the silent ones among them and the tokens of each group, in parts."""
-    checked_limits(since, until)
-    if not _ROLLUP.covers(names):
-        yield from counted(connection, names, since, until, zone, sums=_SUMS)
+def read_usage(connection: Connection, grouping: Grouping) -> Iterator[GroupValues]:
+    """Yields the ended runs, those without usage and the tokens of each group, in parts."""
+    if not _ROLLUP.has_columns(grouping.names):
+        yield from read_groups(connection, grouping, sums=_SUMS)
         return
-    quarters = span(since, until)
-    yield from count(connection, _ROLLUP, names, quarters, zone)
-    for run in edge_runs(connection, quarters):
-        yield group_of(run, names, zone), usage_of(run)
+    quarters = whole_quarters(grouping.since, grouping.until)
+    yield from sum_rollup(connection, _ROLLUP, grouping, quarters)
+    for run in read_edge_runs(connection, quarters):
+        yield group_of(run, grouping), usage_counts(run)

@@ -1,7 +1,7 @@
-"""How far a projection has come: read, and advanced in the transaction of the rows.
+"""The checkpoint of a projection: the position that its tables have reached.
 
-Advancing compares and sets, as the first statement of its transaction: of two runners that
-read the same batch, the one that comes second changes nothing.
+A checkpoint is advanced in the transaction that writes the rows, by a compare-and-set as its first
+statement. Of two runners that read the same batch, the second one changes nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tracker.errors import SchemaError, ViewsError
 
 
 class Checkpoint(NamedTuple):
-    """The position of the last event applied, by which version of the projection.
+    """The state of the tables of one projection."""
 
-    `failure` says why it did not get past it, where it tried and could not. Runs that ended
-    before `pruned_before` are not in its tables, though their events were applied.
-    """
-
+    # The last event that was applied.
     position: int
+    # The version of the projection that applied it.
     version: int
+    # The reason why the next event cannot be applied; None if nothing failed.
     failure: str | None = None
+    # Runs that ended before this are not in the tables, although their events were applied.
     pruned_before: datetime | None = None
 
 
@@ -39,24 +39,24 @@ class CheckpointGone(ViewsError):
 
 
 class Outdated(SchemaError):
-    """An earlier version of a projection filled its tables: they are to be made again."""
+    """The tables were filled by an earlier version of the projection and need a rebuild."""
 
 
-def read(connection: Connection, name: str) -> Checkpoint | None:
-    """The checkpoint of a projection; None where it never ran."""
+def read_checkpoint(connection: Connection, name: str) -> Checkpoint | None:
+    """Returns the checkpoint of a projection; None if it never ran."""
     columns = checkpoints.c[Checkpoint._fields]
     row = connection.execute(select(*columns).where(checkpoints.c.projection == name)).first()
     return None if row is None else Checkpoint(*row)
 
 
-def start(engine: Engine, projection: Projection) -> Checkpoint:
-    """The checkpoint of a projection, made at position 0 where there is none.
+def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
+    """Returns the checkpoint of a projection, and creates it at position 0 if there is none.
 
     Raises Outdated where an earlier version of the projection filled its tables, SchemaError
-    where a later one did, and CheckpointGone where only a rebuild may make it.
+    where a later one did, and CheckpointGone for a rebuild that is finished.
     """
     with engine.connect() as connection:
-        found = read(connection, projection.name)
+        found = read_checkpoint(connection, projection.name)
     if found is None and projection.name.endswith(SHADOW_SUFFIX):
         raise CheckpointGone(f"{projection.name} is over")
     if found is None:
@@ -64,7 +64,7 @@ def start(engine: Engine, projection: Projection) -> Checkpoint:
         with engine.begin() as connection:
             connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
         with engine.connect() as connection:
-            found = read(connection, projection.name)
+            found = read_checkpoint(connection, projection.name)
     if found is None or found.version < projection.version:
         raise Outdated(
             f"the tables of the projection {projection.name!r} were filled by its version "
@@ -75,12 +75,12 @@ def start(engine: Engine, projection: Projection) -> Checkpoint:
         raise SchemaError(
             f"the tables of the projection {projection.name!r} were filled by its version "
             f"{found.version}, this release has version {projection.version}: "
-            "a newer release has been here; use that one"
+            "they belong to a newer release; use that one"
         )
     return found
 
 
-def advance(connection: Connection, name: str, old: int, new: int) -> None:
+def advance_checkpoint(connection: Connection, name: str, old: int, new: int) -> None:
     """Moves a checkpoint from `old` to `new`; must be the first statement of the transaction.
 
     Raises CheckpointMoved where it is not at `old` any more.
@@ -91,30 +91,31 @@ def advance(connection: Connection, name: str, old: int, new: int) -> None:
         raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")
 
 
-def note_failure(connection: Connection, name: str, position: int, failure: str) -> None:
-    """Notes why a projection does not get past `position`, for everybody to see."""
+def record_failure(connection: Connection, name: str, position: int, failure: str) -> None:
+    """Records why a projection cannot apply the event after `position`."""
     here = (checkpoints.c.projection == name) & (checkpoints.c.position == position)
     connection.execute(update(checkpoints).where(here).values(failure=failure))
 
 
-def take_over(connection: Connection, name: str, heir: str) -> bool:
-    """Gives the checkpoint of one projection to another; whether there was one.
+def transfer_checkpoint(connection: Connection, name: str, receiver: str) -> bool:
+    """Moves the checkpoint of a projection to another one. Returns False if there is none.
 
-    Must be the first statement of its transaction: of several that try, one does.
+    Must be the first statement of its transaction: if several processes try, one succeeds.
     """
     mine = checkpoints.c.projection == name
-    # It writes before it reads, which holds off all others from here on.
+    # Writes before it reads, so that all other writers wait from here on.
     if connection.execute(update(checkpoints).where(mine).values(failure=None)).rowcount != 1:
         return False
-    found, before = read(connection, name), read(connection, heir)
+    found, before = read_checkpoint(connection, name), read_checkpoint(connection, receiver)
     assert found is not None
     connection.execute(delete(checkpoints).where(mine))
-    put(connection, heir, found._replace(pruned_before=before and before.pruned_before))
+    pruned_before = before and before.pruned_before
+    set_checkpoint(connection, receiver, found._replace(pruned_before=pruned_before))
     return True
 
 
-def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
-    """Sets a checkpoint whatever it was."""
+def set_checkpoint(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
+    """Inserts or overwrites a checkpoint."""
     values = checkpoint._asdict()
     connection.execute(
         _insert(connection)
@@ -123,13 +124,13 @@ def put(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
     )
 
 
-def pruned_before(connection: Connection) -> datetime | None:
-    """Runs that ended before this moment are in no table; None where none were pruned."""
+def read_pruned_before(connection: Connection) -> datetime | None:
+    """Returns the moment before which ended runs are pruned; None if none were."""
     return connection.execute(select(func.max(checkpoints.c.pruned_before))).scalar()
 
 
-def check_behind(checkpoint: Checkpoint, last_position: int) -> None:
-    """Raises ViewsError where the tables hold events that the event store has not."""
+def check_not_ahead(checkpoint: Checkpoint, last_position: int) -> None:
+    """Raises ViewsError where the tables contain events that the event store does not have."""
     if checkpoint.position > last_position:
         raise ViewsError(
             f"the views are ahead of the event store (at position {checkpoint.position}, its "
@@ -138,7 +139,7 @@ def check_behind(checkpoint: Checkpoint, last_position: int) -> None:
 
 
 def _insert(connection: Connection) -> sqlite.Insert | postgresql.Insert:
-    """An insert that knows what to do about a conflict, which each database says its own way."""
+    """Returns an insert with the conflict clauses of the database."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(checkpoints)
     return postgresql.insert(checkpoints)

@@ -1,4 +1,4 @@
-"""Keeping the tables up to the last event, for as long as somebody wants it."""
+"""Keeps the tables up to date until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def follow(
     stop: Event,
     every: float,
 ) -> None:
-    """Catches up at each new event, until `stop` is set; looks at that each `every` seconds.
+    """Catches up after each new event until `stop` is set, which it checks `every` seconds.
 
-    `catch_up` is told which projections to leave alone: one that failed is tried again after a
-    minute, and the others go on. So does all of it where the database is out of reach for a
-    while. Both are logged.
+    `catch_up` is called with the projections to skip: one that failed is retried after a minute
+    while the others continue. If the database cannot be reached, all of them are retried. Both
+    are logged.
     """
     failed: dict[str, float] = {}
     while not stop.is_set():
@@ -37,12 +37,12 @@ def follow(
             try:
                 catch_up(failed)
             except ProjectionFailed as failure:
-                logger.warning("%s; it is tried again each minute", failure)
+                logger.warning("%s; retrying every minute", failure)
                 failed |= dict.fromkeys(failure.projections, now + RETRY_SECONDS)
                 continue
             while not stop.is_set() and not store.wait(last, every):
                 if failed and min(failed.values()) < time.monotonic():
                     break
         except StoreUnavailable as error:
-            logger.warning("the tables wait: %s", error)
+            logger.warning("cannot update the tables, retrying: %s", error)
             stop.wait(UNREACHABLE_SECONDS)

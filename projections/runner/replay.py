@@ -1,4 +1,4 @@
-"""The events up to a place, and tables of their own that these are applied to."""
+"""Replays of the events up to a position or a moment into new tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress, catch_up
-from projections.runner.checkpoint import Checkpoint, put
+from projections.runner.checkpoint import Checkpoint, set_checkpoint
 from tracker.errors import ViewsError
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 
 
-class Until:
-    """An event store as it stood at a position; only for reading."""
+class StoreAtPosition:
+    """A read-only view of an event store as it was at a position."""
 
     def __init__(self, store: EventStore, position: int) -> None:
         self._store, self._position = store, position
@@ -47,47 +47,48 @@ class Until:
         return after < self._position
 
     def append(self, batch: Sequence[Append]) -> None:
-        raise ViewsError("what is replayed is not written to")
+        raise ViewsError("a replay does not write to the event store")
 
     def forget(self, streams: Sequence[str]) -> int:
-        raise ViewsError("what is replayed is not written to")
+        raise ViewsError("a replay does not write to the event store")
 
     def close(self) -> None:
-        """The store stays its owner's."""
+        """Does nothing: the store belongs to the caller."""
 
 
-class ObservedUntil(Until):
-    """What had been observed of each run by a moment, whenever it was recorded.
+class StoreAtMoment(StoreAtPosition):
+    """A read-only view of the events that had been observed by a moment, whenever recorded.
 
-    A history ends before the first event that was observed later.
+    The history of a run ends before its first event that was observed later.
     """
 
     def __init__(self, store: EventStore, moment: datetime) -> None:
         super().__init__(store, store.last_position())
         self._moment = moment
+        # The version of the first event of a stream that was observed later.
         self._cuts: dict[str, int] = {}
 
     def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         found: list[RecordedEvent] = []
         while len(found) < limit and (page := super().read_all(after, limit)):
-            found += filter(self._was_observed, page)
+            found += filter(self._is_included, page)
             after = page[-1].position
         return found[:limit]
 
     def read(self, stream: str, after: int = 0) -> list[RecordedEvent]:
-        return [it for it in self._observed(super().read(stream)) if it.version > after]
+        return [it for it in self._cut_off(super().read(stream)) if it.version > after]
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
         found = super().read_many(streams)
-        return {stream: self._observed(events) for stream, events in found.items()}
+        return {stream: self._cut_off(events) for stream, events in found.items()}
 
-    def _was_observed(self, recorded: RecordedEvent) -> bool:
+    def _is_included(self, recorded: RecordedEvent) -> bool:
         cut = self._cuts.get(recorded.stream)
         if cut is None and recorded.event.observed_at > self._moment:
             cut = self._cuts[recorded.stream] = recorded.version
         return cut is None or recorded.version < cut
 
-    def _observed(self, events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+    def _cut_off(self, events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
         return list(takewhile(lambda it: it.event.observed_at <= self._moment, events))
 
 
@@ -98,16 +99,16 @@ def replay(
     progress: Progress | None,
     pruned_before: datetime | None,
 ) -> Engine:
-    """New tables in a folder with all events of a store applied; the engine is the caller's.
+    """Applies all events of a store to new tables in a folder; the caller disposes the engine.
 
-    Runs that ended before `pruned_before` are left out, as they are of the tables in use.
+    Runs that ended before `pruned_before` are left out, as in the tables in use.
     """
     engine = open_engine(f"sqlite:///{folder / 'replayed.db'}", create=True)
     try:
         migrations.upgrade(engine)
         with engine.begin() as connection:
             for it in projections:
-                put(connection, it.name, Checkpoint(0, it.version, None, pruned_before))
+                set_checkpoint(connection, it.name, Checkpoint(0, it.version, None, pruned_before))
         catch_up(engine, store, projections, progress=progress)
     except BaseException:
         engine.dispose()
@@ -116,16 +117,18 @@ def replay(
 
 
 @contextmanager
-def replayed(
+def replay_temporarily(
     store: EventStore,
     position: int,
     projections: Sequence[Projection],
     progress: Progress | None,
     pruned_before: datetime | None,
 ) -> Iterator[Engine]:
-    """Tables made of the events up to a position, gone at the end of the block."""
+    """Yields tables with the events up to a position applied, and deletes them afterwards."""
     with tempfile.TemporaryDirectory(prefix="runfold-") as folder:
-        engine = replay(Path(folder), Until(store, position), projections, progress, pruned_before)
+        engine = replay(
+            Path(folder), StoreAtPosition(store, position), projections, progress, pruned_before
+        )
         try:
             yield engine
         finally:

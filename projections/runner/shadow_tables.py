@@ -1,4 +1,4 @@
-"""Shadows: tables like the public ones, for a projection that is made again beside them."""
+"""Shadow tables: copies of the public ones that a rebuild fills beside them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tracker.event_store.store import RecordedEvent
 _metadata = MetaData()
 
 
-class Shadowed:
-    """A projection that writes to the shadows of its tables, under a checkpoint of their own."""
+class ShadowProjection:
+    """A projection that writes to the shadows of its tables, with a checkpoint of its own."""
 
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
@@ -25,21 +25,21 @@ class Shadowed:
         self.version = projection.version
         self.tables: Sequence[Table] = [shadow_of(table) for table in projection.tables]
 
-    def begin(self, fold: BatchFold) -> Batch:
-        """An empty batch."""
-        return _ShadowedBatch(self.projection.begin(fold))
+    def start_batch(self, fold: BatchFold) -> Batch:
+        """Returns an empty batch."""
+        return _ShadowBatch(self.projection.start_batch(fold))
 
 
-class _ShadowedBatch:
+class _ShadowBatch:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 
     @property
-    def weight(self) -> int:
-        return self._batch.weight
+    def held_bytes(self) -> int:
+        return self._batch.held_bytes
 
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        self._batch.take(page)
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        self._batch.add_page(page)
 
     def write(self, connection: Connection, target: Target) -> None:
         self._batch.write(connection, shadow_of)
@@ -47,26 +47,26 @@ class _ShadowedBatch:
 
 @lru_cache
 def shadow_of(table: Table) -> Table:
-    """The shadow of a table, without its indexes, which only readers need."""
+    """Returns the shadow of a table, without its indexes, which only readers need."""
     shadow = table.to_metadata(_metadata, name=SHADOW_PREFIX + table.name)
     shadow.indexes.clear()
     return shadow
 
 
-def create(connection: Connection, tables: Sequence[Table]) -> None:
-    """Makes empty shadows, in place of those that are there."""
+def create_shadows(connection: Connection, tables: Sequence[Table]) -> None:
+    """Creates empty shadows, and drops existing ones."""
     for table in tables:
         shadow = shadow_of(table)
         shadow.drop(connection, checkfirst=True)
         shadow.create(connection)
 
 
-def swap(connection: Connection, table: Table) -> None:
-    """Puts the rows of the shadow in place of the table's, in the transaction that runs.
+def swap_in(connection: Connection, table: Table) -> None:
+    """Replaces the rows of a table with those of its shadow, in the current transaction.
 
-    On SQLite the shadow becomes the table, so that the lock is short. On PostgreSQL the rows
-    move: the table keeps its grants and the views that others made of it, and readers of any
-    isolation see the old rows or the new ones.
+    On SQLite the shadow becomes the table, which keeps the lock short. On PostgreSQL the rows are
+    copied: the table keeps its grants and dependent views, and readers at any isolation level see
+    either the old rows or the new ones.
     """
     shadow = shadow_of(table)
     if connection.dialect.name != "sqlite":
@@ -77,7 +77,7 @@ def swap(connection: Connection, table: Table) -> None:
         )
         connection.exec_driver_sql(f"DROP TABLE {shadow.name}")
         return
-    # Without it, views of the table would have to be dropped for as long as it has no name.
+    # Without it, the rename fails on views that refer to the dropped table.
     connection.exec_driver_sql("PRAGMA legacy_alter_table=ON")
     connection.exec_driver_sql(f"DROP TABLE {table.name}")
     connection.exec_driver_sql(f"ALTER TABLE {shadow.name} RENAME TO {table.name}")

@@ -1,17 +1,15 @@
-"""The tracker in a background thread: the same calls, from many threads, to a clean end."""
+"""The tracker in a background thread: calls from many threads, and its end."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.command_line import environment
+from tests.support.command_line import run_script
+from tests.support.tracker_settings import PLAIN, QUEUED, QUICK, TOOLS
 from tracker import BackgroundTracker, Delivery, Tracker, open_event_store
 from tracker.core.events import RunActionRequired, RunCompleted, RunCreated
 from tracker.errors import (
@@ -24,17 +22,10 @@ from tracker.errors import (
     UnknownRun,
     WaitTimeout,
 )
-from tracker.polling.policy.cadence import Cadence
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
-
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
-SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
-PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
-TOOLS = Parameters.ending("completed", action=1.0, max_actions=1, unanswered=0.0, **SHORT)
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 
 
 @pytest.fixture
@@ -74,7 +65,7 @@ def test_a_run_from_its_creation_to_its_end(database_url: str, simulator: Simula
 
 
 def test_lists_cancels_and_documents(database_url: str, simulator: Simulator) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
     thread = simulator.create_thread()
     theirs = [simulator.create_run(thread) for _ in range(3)]
     with background(database_url, simulator) as tracker:
@@ -100,7 +91,7 @@ def test_lists_cancels_and_documents(database_url: str, simulator: Simulator) ->
 
 
 def test_errors_are_those_of_the_tracker(tmp_path: Path, simulator: Simulator) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
     run = simulator.create_run()
     with background(f"sqlite:///{tmp_path}/runs.db", simulator) as tracker:
         with pytest.raises(UnknownRun):
@@ -159,7 +150,7 @@ def test_many_threads_use_it_at_once(database_url: str, simulator: Simulator) ->
 
 def test_stopping_cuts_waits_short_and_lets_the_rest_finish(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    with Simulator(parameters=LONG, latency=0.5, many_active=True) as simulator:
+    with Simulator(parameters=QUEUED, latency=0.5, many_active=True) as simulator:
         tracker = Tracker(url, Assistants(simulator.base_url)).in_background()
         with tracker:
             run = tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
@@ -206,19 +197,6 @@ def test_a_plain_function_handles_and_may_block(database_url: str, simulator: Si
     assert "would wait for itself" in str(awkward[0])
 
 
-def script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
-    file = tmp_path / "script.py"
-    file.write_text(body, "utf-8")
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(file)],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 STARTED = """
 from tracker import Tracker
 from tracker.sources import Assistants
@@ -227,9 +205,9 @@ tracker = Tracker("sqlite:///runs.db", Assistants({base_url!r}, "key-4f1d9c22b7"
 
 
 def test_a_program_that_ends_without_stopping_it_loses_nothing(tmp_path: Path) -> None:
-    with Simulator(parameters=LONG, api_key="key-4f1d9c22b7", latency=0.5) as simulator:
+    with Simulator(parameters=QUEUED, api_key="key-4f1d9c22b7", latency=0.5) as simulator:
         thread = simulator.create_thread()
-        done = script(
+        done = run_script(
             tmp_path,
             STARTED.format(base_url=simulator.base_url)
             + f"""
@@ -249,9 +227,9 @@ time.sleep(0.3)
 
 
 def test_ctrl_c_gets_through_to_a_call_that_blocks(tmp_path: Path, simulator: Simulator) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
     run = simulator.create_run()
-    done = script(
+    done = run_script(
         tmp_path,
         STARTED.format(base_url=simulator.base_url)
         + f"""
@@ -273,7 +251,7 @@ with tracker:
 
 
 def test_ctrl_c_at_any_moment_is_harmless(tmp_path: Path) -> None:
-    done = script(
+    done = run_script(
         tmp_path,
         STARTED.format(base_url="http://127.0.0.1:9/v1")
         + """
@@ -312,7 +290,7 @@ with tracker:
 
 
 def test_ctrl_c_while_it_starts_stops_it(tmp_path: Path) -> None:
-    done = script(
+    done = run_script(
         tmp_path,
         STARTED.format(base_url="http://127.0.0.1:9/v1")
         + """

@@ -1,4 +1,4 @@
-"""One response through every door, many times each: it is counted once, and corrected once."""
+"""One response by every way into the tracker, many times each: counted and corrected once."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from projections import Views
 from tests.support.command_line import runfold
-from tests.support.scripted_server import Programmed, Reply
+from tests.support.scripted_server import Reply, ScriptedServer
 from tracker import Tracker
 from tracker.core.events import RunUsageReported
 from tracker.polling.policy.cadence import Cadence
@@ -96,7 +96,7 @@ def test_a_response_is_counted_once_through_all_doors(database_url: str, tmp_pat
             *[Reply(200, working)] * POLLS,
             Reply(200, completed(100, 20)),
         ]
-        service = Programmed(*replies)
+        service = ScriptedServer(*replies)
         quick = Cadence(shortest=0.02, longest=0.05, start=500.0)
         async with (
             service.serving() as url,

@@ -1,4 +1,4 @@
-"""Forgetting a thread: all of it, nothing else, whatever happens meanwhile."""
+"""Forgetting a thread: all of its events and rows, and nothing else."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from projections import Views
-from tests.event_store.test_traps import ROOT
+from tests.support.paths import ROOT
 from tracker import EventStore, Tracker, open_event_store
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.errors import NotEnded, UnknownRun

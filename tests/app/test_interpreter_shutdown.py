@@ -1,4 +1,4 @@
-"""Programs that end without a word to the tracker: what is under way is finished first."""
+"""Programs that end without stopping the tracker: work in progress is finished first."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_background import script
+from tests.support.command_line import run_script
 from tracker import open_event_store
 from tracker.core.events import RunCreated, RunStatusChanged
 from tracker.runtime.worker_threads import ExitSafeExecutor
@@ -47,7 +47,7 @@ background.observe({{
 def test_a_handler_that_is_under_way_finishes(
     tmp_path: Path, handler: str, then: str, code: int
 ) -> None:
-    done = script(tmp_path, HANDLED.format(handler=handler, then=then))
+    done = run_script(tmp_path, HANDLED.format(handler=handler, then=then))
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout == "handled run_1 2\n"
     store = open_event_store(f"sqlite:///{tmp_path}/runs.db")
@@ -56,7 +56,7 @@ def test_a_handler_that_is_under_way_finishes(
 
 
 def test_a_program_that_fails_ends_with_that(tmp_path: Path) -> None:
-    done = script(tmp_path, HANDLED.format(handler="pass", then="raise ValueError('mine')"))
+    done = run_script(tmp_path, HANDLED.format(handler="pass", then="raise ValueError('mine')"))
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.splitlines()[-1] == "ValueError: mine"

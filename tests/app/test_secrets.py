@@ -1,4 +1,4 @@
-"""No key is in anything that is shown or kept, whatever the service does with it."""
+"""Secrecy of keys: none is shown or stored, whatever the service does with it."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.app.test_tracker import QUICK
-from tests.support.scripted_server import Programmed, SkippingClock, error, run_of
+from tests.support.scripted_server import ScriptedServer, SkippingClock, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.errors import SourceError
 from tracker.sources import Assistants
@@ -43,7 +43,7 @@ def test_a_key_is_shown_and_kept_nowhere(
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     replies = [run_of("queued"), *REFUSALS, *SPOILT, *OTHERS, run_of("in_progress")]
-    service, clock = Programmed(*replies), SkippingClock()
+    service, clock = ScriptedServer(*replies), SkippingClock()
 
     async def scenario() -> None:
         async with service.serving() as url:
@@ -93,7 +93,7 @@ def test_a_key_is_shown_and_kept_nowhere(
     # All of it happened, and was told.
     for status in (401, 403, 404, 408, 409, 429, 500, 503, 529, 302):
         assert f"answered {status}" in "\n".join(shown), status
-    assert "no steps asked for" in caplog.text
+    assert "reading steps is paused for 60 s" in caplog.text
     out, err = capfd.readouterr()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for where in ("\n".join(shown), caplog.text, out, err, kept.decode("latin-1")):

@@ -1,15 +1,14 @@
-"""The write side whole: real HTTP to the simulator, a real database, histories to their ends."""
+"""The tracker over real HTTP to the simulator, with a real database, from creation to end."""
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from projections import Views
+from tests.support.tracker_settings import LONG, PLAIN, QUICK, TOOLS, tracker_of
 from tracker import Tracker, open_event_store
 from tracker.core.events import (
     RunActionRequired,
@@ -30,28 +29,10 @@ from tracker.errors import (
     Unreachable,
     WaitTimeout,
 )
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Faults, Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
-
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
-SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
-PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
-TOOLS = Parameters.ending("completed", action=1.0, max_actions=1, unanswered=0.0, **SHORT)
-LONG = Parameters.ending("completed", action=0.0, work_medians=(600.0, 600.0), queued_median=0.3)
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
-
-
-def tracker_of(database_url: str, simulator: Simulator, **settings: Any) -> Tracker:
-    api = Assistants(base_url=simulator.base_url, api_key="key-4f1d9c22b7")
-    return Tracker(database_url, api, cadence=QUICK, **settings)
 
 
 def topics(tracker: Tracker, run_id: str) -> list[type]:

@@ -1,8 +1,11 @@
-"""Runs the benchmarks that are named, or all of them, and prints Markdown tables."""
+"""Runs the named benchmarks, or all of them, and prints Markdown tables."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+import traceback
+from collections.abc import Sequence
 from importlib import import_module
 
 from tests.benchmarks.report import machine, write
@@ -25,17 +28,32 @@ NAMES = (
 )
 
 
-def main(names: list[str]) -> int:
-    unknown = sorted(set(names) - set(NAMES))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs each benchmark to its end; returns 1 if any of them failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of: {', '.join(NAMES)}")
+    parser.add_argument("--tiny", action="store_true", help="once, with tiny numbers: a check")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
-        write(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}")
-        return 2
+        parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}")
     write(machine())
-    for name in names or NAMES:
-        import_module(f"tests.benchmarks.{name}").main()
+    failed = [name for name in options.names or NAMES if not _succeeds(name, tiny=options.tiny)]
     write(machine())
-    return 0
+    if failed:
+        write(f"\nfailed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _succeeds(name: str, *, tiny: bool) -> bool:
+    try:
+        benchmark = import_module(f"tests.benchmarks.{name}")
+        benchmark.main(benchmark.TINY if tiny else benchmark.FULL)
+    except Exception:
+        traceback.print_exc()
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

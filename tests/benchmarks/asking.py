@@ -1,4 +1,4 @@
-"""Milliseconds a question takes with a million runs in the tables, and with half of them.
+"""Time of each question with a million runs in the tables, and with half of them.
 
 Then the tables are made again, which tells how long a million events take, and in what memory.
 
@@ -12,6 +12,7 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
 
@@ -21,8 +22,20 @@ from tests.benchmarks.many_runs import DAYS, FIRST, fill
 from tests.benchmarks.report import machine, middle, settle, table, write
 from tracker import EventStore, open_event_store
 
-RUNS, ROUNDS = 1_000_000, 7
 NOW = FIRST + timedelta(days=DAYS, hours=1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Runs in the tables, with a seed that gives some that wait; rounds of each question."""
+
+    runs: int = 1_000_000
+    seed: int = 0
+    rounds: int = 7
+
+
+FULL = Settings()
+TINY = Settings(runs=400, seed=7, rounds=1)
 
 
 def questions(views: Views) -> dict[str, Callable[[], object]]:
@@ -41,16 +54,15 @@ def questions(views: Views) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure(fresh: Fresh, runs: int) -> tuple[dict[str, list[float]], list[str]]:
-    """The milliseconds of each question, with half of the runs and with all; what filling took."""
-    found: dict[str, list[float]] = {}
-    filled = []
+def measure(fresh: Fresh, settings: Settings) -> tuple[dict[str, list[float]], list[str]]:
+    """Returns the milliseconds of each question, with half of the runs and with all, and notes."""
+    runs, found, filled = settings.runs, dict[str, list[float]](), []
     url = fresh()
     with closing(open_event_store(url)) as store, Views(url, store=store) as views:
         views.upgrade()
         for half in range(2):
             started = perf_counter()
-            events = fill(store, runs // 2, seed=half)
+            events = fill(store, runs // 2, seed=settings.seed + half)
             appended = perf_counter()
             assert views.catch_up() == events
             caught_up = perf_counter()
@@ -62,13 +74,13 @@ def measure(fresh: Fresh, runs: int) -> tuple[dict[str, list[float]], list[str]]
             assert sum(counts.values()) == runs // 2 * (half + 1), counts
             for name, ask in questions(views).items():
                 assert ask(), name
-                rounds = []
-                for _ in range(ROUNDS):
+                taken = []
+                for _ in range(settings.rounds):
                     settle()
                     began = perf_counter()
                     ask()
-                    rounds.append((perf_counter() - began) * 1000)
-                found.setdefault(name, []).append(middle(rounds))
+                    taken.append((perf_counter() - began) * 1000)
+                found.setdefault(name, []).append(middle(taken))
         filled += [_reading(store), _rebuilding(views, "runs"), _rebuilding(views)]
     return found, filled
 
@@ -96,12 +108,12 @@ def _most_memory() -> str:
     return f"at most {most:,.0f} MB"
 
 
-def main(runs: int = RUNS) -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures on SQLite and PostgreSQL."""
-    shown = []
+    runs, shown = settings.runs, []
     with sqlite_files() as sqlite, postgres_databases(durable=True) as postgres:
         for name, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
-            found, filled = measure(fresh, runs)
+            found, filled = measure(fresh, settings)
             for line in filled:
                 write(f"{name}: {line}")
             for question, (half, whole) in found.items():
@@ -113,4 +125,4 @@ def main(runs: int = RUNS) -> None:
 
 if __name__ == "__main__":
     write(machine())
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)
+    main(Settings(int(sys.argv[1])) if len(sys.argv) > 1 else FULL)

@@ -1,4 +1,4 @@
-"""What capturing adds to a call of the official client, over loopback to another process.
+"""Cost of capturing a call of the official client, over loopback to another process.
 
 It is the processor's time in the application's own process, with all its threads. A look that
 shows nothing new, a call that is none of the tracker's, and a creation, which returns once it is
@@ -11,6 +11,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import process_time
@@ -25,12 +26,23 @@ from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
-CALLS, ROUNDS = 100, 7
 LONG = Parameters.ending("completed", queued_median=3000, queued_within=(3000, 3000))
 # The polls are not what is measured.
 SELDOM = Cadence(shortest=300, longest=600)
 
 Calls = dict[str, Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Calls in a round, and rounds."""
+
+    calls: int = 100
+    rounds: int = 7
+
+
+FULL = Settings()
+TINY = Settings(calls=3, rounds=0)
 
 
 def serve(channel: Connection) -> None:
@@ -51,16 +63,19 @@ def calls(client: Any, thread: str, run_id: str) -> Calls:
 
 
 def contest(
-    plain: Calls, captured: Calls, contender: Callable[[Callable[[], Any]], Callable[[int], float]]
+    plain: Calls,
+    captured: Calls,
+    contender: Callable[[Callable[[], Any]], Callable[[int], float]],
+    rounds: int,
 ) -> dict[str, list[float]]:
-    """What each call measured, plain and captured, in turns."""
+    """Measures each call in turns, plain and captured."""
     both = {"plain": plain, "captured": captured}
     named = {f"{kind}: {name}": both[kind][name] for name in plain for kind in both}
-    return take_turns({name: contender(call) for name, call in named.items()}, ROUNDS)
+    return take_turns({name: contender(call) for name, call in named.items()}, rounds)
 
 
-def awaited(url: str, base_url: str, thread: str) -> dict[str, list[float]]:
-    """Microseconds of processor time a call, by call and client, with a client that is awaited."""
+def awaited(url: str, base_url: str, thread: str, settings: Settings) -> dict[str, list[float]]:
+    """Returns the microseconds of CPU time a call, by call and client, of a client with await."""
     with asyncio.Runner() as runner:
 
         async def opened(stack: AsyncExitStack) -> tuple[Calls, Calls]:
@@ -75,9 +90,9 @@ def awaited(url: str, base_url: str, thread: str) -> dict[str, list[float]]:
 
         async def timed(call: Callable[[], Coroutine[Any, Any, Any]]) -> float:
             began = process_time()
-            for _ in range(CALLS):
+            for _ in range(settings.calls):
                 await call()
-            return (process_time() - began) / CALLS * 1e6
+            return (process_time() - began) / settings.calls * 1e6
 
         def contender(call: Callable[[], Any]) -> Callable[[int], float]:
             return lambda _: runner.run(timed(call))
@@ -85,20 +100,20 @@ def awaited(url: str, base_url: str, thread: str) -> dict[str, list[float]]:
         stack = AsyncExitStack()
         try:
             plain, captured = runner.run(opened(stack))
-            return contest(plain, captured, contender)
+            return contest(plain, captured, contender, settings.rounds)
         finally:
             runner.run(stack.aclose())
 
 
-def blocking(url: str, base_url: str, thread: str) -> dict[str, list[float]]:
-    """Microseconds of processor time a call, by call and client, with a client that blocks."""
+def blocking(url: str, base_url: str, thread: str, settings: Settings) -> dict[str, list[float]]:
+    """Returns the microseconds of CPU time a call, by call and client, of a client that blocks."""
 
     def contender(call: Callable[[], Any]) -> Callable[[int], float]:
         def timed(_: int) -> float:
             began = process_time()
-            for _ in range(CALLS):
+            for _ in range(settings.calls):
                 call()
-            return (process_time() - began) / CALLS * 1e6
+            return (process_time() - began) / settings.calls * 1e6
 
         return timed
 
@@ -110,10 +125,10 @@ def blocking(url: str, base_url: str, thread: str) -> dict[str, list[float]]:
         captured = stack.enter_context(tracker).capture(other)
         run = captured.beta.threads.runs.create(thread, assistant_id="asst_1")
         plain, heard = calls(one, thread, run.id), calls(captured, thread, run.id)
-        return contest(plain, heard, contender)
+        return contest(plain, heard, contender, settings.rounds)
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures with a database on SQLite."""
     warnings.simplefilter("ignore", DeprecationWarning)
     context = get_context("spawn")
@@ -125,7 +140,7 @@ def main() -> None:
         try:
             base_url, thread = ours.recv()
             with sqlite_files() as fresh:
-                found = measure(fresh(), base_url, thread)
+                found = measure(fresh(), base_url, thread, settings)
         finally:
             ours.send("stop")
             process.join()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,7 @@ from projections.projectors.projection import Projection
 from projections.projectors.runs import RunsProjection
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
-from projections.runner.replay import Until
+from projections.runner.replay import StoreAtPosition
 from projections.views import PROJECTIONS
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_file, sqlite_files
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
@@ -31,23 +32,34 @@ from tests.benchmarks.workload import appends, arrivals, batches
 from tracker import open_event_store
 from tracker.event_store import EventStore
 
-RUNS, ROUNDS = 1_000, 5
-# Each wave is 1,000 runs, interleaved among themselves.
-WAVES = 5
-# As many events as one a transaction is measured with: it takes its time.
-SINGLES = 400
 ALONE: Sequence[Projection] = (RunsProjection(),)
 PRICED: Sequence[Projection] = (*PROJECTIONS, CostsProjection(Prices()))
 
 
-def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
-    """How many events there are, and how many a second each way takes, in each round."""
+@dataclass(frozen=True)
+class Settings:
+    """Waves of runs that are interleaved; `singles` are the events applied one a transaction."""
+
+    runs: int = 1_000
+    waves: int = 5
+    singles: int = 400
+    rounds: int = 5
+
+
+FULL = Settings()
+TINY = Settings(runs=20, waves=2, singles=5, rounds=0)
+
+
+def measure(fresh: Fresh, settings: Settings) -> tuple[int, dict[str, list[float]]]:
+    """Returns the number of events, and those a second of each way in each round."""
+    singles = settings.singles
     with closing(open_event_store(fresh())) as store:
-        for wave in range(WAVES):
-            for batch in batches(arrivals(RUNS, wave), 250):
+        for wave in range(settings.waves):
+            for batch in batches(arrivals(settings.runs, wave), 250):
                 store.append(appends(batch))
         events = store.last_position()
         rows = _final_rows(fresh(), store)
+        assert len(rows) == settings.runs * settings.waves
         contenders: dict[str, Callable[[int], float]] = {
             "read_all, decoded": lambda _: events / _reading(store),
             "runs": lambda _: events / _catching_up(fresh(), store, ALONE),
@@ -56,11 +68,11 @@ def measure(fresh: Fresh) -> tuple[int, dict[str, list[float]]]:
             "runs, rebuilt": lambda _: events / _rebuilding(fresh(), store, ALONE),
             "all tables, rebuilt": lambda _: events / _rebuilding(fresh(), store, PROJECTIONS),
             "runs, an event a transaction": lambda _: (
-                SINGLES / _catching_up(fresh(), Until(store, SINGLES), ALONE, batch=1)
+                singles / _catching_up(fresh(), StoreAtPosition(store, singles), ALONE, batch=1)
             ),
             "rows of runs, raw bulk insert": lambda _: events / _inserting(fresh(), rows),
         }
-        return events, take_turns(contenders, ROUNDS)
+        return events, take_turns(contenders, settings.rounds)
 
 
 def _reading(store: EventStore) -> float:
@@ -101,7 +113,6 @@ def _final_rows(url: str, store: EventStore) -> list[tuple[Any, ...]]:
     with Views(url, store=store) as views:
         views.upgrade()
         views.catch_up()
-        assert len(views.runs()) == RUNS * WAVES
     # As text, so that nothing but inserting is measured.
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(sqlite_file(url))) as connection:
@@ -133,12 +144,12 @@ def _inserting(url: str, rows: Sequence[tuple[Any, ...]]) -> float:
         return perf_counter() - started
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures on SQLite and PostgreSQL, the tables in a database of their own each round."""
     shown = []
     with sqlite_files() as sqlite, postgres_databases(durable=True) as postgres:
         for name, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
-            events, measured = measure(fresh)
+            events, measured = measure(fresh, settings)
             reading = middle(measured["read_all, decoded"])
             single = middle(measured["runs, an event a transaction"])
             for way, rates in measured.items():
@@ -146,8 +157,8 @@ def main() -> None:
                 ratios = (f"{rate / reading:.2f}", f"{rate / single:,.0f}")
                 shown.append((name, way, f"{rate:,.0f}", spread(rates), *ratios))
     title = (
-        f"Filling the tables, all durable: {events:,} events of {RUNS:,} runs interleaved, "
-        f"{WAVES} times"
+        f"Filling the tables, all durable: {events:,} events of {settings.runs:,} runs "
+        f"interleaved, {settings.waves} times"
     )
     header = ("database", "way", "events/s", "rounds", "÷ reading", "÷ an event a transaction")
     table(title, header, shown)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from unittest.mock import patch
 
-from tests.support import postgres
+from tests.support.postgres import running_postgres
 
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
@@ -28,8 +27,7 @@ def sqlite_files() -> Iterator[Fresh]:
 @contextmanager
 def postgres_databases(*, durable: bool) -> Iterator[Fresh]:
     """Databases of a server of our own; `durable` undoes the settings that spare tests the disk."""
-    settings = _DURABLE if durable else {}
-    with patch.dict(postgres._SETTINGS, settings), postgres.running_postgres() as server:
+    with running_postgres(_DURABLE if durable else {}) as server:
         numbers = count(1)
 
         def fresh() -> str:

@@ -1,4 +1,4 @@
-"""What a tracker costs the service that it is in: the latency of requests, with and without runs.
+"""Cost of a tracker for its service: the latency of requests, with and without runs.
 
 The service is FastAPI in a process of its own, with the tracker on its loop or in a background
 thread; the service that is polled is another process, with 100 active runs that come and go. One
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -25,9 +25,23 @@ from multiprocessing.connection import Connection
 from tests.benchmarks.polled_service import Traffic, serve
 from tests.benchmarks.report import machine, table, write
 
-ACTIVE, ROUNDS, SECONDS, WARM = 100, 3, 12.0, 10.0
 THINKING = 0.008
 WAYS = {"on the loop": "loop", "in a background thread": "thread"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Active runs and rounds; in a round, so many seconds are measured after the `warm` ones."""
+
+    active: int = 100
+    rounds: int = 3
+    seconds: float = 12.0
+    warm: float = 10.0
+    ways: Sequence[str] = tuple(WAYS)
+
+
+FULL = Settings()
+TINY = Settings(active=10, rounds=1, seconds=0.5, warm=0.2, ways=["on the loop"])
 
 
 @dataclass
@@ -101,19 +115,19 @@ def ask(client: http.client.HTTPConnection, path: str) -> dict[str, int]:
     return answer
 
 
-def measure(way: str, runs: int, measured: Measured) -> None:
-    """One round: asks the service while its tracker watches so many runs, or none."""
+def measure(way: str, runs: int, measured: Measured, settings: Settings) -> None:
+    """Sends the requests of a round while the tracker watches so many runs, or none."""
     stop = threading.Event()
     with polled(runs) as (base_url, channel), service(way, base_url) as port:
         telling = threading.Thread(target=tell, args=(port, channel, stop))
         if runs:
             telling.start()
         client = http.client.HTTPConnection("127.0.0.1", port)
-        until = time.monotonic() + WARM
+        until = time.monotonic() + settings.warm
         while time.monotonic() < until:
             ask(client, "/work")
         before = ask(client, "/counts")
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + settings.seconds
         while time.monotonic() < until:
             began = time.perf_counter()
             ask(client, "/work")
@@ -128,14 +142,14 @@ def measure(way: str, runs: int, measured: Measured) -> None:
             telling.join()
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures both ways, and prints a table."""
     rows = []
-    for way in WAYS:
+    for way in settings.ways:
         without, with_runs = Measured(), Measured()
-        for _ in range(ROUNDS):
-            measure(way, 0, without)
-            measure(way, ACTIVE, with_runs)
+        for _ in range(settings.rounds):
+            measure(way, 0, without, settings)
+            measure(way, settings.active, with_runs, settings)
         rows.append(
             (
                 way,
@@ -145,12 +159,13 @@ def main() -> None:
                 f"{without.at(0.99):.1f}",
                 f"{with_runs.at(0.99):.1f}",
                 f"{with_runs.at(0.99) - without.at(0.99):+.1f}",
-                f"{with_runs.polls / ROUNDS / SECONDS:.1f}",
-                f"{sum(with_runs.active) / ROUNDS:.0f}",
+                f"{with_runs.polls / settings.rounds / settings.seconds:.1f}",
+                f"{sum(with_runs.active) / settings.rounds:.0f}",
             )
         )
     header = ("tracker", "requests", "p50 without, ms", "p50 with", "p99 without", "p99 with")
-    title = f"A request of a service, without and with {ACTIVE} active runs. Aim: p99 below +10 ms"
+    runs = f"without and with {settings.active} active runs"
+    title = f"A request of a service, {runs}. Aim: p99 below +10 ms"
     table(title, (*header, "rise", "polls a second", "active"), rows)
 
 

@@ -12,7 +12,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import cast
@@ -29,14 +31,26 @@ from tests.benchmarks.databases import postgres_databases, sqlite_file, sqlite_f
 from tests.benchmarks.report import machine, most_memory, table, write
 from tests.benchmarks.size import fill
 
-ROWS = (250_000, 1_000_000)
-_SIMULATED = 1_000
 _RAW = "raw reading"
 _ROWS_AT_ONCE = 2_000
 
 
-def copy_rows(url: str, number: int) -> None:
-    """Brings the rows of the simulated runs to a number, by copies of them."""
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of rows, each made of copies of so many simulated runs, and ways to read them."""
+
+    rows: Sequence[int] = (250_000, 1_000_000)
+    simulated: int = 1_000
+    ways: Sequence[str] = (_RAW, *FORMATS)
+    warm_up: bool = True
+
+
+FULL = Settings()
+TINY = Settings(rows=(400,), simulated=20, ways=(_RAW, "parquet"), warm_up=False)
+
+
+def copy_rows(url: str, copies: int) -> None:
+    """Adds so many copies of each row of `runs`."""
     columns = ", ".join(it.name for it in runs.c if it.name != "run_key")
     engine = open_engine(url)
     with engine.begin() as connection:
@@ -50,7 +64,7 @@ def copy_rows(url: str, number: int) -> None:
                 f"INSERT INTO runs (run_key, {columns}) "
                 f"SELECT run_key || '-' || number, {columns} FROM runs CROSS JOIN copy"
             ),
-            {"copies": number // _SIMULATED - 1},
+            {"copies": copies},
         )
     engine.dispose()
 
@@ -99,18 +113,19 @@ def _in_a_process(url: str, way: str) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures on SQLite and PostgreSQL."""
     shown = []
     with sqlite_files() as sqlite, postgres_databases(durable=False) as postgres:
         for name, fresh in (("SQLite", sqlite), ("PostgreSQL", postgres)):
-            for number in ROWS:
+            for number in settings.rows:
                 url = fresh()
-                fill(url, _SIMULATED)
-                copy_rows(url, number)
-                _in_a_process(url, _RAW)
+                fill(url, settings.simulated)
+                copy_rows(url, number // settings.simulated - 1)
+                if settings.warm_up:
+                    _in_a_process(url, _RAW)
                 floor = 0.0
-                for way in (_RAW, *FORMATS):
+                for way in settings.ways:
                     found = _in_a_process(url, way)
                     assert found["rows"] == number
                     floor = floor or found["seconds"]

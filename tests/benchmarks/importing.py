@@ -1,4 +1,4 @@
-"""How long `import tracker` and `import projections` take in a fresh interpreter, and the command.
+"""Import times of tracker, projections and the command in a fresh interpreter.
 
 Beside them an interpreter that imports nothing. No network or scheduler code may come along.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
 from tests.benchmarks.report import machine, middle, spread, table, take_turns, write
 
-ROUNDS = 15
 _FORBIDDEN = ("httpx", "apscheduler", "eventsourcing", "sqlalchemy", "alembic", "typer", "openai")
 
 _COMMANDS = {
@@ -24,6 +24,17 @@ _COMMANDS = {
     "…and use: from projections import Views": ["-c", "from projections import Views"],
     "runfold --help": ["-m", "tracker.cli", "--help"],
 }
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How often each command is run."""
+
+    rounds: int = 15
+
+
+FULL = Settings()
+TINY = Settings(rounds=0)
 
 
 def loaded(statement: str) -> list[str]:
@@ -46,12 +57,12 @@ def _milliseconds(arguments: list[str], _: int) -> float:
     return (perf_counter() - started) * 1e3
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures each command in turns."""
     came = loaded("import tracker; import projections")
     assert not {"httpx", "apscheduler"} & set(came), came
     contenders = {name: partial(_milliseconds, command) for name, command in _COMMANDS.items()}
-    measured = take_turns(contenders, ROUNDS)
+    measured = take_turns(contenders, settings.rounds)
     floor = middle(measured["nothing"])
     shown = [
         (name, f"{middle(values):.0f}", f"{middle(values) - floor:.0f}", spread(values))

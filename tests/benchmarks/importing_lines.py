@@ -1,4 +1,4 @@
-"""Lines that `runfold import` takes in a second, and the memory it needs, as their number grows.
+"""Lines a second of `runfold import`, and its memory as their number grows.
 
 Exported events, and snapshots in a folder of files packed by gzip; each measured in a process of
 its own, on an SQLite file. The memory is that of the process at most, above what it had when all
@@ -12,7 +12,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -29,11 +30,21 @@ from tracker.import_export.importer import import_lines
 from tracker.import_export.line_reader import LineReader, files_below
 from tracker.runtime.clock import SystemClock
 
-NUMBERS = (250_000, 500_000, 1_000_000)
 # Of a folder, as logs are rotated.
 LINES_IN_A_FILE = 50_000
 _NAME = b"run_00000000"
 _MIB = 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of lines."""
+
+    lines: Sequence[int] = (250_000, 500_000, 1_000_000)
+
+
+FULL = Settings()
+TINY = Settings(lines=(400,))
 
 
 def event_lines() -> Iterator[bytes]:
@@ -124,11 +135,11 @@ def measure(folder: Path) -> None:
     write(json.dumps(found))
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures each kind with each number of lines."""
     shown = []
     for kind, fill in KINDS.items():
-        for number in NUMBERS:
+        for number in settings.lines:
             with tempfile.TemporaryDirectory(prefix="runfold-bench-") as name:
                 fill(Path(name), number)
                 done = subprocess.run(

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
@@ -29,7 +30,18 @@ from tracker.polling.policy.cadence import Cadence
 from tracker.sources import Assistants
 from tracker.sources.answer import Answer
 
-MEASURED, GRACE = 60.0, 15.0
+
+@dataclass(frozen=True)
+class Settings:
+    """Scenarios by name, the seconds that are measured, and those for what is still open then."""
+
+    scenarios: Mapping[str, Traffic] = field(default_factory=lambda: SCENARIOS)
+    measured: float = 60.0
+    grace: float = 15.0
+
+
+FULL = Settings()
+TINY = Settings({"20 active runs": Traffic(20, latency=0.01, warm=1.0)}, measured=3.0, grace=1.0)
 
 
 class Service:
@@ -76,6 +88,7 @@ class Service:
 async def measure(
     service: Service,
     traffic: Traffic,
+    settings: Settings,
     seen: Callable[[], tuple[Sightings, Told]],
     steps_asked: Callable[[], int] = lambda: 0,
 ) -> Outcome:
@@ -83,10 +96,10 @@ async def measure(
     await asyncio.sleep(traffic.warm)
     before, cpu, since = await service.ask("traffic"), time.process_time(), time.time()
     steps = steps_asked()
-    await asyncio.sleep(MEASURED)
+    await asyncio.sleep(settings.measured)
     after, spent, until = await service.ask("traffic"), time.process_time() - cpu, time.time()
     steps = steps_asked() - steps
-    await asyncio.sleep(GRACE)
+    await asyncio.sleep(settings.grace)
     end = time.time()
     if traffic.after:
         await service.ask("no more")
@@ -114,7 +127,7 @@ class Counting(Assistants):
         return await super().fetch_steps(thread_id, run_id, after)
 
 
-async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
+async def by_runfold(traffic: Traffic, settings: Settings, seed: int) -> Outcome:
     """Our tracker, on an SQLite file."""
     service = Service(traffic, seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -136,12 +149,12 @@ async def by_runfold(traffic: Traffic, seed: int) -> Outcome:
                 task.add_done_callback(tasks.discard)
 
             await service.announce(begun)
-            outcome = await measure(service, traffic, seen, lambda: api.steps_asked)
+            outcome = await measure(service, traffic, settings, seen, lambda: api.steps_asked)
     service.close()
     return outcome
 
 
-async def by_loops(traffic: Traffic, seed: int) -> Outcome:
+async def by_loops(traffic: Traffic, settings: Settings, seed: int) -> Outcome:
     """One loop a run, around `runs.poll` of the `openai` client as it comes."""
     from openai import AsyncOpenAI, OpenAIError
 
@@ -168,7 +181,7 @@ async def by_loops(traffic: Traffic, seed: int) -> Outcome:
         task.add_done_callback(tasks.discard)
 
     await service.announce(begun)
-    outcome = await measure(service, traffic, lambda: (sightings, {}))
+    outcome = await measure(service, traffic, settings, lambda: (sightings, {}))
     for task in tasks:
         task.cancel()
     service.close()
@@ -178,40 +191,38 @@ async def by_loops(traffic: Traffic, seed: int) -> Outcome:
 WAYS = {"runfold": by_runfold, "openai loops": by_loops}
 
 
-def follow_one(channel: Connection, way: str, traffic: Traffic, seed: int) -> None:
+def follow_one(
+    channel: Connection, way: str, traffic: Traffic, settings: Settings, seed: int
+) -> None:
     """One way of polling, in a process of its own."""
-    channel.send(asyncio.run(WAYS[way](traffic, seed)))
+    channel.send(asyncio.run(WAYS[way](traffic, settings, seed)))
 
 
-def measure_ways(traffic: Traffic, seed: int) -> dict[str, Outcome]:
+def measure_ways(traffic: Traffic, settings: Settings, seed: int) -> dict[str, Outcome]:
     """All ways at once, each with its own service."""
     context = multiprocessing.get_context("spawn")
     channels = {}
     for way in WAYS:
         channels[way], theirs = context.Pipe()
-        context.Process(target=follow_one, args=(theirs, way, traffic, seed)).start()
+        context.Process(target=follow_one, args=(theirs, way, traffic, settings, seed)).start()
     return {way: channel.recv() for way, channel in channels.items()}
 
 
-def main(chosen: list[str] | None = None) -> None:
-    """Measures the scenarios whose names begin as one of `chosen`, or all."""
+def main(settings: Settings = FULL, chosen: Sequence[str] = ()) -> None:
+    """Measures the scenarios whose names begin like one of `chosen`, or all."""
     rows = []
-    for number, (name, traffic) in enumerate(SCENARIOS.items()):
+    for number, (name, traffic) in enumerate(settings.scenarios.items()):
         if chosen and not any(name.startswith(begin) for begin in chosen):
             continue
-        for way, outcome in measure_ways(traffic, number).items():
+        for way, outcome in measure_ways(traffic, settings, number).items():
             events = len(outcome.delays) + outcome.told + outcome.missed
-            polls = outcome.requests - outcome.steps
+            polls, a_run = outcome.requests - outcome.steps, outcome.a_run
             rows.append(
                 (
-                    *(name, way, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
+                    *(name, way, f"{events}", f"{outcome.mean:.2f}"),
                     *(f"{outcome.p95:.2f}", f"{outcome.told}"),
                     *(f"{outcome.missed}", f"{outcome.open}"),
-                    *(
-                        f"{outcome.requests}",
-                        f"{polls / outcome.ended:.1f}",
-                    ),
-                    f"{outcome.steps / outcome.ended:.1f}",
+                    *(f"{outcome.requests}", f"{a_run(polls):.1f}", f"{a_run(outcome.steps):.1f}"),
                     *(f"{outcome.refused / outcome.requests:.1%}", f"{outcome.core:.1%}"),
                 )
             )
@@ -223,4 +234,4 @@ def main(chosen: list[str] | None = None) -> None:
 
 if __name__ == "__main__":
     write(machine())
-    main(sys.argv[1:])
+    main(chosen=sys.argv[1:])

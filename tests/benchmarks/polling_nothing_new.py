@@ -1,16 +1,17 @@
-"""Microseconds that a poll which shows nothing new costs after HTTP, by the poller's own code.
+"""Microseconds that a poll without news costs after HTTP, by the poller's own code.
 
-`Looking._ask` is run against a source whose answers lie ready: as a bare coroutine, and as the
-task that the poller makes of it. Beside it, what it would take to ask the eventsourcing library
-for the run instead (`repository.get`, six events).
+`Poller.tick` polls many runs of a source whose answers lie ready: from the turn of a run to its
+next wait in the timer wheel. Beside it, tasks that only fetch these answers, and the eventsourcing
+library asked for a run instead (`repository.get`, six events).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import cycle
 from time import perf_counter
@@ -22,9 +23,10 @@ from tests.benchmarks.stock import StockApplication, StockRun
 from tests.benchmarks.workload import BIRTH
 from tracker.core.snapshot import RunSnapshot
 from tracker.event_store.memory import open_memory
-from tracker.polling.dispatcher import SourceDispatcher
+from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
-from tracker.polling.watched_run import WatchedRun
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Parameters, Simulator
@@ -32,38 +34,66 @@ from tracker.sources.answer import Answer
 from tracker.sources.assistants.snapshots import glance, run_snapshot
 from tracker.testing import FakeClock
 
-POLLS, ROUNDS = 20_000, 9
+WAIT_SECONDS = 0.5
+# Each run is polled once in a tick, whatever the policy would rather do.
+CADENCE = Cadence(shortest=WAIT_SECONDS, longest=WAIT_SECONDS, start=1e6)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Runs that are polled in a tick, and ticks in a round; calls of the library in a round."""
+
+    runs: int = 500
+    ticks: int = 40
+    gets: int = 300
+    rounds: int = 9
+
+
+FULL = Settings()
+TINY = Settings(runs=20, ticks=2, gets=2, rounds=0)
 
 
 class Ready:
-    """A source that gives its bodies in turn, at once."""
+    """A source that gives the bodies of each run in turn, at once."""
 
     name = "assistants"
 
-    def __init__(self, bodies: list[bytes]) -> None:
-        # Equal bytes are never the same object: each body comes off the wire anew.
-        ready = [Answer(bytes(bytearray(body)), 200, BIRTH, BIRTH) for body in bodies * 2]
-        self._answers = cycle(ready)
-        self.read = 0
+    def __init__(self, bodies: Sequence[bytes]) -> None:
+        self._bodies = bodies
+        self._answers: dict[str, Iterator[Answer]] = {}
+        self.fetched = self.decoded = 0
 
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        return next(self._answers)
+        self.fetched += 1
+        answers = self._answers.get(run_id)
+        if answers is None:
+            answers = self._answers[run_id] = cycle(self._make_answers(run_id))
+        return next(answers)
 
     def glance(self, body: bytes) -> object:
         return glance(body)
 
     def snapshot(self, body: bytes | Mapping[str, Any], **times: datetime | None) -> RunSnapshot:
-        self.read += 1
+        self.decoded += 1
         return run_snapshot(body, self.name, **times)  # type: ignore[arg-type]
+
+    def _make_answers(self, run_id: str) -> list[Answer]:
+        # Equal bytes are never the same object: each body comes from the network.
+        bodies = [body.replace(RUN_ID.encode(), run_id.encode()) for body in [*self._bodies] * 2]
+        return [Answer(bytes(bytearray(body)), 200, BIRTH, BIRTH) for body in bodies]
+
+
+RUN_ID = "run_of_the_simulator"
 
 
 def bodies() -> dict[str, list[bytes]]:
-    """Bodies of one run in progress that say the same, by how their bytes differ."""
+    """Returns bodies of one run in progress that say the same, by how their bytes differ."""
     parameters = Parameters.ending("completed", action=0)
     simulator = Simulator(clock=ManualClock(), parameters=parameters)
     run = simulator.create_run(metadata={"user": "ann", "team": "blue"})
     begun = simulator.body(run.run_id, run.created_at + 2.1)
     assert begun["status"] == "in_progress"
+    begun["id"] = RUN_ID
     plain = json.dumps(begun).encode()
     return {
         "equal bytes": [plain],
@@ -73,55 +103,53 @@ def bodies() -> dict[str, list[bytes]]:
     }
 
 
-async def measure_polls(sent: list[bytes]) -> dict[str, list[float]]:
-    """Microseconds a poll in each round: what `_ask` does after HTTP, bare and as a task."""
-    source = Ready(sent)
-    batching = GroupCommit(RunRepository(open_memory()))
-    poller = Poller(batching, FakeClock(), jitter=lambda: 0.5)
-    watched = poller.watch(source, "thread_1", "run_1")
-    gate = poller._roster.gate(watched.source)
-    poller._looking._looked(
-        watched, *await poller._looking._ask(watched, gate)
-    )  # the first look is new
+def measure_polls(sent: Sequence[bytes], settings: Settings) -> dict[str, list[float]]:
+    """Returns the microseconds of each poll in each round, and of a task that only fetches."""
+    source, clock = Ready(sent), FakeClock()
+    commits = GroupCommit(RunRepository(open_memory()))
+    watch_list = WatchList(clock, CADENCE, jitter=lambda: 0.5)
+    updates = RunUpdates(watch_list, commits, clock, steps="never")
+    poller = Poller(watch_list, updates, commits, clock, concurrency=settings.runs)
+    ids = [(f"thread_{number}", f"run_{number:020d}") for number in range(settings.runs)]
+    for thread_id, run_id in ids:
+        watch_list.watch(source, thread_id, run_id)
 
-    def idle(_: int) -> float:
-        return _each(lambda: _finish(source.fetch("thread_1", "run_1")))
+    async def poll(ticks: int) -> float:
+        before, seconds = source.fetched, 0.0
+        for _ in range(ticks):
+            clock.advance(2 * WAIT_SECONDS)
+            started = perf_counter()
+            await poller.tick()
+            await poller.settle()
+            seconds += perf_counter() - started
+        polls = source.fetched - before
+        assert polls == ticks * settings.runs, f"{polls} polls in {ticks} ticks"
+        return seconds / polls * 1e6
 
-    def bare(_: int) -> float:
-        return _each(lambda: _finish(poller._looking._ask(watched, gate)))
+    async def fetch(ticks: int) -> float:
+        started = perf_counter()
+        for _ in range(ticks):
+            await asyncio.gather(*(asyncio.create_task(source.fetch(*run)) for run in ids))
+        return (perf_counter() - started) / ticks / len(ids) * 1e6
 
-    measured = take_turns({"the stub alone": idle, "ask": bare}, ROUNDS)
-    measured["as a task of the poller"] = [
-        await _as_tasks(poller, watched, gate) for _ in range(ROUNDS)
-    ]
-    assert source.read == 1, "something new was seen"
+    with asyncio.Runner() as runner:
+        # The first poll of a run is news.
+        runner.run(poll(1))
+        measured = take_turns(
+            {
+                "a task that fetches": lambda _: runner.run(fetch(settings.ticks)),
+                "a poll by `Poller.tick`": lambda _: runner.run(poll(settings.ticks)),
+            },
+            settings.rounds,
+        )
+        runner.run(poller.close())
+    assert source.decoded == settings.runs, "something new was seen"
     return measured
 
 
-def _each(poll: Callable[[], object]) -> float:
-    started = perf_counter()
-    for _ in range(POLLS):
-        poll()
-    return (perf_counter() - started) / POLLS * 1e6
-
-
-def _finish(coroutine: Any) -> None:
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("it waited for something")
-
-
-async def _as_tasks(poller: Poller, watched: WatchedRun, gate: SourceDispatcher) -> float:
-    started = perf_counter()
-    for _ in range(POLLS):
-        await asyncio.create_task(poller._looking.poll(watched, gate, ()))
-    return (perf_counter() - started) / POLLS * 1e6
-
-
-def measure_stock(fresh: Fresh, gets: int = 300) -> list[float]:
-    """Microseconds of the library's `repository.get` for a run of six events, in each round."""
+def measure_stock(fresh: Fresh, settings: Settings) -> list[float]:
+    """Returns the microseconds of the library's `repository.get` for a run, in each round."""
+    gets = settings.gets
     with closing(StockApplication(fresh())) as stock:
         run = StockRun(
             source="assistants",
@@ -149,27 +177,26 @@ def measure_stock(fresh: Fresh, gets: int = 300) -> list[float]:
             assert found.version == 6
             return (perf_counter() - started) / gets * 1e6
 
-        return take_turns({"get": get}, ROUNDS)["get"]
+        return take_turns({"get": get}, settings.rounds)["get"]
 
 
-def main() -> None:
-    """Measures polls of one run, and the library's way on SQLite and PostgreSQL."""
+def main(settings: Settings = FULL) -> None:
+    """Measures polls of runs, and the library's way on SQLite and PostgreSQL."""
     shown = []
     for name, sent in bodies().items():
-        measured = asyncio.run(measure_polls(sent))
-        net = middle(measured["ask"]) - middle(measured["the stub alone"])
+        measured = measure_polls(sent, settings)
+        fetching, polling = measured.values()
         size = f"{len(sent[0]):,}"
-        shown.append((name, size, "`_ask` less the stub's fetch", f"{net:.2f}", ""))
-        for way in ("ask", "as a task of the poller"):
-            micros = measured[way]
-            label = "`_ask` with it" if way == "ask" else way
-            shown.append((name, size, label, f"{middle(micros):.2f}", spread(micros)))
+        for way, micros in measured.items():
+            shown.append((name, size, way, f"{middle(micros):.2f}", spread(micros)))
+        shown.append(
+            (name, size, "the poller's part", f"{middle(polling) - middle(fetching):.2f}", "")
+        )
     with sqlite_files() as sqlite, postgres_databases(durable=False) as postgres:
         for name, fresh in (("stock, SQLite", sqlite), ("stock, PostgreSQL", postgres)):
-            got = measure_stock(fresh)
+            got = measure_stock(fresh, settings)
             shown.append((name, "", "`repository.get`", f"{middle(got):.2f}", spread(got)))
-    title = "A poll that shows nothing new. Aim: 1.5 µs for equal bytes, 5 µs for others"
-    table(title, ("answer", "bytes", "what", "µs", "rounds"), shown)
+    table("A poll without news", ("answer", "bytes", "what", "µs", "rounds"), shown)
 
 
 if __name__ == "__main__":

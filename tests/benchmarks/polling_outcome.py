@@ -1,4 +1,4 @@
-"""What a way of polling came to, judged by what the service knows to have happened.
+"""Results of a way of polling, compared with the true lives of the runs.
 
 An event is a run that ends or waits for an action. It is seen if a look showed it while it
 lasted. One that no look showed is told of later where the history has it in the end, by a step;
@@ -8,6 +8,8 @@ the loops of a client have no such thing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
+from statistics import fmean
 
 from tracker.core.events import RunActionRequired, RunEnded, RunStepRecorded
 from tracker.core.status import REQUIRES_ACTION, is_ended
@@ -40,9 +42,18 @@ class Outcome:
     core: float = 0.0
 
     @property
+    def mean(self) -> float:
+        """Mean delay; nan if there were no events."""
+        return fmean(self.delays) if self.delays else nan
+
+    @property
     def p95(self) -> float:
-        """The delay that 95 % of the events stay below."""
-        return sorted(self.delays)[int(0.95 * len(self.delays))]
+        """The delay that 95 % of the events stay below; nan if there were none."""
+        return sorted(self.delays)[int(0.95 * len(self.delays))] if self.delays else nan
+
+    def a_run(self, requests: int) -> float:
+        """Returns requests for each run that ended; nan if none did."""
+        return requests / self.ended if self.ended else nan
 
 
 def judge(
@@ -79,13 +90,13 @@ def sightings_in(store: EventStore) -> tuple[Sightings, Told]:
     for recorded in store.read_all(limit=1_000_000):
         event, run_id = recorded.event, recorded.stream.partition(":")[2]
         if isinstance(event, RunEnded):
-            resolve_payload = (event.observed_at.timestamp(), event.status)
+            sighting = (event.observed_at.timestamp(), event.status)
         elif isinstance(event, RunActionRequired) and not event.inferred:
-            resolve_payload = (event.observed_at.timestamp(), REQUIRES_ACTION)
+            sighting = (event.observed_at.timestamp(), REQUIRES_ACTION)
         else:
             if isinstance(event, RunStepRecorded) and set(event.tools) - _BUILT_IN:
                 assert event.created_at is not None
                 told.setdefault(run_id, []).append(event.created_at.timestamp())
             continue
-        found.setdefault(run_id, []).append(resolve_payload)
+        found.setdefault(run_id, []).append(sighting)
     return found, told

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -21,6 +22,8 @@ from tests.benchmarks.virtual_time import VirtualClock, run
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.scheduler import TICK_SECONDS
@@ -66,12 +69,10 @@ class Polled:
         self.store = open_event_store("memory://")
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
-        self.poller = Poller(
-            GroupCommit(RunRepository(self.store)),
-            self.clock,
-            cadence=cadence,
-            jitter=self.chance.random,
-        )
+        commits, jitter = GroupCommit(RunRepository(self.store)), self.chance.random
+        self.watch_list = WatchList(self.clock, cadence, jitter=jitter)
+        updates = RunUpdates(self.watch_list, commits, self.clock)
+        self.poller = Poller(self.watch_list, updates, commits, self.clock, jitter=jitter)
 
     async def outcome(self) -> Outcome:
         """Lets the time of the scenario pass, and judges."""
@@ -112,7 +113,7 @@ class Polled:
             thread = self.chance.choice(self.threads[::a_thread]) if a_thread > 1 else None
             begun = self.service.create_run(thread, self.chance.choice(ASSISTANTS))
             self.begun.append(begun.run_id)
-            self.poller.watch(self.api, begun.thread_id, begun.run_id)
+            self.watch_list.watch(self.api, begun.thread_id, begun.run_id)
             await asyncio.sleep(self.chance.expovariate(self.traffic.active / MEAN_LIFE))
 
 
@@ -125,20 +126,33 @@ def simulate(traffic: Traffic, seed: int, measured: float = MEASURED) -> Outcome
     return run(scenario)
 
 
-def main(chosen: list[str] | None = None, seeds: int = 2) -> None:
-    """Measures the scenarios whose names begin as one of `chosen`, or all."""
+@dataclass(frozen=True)
+class Settings:
+    """Scenarios by name, simulated with so many seeds each; the seconds that are measured."""
+
+    scenarios: Mapping[str, Traffic] = field(default_factory=lambda: SCENARIOS)
+    seeds: int = 2
+    measured: float = MEASURED
+
+
+FULL = Settings()
+TINY = Settings({"10 active runs": Traffic(10, warm=10.0)}, seeds=1, measured=20.0)
+
+
+def main(settings: Settings = FULL, chosen: Sequence[str] = ()) -> None:
+    """Measures the scenarios whose names begin like one of `chosen`, or all."""
     rows = []
-    for name, traffic in SCENARIOS.items():
+    for name, traffic in settings.scenarios.items():
         if chosen and not any(name.startswith(begin) for begin in chosen):
             continue
-        for seed in range(seeds):
-            outcome = simulate(traffic, seed)
+        for seed in range(settings.seeds):
+            outcome = simulate(traffic, seed, settings.measured)
             events = len(outcome.delays) + outcome.told + outcome.missed
             rows.append(
                 (
-                    *(name, f"{events}", f"{sum(outcome.delays) / len(outcome.delays):.2f}"),
+                    *(name, f"{events}", f"{outcome.mean:.2f}"),
                     *(f"{outcome.p95:.2f}", f"{outcome.told}", f"{outcome.missed}"),
-                    *(f"{outcome.open}", f"{outcome.requests / outcome.ended:.1f}"),
+                    *(f"{outcome.open}", f"{outcome.a_run(outcome.requests):.1f}"),
                     f"{outcome.refused / outcome.requests:.1%}",
                 )
             )
@@ -148,4 +162,4 @@ def main(chosen: list[str] | None = None, seeds: int = 2) -> None:
 
 if __name__ == "__main__":
     write(machine())
-    main(sys.argv[1:])
+    main(chosen=sys.argv[1:])

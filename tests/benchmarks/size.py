@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -23,14 +24,13 @@ from tests.benchmarks.report import machine, table, write
 from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
-from tracker.polling.policy.cadence import Cadence, wait
-from tracker.polling.policy.hazards import Counts, Curve, prior
+from tracker.polling.policy.cadence import Cadence, poll_delay
+from tracker.polling.policy.hazards import Counts, Curve, bin_of, pooled_hazards
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
 from tracker.simulator import ManualClock, Simulator
 from tracker.sources.assistants.snapshots import run_snapshot
 
-RUNS = 3_000
 SECONDS_BETWEEN_RUNS = 0.5
 LOOKS_IN_A_BATCH = 50
 
@@ -38,7 +38,18 @@ LOOKS_IN_A_BATCH = 50
 Parts = Sequence[tuple[str, int]]
 
 
-def fill(url: str, runs: int = RUNS) -> int:
+@dataclass(frozen=True)
+class Settings:
+    """Number of runs."""
+
+    runs: int = 3_000
+
+
+FULL = Settings()
+TINY = Settings(runs=30)
+
+
+def fill(url: str, runs: int) -> int:
     """Tracks `runs` simulated runs to their ends and brings the tables up to date: the events."""
     with closing(open_event_store(url)) as store:
         histories = RunRepository(store)
@@ -62,7 +73,7 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
         created_at = simulator.truth(run_id).created_at
         heapq.heappush(due, (created_at + rng.uniform(0.02, 0.3), run_id))
     last: dict[str, tuple[bytes, float, float]] = {}
-    cadence, curve = Cadence(), Curve(prior(Counts()))
+    cadence, curve = Cadence(), Curve(pooled_hazards(Counts()))
     while due:
         asked_at, run_id = heapq.heappop(due)
         body = json.dumps(simulator.body(run_id, asked_at)).encode()
@@ -81,8 +92,8 @@ def polls(runs: int) -> Iterator[RunSnapshot]:
                 continue
         last[run_id] = body, asked_at, changed
         age = max(asked_at - changed, 0.0)
-        wanted = curve.after(age, cadence.step) - age
-        pause = wait(cadence, wanted, runs=100, rate=100.0, jitter=rng.uniform(-1, 1))
+        wanted = curve.delay(age, bin_of(age), cadence.step)
+        pause = poll_delay(cadence, wanted, runs=100, rate=100.0, jitter=rng.uniform(-1, 1))
         heapq.heappush(due, (asked_at + pause, run_id))
 
 
@@ -124,24 +135,25 @@ def postgres_parts(url: str) -> Parts:
         ).fetchall()
 
 
-def _show(title: str, parts: Parts, events: int) -> None:
+def _show(title: str, parts: Parts, events: int, runs: int) -> None:
     total = sum(size for _, size in parts)
-    shown = [(name, f"{size:,}", f"{size / RUNS:,.0f}") for name, size in parts if size >= RUNS]
-    shown.append(("**all**", f"{total:,}", f"**{total / RUNS:,.0f}**"))
-    title = f"{title}: {RUNS:,} runs, {events / RUNS:.2f} events a run. Aim: 3,000 bytes a run"
+    shown = [(name, f"{size:,}", f"{size / runs:,.0f}") for name, size in parts if size >= runs]
+    shown.append(("**all**", f"{total:,}", f"**{total / runs:,.0f}**"))
+    title = f"{title}: {runs:,} runs, {events / runs:.2f} events a run. Aim: 3,000 bytes a run"
     table(title, ("table or index", "bytes", "bytes a run"), shown)
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Measures an SQLite file and a PostgreSQL database."""
+    runs = settings.runs
     with sqlite_files() as fresh:
         url = fresh()
-        events = fill(url)
-        _show("SQLite", sqlite_parts(sqlite_file(url)), events)
+        events = fill(url, runs)
+        _show("SQLite", sqlite_parts(sqlite_file(url)), events, runs)
     with postgres_databases(durable=False) as fresh:
         url = fresh()
-        events = fill(url)
-        _show("PostgreSQL", postgres_parts(url), events)
+        events = fill(url, runs)
+        _show("PostgreSQL", postgres_parts(url), events, runs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The eventsourcing library as it comes: its Application, Aggregates and JSON transcoder.
+"""The eventsourcing library as shipped: its Application, Aggregates and JSON transcoder.
 
 Its events carry what ours carry of these runs, and no field that would be empty.
 """

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to whatever is due next, so that an hour passes in a minute."""
+"""An event loop whose time jumps to the next due call."""
 
 from __future__ import annotations
 

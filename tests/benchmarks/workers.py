@@ -6,6 +6,7 @@ And what dividing costs: renewing the leases, and taking over 100,000 open runs 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -16,27 +17,35 @@ from tracker import open_event_store
 from tracker.core.state import RunState
 from tracker.leases.postgres import PostgresLeases
 from tracker.leases.shards import shard_of
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
-from tracker.recording.repository import RunRepository
+from tracker.polling.watch_list import WatchList
 from tracker.runtime.clock import SystemClock
 from tracker.sources import Assistants
 
-SECONDS = 120
-KILL_EVERY = 5
-OPEN_RUNS = 100_000
+
+@dataclass(frozen=True)
+class Settings:
+    """Seconds of killing, and between two kills; open runs that are divided."""
+
+    seconds: float = 120
+    kill_every: float = 5
+    open_runs: int = 100_000
 
 
-def kill_workers(url: str, folder: Path) -> None:
-    """Prints what came of killing; fails where anything was lost, twice, or left open."""
-    outcome = run_workers(url, folder, seconds=SECONDS, kill_every=KILL_EVERY)
+FULL = Settings()
+TINY = Settings(seconds=4, kill_every=3, open_runs=500)
+
+
+def kill_workers(url: str, folder: Path, settings: Settings) -> None:
+    """Kills workers; fails if a transition was lost or recorded twice, or a run stays open."""
+    seconds, kill_every = settings.seconds, settings.kill_every
+    outcome = run_workers(url, folder, seconds=seconds, kill_every=kill_every)
     assert outcome.open == 0
     assert outcome.twice == []
     ended = {entry.stream for entry in outcome.events if entry.event.topic == "run.completed"}
     assert {f"assistants:{run}" for run in outcome.noted} <= ended
     shown = sorted(outcome.shown)
     table(
-        f"{WORKERS} workers, one killed every {KILL_EVERY} s for {SECONDS} s",
+        f"{WORKERS} workers, one killed every {kill_every:g} s for {seconds:g} s",
         (
             "kills",
             "runs",
@@ -58,8 +67,8 @@ def kill_workers(url: str, folder: Path) -> None:
     )
 
 
-def measure_costs(url: str) -> None:
-    """Prints what a renewal takes, and what gaining or losing a third of the shards does."""
+def measure_costs(url: str, open_runs: int) -> None:
+    """Measures a renewal of the leases, and the loss and gain of shards."""
     store = open_event_store(url)
     leases = PostgresLeases(url, ["assistants"], "benchmark")
     times = []
@@ -69,14 +78,16 @@ def measure_costs(url: str) -> None:
         times.append(perf_counter() - began)
     leases.release()
     source = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key")
-    poller = Poller(GroupCommit(RunRepository(store)), SystemClock())
-    for number in range(OPEN_RUNS):
+    watch_list = WatchList(SystemClock())
+    for number in range(open_runs):
         state = RunState(source.name, f"run_{number}", f"thread_{number}", status="queued")
-        poller.watch(source, f"thread_{number}", f"run_{number}", state=state)
+        watch_list.watch(source, f"thread_{number}", f"run_{number}", state=state)
     divided = []
     for third in (1, 3, 1, 3):
         began = perf_counter()
-        poller.divide(lambda name, thread, third=third: shard_of(name, thread).number % 3 < third)
+        watch_list.set_ownership(
+            lambda name, thread, third=third: shard_of(name, thread).number % 3 < third
+        )
         divided.append(perf_counter() - began)
     store.close()
     table(
@@ -84,18 +95,18 @@ def measure_costs(url: str) -> None:
         ("what", "time"),
         [
             ("renewing the leases of 256 shards", f"{middle(times) * 1000:.1f} ms each 2 s"),
-            (f"losing two thirds of {OPEN_RUNS:,} open runs", f"{divided[2] * 1000:.0f} ms once"),
+            (f"losing two thirds of {open_runs:,} open runs", f"{divided[2] * 1000:.0f} ms once"),
             ("gaining them again", f"{divided[3] * 1000:.0f} ms once"),
         ],
     )
 
 
-def main() -> None:
+def main(settings: Settings = FULL) -> None:
     """Kills workers, then measures the costs."""
     write("\n# Workers: takeover within 10 s of a kill, no transition lost or twice")
     with postgres_databases(durable=False) as fresh, tempfile.TemporaryDirectory() as folder:
-        kill_workers(fresh(), Path(folder))
-        measure_costs(fresh())
+        kill_workers(fresh(), Path(folder), settings)
+        measure_costs(fresh(), settings.open_runs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks append: the looks and events of many runs, arriving interleaved."""
+"""Snapshots and events of many runs, interleaved: the load of the benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applications that know one line of runfold: their own clients' calls give whole histories."""
+"""Captured clients: their own calls give complete histories."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from projections import Views
-from tests.support.silent_sources import DeafAssistants, DeafResponses
+from tests.support.official_client import IGNORES_DEPRECATIONS
+from tests.support.silent_sources import SilentAssistants, SilentResponses
+from tests.support.tracker_settings import QUEUED, TOOLS
 from tracker import BackgroundTracker, Tracker
 from tracker.core.events import (
     Event,
@@ -25,18 +27,11 @@ from tracker.core.events import (
     RunStepRecorded,
     ToolOutputsSubmitted,
 )
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 
-SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
-TOOLS = Parameters.ending("completed", action=1.0, max_actions=1, unanswered=0.0, **SHORT)
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 POLL = {"poll_interval_ms": 20}
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 @pytest.fixture
@@ -80,7 +75,7 @@ def check_told(database_url: str, simulator: Simulator, *run_ids: str) -> None:
 
 def test_runs_of_the_official_client(database_url: str, simulator: Simulator) -> None:
     async def scenario() -> str:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         async with Tracker(database_url, api) as tracker, official(simulator) as given:
             client = tracker.capture(given)
             assert client is given
@@ -112,10 +107,10 @@ def test_runs_of_the_official_client(database_url: str, simulator: Simulator) ->
 def test_a_change_is_decoded_once_however_often_it_is_asked_for(
     tmp_path: Path, simulator: Simulator
 ) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
 
     async def scenario() -> None:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         async with (
             Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker,
             official(simulator) as given,
@@ -169,7 +164,7 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
     }
 
     async def scenario() -> list[str]:
-        api = DeafResponses(simulator.base_url)
+        api = SilentResponses(simulator.base_url)
         async with Tracker(database_url, api) as tracker, official(simulator) as given:
             responses = tracker.capture(given).responses
             chain, response = [], await responses.create(input="Hi", **ask)
@@ -194,7 +189,7 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
             assert kinds(tracker, chain[-1])[-1] is RunCompleted
             assert tracker.watching == []
 
-            simulator.parameters = LONG
+            simulator.parameters = QUEUED
             stopped = await responses.create(input="Hi", **ask)
             await responses.cancel(stopped.id)
             assert kinds(tracker, stopped.id)[-1] is RunCancelled
@@ -208,7 +203,7 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
 
 
 def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator) -> None:
-    api, other = DeafAssistants(simulator.base_url), DeafResponses(simulator.base_url)
+    api, other = SilentAssistants(simulator.base_url), SilentResponses(simulator.base_url)
     with (
         blocking(simulator) as client,
         Tracker(database_url, api, other).in_background() as tracker,
@@ -229,7 +224,7 @@ def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator)
 
         with ThreadPoolExecutor(4) as pool:
             run_ids = list(pool.map(follow, range(8)))
-        simulator.parameters = LONG
+        simulator.parameters = QUEUED
         response = client.responses.create(model="gpt-5", input="Hi", background=True)
         client.responses.cancel(response.id)
         assert kinds(tracker, response.id) == [RunCreated, RunCancelled]

@@ -1,4 +1,4 @@
-"""Whatever becomes of the capture of a call, the application gets the answer that it would get."""
+"""Failures of a capture: the application still gets the answer that it would get without."""
 
 import asyncio
 import gzip
@@ -12,7 +12,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.support.silent_sources import DeafAssistants, DeafResponses
+from tests.support.silent_sources import SilentAssistants, SilentResponses
+from tests.support.tracker_settings import QUEUED
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import UnknownRun
@@ -20,7 +21,6 @@ from tracker.simulator import Faults, Parameters, Simulator
 
 SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0}
 PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 KEY = "sk-test-4f1d9c22b7-7e0a"
 RUN = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1", "status": "queued"}
 PATH = "/threads/thread_1/runs/run_1"
@@ -53,10 +53,10 @@ def answering(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncC
 def test_a_tracker_that_is_closed_in_the_middle(
     tmp_path: Path, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
 
     async def scenario() -> None:
-        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
+        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", SilentAssistants(simulator.base_url))
         async with official(simulator) as given:
             runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
             early = await runs.create(thread, assistant_id="asst_1")
@@ -84,7 +84,7 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
     )
 
     async def scenario() -> None:
-        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
+        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", SilentAssistants(simulator.base_url))
         async with tracker, official(simulator, max_retries=30) as given:
             runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
             run = await runs.create(thread, assistant_id="asst_1")
@@ -111,12 +111,12 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
 def test_garbage_passes_as_it_came_and_is_not_believed(
     tmp_path: Path, simulator: Simulator, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    simulator.parameters = LONG
+    simulator.parameters = QUEUED
     run = simulator.create_run()
     path = f"/threads/{run.thread_id}/runs/{run.run_id}"
 
     async def scenario() -> None:
-        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
+        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", SilentAssistants(simulator.base_url))
         headers = {"authorization": f"Bearer {KEY}"}
         async with (
             tracker,
@@ -157,7 +157,7 @@ def test_streams_reach_the_application_chunk_by_chunk() -> None:
 
         sent.clear()
         chunks = []
-        async with Tracker("memory://", DeafAssistants(HOST)) as tracker, answering(answer) as it:
+        async with Tracker("memory://", SilentAssistants(HOST)) as tracker, answering(answer) as it:
             async with tracker.capture(it).stream("GET", path) as response:
                 async for chunk in response.aiter_raw():
                     chunks.append(chunk)
@@ -185,7 +185,7 @@ def test_a_body_that_is_not_read_or_packed_or_read_before() -> None:
     async def scenario() -> None:
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         given = answering(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
-        async with Tracker("memory://", DeafAssistants(HOST)) as tracker, given as client:
+        async with Tracker("memory://", SilentAssistants(HOST)) as tracker, given as client:
             tracker.capture(client)
             async with client.stream("GET", PATH):
                 pass
@@ -195,7 +195,7 @@ def test_a_body_that_is_not_read_or_packed_or_read_before() -> None:
             assert known(tracker, "run_1") == [RunCreated]
         given = answering(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
         given.event_hooks["response"].append(reads)
-        async with Tracker("memory://", DeafAssistants(HOST)) as tracker, given as client:
+        async with Tracker("memory://", SilentAssistants(HOST)) as tracker, given as client:
             tracker.capture(client)
             assert (await client.get(PATH)).json() == RUN
             assert known(tracker, "run_1") == [RunCreated]
@@ -222,7 +222,7 @@ def test_responses_that_come_whole_are_not_tracked_but_end_waits() -> None:
         return httpx.Response(200, json=whole if request.method == "POST" else waiting)
 
     async def scenario() -> None:
-        async with Tracker("memory://", DeafResponses(HOST)) as tracker, answering(answer) as it:
+        async with Tracker("memory://", SilentResponses(HOST)) as tracker, answering(answer) as it:
             client = tracker.capture(it)
             await client.get("/responses/resp_1")
             assert known(tracker, "resp_1")[-1] is not RunCompleted

@@ -1,4 +1,4 @@
-"""Captured calls by the hundred, with databases that fail and trackers that come and go."""
+"""Hundreds of captured calls, with databases that fail and trackers that restart."""
 
 import asyncio
 import sqlite3
@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.support.silent_sources import DeafAssistants
+from tests.support.silent_sources import SilentAssistants
+from tests.support.tracker_settings import QUEUED
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated
 from tracker.errors import StoreUnavailable
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
 KEY = "sk-test-4f1d9c22b7-7e0a"
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=LONG, many_active=True, api_key=KEY) as running:
+    with Simulator(parameters=QUEUED, many_active=True, api_key=KEY) as running:
         yield running
 
 
@@ -44,7 +44,7 @@ def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
     tmp_path: Path, simulator: Simulator
 ) -> None:
     async def scenario() -> None:
-        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", DeafAssistants(simulator.base_url))
+        tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", SilentAssistants(simulator.base_url))
         async with official(simulator) as given:
             runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
             other = sqlite3.connect(f"{tmp_path}/runs.db", isolation_level=None)
@@ -89,7 +89,7 @@ def test_a_database_that_fails_is_told_once(
 ) -> None:
     store: Any = FailingStore()
     with (
-        Tracker(store, DeafAssistants(simulator.base_url)).in_background() as tracker,
+        Tracker(store, SilentAssistants(simulator.base_url)).in_background() as tracker,
         OpenAI(api_key=KEY, base_url=simulator.base_url) as given,
     ):
         runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
@@ -107,7 +107,7 @@ def test_a_hundred_creations_with_two_clients_at_once(
 ) -> None:
     async def scenario() -> None:
         async with (
-            Tracker(database_url, DeafAssistants(simulator.base_url)) as tracker,
+            Tracker(database_url, SilentAssistants(simulator.base_url)) as tracker,
             official(simulator) as first,
             official(simulator) as second,
         ):
@@ -130,11 +130,11 @@ def test_each_tracker_hears_of_its_own_and_two_at_one_address_are_told_apart(
 ) -> None:
     async def scenario() -> None:
         url = simulator.base_url
-        a, b = DeafAssistants(url, name="a"), DeafAssistants(url, name="b")
+        a, b = SilentAssistants(url, name="a"), SilentAssistants(url, name="b")
         async with (
             Tracker("memory://", a, b) as both,
-            Tracker("memory://", DeafAssistants(url)) as alone,
-            Tracker("memory://", DeafAssistants("http://127.0.0.1:9/v1")) as elsewhere,
+            Tracker("memory://", SilentAssistants(url)) as alone,
+            Tracker("memory://", SilentAssistants("http://127.0.0.1:9/v1")) as elsewhere,
             official(simulator) as client,
         ):
             runs, thread = client.beta.threads.runs, simulator.create_thread()
@@ -153,7 +153,7 @@ def test_each_tracker_hears_of_its_own_and_two_at_one_address_are_told_apart(
 
 def test_many_threads_while_the_tracker_stops_and_starts(simulator: Simulator) -> None:
     thread = simulator.create_thread()
-    background = Tracker("memory://", DeafAssistants(simulator.base_url)).in_background()
+    background = Tracker("memory://", SilentAssistants(simulator.base_url)).in_background()
     with (
         OpenAI(api_key=KEY, base_url=simulator.base_url) as client,
         ThreadPoolExecutor(4) as pool,

@@ -1,4 +1,4 @@
-"""The clients that are captured: blocking, plain, of Azure; and those that cannot be."""
+"""Clients that can be captured (blocking, plain, Azure), and those that cannot."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,26 +8,22 @@ import httpx
 import pytest
 from openai import AsyncAzureOpenAI
 
-from tests.support.scripted_server import NOW, Programmed, run_of
-from tests.support.silent_sources import DeafAssistants
+from tests.support.official_client import IGNORES_DEPRECATIONS
+from tests.support.scripted_server import NOW, ScriptedServer, run_of
+from tests.support.silent_sources import SilentAssistants
+from tests.support.tracker_settings import QUEUED
 from tracker import BackgroundTracker, Tracker
 from tracker.core.events import Event, RunCancelled, RunCompleted, RunCreated
 from tracker.errors import NotFound, SettingsError
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 from tracker.sources import LangGraph, Responses
 
-LONG = Parameters.ending("completed", queued_median=300, queued_within=(300, 300))
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=LONG, many_active=True) as running:
+    with Simulator(parameters=QUEUED, many_active=True) as running:
         yield running
 
 
@@ -39,7 +35,7 @@ def test_a_blocking_client_beside_a_tracker_on_an_event_loop(
     tmp_path: Path, simulator: Simulator
 ) -> None:
     async def scenario() -> None:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", api)
         with httpx.Client(base_url=simulator.base_url) as client:
             tracker.capture(client)
@@ -77,7 +73,7 @@ def test_plain_httpx_and_a_thread_that_comes_with_its_run(
     tmp_path: Path, simulator: Simulator
 ) -> None:
     async def scenario() -> None:
-        api = DeafAssistants(simulator.base_url)
+        api = SilentAssistants(simulator.base_url)
         async with (
             Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker,
             httpx.AsyncClient(base_url=simulator.base_url) as given,
@@ -100,10 +96,10 @@ def test_plain_httpx_and_a_thread_that_comes_with_its_run(
 
 def test_the_client_of_azure(tmp_path: Path) -> None:
     async def scenario() -> None:
-        service = Programmed(run_of("queued"), run_of("completed", completed_at=NOW))
+        service = ScriptedServer(run_of("queued"), run_of("completed", completed_at=NOW))
         async with service.serving() as url:
             endpoint = url.removesuffix("/v1")
-            api = DeafAssistants(f"{endpoint}/openai", api_version="2025-05-01", beta=None)
+            api = SilentAssistants(f"{endpoint}/openai", api_version="2025-05-01", beta=None)
             given = AsyncAzureOpenAI(
                 azure_endpoint=endpoint, api_key="sk-4f1d9c22b7", api_version="2025-05-01"
             )
@@ -118,7 +114,7 @@ def test_the_client_of_azure(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_captured_says_so(simulator: Simulator) -> None:
-    tracker = Tracker("memory://", DeafAssistants(simulator.base_url))
+    tracker = Tracker("memory://", SilentAssistants(simulator.base_url))
     with pytest.raises(SettingsError, match="object cannot be captured"):
         tracker.capture(object())
     with httpx.Client() as client:

@@ -1,4 +1,4 @@
-"""Which of somebody's requests are about runs of a source, by address, method and path."""
+"""Recognition of requests about runs of a source, by address, method and path."""
 
 import httpx
 import pytest

@@ -1,8 +1,7 @@
-"""Responses in the background: the official client, the simulator, and a tracker beside them."""
+"""Responses in the background: the official client, the simulator and a tracker."""
 
 import asyncio
 import json
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,33 +10,16 @@ import pytest
 from openai import AsyncOpenAI
 
 from projections import Views
+from tests.support.official_client import IGNORES_DEPRECATIONS
+from tests.support.responses_settings import ASKING, TOOLS
+from tests.support.tracker_settings import PLAIN, QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunVanished, ToolOutputsSubmitted
 from tracker.errors import NotFound, RequestRefused, SettingsError
-from tracker.polling.policy.cadence import Cadence
-from tracker.simulator import Parameters, Simulator
+from tracker.simulator import Simulator
 from tracker.sources import Answer, Assistants, Responses
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
-SHORT: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
-PLAIN = Parameters.ending("completed", action=0.0, **SHORT)
-ASKING = replace(PLAIN, action=1.0, max_actions=2)
-TOOLS: list[Any] = [
-    {"type": "function", "name": "find_order", "parameters": {"type": "object"}, "strict": False},
-    {"type": "code_interpreter", "container": {"type": "auto"}},
-]
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 def test_calls_are_answered_from_response_to_response(

@@ -1,4 +1,4 @@
-"""What the commands do about a database that is absent, broken, busy, old or not to be written."""
+"""Commands on a database that is absent, broken, busy, old or read-only."""
 
 import sqlite3
 import subprocess
@@ -176,7 +176,7 @@ def test_usage_errors_and_help() -> None:
 def test_tables_are_proved_and_made_again(file: Path) -> None:
     assert runfold("import", file).code == 0
     proved = runfold("verify")
-    assert (proved.code, proved.out) == (0, "the tables are what the events say\n")
+    assert (proved.code, proved.out) == (0, "the tables match the events\n")
     with sqlite3.connect("runfold.db") as connection:
         connection.execute("UPDATE runs SET model = 'another'")
     connection.close()

@@ -1,4 +1,4 @@
-"""`runfold demo`: small, on each database, again and again, and stopped half way."""
+"""`runfold demo`: small, on each database, repeated, and interrupted."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ def test_twice_on_the_default_database(tmp_path: Path) -> None:
         assert f"\n{title}\n" in first.out
     tables = first.out[: first.out.index("The database is ")]
     assert max(map(len, tables.splitlines()[1:])) <= 80
-    assert "The database is runfold-demo.db. Ask it anything:" in first.out
+    assert "The database is runfold-demo.db. Query it with SQL, for example:" in first.out
     answer = ask(question(first), tmp_path)
     assert sum(int(line.split()[-2]) for line in answer.splitlines()) == 6
 
@@ -88,7 +88,7 @@ def test_after_one_that_was_stopped_half_way(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     stopped = finish(process)
     assert stopped.code == 130
-    assert stopped.message == "stopped; what was recorded stays"
+    assert stopped.message == "interrupted; everything recorded so far is kept"
 
     done = finish(start("demo", "--runs", 2, "--seed", SEED, "--db", db, folder=tmp_path))
     assert done.code == 0, done.err
@@ -138,7 +138,7 @@ def test_without_a_simulator_at_the_address(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path}/runs.db"
     refused = runfold("demo", *FEW, "--db", db, "--base-url", "http://127.0.0.1:9/v1")
     assert refused.code == 1
-    assert refused.message.startswith("no simulator made a thread at http://127.0.0.1:9/v1: ")
+    assert refused.message.startswith("no simulator created a thread at http://127.0.0.1:9/v1: ")
     wrong = runfold("demo", *FEW, "--db", db, "--base-url", "nonsense")
     assert wrong.code == 2
 

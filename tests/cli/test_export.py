@@ -1,4 +1,4 @@
-"""`runfold export`, and `runfold import` of folders, of packed files and of what was exported."""
+"""`runfold export`, and `runfold import` of folders, packed files and exports."""
 
 import gzip
 import json
@@ -40,11 +40,11 @@ def test_there_and_back(folder: Path, name: str, database_url: str) -> None:
     copy = "sqlite:///copy.db" if database_url.startswith("sqlite") else database_url
     done = runfold("import", name, "--db", copy)
     assert (done.code, done.err) == (0, "")
-    assert done.out == "9 recorded events imported, 9 events new, 3 runs new\n"
+    assert done.out == "9 recorded events imported, 9 new events, 3 new runs\n"
     assert statuses(copy) == statuses() == {f"run_{number}": "completed" for number in range(3)}
     assert runfold("export", f"again.{name}", "--events", "--db", copy).code == 0
     assert (folder / f"again.{name}").read_bytes() == (folder / name).read_bytes()
-    assert runfold("import", name).out.startswith("9 recorded events imported, 0 events new")
+    assert runfold("import", name).out.startswith("9 recorded events imported, 0 new events")
     assert not list(folder.glob("*.part"))
 
 
@@ -69,7 +69,7 @@ def test_what_cannot_be_exported(folder: Path) -> None:
     assert list(folder.iterdir()) == []
     fill(folder)
     done = runfold("export", "events.jsonl")
-    said = "export what? Say one of --events, --table NAME and --all-tables"
+    said = "pass one of --events, --table NAME and --all-tables"
     assert (done.code, done.message) == (2, said)
     done = runfold("export", "events.parquet", "--events", "--format", "parquet")
     said = "events are exported as jsonl or jsonl.gz, not as 'parquet'"
@@ -89,7 +89,7 @@ def test_a_history_that_differs_fails_the_command(folder: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"run.completed/1", b"run.cancelled/1", 1))
     done = runfold("import", file)
     assert done.code == 1
-    assert done.out == "8 recorded events imported, 0 events new, 0 runs new\n"
+    assert done.out == "8 recorded events imported, 0 new events, 0 new runs\n"
     assert done.err.startswith(f"{file}:3: assistants:run_0: its version 3 is another event")
     assert statuses()["run_0"] == "completed"
 

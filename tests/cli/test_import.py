@@ -1,4 +1,4 @@
-"""`runfold import`: every line that is a run is kept, and every other one is named."""
+"""`runfold import`: each line that is a run is recorded, each other one is reported."""
 
 import codecs
 import json
@@ -42,7 +42,7 @@ def test_a_good_file(folder: Path) -> None:
     file = write_lines(folder / "runs.jsonl", run_body("run_1", "queued"), run_body("run_1"))
     done = runfold("import", file)
     assert done.code == 0
-    assert done.out == "2 snapshots imported, 3 events new, 1 runs new\n"
+    assert done.out == "2 snapshots imported, 3 new events, 1 new runs\n"
     assert done.err == ""
     assert statuses() == {"run_1": "completed"}
 
@@ -53,8 +53,7 @@ def test_what_is_peculiar_is_counted(folder: Path) -> None:
     done = runfold("import", file)
     assert done.code == 1
     assert (
-        "taken in as they are, unlike what is documented: "
-        "2 with no usage, 1 with stamps not in seconds\n"
+        "accepted, but not as documented: 2 with no usage, 1 with stamps not in seconds\n"
     ) in done.out
 
 
@@ -63,7 +62,7 @@ def test_the_same_file_again_adds_nothing(folder: Path) -> None:
     runfold("import", file)
     again = runfold("import", file)
     assert again.code == 0
-    assert again.out == "2 snapshots imported, 0 events new, 0 runs new\n"
+    assert again.out == "2 snapshots imported, 0 new events, 0 new runs\n"
 
 
 def test_bad_lines_are_named_and_the_rest_is_kept(folder: Path) -> None:
@@ -84,7 +83,7 @@ def test_bad_lines_are_named_and_the_rest_is_kept(folder: Path) -> None:
     )
     done = runfold("import", file)
     assert done.code == 1
-    assert done.out.startswith("3 snapshots imported, 9 events new, 3 runs new")
+    assert done.out.startswith("3 snapshots imported, 9 new events, 3 new runs")
     named = [line.removeprefix(f"{file}:").split(": ", 1) for line in done.err.splitlines()]
     reasons = {int(number): reason for number, reason in named}
     assert sorted(reasons) == [2, 5, 6, 7, 8, 9, 10, 11]
@@ -232,7 +231,7 @@ def test_runs_of_all_apis_are_told_by_their_shape(folder: Path) -> None:
         "responses:resp_2": "completed",
         "responses:resp_3": "failed",
     }
-    assert "0 events new" in runfold("import", file).out
+    assert "0 new events" in runfold("import", file).out
     assert runfold("import", file, "--source", "mine").code == 0
     with Views(DB) as views:
         assert {row.source for row in views.runs()} >= {"mine", "azure"}

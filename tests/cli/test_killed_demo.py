@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: nothing acknowledged is lost, nothing is there twice."""
+"""`kill -9` of the demo at random moments: no acknowledged event is lost or doubled."""
 
 import random
 import subprocess
@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from projections import Views
+from tests.support.paths import ROOT
 from tracker import open_event_store
-from tracker.cli.demo import DEMO_LIVES
+from tracker.cli.demo_runs import DEMO_PARAMETERS
 from tracker.core.decider import fold
 from tracker.core.events import RunCreated, RunEnded, RunStepRecorded
 from tracker.simulator import Simulator
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 
 def test_a_demo_killed_twenty_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     chance = random.Random()
-    with Simulator(seed=chance.randrange(10_000), parameters=DEMO_LIVES) as simulator:
+    with Simulator(seed=chance.randrange(10_000), parameters=DEMO_PARAMETERS) as simulator:
 
         def start(number: int, *, runs: int) -> subprocess.Popen[bytes]:
             arguments = [url, simulator.base_url, str(notes), str(runs), str(number)]

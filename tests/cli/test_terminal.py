@@ -1,4 +1,4 @@
-"""What people see: the commands on a terminal of eighty columns."""
+"""Output of the commands on a terminal of eighty columns."""
 
 import os
 import re
@@ -111,5 +111,5 @@ def test_a_bar_leaves_nothing_behind(database: str, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "runs.jsonl", run_body("run_1"))
     shown = seen("import", str(file), "--db", db)
     assert (
-        shown.rstrip().splitlines()[-1].endswith("1 snapshots imported, 3 events new, 1 runs new")
+        shown.rstrip().splitlines()[-1].endswith("1 snapshots imported, 3 new events, 1 new runs")
     )

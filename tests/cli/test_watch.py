@@ -1,4 +1,4 @@
-"""`runfold watch` and `runfold simulate`, against each other's other half."""
+"""`runfold watch` against `runfold simulate`."""
 
 import json
 import signal
@@ -15,12 +15,13 @@ import pytest
 from projections import Views
 from tests.support.command_line import Finished, finish, runfold, start
 from tracker import open_event_store
-from tracker.cli.apis import Api
+from tracker.cli.apis import make_source
 from tracker.core.snapshot import RunSnapshot
 from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Parameters, Simulator, Truth
 from tracker.sources import HttpSource
+from tracker.sources.payload_format import Api
 
 pytestmark = pytest.mark.integration
 
@@ -78,7 +79,7 @@ def test_a_run_that_takes_longer_than_the_timeout(simulator: Simulator) -> None:
     run = simulator.create_run(parameters=Parameters.ending("endless"))
     done = watch(simulator, run.thread_id, run.run_id, "--timeout", 1)
     assert done.code == 1
-    assert done.message == f"{run.run_id} has not ended within 1 s, watch it again"
+    assert done.message == f"{run.run_id} has not ended within 1 s; watch it again to continue"
     statuses = runfold("status", "--json").document
     assert [row["runs"] for row in statuses] == [1]
 
@@ -107,7 +108,7 @@ def test_a_wrong_key_is_not_shown(
 def test_a_server_that_cannot_be_reached() -> None:
     done = runfold("watch", "thread_1", "run_1", "--base-url", NOWHERE, "--timeout", 0.5)
     assert done.code == 1
-    assert done.message.startswith("run_1 has not ended within 0.5 s, watch it again; ")
+    assert done.message.startswith("run_1 has not ended within 0.5 s; watch it again to continue. ")
     assert "127.0.0.1:9" in done.message
     assert KEY not in done.message
 
@@ -115,7 +116,7 @@ def test_a_server_that_cannot_be_reached() -> None:
 def test_no_service_named() -> None:
     done = runfold("watch", "thread_1", "run_1")
     assert done.code == 2
-    assert done.message == "which service? Say --base-url URL, or set OPENAI_BASE_URL"
+    assert done.message == "no service: pass --base-url URL or set OPENAI_BASE_URL"
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/v1", "127.0.0.1", "http://"])
@@ -138,7 +139,7 @@ def test_an_interrupted_watch_keeps_what_it_saw(simulator: Simulator, folder: Pa
     done = finish(process)
     assert done.code == 130
     assert done.out == ""
-    assert done.message == "stopped; what was recorded stays"
+    assert done.message == "interrupted; everything recorded so far is kept"
     assert sum(row["runs"] for row in runfold("status", "--json").document) == 1
 
 
@@ -222,6 +223,6 @@ def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
 def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2-4f1d9c22b7")
     for api, key in ((Api.langgraph, "lsv2-4f1d9c22b7"), (Api.responses, KEY), (Api.agents, KEY)):
-        source = api.source("http://127.0.0.1:9", KEY, None, None)
+        source = make_source(api, "http://127.0.0.1:9", KEY, None, None)
         assert isinstance(source, HttpSource)
         assert (source.name, source._transport._api_key) == (api.value, key)

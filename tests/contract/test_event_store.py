@@ -1,4 +1,4 @@
-"""One suite over every backend; a new backend is one more line in the fixture."""
+"""Contract of an event store over every backend; a new one is one more line in the fixture."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""The contract of lists tells a source that lists badly."""
+"""Sources with wrong lists, which the contract has to detect."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
 
-from tests.contract import test_sources
+from tests.support.assistants_contract import AssistantsContract
+from tests.support.payload_bodies import STEP
 from tracker.errors import PollAgain
 from tracker.sources import Answer, Assistants, Source
 from tracker.testing import SourceContract
@@ -82,7 +83,7 @@ class Greedy(Assistants):
         return await super().fetch_page(thread_id, limit + 1)
 
 
-class Lists(test_sources.TestAssistants):
+class Lists(AssistantsContract):
     kind: ClassVar[type[Assistants]] = Assistants
     __test__ = False
 
@@ -123,4 +124,4 @@ def test_a_source_with_steps_has_to_show_one() -> None:
     bare = type("Bare", (Lists,), {"steps": ()})()
     with pytest.raises(AssertionError, match="give a step of your service"):
         getattr(bare, STEPS)()
-    assert Lists.steps == (test_sources.STEP,)
+    assert Lists.steps == (STEP,)

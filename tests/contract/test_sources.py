@@ -1,4 +1,4 @@
-"""The contract of a source, for each API that there is, their look-alikes, and a user's own."""
+"""Contract of a source, over each API, their look-alikes, and an application's own source."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,37 +6,25 @@ from typing import Any
 import pytest
 
 from tests.examples.own_source import RenderFarm
+from tests.support.assistants_contract import AssistantsContract
 from tests.support.payload_bodies import (
-    ACTION,
     APPROVAL,
     BIRTH,
     STEP,
     TOKENS,
-    USAGE,
     assistants_run,
     graph_run,
     response,
     turn,
 )
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
-from tracker.sources.detection import SHAPES
+from tracker.sources.detection import FORMATS
+from tracker.sources.payload_format import Api
 from tracker.testing import SourceContract
 
 
-class TestAssistants(SourceContract):
-    steps = (STEP,)
-    bodies = (
-        assistants_run("queued", started_at=None, usage=None),
-        assistants_run("in_progress", started_at=BIRTH + 1),
-        assistants_run("requires_action", started_at=BIRTH + 1, required_action=ACTION),
-        assistants_run("queued", started_at=BIRTH + 1),
-        assistants_run("in_progress", started_at=BIRTH + 9),
-        assistants_run("completed", started_at=BIRTH + 9, completed_at=BIRTH + 12, usage=USAGE),
-    )
-    outcome = "completed"
-
-    def source_at(self, base_url: str) -> Source:
-        return Assistants(base_url, "key-4f1d9c22b7")
+class TestAssistants(AssistantsContract):
+    pass
 
 
 class TestAzureAgents(SourceContract):
@@ -218,9 +206,13 @@ class TestSourceOfOnesOwn(SourceContract):
 
 CONTRACTS = [
     kind
-    for kind in list(globals().values())
-    if isinstance(kind, type) and issubclass(kind, SourceContract) and kind is not SourceContract
+    for name, kind in list(globals().items())
+    if name.startswith("Test") and issubclass(kind, SourceContract)
 ]
+
+
+def test_each_api_has_one_format() -> None:
+    assert [it.api for it in FORMATS] == list(Api)
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)
@@ -234,5 +226,5 @@ def test_a_run_has_one_shape(kind: type[SourceContract]) -> None:
             if known().source_at("http://127.0.0.1:9").recognises(body)
         ]
         assert recognising == [mine]
-        shapes = [shape for shape in SHAPES if shape.is_of(body)]
-        assert len(shapes) == (0 if mine is RenderFarm else 1)
+        formats = [it for it in FORMATS if it.recognises(body)]
+        assert len(formats) == (0 if mine is RenderFarm else 1)

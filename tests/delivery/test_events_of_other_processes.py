@@ -1,4 +1,4 @@
-"""Tests that handlers promptly receive the events that other processes append."""
+"""Delivery of events that other processes append, without a delay of local ones."""
 
 import asyncio
 import threading
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.delivery.test_handlers import completed, created, nowhere, until
+from tests.support.undelivered_events import completed, created, unpolled_tracker
+from tests.support.waiting import until
 from tracker import Delivery, EventStore, open_event_store
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.delivery import subscription
@@ -20,8 +21,8 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes a subscription rely on being woken."""
+def never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look by itself: what comes has been told of."""
     monkeypatch.setattr(subscription, "FALLBACK_SECONDS", HOUR)
 
 
@@ -32,8 +33,8 @@ def elsewhere(database_url: str) -> Iterator[EventStore]:
     store.close()
 
 
-class DeafStore(RecorderEventStore):
-    """A store in memory whose `wait` fails."""
+class Deaf(RecorderEventStore):
+    """A store in memory that nobody can wait at."""
 
     waits = 0
 
@@ -49,9 +50,9 @@ def listeners() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "runfold-events"]
 
 
-@pytest.mark.usefixtures("without_fallback")
-def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: EventStore) -> None:
-    tracker = nowhere(database_url)
+@pytest.mark.usefixtures("never_by_itself")
+def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: EventStore) -> None:
+    tracker = unpolled_tracker(database_url)
     seen: list[str] = []
     ends: list[str] = []
 
@@ -65,7 +66,7 @@ def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: Ev
 
     async def scenario() -> None:
         async with tracker:
-            # One thread for any number of names.
+            # One thread, however many names there are.
             assert len(listeners()) == 1
             for number in range(1, 6):
                 elsewhere.append([created(number)])
@@ -78,9 +79,9 @@ def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: Ev
     assert seen == ends == [f"run_{number}" for number in range(1, 6)]
 
 
-@pytest.mark.usefixtures("without_fallback")
+@pytest.mark.usefixtures("never_by_itself")
 def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: EventStore) -> None:
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen: list[str] = []
 
     @tracker.on(RunCreated)
@@ -101,17 +102,17 @@ def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: Eve
 
 def test_without_handlers_nobody_listens(database_url: str) -> None:
     async def scenario() -> None:
-        async with nowhere(database_url):
+        async with unpolled_tracker(database_url):
             assert listeners() == []
 
     asyncio.run(scenario())
 
 
-def test_without_a_listener_events_come_a_second_later(
+def test_where_nobody_can_listen_events_come_a_second_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    store = DeafStore()
-    tracker = nowhere(store)
+    store = Deaf()
+    tracker = unpolled_tracker(store)
     seen: list[str] = []
 
     @tracker.on(RunCreated)
@@ -127,6 +128,6 @@ def test_without_a_listener_events_come_a_second_later(
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
     said = [text for text in caplog.messages if "delivered late: nobody waits here" in text]
-    # Once, not at each attempt.
+    # Once, and not at each try.
     assert len(said) == 1
     store.close()

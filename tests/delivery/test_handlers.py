@@ -1,4 +1,4 @@
-"""Tests of handlers: each event at least once, in order, over restarts and failures."""
+"""Handlers: every event at least once, in order, over restarts and failures."""
 
 import asyncio
 import threading
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.undelivered_events import AT, completed, created, nowhere, until
+from tests.support.tracker_settings import QUICK
+from tests.support.undelivered_events import AT, completed, created, unpolled_tracker
+from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import (
     ConfigurationRecorded,
@@ -21,13 +23,11 @@ from tracker.core.snapshot import Configuration
 from tracker.delivery.subscription import retry_pause
 from tracker.errors import SettingsError
 from tracker.event_store import Append
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 TOOLS = Parameters.ending(
     "completed",
     action=1.0,
@@ -75,13 +75,13 @@ def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Sim
     assert [position for _, position in answered] == sorted(position for _, position in answered)
 
 
-def test_events_of_a_time_without_tracker_are_delivered_in_order(database_url: str) -> None:
+def test_what_happened_while_nobody_was_there_is_delivered_in_order(database_url: str) -> None:
     store = open_event_store(database_url)
     store.append([created(0)])
     seen: list[Delivery] = []
 
     async def serve(number: int) -> None:
-        tracker = nowhere(database_url)
+        tracker = unpolled_tracker(database_url)
         tracker.on(RunCreated, RunEnded)(seen.append)
         async with tracker:
             await until(lambda: len(seen) >= number)
@@ -105,7 +105,7 @@ def test_events_of_a_time_without_tracker_are_delivered_in_order(database_url: s
 def test_a_new_name_begins_now_or_at_the_start(since: Any) -> None:
     store = open_event_store("memory://")
     store.append([created(1)])
-    tracker = nowhere(store)
+    tracker = unpolled_tracker(store)
     seen: list[str] = []
 
     @tracker.on(since=since)
@@ -121,7 +121,7 @@ def test_a_new_name_begins_now_or_at_the_start(since: Any) -> None:
     assert seen == (["run_2"] if since == "now" else ["run_1", "run_2"])
 
 
-def test_a_handler_of_all_events_receives_those_of_runs(database_url: str) -> None:
+def test_all_kinds_are_those_of_runs(database_url: str) -> None:
     store = open_event_store(database_url)
     configuration = Configuration(instructions="be kind")
     recorded = ConfigurationRecorded(
@@ -129,7 +129,7 @@ def test_a_handler_of_all_events_receives_those_of_runs(database_url: str) -> No
     )
     store.append([Append("configuration:1", 0, [recorded]), created(1)])
     store.close()
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen: list[Event] = []
 
     @tracker.on(since="start")
@@ -149,7 +149,7 @@ def test_a_handler_that_raises_holds_up_its_own_name_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = open_event_store("memory://")
-    tracker = nowhere(store)
+    tracker = unpolled_tracker(store)
     calls: list[str] = []
     others: list[str] = []
     broken = threading.Event()
@@ -185,7 +185,7 @@ def test_a_handler_that_raises_holds_up_its_own_name_alone(
             assert tracker.deliveries()[0].failing is None
 
     asyncio.run(scenario())
-    # A handler that succeeded is not called again because another one failed.
+    # One that is done is not called again for the sake of another.
     assert calls.count("before run_1") == 1
     assert calls.count("run_1") >= 3
     assert others == ["run_1", "run_2"]
@@ -193,7 +193,7 @@ def test_a_handler_that_raises_holds_up_its_own_name_alone(
 
 
 def test_events_that_others_append_come_within_seconds(database_url: str) -> None:
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen: list[str] = []
 
     @tracker.on(RunCreated)
@@ -215,7 +215,7 @@ def test_events_that_others_append_come_within_seconds(database_url: str) -> Non
 
 def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) -> None:
     body = simulator.body(simulator.create_run().run_id)
-    tracker = nowhere(database_url)
+    tracker = unpolled_tracker(database_url)
     seen = asyncio.Event()
 
     @tracker.on(RunCreated)
@@ -224,7 +224,7 @@ def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) ->
 
     async def scenario() -> float:
         async with tracker:
-            # Without a wake-up it checks once per second.
+            # It looks every second by itself: what is new in between has to be told.
             await asyncio.sleep(1.3)
             began = time.monotonic()
             await asyncio.to_thread(tracker.observe, body)
@@ -234,12 +234,12 @@ def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) ->
     assert asyncio.run(scenario()) < 0.5
 
 
-def test_a_running_handler_finishes_and_no_other_begins(database_url: str) -> None:
+def test_a_handler_that_is_under_way_finishes_and_no_other_begins(database_url: str) -> None:
     store = open_event_store(database_url)
     seen: list[str] = []
 
     async def serve(seconds: float, number: int) -> None:
-        tracker = nowhere(database_url)
+        tracker = unpolled_tracker(database_url)
         begun = threading.Event()
 
         @tracker.on(RunCreated, since="start")
@@ -262,8 +262,8 @@ def test_a_running_handler_finishes_and_no_other_begins(database_url: str) -> No
     store.close()
 
 
-def test_bad_arguments_are_refused() -> None:
-    tracker = nowhere("memory://")
+def test_what_cannot_be_meant_is_refused() -> None:
+    tracker = unpolled_tracker("memory://")
     with pytest.raises(SettingsError, match="not a class of events"):
         tracker.on("run.created")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="name"):

@@ -16,8 +16,7 @@ from fastapi import FastAPI, HTTPException
 from tracker import Delivery, Tracker
 from tracker.core.events import RunActionRequired
 from tracker.errors import UnknownRun
-from tracker.sources import Assistants
-from tracker.sources.assistants.models import RunToolCall
+from tracker.sources import Assistants, RunToolCall
 
 api = Assistants(base_url=os.environ["BASE_URL"], api_key=lambda: os.environ["API_KEY"])
 tracker = Tracker(os.environ.get("RUNFOLD_DB", "sqlite:///runs.db"), api)

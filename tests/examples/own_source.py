@@ -7,10 +7,7 @@ from typing import Any
 from tracker.core.snapshot import RunError, RunSnapshot, ToolCall
 from tracker.core.status import CANCELLED, COMPLETED, FAILED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.errors import PayloadError, UnusableAnswer
-from tracker.sources import Answer, HttpSource
-from tracker.sources.documents import decode
-from tracker.sources.stamps import read_stamp
-from tracker.sources.wire import counted
+from tracker.sources import Answer, HttpSource, counted, decode, read_stamp
 
 STATUSES = {
     "WAITING": QUEUED,
@@ -32,11 +29,11 @@ class RenderFarm(HttpSource):
         return answer
 
     def glance(self, body: bytes) -> object:
-        job = decode(body)[0]
+        job = decode(body)
         return {name: job.get(name) for name in ("state", "finished", "tokens", "ask", "fault")}
 
     def snapshot(self, body: bytes | Mapping[str, Any], **moments: datetime | None) -> RunSnapshot:
-        job = decode(body)[0] if isinstance(body, bytes) else body
+        job = decode(body)
         if not isinstance(job.get("job"), str) or not isinstance(job.get("state"), str):
             raise PayloadError("not a job: `job` and `state` are missing")
         tokens, ask = job.get("tokens") or {}, job.get("ask")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.command_line import environment
+from tests.support.paths import ROOT
 from tracker import open_event_store
 from tracker.core.events import (
     RunActionRequired,
@@ -28,7 +29,6 @@ from tracker.webhooks import sign
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TOOLS = Parameters.ending(
     "completed",

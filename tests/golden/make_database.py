@@ -1,7 +1,8 @@
-"""Makes the golden databases of this release: `python -m tests.golden.make_database`.
+"""Makes the golden databases of the newest revision: `python -m tests.golden.make_database`.
 
 An SQLite file and the SQL text of a PostgreSQL database, named by their revision, with events
-and the tables filled from them. Later releases upgrade both. What is made once is kept as it is.
+and the tables filled from them. Those of an older revision are kept as they are: the tests
+upgrade them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pathlib import Path
 
 from projections import Views
 from projections.database.schema import REVISION
+from tests.support.paths import GOLDEN
 from tests.support.postgres import running_postgres
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append, open_event_store
 
-HERE = Path(__file__).parent
 RUNS = 12
 ENDS = (e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunExpired)
 
@@ -81,7 +82,7 @@ def make_sqlite(path: Path) -> None:
 
 
 def make_postgres(path: Path) -> None:
-    """Writes a text of SQL: the tables as the migrations of the release make them, and rows."""
+    """Writes the SQL text of the tables, as the migrations make them, and of their rows."""
     with running_postgres() as server:
         server.execute("CREATE DATABASE golden TEMPLATE template0")
         url = server.url("golden")
@@ -94,5 +95,5 @@ def make_postgres(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    make_sqlite(HERE / f"runs_{REVISION}.db")
-    make_postgres(HERE / f"runs_{REVISION}.sql")
+    make_sqlite(GOLDEN / f"runs_{REVISION}.db")
+    make_postgres(GOLDEN / f"runs_{REVISION}.sql")

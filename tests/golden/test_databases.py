@@ -1,4 +1,4 @@
-"""Databases of each released revision are brought to this release, and proved."""
+"""Golden databases of every revision are brought to the newest, and verified."""
 
 import shutil
 from pathlib import Path
@@ -12,17 +12,16 @@ from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.database.schema import REVISION
 from tests.golden.make_database import RUNS
+from tests.support.golden_files import GOLDEN_DATABASES
+from tests.support.paths import GOLDEN
 from tests.support.run_builder import created
 from tracker.event_store import Append, open_event_store
 
-HERE = Path(__file__).parent
-FILES = sorted(it.name for it in HERE.glob("runs_*.*"))
 
-
-@pytest.fixture(params=FILES)
+@pytest.fixture(params=GOLDEN_DATABASES)
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a copy of a golden database."""
-    file = HERE / request.param
+    file = GOLDEN / request.param
     if file.suffix == ".db":
         return f"sqlite:///{shutil.copy(file, tmp_path)}"
     url: str = request.getfixturevalue("postgres_db")
@@ -32,12 +31,12 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_both_databases_are_there_and_small() -> None:
-    assert {Path(it).suffix for it in FILES} == {".db", ".sql"}
-    assert "runs_0003.db" in FILES
-    assert all((HERE / it).stat().st_size < 200_000 for it in FILES)
+    assert {Path(it).suffix for it in GOLDEN_DATABASES} == {".db", ".sql"}
+    assert "runs_0001.db" in GOLDEN_DATABASES
+    assert all((GOLDEN / it).stat().st_size < 200_000 for it in GOLDEN_DATABASES)
 
 
-def test_a_released_database_is_upgraded_caught_up_and_proved(
+def test_a_golden_database_is_upgraded_caught_up_and_verified(
     golden: str, request: pytest.FixtureRequest
 ) -> None:
     engine = open_engine(golden)

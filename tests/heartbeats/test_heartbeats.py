@@ -1,4 +1,4 @@
-"""How sources stand, written by a tracker on a real database and read by `runfold doctor`."""
+"""Heartbeats of sources: written by a tracker on a real database, read by `runfold doctor`."""
 
 import asyncio
 import logging
@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from projections import Views
-from tests.app.test_tracker import QUICK
 from tests.support.command_line import runfold
-from tests.support.scripted_server import NOW, Programmed, Reply, SkippingClock, error, run_of
+from tests.support.scripted_server import NOW, Reply, ScriptedServer, SkippingClock, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker, open_event_store
 from tracker.errors import KeyRefused
 from tracker.heartbeats.heartbeat import Heartbeat
@@ -61,7 +61,7 @@ def tracking(
     ahead: timedelta = timedelta(),
 ) -> None:
     async def main() -> None:
-        service, clock = Programmed(*replies), SkippingClock()
+        service, clock = ScriptedServer(*replies), SkippingClock()
         service.ahead = ahead
         async with service.serving() as base_url:
             api = Assistants(base_url, api_key=SECRET, clock=clock)
@@ -94,7 +94,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         ill = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert ill.code == 1
         since = f"{refused.refusing_since:%Y-%m-%d %H:%M:%S}"
-        said = f"assistants ({refused.worker}): it refuses to answer since {since} UTC: "
+        said = f"assistants ({refused.worker}): requests have been refused since {since} UTC: "
         assert said in " ".join(ill.out.split())
         assert "Check api_key" in ill.out
         assert SECRET not in ill.out
@@ -128,7 +128,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
         failing = await becomes(database_url, lambda it: it.state == "failing")
         ill = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert ill.code == 1
-        assert "the service fails; it is asked again" in " ".join(ill.out.split())
+        assert "the service fails; the next request is sent" in " ".join(ill.out.split())
         assert "Try later." in ill.out
         assert failing.failed >= 5
         for _ in range(60):
@@ -141,7 +141,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
         await becomes(database_url, lambda it: it.state == "held" and it.refused == 1)
         held = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert held.code == 0
-        assert "nothing is asked before" in held.out
+        assert "no request is sent before" in held.out
         assert "Slow down." in " ".join(held.out.split())
 
     failing = [error(503, "Try later.")] * 5
@@ -164,7 +164,7 @@ def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
         doctor = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert doctor.code == 0
         said = " ".join(doctor.out.split())
-        assert "unlike what is documented: 3 with no assistant id, 2 with no model, 2 with " in said
+        assert "not as documented: 3 with no assistant id, 2 with no model, 2 with " in said
         assert "s ahead of ours" in said
 
     milliseconds = {"created_at": (NOW - 10) * 1000}
@@ -195,7 +195,7 @@ def test_a_tracker_that_was_killed_and_one_that_takes_over(database_url: str) ->
         assert (silent.worker, silent.state, silent.is_well) == (dead.worker, "silent", False)
         ill = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert ill.code == 1
-        assert "nothing was heard of its tracker since 2026-01-02 03:04:05 UTC" in " ".join(
+        assert "its tracker has not reported since 2026-01-02 03:04:05 UTC" in " ".join(
             ill.out.split()
         )
         change(database_url, "UPDATE runfold_sources SET worker = 'of the dead'")
@@ -263,7 +263,7 @@ def test_what_cannot_be_written_is_said_once_and_stops_nothing(
         tracking(database_url, scenario, run_of("completed"))
     said = [it for it in caplog.records if it.name == "runfold.heartbeats"]
     assert len(said) == 1
-    assert "could not be written" in said[0].getMessage()
+    assert "cannot write heartbeat" in said[0].getMessage()
     assert written(database_url) == []
 
 

@@ -1,4 +1,4 @@
-"""Everything that was recorded of real services, through the same doors as a user's files."""
+"""Recorded payloads of real services, imported like a user's files."""
 
 import json
 import random

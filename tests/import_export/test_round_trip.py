@@ -1,4 +1,4 @@
-"""Histories to lines and back: the same bytes, each event once, no history bent."""
+"""Histories as lines and back: the same bytes, and each event once."""
 
 import json
 import tracemalloc
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.event_exports import exported, imported, of_stories
+from tests.support.event_exports import export_lines, import_exported, store_of_stories
 from tests.support.generated_runs import lives, looks
 from tests.support.run_builder import created
 from tracker import EventStore, open_event_store
@@ -74,22 +74,22 @@ def test_exported_and_imported_it_is_the_same_to_the_byte(
     histories = RunRepository(origin)
     for snapshot in seen:
         histories.record([Observation.of(snapshot)])
-    lines = exported(origin)
-    report = imported(store, lines)
+    lines = export_lines(origin)
+    report = import_exported(store, lines)
     events = lines.count(b"\n")
     assert (report.recorded, report.events, report.bad) == (events, events, [])
-    assert exported(store) == lines
+    assert export_lines(store) == lines
     # To where they are already, they add nothing.
     for there in (origin, store):
-        report = imported(there, lines)
+        report = import_exported(there, lines)
         assert (report.recorded, report.events, report.runs, report.bad) == (events, 0, 0, [])
-        assert exported(there) == lines
+        assert export_lines(there) == lines
 
 
 def test_a_line_is_what_the_store_has(store: EventStore) -> None:
     store.append([Append("assistants:run_1", 0, [created(model="gpt-4o", metadata={"ü": "\n"})])])
     assert (
-        exported(store)
+        export_lines(store)
         == (
             '{"stream":"assistants:run_1","version":1,"topic":"run.created/1","event":'
             '{"observed_at":"2026-01-01T12:00:01.250000Z","occurred_at":"2026-01-01T12:00:00Z",'
@@ -109,14 +109,14 @@ def test_configurations_come_along(store: EventStore) -> None:
         configuration=Configuration(instructions="be brief"),
     )
     RunRepository(origin).record([Observation.of(snapshot)])
-    lines = exported(origin)
+    lines = export_lines(origin)
     assert b"configuration.recorded/1" in lines
-    assert imported(store, lines).bad == []
-    assert exported(store) == lines
+    assert import_exported(store, lines).bad == []
+    assert export_lines(store) == lines
 
 
 def test_snapshots_and_events_in_one_file(store: EventStore) -> None:
-    events = exported(of_stories("run_1", events=2)).splitlines(keepends=True)
+    events = export_lines(store_of_stories("run_1", events=2)).splitlines(keepends=True)
     body = {
         "id": "run_1",
         "object": "thread.run",
@@ -125,7 +125,7 @@ def test_snapshots_and_events_in_one_file(store: EventStore) -> None:
         "created_at": int(created().occurred_at.timestamp()),  # type: ignore[union-attr]
         "completed_at": int(created().occurred_at.timestamp()) + 20,  # type: ignore[union-attr]
     }
-    report = imported(store, [*events, json.dumps(body).encode()])
+    report = import_exported(store, [*events, json.dumps(body).encode()])
     assert (report.recorded, report.snapshots, report.bad) == (2, 1, [])
     kinds = [type(entry.event) for entry in store.read("assistants:run_1")]
     assert kinds[:3] == [e.RunCreated, e.RunStatusChanged, e.RunCompleted]
@@ -133,7 +133,7 @@ def test_snapshots_and_events_in_one_file(store: EventStore) -> None:
 
 def test_neither_direction_grows_with_the_number_of_lines(tmp_path: Path) -> None:
     def lines(number: int) -> Iterator[Line]:
-        stories = [exported(of_stories("run_0"))]
+        stories = [export_lines(store_of_stories("run_0"))]
         for index in range(number // 4):
             for line in stories[0].replace(b"run_0", b"run_%d" % index).splitlines():
                 yield Line("events.jsonl", index, line)

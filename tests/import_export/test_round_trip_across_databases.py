@@ -1,4 +1,4 @@
-"""Exports through empty stores, from SQLite to PostgreSQL and back: the same to the byte."""
+"""Exports through empty stores, from SQLite to PostgreSQL and back: equal to the byte."""
 
 import json
 import shutil
@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections import Views
-from tests.golden.test_databases import FILES, HERE
-from tests.golden.test_events import LINES
-from tests.support.event_exports import exported, imported
+from tests.support.event_exports import export_lines, import_exported
 from tests.support.generated_runs import lives, looks
+from tests.support.golden_files import GOLDEN_DATABASES, GOLDEN_EVENTS
+from tests.support.paths import GOLDEN
 from tracker import EventStore, open_event_store
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunSnapshot
@@ -36,7 +36,7 @@ def urls(tmp_path: Path, postgres_db: str) -> list[str]:
 
 
 def bring(store: EventStore, lines: bytes) -> None:
-    report = imported(store, lines)
+    report = import_exported(store, lines)
     assert report.bad == []
     assert report.recorded == report.events == lines.count(b"\n")
 
@@ -46,9 +46,9 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
     histories = []
     for url in urls:
         store = open_event_store(url)
-        assert exported(store) == b""
+        assert export_lines(store) == b""
         bring(store, lines)
-        again = exported(store)
+        again = export_lines(store)
         assert again == lines
         histories.append([(it.stream, it.version, it.event) for it in store.read_all(0, 100_000)])
         lines = again
@@ -57,9 +57,9 @@ def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]
 
 
 def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Each event of each released shape, in a stream that it may be in."""
+    """Yields each golden event, in a stream that it may be in."""
     run, version = "assistants:run_0", 1
-    for number, line in enumerate(LINES):
+    for number, line in enumerate(GOLDEN_EVENTS):
         kind = e.EVENTS[str(line["topic"]).partition("/")[0]]
         document = {"topic": line["topic"], "event": line["state"]}
         if kind is e.RunCreated:
@@ -72,17 +72,17 @@ def golden_lines() -> Iterator[tuple[str, int, dict[str, Any]]]:
             yield run, version, document
 
 
-def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
+def test_every_golden_event(urls: list[str]) -> None:
     lines = [
         json.dumps({"stream": stream, "version": version, **document}).encode() + b"\n"
         for stream, version, document in golden_lines()
     ]
     origin = open_event_store("memory://")
     bring(origin, b"".join(lines))
-    whole = exported(origin)
+    whole = export_lines(origin)
     topics = [json.loads(line)["topic"] for line in whole.splitlines()]
     assert set(topics) == {f"{kind.topic}/{kind.topic_version}" for kind in e.EVENTS.values()}
-    assert len(topics) == len(LINES)
+    assert len(topics) == len(GOLDEN_EVENTS)
     expected = [
         (stream, version, decode(document["topic"], json.dumps(document["event"]).encode()))
         for stream, version, document in golden_lines()
@@ -91,18 +91,16 @@ def test_every_kind_of_event_of_every_release(urls: list[str]) -> None:
         assert found == expected
 
 
-@pytest.mark.parametrize("golden", FILES)
-def test_a_database_of_an_older_release(
-    golden: str, urls: list[str], tmp_path: Path, postgres_db: str
-) -> None:
+@pytest.mark.parametrize("golden", GOLDEN_DATABASES)
+def test_a_golden_database(golden: str, urls: list[str], tmp_path: Path, postgres_db: str) -> None:
     if golden.endswith(".sql"):
         with psycopg.connect(postgres_db) as connection:
-            connection.execute((HERE / golden).read_bytes())
+            connection.execute((GOLDEN / golden).read_bytes())
         origin, urls = postgres_db, [url for url in urls if url != postgres_db]
     else:
-        origin = f"sqlite:///{shutil.copy(HERE / golden, tmp_path)}"
+        origin = f"sqlite:///{shutil.copy(GOLDEN / golden, tmp_path)}"
     store = open_event_store(origin)
-    lines = exported(store)
+    lines = export_lines(store)
     store.close()
     assert lines.count(b"\n") > 50
     assert b"run.step_recorded" in lines
@@ -137,9 +135,9 @@ def test_what_was_forgotten_leaves_no_trace(urls: list[str]) -> None:
             configuration=Configuration(instructions=f"be brief, {number % 4}"),
         )
         histories.record([Observation.of(snapshot)])
-    whole = exported(origin)
+    whole = export_lines(origin)
     forgotten = forget_thread(origin, "thread_1")
-    lines = exported(origin)
+    lines = export_lines(origin)
     origin.close()
     assert forgotten.events > 0
     assert lines.count(b"\n") == whole.count(b"\n") - forgotten.events
@@ -164,9 +162,9 @@ def test_whatever_a_service_takes_back(seen: list[RunSnapshot]) -> None:
     histories = RunRepository(origin)
     for snapshot in seen:
         histories.record([Observation.of(snapshot)])
-    lines = exported(origin)
+    lines = export_lines(origin)
     bring(there, lines)
-    assert exported(there) == lines
+    assert export_lines(there) == lines
 
 
 def test_anomalies_steps_and_outputs(urls: list[str]) -> None:
@@ -183,7 +181,7 @@ def test_anomalies_steps_and_outputs(urls: list[str]) -> None:
     step = e.RunStepRecorded(observed_at=moment, step_id="s", type="message_creation", status="x")
     sent = e.ToolOutputsSubmitted(observed_at=moment, tool_call_ids=("a", "b"))
     origin.append([Append("assistants:run_1", version, [step, sent])])
-    lines = exported(origin)
+    lines = export_lines(origin)
     assert lines.count(b"run.anomaly_observed/1") == 1
     for found in through(urls, lines):
         assert [event for *_, event in found] == [it.event for it in origin.read_all()]

@@ -1,76 +1,34 @@
-"""Backfills of long threads of the simulator, over HTTP: whole, within faults, and after a kill."""
+"""Backfills of long threads over HTTP: complete, despite faults and after a kill."""
 
 import asyncio
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from projections import Views
-from tests.app.test_tracker import LONG, PLAIN, QUICK
 from tests.support.command_line import runfold
+from tests.support.killed_backfill import Counting, tracker_of
+from tests.support.paths import ROOT
+from tests.support.tracker_settings import LONG, PLAIN
 from tracker import Tracker, open_event_store
 from tracker.core.events import Event, RunStepRecorded, run_stream
 from tracker.errors import NotFound, SettingsError
 from tracker.ingest.backfill import Backfilled
 from tracker.simulator import Faults, Simulator
-from tracker.sources import Assistants, Responses
-from tracker.sources.answer import Answer
+from tracker.sources import Responses
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 RUNS = 250
 NOW = datetime.now(UTC)
 
-RunRepository = dict[str, list[Event]]
-
-# Told the store, the service, a thread and a number: dies when so many runs' steps were asked for.
-KILLED = """
-import asyncio, sys
-from tests.ingest.test_backfill import killed
-
-asyncio.run(killed(*sys.argv[1:]))
-"""
-
-
-class Counting(Assistants):
-    """Counts what it is asked for, and is told when to die."""
-
-    def __init__(self, base_url: str, *, dies_after: int | None = None) -> None:
-        super().__init__(base_url, "key-4f1d9c22b7")
-        self.pages: list[str | None] = []
-        self.steps_of: list[str] = []
-        self.dies_after = dies_after
-
-    async def fetch_runs(
-        self, thread_id: str, after: str | None = None
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        self.pages.append(after)
-        return await super().fetch_runs(thread_id, after)
-
-    async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        if len(self.steps_of) == self.dies_after:
-            signal.raise_signal(signal.SIGKILL)
-        self.steps_of.append(run_id)
-        return await super().fetch_steps(thread_id, run_id, after)
-
-
-def tracker_of(url: str, api: Counting) -> Tracker:
-    return Tracker(url, api, cadence=QUICK, resume=False)
-
-
-async def killed(url: str, base_url: str, thread: str, number: str) -> None:
-    async with tracker_of(url, Counting(base_url, dies_after=int(number))) as tracker:
-        await tracker.backfill(thread)
+Histories = dict[str, list[Event]]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +60,7 @@ def runs_on(simulator: Simulator, thread: str) -> list[str]:
     return [run for run in simulator.run_ids() if simulator.truth(run).thread_id == thread]
 
 
-def histories(tracker: Tracker, runs: Sequence[str]) -> RunRepository:
+def histories(tracker: Tracker, runs: Sequence[str]) -> Histories:
     """What happened to each run, without when we saw it."""
     return {
         run: [entry.event.model_copy(update={"observed_at": NOW}) for entry in tracker.history(run)]
@@ -125,8 +83,8 @@ def runs_with_steps(url: str, runs: Sequence[str]) -> set[str]:
 
 def backfilled(
     url: str, api: Counting, thread: str, runs: Sequence[str]
-) -> tuple[Backfilled, RunRepository]:
-    async def scenario() -> tuple[Backfilled, RunRepository]:
+) -> tuple[Backfilled, Histories]:
+    async def scenario() -> tuple[Backfilled, Histories]:
         async with tracker_of(url, api) as tracker:
             done = await asyncio.wait_for(tracker.backfill(thread), 120)
             return done, histories(tracker, runs)
@@ -175,7 +133,10 @@ def test_after_a_kill_it_goes_on_and_asks_for_no_recorded_steps(
     _, seen = backfilled("memory://", Counting(simulator.base_url), thread, runs)
     arguments = [database_url, simulator.base_url, thread, "120"]
     died = subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments], cwd=ROOT, timeout=60, capture_output=True
+        [sys.executable, "-m", "tests.support.killed_backfill", *arguments],
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
     whole = runs_with_steps(database_url, runs)
@@ -237,15 +198,14 @@ def test_on_the_command_line(
     service = ("--base-url", simulator.base_url, "--source", "mine")
     bare = runfold("backfill", *threads, *service, "--no-steps")
     assert bare.code == 0
-    assert [line.split(", ")[::2] for line in bare.out.splitlines()] == [
-        [f"{threads[0]}: 1 runs", "0 of them steps"],
-        [f"{threads[1]}: 2 runs", "0 of them steps"],
-    ]
+    for line, thread, count in zip(bare.out.splitlines(), threads, (1, 2), strict=True):
+        assert line.startswith(f"{thread}: {count} runs, ")
+        assert line.endswith(" new events (0 steps)")
     whole = runfold("backfill", *threads, *service)
     assert whole.code == 0
-    assert ", 0 of them steps" not in whole.out
+    assert "(0 steps)" not in whole.out
     again = runfold("backfill", *threads, *service)
-    assert again.out.count(" 0 events new, 0 of them steps") == 2
+    assert again.out.count(" 0 new events (0 steps)") == 2
     rows = runfold("status", "--json").document
     assert sum(row["runs"] for row in rows) == 3
     nowhere = runfold("backfill", "thread_9", *service)

@@ -1,4 +1,4 @@
-"""Server-sent events read from bytes that are cut anywhere, as the WHATWG reads them."""
+"""Server-sent events in bytes that are cut anywhere, parsed as the WHATWG says."""
 
 import tracemalloc
 

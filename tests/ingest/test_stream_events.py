@@ -1,4 +1,4 @@
-"""Which events of a stream show a run or a step, however they are written down."""
+"""Events of a stream that show a run or a step, in each form."""
 
 import json
 from collections.abc import Mapping

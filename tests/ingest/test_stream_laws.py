@@ -1,4 +1,4 @@
-"""Laws of streams: wherever one is cut, all that came whole of it is seen, and no more."""
+"""Laws of streams: wherever one is cut, exactly its complete events are recorded."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,9 +30,9 @@ def streamed(seed: int, api: str) -> list[StreamEvent]:
     world = World(seed, parameters)
     if api == "responses":
         record = create_response(world, NOW, {"background": True})
-        return response_events(record, world.life(record))
+        return response_events(record, world.get_life(record))
     record = world.create_run(NOW, world.create_thread(NOW).id, {"assistant_id": "asst_1"})
-    return run_events(record, world.life(record), NOW)
+    return run_events(record, world.get_life(record), NOW)
 
 
 def read(pieces: Sequence[bytes]) -> list[StreamPayload]:
@@ -90,7 +90,7 @@ def test_what_the_simulator_has_streamed_stays_so_when_it_is_cancelled(
     world, at = World(seed), NOW + after
 
     def sent() -> list[StreamEvent]:
-        life = world.life(record)
+        life = world.get_life(record)
         if api == "responses":
             return [each for each in response_events(record, life) if each.at < at]
         return [each for each in run_events(record, life, NOW) if each.at < at]
@@ -101,7 +101,7 @@ def test_what_the_simulator_has_streamed_stays_so_when_it_is_cancelled(
         thread = world.create_thread(NOW)
         record = world.create_run(NOW, thread.id, {"assistant_id": "asst_1"})
     before = sent()
-    if is_ended(world.status(at, record)) or world.status(at, record) == "cancelling":
+    if is_ended(world.get_status(at, record)) or world.get_status(at, record) == "cancelling":
         return
     if api == "responses":
         cancel_response(world, at, record)

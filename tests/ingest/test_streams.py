@@ -1,4 +1,4 @@
-"""Streams of a simulated service, read over real HTTP, and the histories that they leave."""
+"""Streams of a simulated service over real HTTP, and the histories that they give."""
 
 import asyncio
 import json
@@ -11,38 +11,27 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from projections import Views
+from tests.support.official_client import IGNORES_DEPRECATIONS
+from tests.support.stream_settings import SLOW, STREAMED, topics
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunStepRecorded
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Faults, Parameters, Simulator
 from tracker.sources import Assistants, Responses
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
-# A run that was seen is not looked at within any of these tests; with `resume=False`, it is not
-# found in the store either, as one that somebody else recorded.
-SLOW = Cadence(shortest=500, longest=1000)
-PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.05, stretched=0.0, answers="client")
 TOOL: Any = {"type": "function", "function": {"name": "price", "parameters": {"type": "object"}}}
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
+    with Simulator(parameters=STREAMED) as running:
         yield running
 
 
-def topics(tracker: Any, run_id: str) -> list[str]:
-    return [entry.event.topic for entry in tracker.history(run_id)]
-
-
 def test_a_run_is_recorded_from_its_stream_alone(database_url: str, simulator: Simulator) -> None:
-    simulator.parameters = replace(PLAIN, action=1.0, max_actions=1)
+    simulator.parameters = replace(STREAMED, action=1.0, max_actions=1)
 
     async def scenario() -> str:
         source = Assistants(simulator.base_url)

@@ -1,4 +1,4 @@
-"""Streams handed in by hand: whatever they bring comes out again, and nothing of it fails them."""
+"""Streams passed in by hand: each item is passed on unchanged, and recording never fails them."""
 
 import asyncio
 import json
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.ingest.test_streams import PLAIN, QUICK, SLOW, topics
+from tests.support.stream_settings import SLOW, STREAMED, topics
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store import EventStore, open_event_store
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
+    with Simulator(parameters=STREAMED) as running:
         yield running
 
 

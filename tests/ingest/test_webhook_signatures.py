@@ -1,4 +1,4 @@
-"""Whether a webhook is believed: the published vectors, the official client, and forgeries."""
+"""Signatures of webhooks: the published vectors, the official client, and forgeries."""
 
 import asyncio
 import base64
@@ -150,13 +150,13 @@ def test_one_is_taken_in_once_and_no_longer_than_it_would_be_believed() -> None:
         arrivals, webhook = ReplayGuard(), Webhook("wh_1", NOW)
         async with arrivals.once(webhook, NOW):
             pass
-        with pytest.raises(WebhookReplayed, match="'wh_1' was taken in already"):
+        with pytest.raises(WebhookReplayed, match="'wh_1' was processed already"):
             async with arrivals.once(webhook, NOW + timedelta(minutes=5)):
                 pytest.fail("taken in twice")
         async with arrivals.once(Webhook("wh_2", NOW), NOW + timedelta(minutes=11)):
             pass
         # The first would be refused for its age by now, and need not be remembered.
-        assert list(arrivals._taken) == ["wh_2"]
+        assert list(arrivals._processed) == ["wh_2"]
 
     asyncio.run(scenario())
 

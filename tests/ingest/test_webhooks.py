@@ -1,4 +1,4 @@
-"""Webhooks as services send them, a simulated service behind them, and the histories they make."""
+"""Webhooks of a simulated service, and the histories that they give."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import (
@@ -28,7 +29,6 @@ from tracker.webhooks import sign
 pytestmark = pytest.mark.integration
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 # A run that was seen is not looked at within any of these tests.
 SLOW = Cadence(shortest=500, longest=1000)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
@@ -230,7 +230,7 @@ def test_what_is_about_no_run_is_let_by() -> None:
             body = b"[1]"
             headers = sign(body, SECRET, "wh_list", datetime.now(UTC))
             for _ in range(2):
-                with pytest.raises(PayloadError, match="a list, where a JSON object"):
+                with pytest.raises(PayloadError, match="not a JSON object, but an array"):
                     await tracker.webhook(body, headers, secret=SECRET)
             with pytest.raises(SettingsError, match="a webhook secret is"):
                 await tracker.webhook(*told("resp_1"), secret="sk-4f1d9c22b7")

@@ -1,4 +1,4 @@
-"""One tracker for one SQLite file: the second is refused, and told whom to ask."""
+"""Lock of an SQLite file: a second tracker is refused, with the name of the first."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_tracker import PLAIN, QUICK
-from tests.event_store.test_traps import ROOT
+from tests.support.paths import ROOT
+from tests.support.tracker_settings import PLAIN, QUICK
 from tracker import Tracker
 from tracker.errors import AlreadyPolled, StoreUnavailable
 from tracker.simulator import Simulator

@@ -1,4 +1,4 @@
-"""`kill -9` of one of three workers every few seconds: others take over."""
+"""Workers killed every few seconds: others take over their shards."""
 
 from pathlib import Path
 

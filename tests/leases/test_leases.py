@@ -1,4 +1,4 @@
-"""Leases on shards: divided fairly, by the database's clock, and never held by two."""
+"""Leases on shards: divided fairly by the database's clock, never held by two."""
 
 from collections.abc import Iterator
 
@@ -87,13 +87,13 @@ def test_the_end_of_a_dead_workers_leases_is_not_slept_through(
     url: str, workers: list[PostgresLeases]
 ) -> None:
     settled(workers[:2])
-    assert workers[0].renew().again_in == 2
+    assert workers[0].renew().renew_in == 2
     execute(
         url,
         "UPDATE runfold_leases SET expires_at = clock_timestamp() + interval '0.5 s' "
         "WHERE worker = 'worker_1'",
     )
-    assert 0.1 < workers[0].renew().again_in < 0.6
+    assert 0.1 < workers[0].renew().renew_in < 0.6
 
 
 def test_a_row_that_somebody_has_locked_is_passed_over(

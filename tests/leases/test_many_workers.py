@@ -1,105 +1,22 @@
-"""Several trackers on one PostgreSQL database: each run is polled by one, and known to all."""
+"""Several trackers on one PostgreSQL database: one polls each run, all know it."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
 import pytest
 
-from tests.app.test_tracker import LONG, PLAIN, QUICK, TOOLS
+from tests.support.tracker_pairs import Counting, Pair, execute, run_pair
+from tests.support.tracker_settings import LONG, QUICK, TOOLS
+from tests.support.waiting import until
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunEnded
 from tracker.errors import NotFound
-from tracker.leases.shards import SHARDS, shard_of
 from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Simulator
-from tracker.sources import Answer, Assistants
+from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
-
-
-class Counting(Assistants):
-    """A source that counts how often it asks about each run, some of which are gone."""
-
-    def __init__(self, base_url: str) -> None:
-        super().__init__(base_url=base_url, api_key="key-4f1d9c22b7")
-        self.asked: Counter[str] = Counter()
-        self.gone: set[str] = set()
-
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        self.asked[run_id] += 1
-        if run_id in self.gone:
-            raise NotFound(f"no run {run_id}")
-        return await super().fetch(thread_id, run_id, known)
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
-
-
-def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    for _ in range(int(seconds / 0.05)):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
-
-
-class Pair:
-    """Two trackers on one database that have divided its shards, and their sources."""
-
-    def __init__(self, url: str, simulator: Simulator) -> None:
-        self.url, self.simulator = url, simulator
-        self.sources = [Counting(simulator.base_url) for _ in range(2)]
-        self.trackers = [Tracker(url, source, cadence=QUICK) for source in self.sources]
-
-    async def divided(self) -> None:
-        await until(lambda: len(self.counts()) == 2 and set(self.counts()) == {SHARDS // 2})
-        # Until the one that gave back has heard of it.
-        await asyncio.sleep(0.2)
-
-    def counts(self) -> list[int]:
-        statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
-        return [number for (number,) in execute(self.url, statement)]
-
-    def owned(self) -> set[int]:
-        """The shards of the first tracker: those of the worker that came first."""
-        rows = execute(
-            self.url,
-            "SELECT shard, worker FROM runfold_leases ORDER BY since, shard",
-        )
-        return {shard for shard, worker in rows if worker == rows[0][1]}
-
-    def threads(self, number: int) -> list[tuple[str, int]]:
-        """Threads that are there, and which of the trackers polls each."""
-        first = self.owned()
-        made = [self.simulator.create_thread() for _ in range(number)]
-        return [(it, int(shard_of("assistants", it).number not in first)) for it in made]
-
-
-def run_pair(url: str, simulator: Simulator, work: Callable[[Pair], Awaitable[None]]) -> None:
-    async def divided() -> None:
-        pair = Pair(url, simulator)
-        async with AsyncExitStack() as stack:
-            for tracker in pair.trackers:
-                await stack.enter_async_context(tracker)
-            await pair.divided()
-            await work(pair)
-
-    asyncio.run(divided())
 
 
 def test_a_run_is_polled_by_its_owner_and_known_to_who_waits(
@@ -250,7 +167,7 @@ def test_who_cannot_renew_stops_when_the_lease_ends(
             await until(lambda: source.asked[run.id] > asked + 2)
 
     asyncio.run(lose())
-    assert "leases are not renewed" in caplog.text
+    assert "cannot renew the leases" in caplog.text
 
 
 def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simulator) -> None:
@@ -287,4 +204,4 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
             assert (await tracker.wait(run, timeout=15)).status == "completed"
 
     asyncio.run(follow())
-    assert "passed over" in caplog.text
+    assert "skipped: " in caplog.text

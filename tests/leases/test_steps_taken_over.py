@@ -1,29 +1,27 @@
-"""Steps that a worker left unread are read by who takes its shards over, without a new start."""
+"""Steps that a worker has not read: read by the next holder of its shards, without a restart."""
 
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.app.test_tracker import PLAIN, tracker_of
-from tests.polling.test_step_tables import steps_of, true_steps
+from tests.support.paths import ROOT
+from tests.support.simulated_steps import steps_of, true_steps
+from tests.support.tracker_settings import tracker_of
+from tests.support.waiting import until
 from tracker import Tracker
 from tracker.leases.shards import SHARDS
 from tracker.simulator import Simulator
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 RUNS = 16
 
 # Told the store, the service and runs on their threads: sees them to their ends, reads no steps.
 WORKER = """
 import asyncio, sys
-from tests.app.test_tracker import QUICK
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.sources import Assistants
 
@@ -43,19 +41,6 @@ async def main(url, base_url, *runs):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
-
-
-async def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.05)
 
 
 def read(tracker: Tracker, runs: list[str]) -> set[str]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.generated_runs import Life, lives, looks
-from tests.support.run_builder import changed, created, ended, second, started, told, waiting
+from tests.support.run_builder import changed, created, ended, rows_after, second, started, waiting
 from tracker.core import events as e
 from tracker.core.decider import decide, fold
 from tracker.core.snapshot import RunError, RunSnapshot, ToolCall
@@ -142,7 +142,7 @@ def test_the_spans_are_the_phases_of_the_tables(data: st.DataObject, stamps: boo
         assert found == []
         return
     root, *children = found
-    run, phases = told(*events)
+    run, phases = rows_after(*events)
     assert run.total_seconds is not None
     assert root.end - root.start == timedelta(seconds=run.total_seconds)
     assert [(span.name, span.start, span.end) for span in children] == [

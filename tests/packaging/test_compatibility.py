@@ -12,6 +12,7 @@ from tests.support import compatibility_page as page
 from tests.support import public_surface as surface
 from tests.support.command_line import run_body, runfold, write_lines
 from tests.support.json_schemas import make_schemas
+from tests.support.paths import ROOT
 from tracker.observability import attributes
 
 TEXT = page.PAGE.read_text("utf-8")
@@ -34,10 +35,8 @@ def test_a_table_is_made_again_as_it_was() -> None:
 
 
 def test_every_package_that_lists_its_names_is_there() -> None:
-    faces = [
-        it for package in surface.PACKAGES for it in (surface.ROOT / package).rglob("__init__.py")
-    ]
-    names = [".".join(it.parent.relative_to(surface.ROOT).parts) for it in faces]
+    faces = [it for package in surface.PACKAGES for it in (ROOT / package).rglob("__init__.py")]
+    names = [".".join(it.parent.relative_to(ROOT).parts) for it in faces]
     assert {name for name in names if hasattr(import_module(name), "__all__")} <= {*surface.MODULES}
 
 

@@ -1,4 +1,4 @@
-"""What importing costs: nothing is started, read or loaded before it is used."""
+"""Cost of imports: nothing is started, read or loaded before it is used."""
 
 import importlib
 import json

@@ -1,6 +1,7 @@
-"""The project as it is kept and packed: short files, docstrings, migrations, clean names."""
+"""Project files: short modules, docstrings, packed migrations, clean names."""
 
 import ast
+import re
 import shutil
 import subprocess
 import tomllib
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LONGEST = 600
+MOST_MODULES = 20
+MOST_FLAT_MODULES = 6
 SOURCES = sorted(
     path for package in ("tracker", "projections") for path in (ROOT / package).rglob("*.py")
 )
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 # Spelled so that this file is not one of those that it looks for.
@@ -45,12 +50,23 @@ def public(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | 
     ]
 
 
+@pytest.mark.parametrize("package", sorted({path.parent for path in SOURCES}), ids=name_of)
+def test_a_package_is_small(package: Path) -> None:
+    modules = [path for path in package.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= (MOST_FLAT_MODULES if package.parent == ROOT else MOST_MODULES)
+
+
 def test_the_migrations_are_packed_and_are_no_package() -> None:
     assert list((ROOT / "alembic").rglob("__init__.py")) == []
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"] == {"alembic": "projections/_alembic"}
     assert wheel["packages"] == ["tracker", "projections"]
     assert not (ROOT / "projections" / "_alembic").exists()
+
+
+def test_the_manuals_are_not_packed() -> None:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["exclude"] == ["README.md"]
 
 
 def test_both_packages_say_that_they_are_typed() -> None:
@@ -72,6 +88,13 @@ def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
         for word in (REGISTRY, *HERE):
             found += [f"{name} has {word}"] if word in text else []
     assert found == []
+
+
+def test_no_test_module_is_imported_by_another() -> None:
+    # Also not by a program that a test keeps as text, which is why this searches the text.
+    imports = re.compile(r"\b(from|import)\s+tests(\.\w+)*(\.|\s+import\s+)test_")
+    importing = [name_of(path) for path in TESTS if imports.search(path.read_text("utf-8"))]
+    assert importing == []
 
 
 def tracked() -> list[str]:

@@ -1,4 +1,4 @@
-"""The public names: these, no more and no fewer, and each leads somewhere."""
+"""Public names: exactly these, and each can be imported."""
 
 import importlib
 
@@ -6,6 +6,7 @@ import pytest
 
 PUBLIC = {
     "tracker": [
+        "Backfilled",
         "BackgroundTracker",
         "Delivery",
         "EventStore",
@@ -23,8 +24,16 @@ PUBLIC = {
         "HttpSource",
         "LangGraph",
         "PageSource",
+        "Response",
         "Responses",
+        "Run",
+        "RunListSource",
+        "RunStep",
+        "RunToolCall",
         "Source",
+        "counted",
+        "decode",
+        "read_stamp",
     ],
     "tracker.simulator": [
         "Faults",
@@ -38,7 +47,25 @@ PUBLIC = {
         "Truth",
         "serve",
     ],
-    "projections": ["Prices", "Views", "metadata"],
+    "projections": [
+        "ActionRow",
+        "CostRow",
+        "Diagnosis",
+        "Difference",
+        "PhaseRow",
+        "Prices",
+        "Pruned",
+        "Rows",
+        "RunRow",
+        "StatusCount",
+        "StepRow",
+        "StuckRow",
+        "TimingRow",
+        "UnpricedRow",
+        "UsageRow",
+        "Views",
+        "metadata",
+    ],
 }
 
 

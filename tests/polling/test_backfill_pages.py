@@ -1,4 +1,4 @@
-"""A backfill goes through all pages of a thread, in the rate of its source, and may begin again."""
+"""Pages of a backfill: all of a thread, within the rate of its source, and resumable."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tests.polling.test_step_reads import Stepping, recorded, run, step
+from tests.support.poller_bench import Bench, Scripted, body, run
+from tests.support.step_source import Stepping, recorded, step
 from tracker.core.other_decisions import decide_steps
 from tracker.errors import (
     KeyRefused,
@@ -21,8 +21,7 @@ from tracker.errors import (
 )
 from tracker.ingest.backfill import Backfilled, backfill
 from tracker.polling.metrics import Counters
-from tracker.polling.requests.backfill_pages import TRIES
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.requests.backfill_pages import MAX_BACKFILL_TRIES
 from tracker.recording.observation import Observation
 from tracker.session import Session
 from tracker.sources.answer import Answer
@@ -62,13 +61,18 @@ class Listing(Stepping):
 
 def opened(bench: Bench, service: Scripted) -> Session:
     return Session(
-        SourceRegistry((service,)),
-        bench.clock,
-        bench.histories,
-        GroupCommit(bench.histories),
-        bench.poller,
-        Counters(lambda: None),
-        asyncio.get_running_loop(),
+        sources=SourceRegistry((service,)),
+        clock=bench.clock,
+        repository=bench.repository,
+        commits=bench.commits,
+        watch_list=bench.watch_list,
+        updates=bench.updates,
+        step_reads=bench.poller.step_reads,
+        discovery=bench.poller.discovery,
+        backfill_pages=bench.poller.backfill_pages,
+        overdue=bench.overdue,
+        counters=Counters(lambda: None),
+        loop=asyncio.get_running_loop(),
     )
 
 
@@ -97,11 +101,11 @@ def test_all_pages_are_recorded_and_open_runs_watched_and_again_adds_nothing() -
         events = [entry for n in range(1, 6) for entry in bench.store.read(f"assistants:run_{n}")]
         assert first == Backfilled(runs=5, events=len(events), steps=3)
         assert [after for _, after in service.pages] == [None, "run_2", "run_4"]
-        assert {each.run_id for each in bench.poller.watched} == {"run_3", "run_5"}
+        assert {each.run_id for each in bench.watch_list.runs} == {"run_3", "run_5"}
         assert sorted(name for _, name, _ in service.steps_asked) == ["run_1", "run_2", "run_4"]
         assert await filled(bench, service, watch=False) == Backfilled(5, 0, 0)
         assert len(service.steps_asked) == 3
-        assert bench.poller.standing(service).waiting == 0
+        assert bench.status(service).waiting == 0
 
     run(scenario)
 
@@ -110,7 +114,7 @@ def test_nothing_is_watched_and_no_steps_are_read_where_that_is_not_wanted() -> 
     async def scenario(bench: Bench) -> None:
         service = Listing(bench, *FIVE)
         assert (await filled(bench, service, steps=False, watch=False)).steps == 0
-        assert bench.poller.watched == []
+        assert bench.watch_list.runs == []
         assert service.steps_asked == []
 
     run(scenario)
@@ -121,7 +125,7 @@ def test_steps_from_before_the_end_are_not_all_of_them() -> None:
         service, now = Listing(bench, "completed"), bench.clock.now()
         started = service.snapshot(body("in_progress"), observed_at=now, asked_at=now)
         early = service.steps_snapshot(step("step_0"))
-        bench.histories.record(
+        bench.repository.record(
             [
                 Observation.of(started),
                 Observation("assistants:run_1", lambda state: decide_steps(state, [early], now)),
@@ -136,10 +140,10 @@ def test_steps_from_before_the_end_are_not_all_of_them() -> None:
 def test_a_refusal_for_now_is_heeded_however_often_it_comes() -> None:
     async def scenario(bench: Bench) -> None:
         service = Listing(bench, "completed")
-        service.page_failures = [RateLimited("slowly", retry_after=7.0)] * (TRIES + 3)
+        service.page_failures = [RateLimited("slowly", retry_after=7.0)] * (MAX_BACKFILL_TRIES + 3)
         assert (await filled(bench, service)).runs == 1
         moments = [moment for moment, _ in service.pages]
-        assert len(moments) == TRIES + 4
+        assert len(moments) == MAX_BACKFILL_TRIES + 4
         assert all(late - early >= 7 for early, late in pairwise(moments))
 
     run(scenario)
@@ -148,10 +152,10 @@ def test_a_refusal_for_now_is_heeded_however_often_it_comes() -> None:
 def test_a_service_that_stays_away_is_given_up_and_what_is_recorded_stays() -> None:
     async def scenario(bench: Bench) -> None:
         service = Listing(bench, *["completed"] * 4)
-        service.failures = [Unreachable("gone")] * 2 * TRIES
+        service.failures = [Unreachable("gone")] * 2 * MAX_BACKFILL_TRIES
         with pytest.raises(Unreachable, match="gone"):
             await filled(bench, service)
-        assert TRIES <= len(service.steps_asked) <= 2 * TRIES
+        assert MAX_BACKFILL_TRIES <= len(service.steps_asked) <= 2 * MAX_BACKFILL_TRIES
         assert [after for _, after in service.pages] == [None]
         # Nobody waits any longer, so nothing more is asked.
         asked = len(service.steps_asked)
@@ -177,11 +181,11 @@ def test_it_takes_no_more_than_the_rate_and_goes_behind_polls() -> None:
     async def scenario(bench: Bench) -> None:
         service = Listing(bench, *["completed"] * 100)
         watched = Scripted(bench.clock, body("in_progress"))
-        bench.poller.watch(watched, "thread_2", "run_x")
+        bench.watch_list.watch(watched, "thread_2", "run_x")
         began = bench.clock.monotonic()
         assert (await filled(bench, service)).steps == 100
         seconds = bench.clock.monotonic() - began
-        standing = bench.poller.standing(service)
+        standing = bench.status(service)
         assert standing.asked == 150 + len(watched.asked)
         assert len(watched.asked) > 5
         assert standing.asked <= standing.rate * seconds + 5
@@ -243,10 +247,10 @@ def test_whoever_waits_is_told_when_the_tracker_is_left_and_may_stop_waiting() -
             for _ in range(2)
         ]
         await asyncio.sleep(0)
-        assert bench.poller.standing(service).waiting == 2
+        assert bench.status(service).waiting == 2
         begun[0].cancel()
         await asyncio.wait(begun[:1])
-        assert bench.poller.standing(service).waiting == 1
+        assert bench.status(service).waiting == 1
         await bench.poller.close()
         with pytest.raises(SettingsError, match="left during a backfill"):
             await begun[1]

@@ -1,4 +1,4 @@
-"""Errands: taken when they are due, the longest due first, within their share of the rate."""
+"""Background requests: the longest due first, within their share of the rate."""
 
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from tracker.polling.queues.background_queue import BackgroundQueue, BackgroundR
 NO_SOURCE = cast("Any", None)
 
 
-def errand(key: str) -> BackgroundRequest:
+def request(key: str) -> BackgroundRequest:
     return BackgroundRequest(NO_SOURCE, key)
 
 
@@ -22,18 +22,18 @@ def errand(key: str) -> BackgroundRequest:
 def test_each_is_taken_once_when_it_is_due_by_the_last_that_was_said(
     added: list[tuple[int, float]], steps: list[float]
 ) -> None:
-    errands: BackgroundQueue[BackgroundRequest] = BackgroundQueue(share=1.0, claims=0.25)
+    queue: BackgroundQueue[BackgroundRequest] = BackgroundQueue(max_share=1.0, reserved_share=0.25)
     dues: dict[str, float] = {}
     for number, due in added:
-        known = errands.find(str(number))
-        errands.add(known or errand(str(number)), due)
+        known = queue.find(str(number))
+        queue.add(known or request(str(number)), due)
         dues[str(number)] = due
-    assert len(errands) == len(dues)
+    assert len(queue) == len(dues)
     now, taken = 0.0, []
     for step in [*steps, 100.0]:
         now += step
         batch = []
-        while (found := errands.take(now, 1000.0)) is not None:
+        while (found := queue.pop_due(now, 1000.0)) is not None:
             batch.append(found)
         assert all(found.due <= now for found in batch)
         assert [found.due for found in batch] == sorted(found.due for found in batch)
@@ -41,52 +41,56 @@ def test_each_is_taken_once_when_it_is_due_by_the_last_that_was_said(
     assert sorted(found.key for found in taken) == sorted(dues)
     assert all(found.due == dues[found.key] for found in taken)
     for found in taken:
-        errands.drop(found)
-    assert len(errands) == 0
+        queue.remove(found)
+    assert len(queue) == 0
 
 
 @pytest.mark.parametrize(("share", "rate"), [(1.0, 5.0), (0.1, 50.0), (0.1, 5.0)])
 def test_they_take_no_more_than_their_share(share: float, rate: float) -> None:
-    errands: BackgroundQueue[BackgroundRequest] = BackgroundQueue(share=share, claims=0.25)
+    queue: BackgroundQueue[BackgroundRequest] = BackgroundQueue(
+        max_share=share, reserved_share=0.25
+    )
     for number in range(2000):
-        errands.add(errand(str(number)), 0.0)
+        queue.add(request(str(number)), 0.0)
     taken = 0
     for tick in range(600):
-        while errands.take(tick / 10, rate) is not None:
+        while queue.pop_due(tick / 10, rate) is not None:
             taken += 1
     assert 60 * share * rate <= taken <= 60 * share * rate + 2
 
 
 def test_they_claim_more_the_longer_they_wait_and_nothing_while_held_or_not_due() -> None:
-    steps: BackgroundQueue[BackgroundRequest] = BackgroundQueue(share=1.0, claims=0.25)
-    assert steps.claim(0.0) == 0.0
-    steps.add(errand("run_1"), 5.0)
-    assert steps.claim(4.9) == 0.0
-    assert steps.claim(5.0) == 0.0
-    assert steps.claim(35.0) == 0.125
-    assert steps.claim(65.0) == steps.claim(1000.0) == 0.25
+    steps: BackgroundQueue[BackgroundRequest] = BackgroundQueue(max_share=1.0, reserved_share=0.25)
+    assert steps.reserved_part(0.0) == 0.0
+    steps.add(request("run_1"), 5.0)
+    assert steps.reserved_part(4.9) == 0.0
+    assert steps.reserved_part(5.0) == 0.0
+    assert steps.reserved_part(35.0) == 0.125
+    assert steps.reserved_part(65.0) == steps.reserved_part(1000.0) == 0.25
     steps.held_until = 90.0
-    assert steps.claim(89.0) == 0.0
-    assert steps.take(89.0, 5.0) is None
-    assert steps.take(90.0, 5.0) is not None
-    assert steps.claim(90.0) == 0.0
+    assert steps.reserved_part(89.0) == 0.0
+    assert steps.pop_due(89.0, 5.0) is None
+    assert steps.pop_due(90.0, 5.0) is not None
+    assert steps.reserved_part(90.0) == 0.0
     assert len(steps) == 1
-    threads: BackgroundQueue[BackgroundRequest] = BackgroundQueue(share=0.1, claims=0.1)
-    threads.add(errand("thread_1"), 0.0)
-    assert threads.claim(60.0) == 0.1
+    threads: BackgroundQueue[BackgroundRequest] = BackgroundQueue(max_share=0.1, reserved_share=0.1)
+    threads.add(request("thread_1"), 0.0)
+    assert threads.reserved_part(60.0) == 0.1
 
 
-@pytest.mark.parametrize("claims", [0.02, 0.1])
-def test_before_polls_they_take_what_they_claim(claims: float) -> None:
-    errands: BackgroundQueue[BackgroundRequest] = BackgroundQueue(share=1.0, claims=claims)
+@pytest.mark.parametrize("reserved", [0.02, 0.1])
+def test_before_polls_they_take_what_they_claim(reserved: float) -> None:
+    queue: BackgroundQueue[BackgroundRequest] = BackgroundQueue(
+        max_share=1.0, reserved_share=reserved
+    )
     for number in range(5000):
-        errands.add(errand(str(number)), 0.0)
-    assert errands.take(0.0, 50.0, before_polls=True) is None
+        queue.add(request(str(number)), 0.0)
+    assert queue.pop_due(0.0, 50.0, before_polls=True) is None
     taken = []
     for tick in range(6000):
-        if errands.take(tick / 10, 50.0, before_polls=True) is not None:
+        if queue.pop_due(tick / 10, 50.0, before_polls=True) is not None:
             taken.append(tick / 10)
     # From a minute on, whole; before that, less.
     late = [moment for moment in taken if moment >= 60]
-    assert len(late) == pytest.approx(540 * 50 * claims, rel=0.15)
-    assert 0 < len(taken) - len(late) < 60 * 50 * claims
+    assert len(late) == pytest.approx(540 * 50 * reserved, rel=0.15)
+    assert 0 < len(taken) - len(late) < 60 * 50 * reserved

@@ -1,4 +1,4 @@
-"""The row "timeouts, resets, garbage, truncated body, bad gzip" and those like it, to the tracker.
+"""Broken responses of each kind: the run is unchanged and polled again.
 
 Each answer of the transport's tests, between two good ones, and on a page of several runs.
 """
@@ -9,9 +9,9 @@ from collections import Counter
 
 import pytest
 
-from tests.app.test_tracker import QUICK
-from tests.sources.test_transport import FAULTS, served, whole, writes
+from tests.support.faulty_server import FAULTS, served, whole, writes
 from tests.support.scripted_server import run_of
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated, RunStatusChanged
 from tracker.errors import Misconfigured

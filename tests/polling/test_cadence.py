@@ -1,4 +1,4 @@
-"""The waits between looks: pure numbers, always within their bounds."""
+"""Waits between polls: always within their bounds."""
 
 from random import Random
 
@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.polling.policy.cadence import Cadence, backoff, step, wait, weight
-from tracker.polling.policy.hazards import BINS, EDGES, Counts, Curve, bin_of, learned, prior
+from tracker.polling.policy.cadence import Cadence, backoff, poll_delay, step, weight
+from tracker.polling.policy.hazards import (
+    BINS,
+    EDGES,
+    Counts,
+    Curve,
+    bin_of,
+    model_hazards,
+    pooled_hazards,
+)
 
 ages = st.floats(0, 1e5)
 jitters = st.floats(-1, 1)
@@ -18,19 +26,23 @@ counts = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 100)), max_size=30)
 def counted(seen: list[tuple[float, float]]) -> Counts:
     result = Counts()
     for since, lasted in seen:
-        result.survived(since, since + lasted)
-        result.changed(since + lasted)
+        result.add_exposure(since, since + lasted)
+        result.add_change(since + lasted)
     return result
+
+
+def age_after(curve: Curve, age: float, earned: float) -> float:
+    return age + curve.delay(age, bin_of(age), earned)
 
 
 def pause(wanted: float, **others: float | None) -> float:
     given = {"runs": 10, "rate": 5.0, "jitter": 0.0, **others}
-    return wait(Cadence(), wanted, **given)  # type: ignore[arg-type]
+    return poll_delay(Cadence(), wanted, **given)  # type: ignore[arg-type]
 
 
 @given(st.floats(0, 1e9), st.integers(0, 100_000), rates, jitters)
 def test_a_wait_is_within_its_bounds(wanted: float, runs: int, rate: float, jitter: float) -> None:
-    result = wait(Cadence(), wanted, runs=runs, rate=rate, jitter=jitter)
+    result = poll_delay(Cadence(), wanted, runs=runs, rate=rate, jitter=jitter)
     assert 0.1 <= result <= max(30.0, 6 * runs / rate)
 
 
@@ -46,8 +58,8 @@ def test_a_wait_never_goes_past_the_deadline(wanted: float, left: float, jitter:
 
 @given(ages, st.floats(0.2, 50))
 def test_a_cold_start_polls_on_the_square_root_of_the_age(age: float, earned: float) -> None:
-    curve = Curve(prior(Counts()))
-    after = curve.after(age, earned)
+    curve = Curve(pooled_hazards(Counts()))
+    after = age_after(curve, age, earned)
     gained = 2 * ((after + 1) ** 0.5 - (age + 1) ** 0.5)
     if after < EDGES[-1]:
         assert gained == pytest.approx(earned, rel=0.2)
@@ -57,9 +69,11 @@ def test_a_cold_start_polls_on_the_square_root_of_the_age(age: float, earned: fl
 def test_earning_twice_is_earning_the_sum(
     seen: list[tuple[float, float]], age: float, one: float, other: float
 ) -> None:
-    curve = Curve(learned(counted(seen), prior(Counts())))
-    together = curve.after(age, one + other)
-    assert curve.after(curve.after(age, one), other) == pytest.approx(together, rel=1e-6, abs=1e-6)
+    curve = Curve(model_hazards(counted(seen), pooled_hazards(Counts())))
+    together = age_after(curve, age, one + other)
+    assert age_after(curve, age_after(curve, age, one), other) == pytest.approx(
+        together, rel=1e-6, abs=1e-6
+    )
     assert together >= age * (1 - 1e-9)
 
 
@@ -67,8 +81,8 @@ def test_earning_twice_is_earning_the_sum(
 def test_hazards_are_positive_and_lie_between_the_pool_and_the_counts(
     seen: list[tuple[float, float]],
 ) -> None:
-    pool, own = prior(Counts()), counted(seen)
-    hazards = learned(own, pool)
+    pool, own = pooled_hazards(Counts()), counted(seen)
+    hazards = model_hazards(own, pool)
     assert len(hazards) == BINS
     for hazard, pooled, events, exposure in zip(
         hazards, pool, own.events, own.exposure, strict=True
@@ -82,7 +96,7 @@ def test_hazards_are_positive_and_lie_between_the_pool_and_the_counts(
 @given(ages, st.floats(0, 1000))
 def test_exposure_is_counted_once(since: float, lasted: float) -> None:
     seen = Counts()
-    seen.survived(since, since + lasted)
+    seen.add_exposure(since, since + lasted)
     assert sum(seen.exposure) == pytest.approx(lasted, abs=1e-9)
 
 
@@ -91,9 +105,9 @@ def test_learned_hazards_converge(hazard: float) -> None:
     chance, own = Random(1), Counts()
     for _ in range(5_000):
         life = chance.expovariate(hazard)
-        own.survived(0.0, life)
-        own.changed(life)
-    hazards = learned(own, prior(Counts()))
+        own.add_exposure(0.0, life)
+        own.add_change(life)
+    hazards = model_hazards(own, pooled_hazards(Counts()))
     for age in (0.5, 1.0, 2.0):
         index = max(number for number in range(BINS) if EDGES[number] <= age / hazard / 2)
         assert hazards[index] == pytest.approx(hazard, rel=0.2)
@@ -103,10 +117,10 @@ def test_learned_hazards_converge(hazard: float) -> None:
 def test_the_shares_of_all_runs_sum_to_the_rate(
     runs: list[tuple[float, float]], rate: float
 ) -> None:
-    curve = Curve(prior(Counts()))
+    curve = Curve(pooled_hazards(Counts()))
     shares = [w**0.5 * curve.shares[bin_of(age)] for age, w in runs]
     earned = step(Cadence(step=0.0), sum(shares), rate)
-    # A run that earns s a second is looked at s / step times a second.
+    # A run that earns s a second is polled s / step times a second.
     assert sum(share / earned for share in shares) == pytest.approx(0.95 * rate)
 
 

@@ -1,9 +1,9 @@
-"""Threads are looked at behind the polls: what begins on them is watched, what ended recorded."""
+"""Discovery of runs on watched threads: new runs are watched, ended ones recorded."""
 
 import pytest
 
-from tests.polling.test_poll_pages import Paged
-from tests.polling.test_poller import Bench, Scripted, body, run
+from tests.support.paged_source import Paged
+from tests.support.poller_bench import Bench, Scripted, body, run
 from tracker.core.state import RunState
 from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
 from tracker.polling.recovery import resume
@@ -23,14 +23,14 @@ def begin(service: Paged, *names: str, status: str = "in_progress") -> None:
 
 
 def watched(bench: Bench) -> set[str]:
-    return {each.run_id for each in bench.poller.watched}
+    return {each.run_id for each in bench.watch_list.runs}
 
 
 def test_what_begins_on_a_thread_is_watched_and_what_ended_is_recorded_once() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench, "run_1", "run_2")
         service.end("run_2")
-        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
         await after(bench, 5)
         assert watched(bench) == {"run_1"}
         assert len(bench.store.read("assistants:run_2")) == 2
@@ -39,8 +39,8 @@ def test_what_begins_on_a_thread_is_watched_and_what_ended_is_recorded_once() ->
         assert watched(bench) == {"run_1", "run_3"}
         read = service.read
         await after(bench, 30)
-        bench.poller.discovery.unwatch(service, "thread_1")
-        bench.poller.discovery.unwatch(service, "thread_1")
+        bench.poller.discovery.unwatch_thread(service, "thread_1")
+        bench.poller.discovery.unwatch_thread(service, "thread_1")
         begin(service, "run_4")
         await after(bench, 30)
         assert watched(bench) == {"run_1", "run_3"}
@@ -54,7 +54,7 @@ def test_a_page_is_long_where_much_may_have_begun_and_short_otherwise() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench)
         begin(service, *(f"old_{number}" for number in range(150)), status="completed")
-        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
         await after(bench, 35)
         assert service.pages == [100, 20, 20, 20]
         # More at once than a short page shows: the next one is long.
@@ -71,11 +71,11 @@ def test_discovery_takes_a_tenth_of_the_rate_and_goes_behind_polls() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench)
         for number in range(200):
-            bench.poller.discovery.watch(service, f"thread_{number}", 1.0)
+            bench.poller.discovery.watch_thread(service, f"thread_{number}", 1.0)
         await after(bench, 60)
-        rate = bench.poller.standing(service).rate
+        rate = bench.status(service).rate
         assert 0.8 * 0.5 * 60 < len(service.pages) <= 0.1 * rate * 60 + 2
-        assert bench.poller.standing(service).waiting == 200
+        assert bench.status(service).waiting == 200
 
     run(scenario)
 
@@ -89,12 +89,12 @@ def test_a_thread_that_cannot_be_looked_at_is_looked_at_again(
 ) -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench, "run_1", failures=[error] * 3)
-        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
         await after(bench, pause * 3 - 1)
         assert len(service.pages) == 3
         await after(bench, 10 + pause)
         assert watched(bench) == {"run_1"}
-        assert len([said for said in caplog.messages if "cannot be looked at" in said]) == 1
+        assert len([said for said in caplog.messages if "cannot list the runs" in said]) == 1
 
     run(scenario)
 
@@ -103,7 +103,7 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench, "run_1", "run_2")
         service.runs["run_1"] = {"id": "run_1", "status": 7}
-        bench.poller.discovery.watch(service, "thread_1", 10.0)
+        bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
         await after(bench, 1)
         assert watched(bench) == {"run_2"}
 
@@ -113,14 +113,14 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others() -> None:
 def test_a_thread_that_is_let_go_while_it_is_looked_at_stays_so() -> None:
     class Held(Paged):
         async def fetch_page(self, thread_id: str, limit: int):  # type: ignore[no-untyped-def]
-            bench.poller.discovery.unwatch(self, thread_id)
+            bench.poller.discovery.unwatch_thread(self, thread_id)
             return await super().fetch_page(thread_id, limit)
 
     async def scenario(given: Bench) -> None:
         nonlocal bench
         bench = given
         service = Held(bench, "run_1")
-        bench.poller.discovery.watch(service, "thread_1", 1.0)
+        bench.poller.discovery.watch_thread(service, "thread_1", 1.0)
         await after(bench, 10)
         assert len(service.pages) == 1
 
@@ -132,9 +132,9 @@ def test_what_cannot_be_is_refused() -> None:
     async def scenario(bench: Bench) -> None:
         plain, paged = Scripted(bench.clock, body("queued")), Paged(bench)
         with pytest.raises(SettingsError, match="cannot list the runs"):
-            bench.poller.discovery.watch(plain, "thread_1", 1.0)
+            bench.poller.discovery.watch_thread(plain, "thread_1", 1.0)
         with pytest.raises(SettingsError, match="every has to be above 0"):
-            bench.poller.discovery.watch(paged, "thread_1", 0.0)
+            bench.poller.discovery.watch_thread(paged, "thread_1", 0.0)
 
     run(scenario)
 
@@ -151,8 +151,13 @@ def test_first_polls_after_a_restart_are_spread_over_what_the_source_takes(
         service = Scripted(bench.clock, body("queued"))
         states = left(*(f"run_{number}" for number in range(runs)))
         others = left("run_x", source="another")
-        resume(bench.poller, {"assistants": service}, Pending([*states, *others], []))
-        due = sorted(each.due for each in bench.poller.watched)
+        resume(
+            bench.watch_list,
+            bench.updates,
+            {"assistants": service},
+            Pending([*states, *others], []),
+        )
+        due = sorted(each.due for each in bench.watch_list.runs)
         assert len(due) == runs
         assert due[0] == 0
         # At five requests a second, and never within less than five seconds.
@@ -170,9 +175,9 @@ def test_runs_past_their_expiry_are_told_once_and_not_ended(
         service.runs["run_1"] = body("in_progress", id="run_1", expires_at=at + 100)
         service.runs["run_2"] = body("in_progress", id="run_2", expires_at=at + 1000)
         for name in service.runs:
-            bench.poller.watch(service, "thread_1", name)
+            bench.watch_list.watch(service, "thread_1", name)
         await bench.after(50)
-        audit = bench.poller.overdue
+        audit = bench.overdue
         await audit.tick()
         assert audit.overdue == []
         await bench.after(60)

@@ -1,4 +1,4 @@
-"""A gate, its runs and a clock: the budget is spent, and on the runs that are likely to change."""
+"""Dispatching of polls: the rate is spent, on the runs that are likely to change."""
 
 import itertools
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, run
+from tests.support.poller_bench import Bench, Scripted, run
 from tracker.core.state import RunState
 from tracker.errors import Unreachable
 from tracker.polling.dispatcher import SourceDispatcher
@@ -17,10 +17,10 @@ from tracker.polling.watched_run import WatchedRun
 
 
 class Polled:
-    """Runs of two kinds, which live as long as `lives` says, and the gate that paces them."""
+    """Runs of two kinds, which live as long as `lives` says, and the dispatcher that paces them."""
 
     def __init__(self, rate: float, runs: int, lives: dict[str, float]) -> None:
-        self.gate = SourceDispatcher(Cadence(), rate_limiter.begin(rate, rate))
+        self.dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
         self.lives, self.chance, self.now = lives, Random(1), 0.0
         self.ends: dict[str, float] = {}
         self.delays: list[float] = []
@@ -35,14 +35,14 @@ class Polled:
         )
         # All of a kind take about as long, so that there is something to learn.
         self.ends[watched.run_id] = self.now + self.lives[kind] * self.chance.uniform(0.9, 1.1)
-        self.gate.joined(watched, self.now, 0.5)
-        self.gate.wheel.add(watched, self.now)
+        self.dispatcher.add(watched, self.now, 0.5)
+        self.dispatcher.timer.add(watched, self.now)
         return watched
 
     def until(self, end: float) -> None:
         while self.now < end:
-            self.gate.turn(self.now)
-            for watched, _ in self.gate.turns(self.now, most=1_000):
+            self.dispatcher.enqueue_due(self.now)
+            for watched, _ in self.dispatcher.next_polls(self.now, most=1_000):
                 self.look(watched)
             self.now += 0.05
 
@@ -51,14 +51,16 @@ class Polled:
         self.asked[kind] += 1
         if self.ends[watched.run_id] <= self.now:
             self.delays.append(self.now - self.ends[watched.run_id])
-            self.gate.learn(watched, watched.state._replace(status="completed"), self.now, None)
-            self.gate.left(watched)
+            self.dispatcher.record_exposure(
+                watched, watched.state._replace(status="completed"), self.now, None
+            )
+            self.dispatcher.remove(watched)
             self.runs.remove(watched)
             self.runs.append(self.begin(kind))
             return
-        self.gate.learn(watched, watched.state, self.now, None)
-        pause = self.gate.plan(watched, self.now, self.chance.uniform(-1, 1))
-        self.gate.wheel.add(watched, self.now + pause)
+        self.dispatcher.record_exposure(watched, watched.state, self.now, None)
+        pause = self.dispatcher.next_delay(watched, self.now, self.chance.uniform(-1, 1))
+        self.dispatcher.timer.add(watched, self.now + pause)
 
 
 def test_the_budget_is_spent_and_the_total_is_the_sum_of_the_shares() -> None:
@@ -68,8 +70,8 @@ def test_the_budget_is_spent_and_the_total_is_the_sum_of_the_shares() -> None:
     polled.until(400.0)
     spent = sum(polled.asked.values()) - before
     assert 0.85 * 5 * 200 <= spent <= 5 * 200 + 2
-    assert polled.gate.total == pytest.approx(sum(each.share for each in polled.runs))
-    assert polled.gate.runs == 60
+    assert polled.dispatcher.total_share == pytest.approx(sum(each.share for each in polled.runs))
+    assert polled.dispatcher.run_count == 60
 
 
 def test_what_was_learned_halves_the_delay_of_a_fixed_interval() -> None:
@@ -86,13 +88,13 @@ def test_a_service_that_is_down_is_probed_and_no_more() -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, Unreachable("down"))
         for number in range(50):
-            bench.poller.watch(service, "thread_1", f"run_{number}")
+            bench.watch_list.watch(service, "thread_1", f"run_{number}")
         await bench.after(300, step=0.1)
         later = [moment for moment in service.asked if moment > 100]
         pauses = [b - a for a, b in itertools.pairwise(later)]
         assert pauses
         assert min(pauses) >= 15.0
         assert max(pauses) <= 61.0
-        assert len(bench.poller.watched) == 50
+        assert len(bench.watch_list.runs) == 50
 
     run(scenario)

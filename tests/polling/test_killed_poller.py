@@ -1,4 +1,4 @@
-"""A poller killed again and again, by a service that fails: its history is that of one unharmed.
+"""A poller killed again and again on a failing service: its history is the undisturbed one.
 
 Two pollers watch the same runs over HTTP. Of one, 30 % of the answers are refused, failing,
 truncated, stale or late, and it is killed and restarted; the other has neither. What both record
@@ -77,7 +77,7 @@ FAULTS = Faults(
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.killed_poller"])
 
-RunRepository = dict[str, list[e.Event]]
+Histories = dict[str, list[e.Event]]
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,13 @@ def finish(process: ForkServerProcess) -> None:
     assert code == 0
 
 
-def histories_of(url: str) -> RunRepository:
+def histories_of(url: str) -> Histories:
     """The events of each run."""
     store = open_event_store(url)
     recorded = store.read_all(limit=1_000_000)
     store.close()
     check_places(recorded, url)
-    found: RunRepository = {}
+    found: Histories = {}
     for entry in recorded:
         if not isinstance(entry.event, e.ConfigurationRecorded):
             found.setdefault(entry.stream.removeprefix("assistants:"), []).append(entry.event)

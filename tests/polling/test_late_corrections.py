@@ -1,4 +1,4 @@
-"""A usage that changes after the end of a turn, over HTTP and past a restart."""
+"""Usage that changes after the end of a turn, over HTTP and across a restart."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted_server import Programmed, Reply, SkippingClock
+from tests.support.scripted_server import Reply, ScriptedServer, SkippingClock
 from tracker import Tracker
 from tracker.core.events import RunUsageReported
 from tracker.core.usage import Usage
@@ -50,7 +50,7 @@ def test_a_correction_after_the_end_is_recorded(tmp_path: Path, restarted: bool)
     async def scenario() -> None:
         clock = SkippingClock()
         turn = partial(turn_of, now=int(time.time()))
-        service = Programmed(turn(10), SESSION, turn(10))
+        service = ScriptedServer(turn(10), SESSION, turn(10))
         async with service.serving() as address:
 
             def entered() -> Tracker:

@@ -1,4 +1,4 @@
-"""Runs that have ended are looked at again, where their service may tell the usage later."""
+"""Polls of ended runs whose service may report their usage later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Reply, Scripted, body, run
+from tests.support.poller_bench import Bench, Reply, Scripted, body, run
 from tracker.core.events import RunUsageReported
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
@@ -21,7 +21,7 @@ from tracker.errors import (
     RunfoldError,
     Unreachable,
 )
-from tracker.polling.error_policy import TRIES
+from tracker.polling.error_policy import MAX_TRIES
 from tracker.polling.recovery import resume
 from tracker.recording.observation import Observation
 from tracker.recording.pending_runs import Pending
@@ -46,7 +46,7 @@ class Settling(Scripted):
 
 
 def watch(bench: Bench, service: Scripted, name: str = "run_1") -> None:
-    bench.poller.watch(service, "thread_1", name)
+    bench.watch_list.watch(service, "thread_1", name)
 
 
 def reported(bench: Bench) -> list[Usage | None]:
@@ -67,7 +67,7 @@ def test_a_usage_that_comes_late_is_recorded_and_then_asked_for_no_more() -> Non
         assert between(service) == [10, 60]
         assert reported(bench) == [Usage(**SOME)]
         assert bench.topics == ["run.created", "run.completed", "run.usage_reported"]
-        assert bench.poller.standing(service).waiting == 0
+        assert bench.status(service).waiting == 0
 
     run(scenario)
 
@@ -79,7 +79,7 @@ def test_one_that_stays_away_is_asked_for_a_bounded_number_of_times() -> None:
         await bench.after(4000, step=0.5)
         assert between(service) == [10, 60, 600]
         assert reported(bench) == []
-        assert bench.poller.standing(service).waiting == 0
+        assert bench.status(service).waiting == 0
 
     run(scenario)
 
@@ -133,11 +133,11 @@ def test_ends_that_came_another_way_than_by_a_poll_are_looked_after_too() -> Non
                 ended() | {"id": name}, observed_at=bench.clock.now(), **moments
             )
 
-        [one] = bench.histories.record([Observation.of(seen("run_1"))])
+        [one] = bench.repository.record([Observation.of(seen("run_1"))])
         assert not isinstance(one, RunfoldError)
-        bench.poller.observed(service, "assistants:run_1", one)
-        watched = bench.poller.watch(service, "thread_1", "run_2")
-        bench.poller.notice(watched.stream, one.state._replace(run_id="run_2"))
+        bench.updates.on_recorded(service, one)
+        watched = bench.watch_list.watch(service, "thread_1", "run_2")
+        bench.updates.on_state(watched.stream, one.state._replace(run_id="run_2"))
         await bench.after(30)
         # Of the second nothing is recorded, but it is asked about.
         assert len(service.asked) == 2
@@ -156,7 +156,7 @@ def test_after_a_restart_the_looks_that_are_still_to_come_are_taken(
         at = bench.clock.now()
         bench.clock.advance(ago)
         state = RunState("assistants", "run_1", "thread_1", status="completed", ended_at=at)
-        resume(bench.poller, {"assistants": service}, Pending([], [state]))
+        resume(bench.watch_list, bench.updates, {"assistants": service}, Pending([], [state]))
         began = bench.clock.monotonic()
         await bench.after(200, step=0.5)
         assert [round(it - began) for it in service.asked] == asked
@@ -179,7 +179,7 @@ class Failing(Settling):
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
-        (Busy("later"), TRIES),
+        (Busy("later"), MAX_TRIES),
         (NotFound("deleted"), 1),
         (RequestRefused("no"), 1),
         (Misconfigured("no such address"), 1),
@@ -194,7 +194,7 @@ def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
         watch(bench, service)
         await bench.after(3000, step=0.5)
         assert len(service.asked) - 1 == tries
-        assert bench.poller.standing(service).waiting == 0
+        assert bench.status(service).waiting == 0
         assert bench.topics == ["run.created", "run.completed"]
 
     run(scenario)
@@ -212,7 +212,7 @@ def test_where_the_service_is_down_it_is_probed_and_nothing_is_lost(error: Excep
         service.error = None
         await bench.after(120, step=0.5)
         assert reported(bench) == [Usage(**SOME)]
-        assert bench.poller.standing(service).waiting == 0
+        assert bench.status(service).waiting == 0
 
     run(scenario)
 
@@ -233,12 +233,12 @@ def test_polls_go_first() -> None:
         async def scenario() -> None:
             service = Settling(bench.clock, body("in_progress"))
             for number in range(100):
-                bench.poller.watch(service, f"thread_{number}", f"open_{number}")
+                bench.watch_list.watch(service, f"thread_{number}", f"open_{number}")
             state = RunState(
                 "assistants", status="completed", ended_at=bench.clock.now(), thread_id="t"
             )
             for number in range(300):
-                bench.poller.ended(service, "t", state._replace(run_id=f"ended_{number}"))
+                bench.updates.on_ended(service, "t", state._replace(run_id=f"ended_{number}"))
             asked: list[str] = []
             plain = service.fetch
 
@@ -266,8 +266,8 @@ def test_a_run_that_is_not_recorded_is_recorded_once() -> None:
         service = Settling(bench.clock, ended(SOME))
         service.always = True
         state = RunState("assistants", "run_1", "thread_1", status="completed")
-        bench.poller.ended(service, "thread_1", state)
-        bench.poller.ended(service, "thread_1", state)
+        bench.updates.on_ended(service, "thread_1", state)
+        bench.updates.on_ended(service, "thread_1", state)
         await bench.after(1000, step=0.5)
         assert len(service.asked) == 3
         assert bench.topics == ["run.created", "run.completed"]

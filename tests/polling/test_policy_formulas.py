@@ -1,4 +1,4 @@
-"""What is worked out in bulk, or ahead, comes to what the plain formulas of the policy say."""
+"""Batched and precomputed values of the policy: equal to its plain formulas."""
 
 import math
 from random import Random
@@ -12,7 +12,7 @@ from tracker.core.state import RunState
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.policy.hazards import BINS, EDGES, Counts, learned, prior
+from tracker.polling.policy.hazards import BINS, EDGES, Counts, model_hazards, pooled_hazards
 from tracker.polling.queues.fair_queue import FairQueue
 from tracker.polling.watched_run import WatchedRun
 
@@ -30,19 +30,19 @@ class Plain:
 
     def __init__(self) -> None:
         self.events, self.exposure = [0.0] * BINS, [0.0] * BINS
-        self.drawn, self.shares = 0.0, self.draw()
+        self.refreshed_at, self.shares = 0.0, self.refresh()
 
-    def draw(self) -> list[float]:
+    def refresh(self) -> list[float]:
         plain = Counts()
         plain.events, plain._parts = list(self.events), list(self.exposure)
         # The only kind there is: the pool has what it has.
-        return [math.sqrt(hazard) for hazard in learned(plain, prior(plain))]
+        return [math.sqrt(hazard) for hazard in model_hazards(plain, pooled_hazards(plain))]
 
-    def survived(self, since: float, until: float) -> None:
+    def add_exposure(self, since: float, until: float) -> None:
         for number, (start, end) in enumerate(zip(EDGES, ENDS, strict=True)):
             self.exposure[number] += max(min(until, end) - max(since, start), 0.0)
 
-    def changed(self, age: float) -> None:
+    def add_change(self, age: float) -> None:
         self.events[sum(edge <= age for edge in EDGES) - 1] += 1.0
 
     def share(self, age: float) -> float:
@@ -60,39 +60,41 @@ class Plain:
 @pytest.mark.parametrize(("rate", "runs"), [(2.0, 60), (50.0, 40), (1000.0, 5)])
 def test_the_waits_of_random_lives_are_those_of_the_plain_formulas(rate: float, runs: int) -> None:
     chance, plain, now = Random(1), Plain(), 0.0
-    gate = SourceDispatcher(Cadence(), rate_limiter.begin(rate, rate))
+    dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
     state = RunState(assistant_id="asst", status="in_progress")
     shares: dict[WatchedRun, float] = {}
     for number in range(runs):
         watched = run(number, number, state)
-        gate.joined(watched, now, chance.uniform(0, 90))
-        gate.wheel.add(watched, now + chance.uniform(0, 5))
+        dispatcher.add(watched, now, chance.uniform(0, 90))
+        dispatcher.timer.add(watched, now + chance.uniform(0, 5))
         shares[watched] = 0.0
-    looks = 0
-    while looks < 3000:
-        gate.turn(now)
-        for watched, _ in gate.turns(now, most=1_000):
-            # Its curve is drawn for the first time when it is first met.
-            plain.drawn = plain.drawn if looks else now
-            looks += 1
-            ends = chance.random() < (now - watched.looked) / 40
-            at = (watched.looked + now) / 2 if ends else now
-            began = watched.began
-            plain.survived(watched.looked - began, at - began)
-            gate.learn(watched, state._replace(status="failed") if ends else state, now, None)
+    polls = 0
+    while polls < 3000:
+        dispatcher.enqueue_due(now)
+        for watched, _ in dispatcher.next_polls(now, most=1_000):
+            # Its curve is refreshed_at for the first time when it is first met.
+            plain.refreshed_at = plain.refreshed_at if polls else now
+            polls += 1
+            ends = chance.random() < (now - watched.polled_at) / 40
+            at = (watched.polled_at + now) / 2 if ends else now
+            began = watched.phase_started
+            plain.add_exposure(watched.polled_at - began, at - began)
+            dispatcher.record_exposure(
+                watched, state._replace(status="failed") if ends else state, now, None
+            )
             if ends:
-                plain.changed(at - began)
-                gate.left(watched)
-                gate.joined(watched, now, 0.0)
-            if now - plain.drawn > 5.0:
-                plain.drawn, plain.shares = now, plain.draw()
-            shares[watched] = plain.share(now - watched.began)
+                plain.add_change(at - began)
+                dispatcher.remove(watched)
+                dispatcher.add(watched, now, 0.0)
+            if now - plain.refreshed_at > 5.0:
+                plain.refreshed_at, plain.shares = now, plain.refresh()
+            shares[watched] = plain.share(now - watched.phase_started)
             jitter = chance.uniform(-1, 1)
-            pause = gate.plan(watched, now, jitter)
+            pause = dispatcher.next_delay(watched, now, jitter)
             total = sum(shares.values())
-            expected = plain.pause(now - watched.began, total, runs, rate, jitter)
+            expected = plain.pause(now - watched.phase_started, total, runs, rate, jitter)
             assert pause == pytest.approx(expected, rel=1e-6)
-            gate.wheel.add(watched, now + pause)
+            dispatcher.timer.add(watched, now + pause)
         now += 0.05
 
 
@@ -103,12 +105,12 @@ def test_as_many_may_go_at_once_as_one_after_another(
     at_once = rate_limiter.burst(rate)
     arrival = now + min(ahead, filled * at_once / rate)
     first, going = arrival, 0
-    while rate_limiter.wait(arrival, now, rate, at_once) <= 0:
-        arrival, going = rate_limiter.taken(arrival, now, rate), going + 1
+    while rate_limiter.delay(arrival, now, rate, at_once) <= 0:
+        arrival, going = rate_limiter.consume(arrival, now, rate), going + 1
     # At the very edge it is rounding that decides.
-    assert rate_limiter.allowed(first, now, rate, at_once - 1e-4) <= going
-    assert going <= rate_limiter.allowed(first, now, rate, at_once + 1e-4)
-    assert rate_limiter.taken(first, now, rate, going) == pytest.approx(
+    assert rate_limiter.allowance(first, now, rate, at_once - 1e-4) <= going
+    assert going <= rate_limiter.allowance(first, now, rate, at_once + 1e-4)
+    assert rate_limiter.consume(first, now, rate, going) == pytest.approx(
         arrival if going else max(first, now)
     )
 
@@ -117,23 +119,23 @@ def test_as_many_may_go_at_once_as_one_after_another(
 def test_exposure_that_is_counted_at_its_ends_is_that_of_each_bin(
     seen: list[tuple[float, float]],
 ) -> None:
-    counts, pool, poured, plain = Counts(), Counts(), Counts(), Plain()
+    counts, pool, merged, plain = Counts(), Counts(), Counts(), Plain()
     for since, lasted in seen:
-        counts.survived(since, since + lasted)
-        counts.pour(pool, poured)
-        plain.survived(since, since + lasted)
+        counts.add_exposure(since, since + lasted)
+        counts.merge_into(pool, merged)
+        plain.add_exposure(since, since + lasted)
     assert counts.exposure == pytest.approx(plain.exposure, rel=1e-9, abs=1e-6)
     assert pool.exposure == pytest.approx(plain.exposure, rel=1e-9, abs=1e-6)
 
 
-class PlainLines:
+class PlainQueue:
     """Of the threads that may go on, or else of all, the run that has been due the longest."""
 
     def __init__(self) -> None:
         self.runs: list[WatchedRun] = []
-        self.paid: dict[str, float] = {}
+        self.paid: dict[str | None, float] = {}
 
-    def take(self, now: float, rate: float) -> WatchedRun | None:
+    def pop(self, now: float, rate: float) -> WatchedRun | None:
         def may(watched: WatchedRun) -> bool:
             return self.paid.get(watched.thread_id, now) - now <= 4 / rate
 
@@ -159,19 +161,19 @@ class PlainLines:
 def test_lines_give_out_runs_in_the_order_of_the_plain_rule(
     ticks: list[tuple[int, int, list[tuple[bool, int]]]],
 ) -> None:
-    lines, plain, number, now, rate = FairQueue(), PlainLines(), 0, 0.0, 8.0
+    queue, plain, number, now, rate = FairQueue(), PlainQueue(), 0, 0.0, 8.0
     for most, pause, comers in ticks:
         now += pause / 8
         for is_late, thread in comers:
             watched = run(number, thread)
             # No two are due at once, and some come back with an old place.
             watched.due = (now - 3 if is_late else now) + number * 1e-6
-            lines.add(watched)
+            queue.add(watched)
             plain.runs.append(watched)
             number += 1
         everybody = len(plain.runs) <= most
-        expected = [plain.take(now, rate) for _ in range(min(most, len(plain.runs)))]
-        taken = list(lines.take(now, rate, most))
+        expected = [plain.pop(now, rate) for _ in range(min(most, len(plain.runs)))]
+        taken = list(queue.pop(now, rate, most))
         # Where nobody has to wait, the order is that of the wheel.
         assert set(taken) == set(expected) if everybody else taken == expected
-        assert lines.runs == len(plain.runs)
+        assert queue.run_count == len(plain.runs)

@@ -1,4 +1,4 @@
-"""The promises of the policy, by the whole poller on time that jumps: the same on any machine."""
+"""Promises of the polling policy, checked with the whole poller on virtual time."""
 
 from tests.benchmarks.polled_service import Traffic
 from tests.benchmarks.polling_policy import simulate

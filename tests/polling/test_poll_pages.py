@@ -1,12 +1,9 @@
-"""Runs that share a thread are asked about with one page of it."""
-
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+"""Page polls: runs of one thread are polled with one page of it."""
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body, run
+from tests.support.paged_source import Paged
+from tests.support.poller_bench import Bench, run
 from tracker.errors import (
     Misconfigured,
     NotFound,
@@ -15,42 +12,11 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.sources.answer import Answer
-
-
-class Paged(Scripted):
-    """A service with pages: `runs` by id, newest first; it says what was asked of it."""
-
-    def __init__(self, bench: Bench, *runs: str, failures: Sequence[RunfoldError] = ()) -> None:
-        super().__init__(bench.clock, body("queued"))
-        self.runs = {name: body("in_progress", id=name) for name in runs}
-        self.failures = list(failures)
-        self.pages: list[int] = []
-        self.singles: list[str] = []
-
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        self.singles.append(run_id)
-        return self._answer(self.runs[run_id])
-
-    async def fetch_page(
-        self, thread_id: str, limit: int
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
-        self.pages.append(limit)
-        if self.failures:
-            raise self.failures.pop(0)
-        return self._answer({}), list(self.runs.values())[:limit]
-
-    def _answer(self, document: Mapping[str, Any]) -> Answer:
-        now = self.clock.now()
-        return Answer(json.dumps(document).encode(), 200, now, now)
-
-    def end(self, name: str) -> None:
-        self.runs[name] = body("completed", id=name)
 
 
 def watch_all(bench: Bench, service: Paged) -> None:
     for name in service.runs:
-        bench.poller.watch(service, "thread_1", name)
+        bench.watch_list.watch(service, "thread_1", name)
 
 
 def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
@@ -65,7 +31,7 @@ def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
         assert service.read == 10
         service.end("run_3")
         await bench.after(5)
-        assert len(bench.poller.watched) == 9
+        assert len(bench.watch_list.runs) == 9
         assert service.read == 11
 
     run(scenario)
@@ -75,7 +41,7 @@ def test_a_run_that_no_page_shows_is_asked_about_alone() -> None:
     async def scenario(bench: Bench) -> None:
         service = Paged(bench, *(f"run_{number}" for number in range(102)))
         for name in ("run_0", "run_1", "run_101"):
-            bench.poller.watch(service, "thread_1", name)
+            bench.watch_list.watch(service, "thread_1", name)
         await bench.after(5)
         assert set(service.singles) == {"run_101"}
         assert service.pages[-1] == 7
@@ -92,7 +58,7 @@ def test_a_page_that_fails_loses_no_run() -> None:
         for name in service.runs:
             service.end(name)
         await bench.after(10)
-        assert bench.poller.watched == []
+        assert bench.watch_list.runs == []
         assert service.singles == []
 
     run(scenario)

@@ -1,44 +1,37 @@
-"""The poller where others poll too: it asks about what is its own, and what nobody else knows."""
+"""The poller among others: it polls its own threads, and runs that nobody has recorded."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body
-from tracker.core.state import RunState
+from tests.support.poller_bench import KNOWN, Bench, Scripted, body, others
 from tracker.recording.observation import Observation
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.sources.assistants.snapshots import run_snapshot
 from tracker.testing import FakeClock
 
-KNOWN = RunState("assistants", "run_1", "thread_1", status="in_progress")
-
 
 def mine(source: str, thread_id: str) -> bool:
     return True
-
-
-def others(source: str, thread_id: str) -> bool:
-    return False
 
 
 def test_what_others_own_is_not_asked_about_but_known() -> None:
     async def divide() -> None:
         bench = Bench()
         source = Scripted(bench.clock, body("in_progress"))
-        bench.poller.divide(others)
-        watched = bench.poller.watch(source, "thread_1", "run_1", state=KNOWN)
-        waiting = asyncio.create_task(watched.until(lambda state: state.needs_action))
+        bench.watch_list.set_ownership(others)
+        watched = bench.watch_list.watch(source, "thread_1", "run_1", state=KNOWN)
+        waiting = asyncio.create_task(watched.wait_for(lambda state: state.needs_action))
         await bench.after(60)
         assert source.asked == []
-        assert bench.poller.find("assistants:run_1") is watched
-        assert bench.poller.watch(source, "thread_1", "run_1") is watched
-        bench.poller.notice("assistants:run_1", KNOWN._replace(status="requires_action"))
+        assert bench.watch_list.find("assistants:run_1") is watched
+        assert bench.watch_list.watch(source, "thread_1", "run_1") is watched
+        bench.updates.on_state("assistants:run_1", KNOWN._replace(status="requires_action"))
         assert (await waiting).needs_action
-        bench.poller.notice("assistants:run_1", KNOWN._replace(status="completed"))
-        assert bench.poller.watched == []
+        bench.updates.on_state("assistants:run_1", KNOWN._replace(status="completed"))
+        assert bench.watch_list.runs == []
 
     asyncio.run(divide())
 
@@ -47,12 +40,12 @@ def test_what_nobody_knows_is_asked_about_until_it_is_recorded() -> None:
     async def divide() -> None:
         bench = Bench()
         source = Scripted(bench.clock, body("in_progress"))
-        bench.poller.divide(others)
-        bench.poller.watch(source, "thread_1", "run_1")
+        bench.watch_list.set_ownership(others)
+        bench.watch_list.watch(source, "thread_1", "run_1")
         await bench.after(60)
         assert len(source.asked) == 1
-        assert bench.histories.state("assistants:run_1").status == "in_progress"
-        assert [watched.run_id for watched in bench.poller.watched] == ["run_1"]
+        assert bench.repository.state("assistants:run_1").status == "in_progress"
+        assert [watched.run_id for watched in bench.watch_list.runs] == ["run_1"]
 
     asyncio.run(divide())
 
@@ -62,22 +55,22 @@ def test_what_comes_and_goes_is_asked_about_while_it_is_here(moment: float) -> N
     async def divide() -> None:
         bench = Bench()
         source = Scripted(bench.clock, body("in_progress"))
-        bench.poller.watch(source, "thread_1", "run_1", state=KNOWN)
+        bench.watch_list.watch(source, "thread_1", "run_1", state=KNOWN)
         await bench.after(60 + moment, 0.01)
-        known = bench.poller.find("assistants:run_1")
-        bench.poller.divide(others)
+        known = bench.watch_list.find("assistants:run_1")
+        bench.watch_list.set_ownership(others)
         await bench.after(1)
         asked = len(source.asked)
         await bench.after(60)
         assert len(source.asked) == asked
-        bench.poller.divide(mine)
-        bench.poller.divide(mine)
+        bench.watch_list.set_ownership(mine)
+        bench.watch_list.set_ownership(mine)
         await bench.after(60)
         assert asked + 2 < len(source.asked) < 3 * asked
-        assert bench.poller.find("assistants:run_1") is known
+        assert bench.watch_list.find("assistants:run_1") is known
         source.replies = [body("completed")]
         await bench.after(60)
-        assert bench.poller.watched == []
+        assert bench.watch_list.runs == []
 
     asyncio.run(divide())
 
@@ -92,31 +85,31 @@ def test_what_others_record_makes_memory_void() -> None:
         snapshot = run_snapshot(body(status), "assistants", observed_at=clock.now())
         histories.record([Observation.of(snapshot)])
 
-    seen(bench.histories, "queued")
-    assert bench.histories.outdate(bench.store.read("assistants:run_1")) == (set(), set())
+    seen(bench.repository, "queued")
+    assert bench.repository.invalidate(bench.store.read("assistants:run_1")) == (set(), set())
     seen(other, "in_progress")
     page = bench.store.read("assistants:run_1", after=1)
-    assert bench.histories.state("assistants:run_1").status == "queued"
-    assert bench.histories.outdate(page) == ({page[0].position}, set())
-    assert bench.histories.state("assistants:run_1").status == "in_progress"
+    assert bench.repository.state("assistants:run_1").status == "queued"
+    assert bench.repository.invalidate(page) == ({page[0].position}, set())
+    assert bench.repository.state("assistants:run_1").status == "in_progress"
     # Read and kept, so that what is told of it later is nothing new.
-    assert bench.histories.outdate(page) == (set(), set())
+    assert bench.repository.invalidate(page) == (set(), set())
     first = bench.store.read("assistants:run_1")[:1]
-    assert bench.histories.outdate(first) == (set(), {first[0].position})
+    assert bench.repository.invalidate(first) == (set(), {first[0].position})
 
 
 def test_open_runs_are_followed_past_a_page() -> None:
     bench = Bench()
     for status in ("queued", "in_progress"):
         snapshot = run_snapshot(body(status), "assistants", observed_at=bench.clock.now())
-        bench.histories.record([Observation.of(snapshot)])
+        bench.repository.record([Observation.of(snapshot)])
     began = bench.clock.now()
     unfinished = PendingRuns(lambda source: began)
     created, started = bench.store.read("assistants:run_1")
-    assert unfinished.take(started) is None
-    unfinished.take(created)
-    assert unfinished.take(started) == unfinished.open["assistants:run_1"]
-    bench.histories.record(
+    assert unfinished.apply(started) is None
+    unfinished.apply(created)
+    assert unfinished.apply(started) == unfinished.open["assistants:run_1"]
+    bench.repository.record(
         [
             Observation.of(
                 run_snapshot(body("completed"), "assistants", observed_at=bench.clock.now())
@@ -124,17 +117,17 @@ def test_open_runs_are_followed_past_a_page() -> None:
         ]
     )
     [end] = bench.store.read("assistants:run_1", after=2)
-    ended = unfinished.take(end)
+    ended = unfinished.apply(end)
     assert ended is not None
     assert ended.is_ended
     assert unfinished.open == {}
-    assert list(unfinished.stepless) == ["assistants:run_1"]
-    assert unfinished.take(end) is None
+    assert list(unfinished.without_steps) == ["assistants:run_1"]
+    assert unfinished.apply(end) is None
     # It was forgotten, and seen anew.
-    again = unfinished.take(created)
+    again = unfinished.apply(created)
     assert again is not None
     assert again.status == "queued"
-    assert unfinished.left == ([again], [])
+    assert unfinished.pending == ([again], [])
 
 
 def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
@@ -144,20 +137,24 @@ def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
         bench.clock.advance(60)
         run = {**body("completed"), "id": f"run_{number}"}
         seen = run_snapshot(run, "assistants", observed_at=bench.clock.now())
-        bench.histories.record([Observation.of(seen)])
+        bench.repository.record([Observation.of(seen)])
     moments = {"now": began}
     unfinished = PendingRuns(lambda source: moments["now"] if source == "assistants" else None)
     elsewhere = PendingRuns(lambda source: None)
     for entry in bench.store.read_all():
-        unfinished.take(entry)
-        elsewhere.take(entry)
-    assert unfinished.open == elsewhere.open == elsewhere.stepless == {}
-    assert [state.run_id for state in unfinished.left.stepless] == ["run_0", "run_1", "run_2"]
+        unfinished.apply(entry)
+        elsewhere.apply(entry)
+    assert unfinished.open == elsewhere.open == elsewhere.without_steps == {}
+    assert [state.run_id for state in unfinished.pending.without_steps] == [
+        "run_0",
+        "run_1",
+        "run_2",
+    ]
     # Those whose time is over are looked for once there are many.
     moments["now"] = began + timedelta(seconds=121)
     last = bench.store.read_all()[-2:]
     for number in range(2000):
         for entry in last:
-            unfinished.take(entry._replace(stream=f"assistants:{number}"))
-    assert len(unfinished.stepless) == 2001
-    assert "assistants:run_1" not in unfinished.stepless
+            unfinished.apply(entry._replace(stream=f"assistants:{number}"))
+    assert len(unfinished.without_steps) == 2001
+    assert "assistants:run_1" not in unfinished.without_steps

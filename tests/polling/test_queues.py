@@ -1,4 +1,4 @@
-"""Who is due: the wheel and the lines."""
+"""The timer wheel and the fair queue."""
 
 from collections import Counter
 from typing import Any, cast
@@ -26,7 +26,7 @@ def test_every_run_is_taken_once_after_it_is_due_and_within_a_slot(
     taken: list[WatchedRun] = []
     for step in [*steps, 3_000.0]:
         now += step
-        batch = wheel.take(now)
+        batch = wheel.pop_due(now)
         assert all(watched.due <= now for watched in batch)
         assert batch == sorted(batch, key=lambda watched: watched.due)
         taken += batch
@@ -40,70 +40,70 @@ def test_a_run_that_was_moved_is_taken_at_its_new_time_only(dues: list[float]) -
     wheel, watched = TimerWheel(), run(1)
     for due in dues:
         wheel.add(watched, due)
-    assert wheel.take(dues[-1] - 0.02) == []
-    assert wheel.take(200.0) == [watched]
-    assert wheel.take(400.0) == []
+    assert wheel.pop_due(dues[-1] - 0.02) == []
+    assert wheel.pop_due(200.0) == [watched]
+    assert wheel.pop_due(400.0) == []
 
 
 def test_one_that_is_added_for_the_past_is_taken_next() -> None:
     wheel, watched = TimerWheel(), run(1)
-    assert wheel.take(100.0) == []
+    assert wheel.pop_due(100.0) == []
     wheel.add(watched, 50.0)
-    assert wheel.take(100.02) == [watched]
+    assert wheel.pop_due(100.02) == [watched]
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), max_size=60))
 def test_everyone_in_line_gets_a_turn_and_each_thread_in_order(
     places: list[tuple[float, int]],
 ) -> None:
-    lines = FairQueue()
+    queue = FairQueue()
     for number, (due, thread) in enumerate(places):
         watched = run(number, thread)
         watched.due = due
-        lines.add(watched)
-    taken: dict[str, list[float]] = {}
+        queue.add(watched)
+    taken: dict[str | None, list[float]] = {}
     now = 0.0
     for _ in places:
         now += 0.2
-        found = next(lines.take(now, 5.0, 1))
+        found = next(queue.pop(now, 5.0, 1))
         taken.setdefault(found.thread_id, []).append(found.due)
-    assert not list(lines.take(now, 5.0, 1))
+    assert not list(queue.pop(now, 5.0, 1))
     assert sum(map(len, taken.values())) == len(places)
     assert all(dues == sorted(dues) for dues in taken.values())
 
 
 def test_a_thread_with_many_due_leaves_the_others_three_quarters() -> None:
-    lines, number = FairQueue(), 0
+    queue, number = FairQueue(), 0
     for number in range(1000):
-        lines.add(run(number, 0))
+        queue.add(run(number, 0))
     for thread in range(1, 200):
         watched = run(number + thread, thread)
         watched.due = 1.0
-        lines.add(watched)
-    taken: Counter[str] = Counter()
+        queue.add(watched)
+    taken: Counter[str | None] = Counter()
     for tick in range(200):
-        found = next(lines.take(tick / 10, 10.0, 1))
+        found = next(queue.pop(tick / 10, 10.0, 1))
         taken[found.thread_id] += 1
     assert 40 <= taken["thread_0"] <= 56
 
 
 def test_one_that_left_the_line_is_passed_over() -> None:
-    lines, gone, stays = FairQueue(), run(1), run(2)
-    lines.add(gone)
-    lines.add(stays)
-    gone.in_line = False
-    assert list(lines.take(0.0, 5.0, 1)) == [stays]
-    assert not lines
+    queue, gone, stays = FairQueue(), run(1), run(2)
+    queue.add(gone)
+    queue.add(stays)
+    gone.queued = False
+    assert list(queue.pop(0.0, 5.0, 1)) == [stays]
+    assert not queue
 
 
 def test_runs_in_line_are_counted_once_wherever_they_were_before() -> None:
-    lines, first, second = FairQueue(), run(1), run(2)
+    queue, first, second = FairQueue(), run(1), run(2)
     for watched in (first, second, run(3, thread=1)):
-        lines.add(watched)
-    assert lines.runs == 3
-    first.in_line = False
-    assert lines.runs == 2
-    lines.add(first)
-    assert lines.runs == 3
-    assert list(lines.take(0.0, 100.0, 1))
-    assert lines.runs == 2
+        queue.add(watched)
+    assert queue.run_count == 3
+    first.queued = False
+    assert queue.run_count == 2
+    queue.add(first)
+    assert queue.run_count == 3
+    assert list(queue.pop(0.0, 100.0, 1))
+    assert queue.run_count == 2

@@ -1,17 +1,17 @@
-"""More is to be asked than a service lets be asked: nothing is starved, and first looks wait."""
+"""Saturation: more polls are due than the service allows, and none is starved."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.polling.test_poller import Bench, body, run
-from tests.polling.test_step_reads import Stepping, step
+from tests.support.poller_bench import Bench, body, run
+from tests.support.step_source import Stepping, step
 from tracker.core.state import RunState, progress_marker
 from tracker.core.status import REQUIRES_ACTION
 from tracker.errors import RateLimited
 from tracker.polling.policy import rate_limiter
-from tracker.polling.requests.step_reads import may_hide_a_pause
+from tracker.polling.run_updates import may_hide_pause
 
 BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -25,9 +25,9 @@ def saturated(
         service = Stepping(bench, body("in_progress"))
         service.steps = [step("step_1")]
         for number in range(runs):
-            bench.poller.watch(service, f"thread_{number}", f"run_{number}")
-        gate = bench.poller._roster.gate(service)
-        gate.limit = rate_limiter.begin(2.0, 2.0)
+            bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
+        gate = bench.watch_list.dispatcher(service)
+        gate.limit = rate_limiter.initial(2.0, 2.0)
         await scenario(bench, service)
 
     return begin
@@ -36,8 +36,8 @@ def saturated(
 def test_steps_are_read_while_polls_could_spend_it_all_and_hidden_pauses_first() -> None:
     async def scenario(bench: Bench, service: Stepping) -> None:
         for number in range(50):
-            bench.poller.steps.want(service, "thread_x", f"plain_{number}")
-            bench.poller.steps.want(service, "thread_x", f"hides_{number}", hides_pause=True)
+            bench.updates.queue_steps(service, "thread_x", f"plain_{number}")
+            bench.updates.queue_steps(service, "thread_x", f"hides_{number}", hides_pause=True)
         await bench.after(250, step=0.1)
         asked = [run_id for _, run_id, _ in service.steps_asked]
         plain = [run_id for run_id in asked if run_id.startswith("plain")]
@@ -51,10 +51,10 @@ def test_steps_are_read_while_polls_could_spend_it_all_and_hidden_pauses_first()
 def test_a_run_that_nobody_has_seen_waits_for_its_first_look_where_the_rate_is_short() -> None:
     async def scenario(bench: Bench, service: Stepping) -> None:
         await bench.after(260, step=0.1)
-        watched = bench.poller.watch(service, "thread_new", "run_new")
+        watched = bench.watch_list.watch(service, "thread_new", "run_new")
         assert 1.0 < watched.due - bench.clock.monotonic() <= 5.0
         known = RunState(source="assistants", run_id="run_known", status="in_progress")
-        watched = bench.poller.watch(service, "thread_new", "run_known", state=known)
+        watched = bench.watch_list.watch(service, "thread_new", "run_known", state=known)
         assert watched.due == bench.clock.monotonic()
 
     run(saturated(scenario))
@@ -63,9 +63,9 @@ def test_a_run_that_nobody_has_seen_waits_for_its_first_look_where_the_rate_is_s
 def test_where_the_rate_is_enough_the_first_look_comes_at_once() -> None:
     async def scenario(bench: Bench) -> None:
         service = Stepping(bench, body("in_progress"))
-        bench.poller.watch(service, "thread_1", "run_1")
+        bench.watch_list.watch(service, "thread_1", "run_1")
         await bench.after(60)
-        watched = bench.poller.watch(service, "thread_new", "run_new")
+        watched = bench.watch_list.watch(service, "thread_new", "run_new")
         assert watched.due == bench.clock.monotonic()
 
     run(scenario)
@@ -74,10 +74,10 @@ def test_where_the_rate_is_enough_the_first_look_comes_at_once() -> None:
 def test_a_refused_errand_goes_again_before_polls() -> None:
     async def scenario(bench: Bench, service: Stepping) -> None:
         service.failures = [RateLimited("slowly", retry_after=1.0)]
-        bench.poller.steps.want(service, "thread_x", "hides", hides_pause=True)
+        bench.updates.queue_steps(service, "thread_x", "hides", hides_pause=True)
         await bench.after(200, step=0.1)
         assert len(service.steps_asked) == 2
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
 
     run(saturated(scenario))
 
@@ -107,4 +107,4 @@ INFERRED = progress_marker(REQUIRES_ACTION, at(1), ())
     ],
 )
 def test_what_hides_a_pause(state: RunState, hides: bool) -> None:
-    assert may_hide_a_pause(state) is hides
+    assert may_hide_pause(state) is hides

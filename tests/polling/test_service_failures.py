@@ -1,4 +1,4 @@
-"""What a service does wrong, over real HTTP, and what becomes of the run: nothing it did not do."""
+"""Failures of a service over real HTTP: the history gets no event that did not happen."""
 
 import asyncio
 import time
@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.app.test_tracker import QUICK
-from tests.support.failing_service import Bench, track
+from tests.support.failing_service import ServiceBench, track
 from tests.support.scripted_server import Reply, error, run_of
+from tests.support.tracker_settings import QUICK
 from tracker.core.events import (
     RunAnomalyObserved,
     RunCompleted,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> None:
     keys = ["old-4f1d9c22b7"]
 
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(KeyRefused):
             await bench.tracker.wait("run_1", timeout=20)
         status = bench.tracker.sources_status()["assistants"]
@@ -54,7 +54,7 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
 
 
 def test_a_key_without_quota_is_not_a_rate_limit() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(KeyRefused, match="quota"):
             await bench.tracker.wait("run_1", timeout=20)
         assert bench.tracker.sources_status()["assistants"].refused == 0
@@ -66,7 +66,7 @@ def test_a_key_without_quota_is_not_a_rate_limit() -> None:
 
 
 def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         await bench.asked(1)
         status = bench.tracker.sources_status()["assistants"]
         assert (status.refused, status.failed) == (1, 0)
@@ -83,7 +83,7 @@ def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
 
 
 def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=20))
         await bench.asked(2)
         assert bench.kinds == [RunCreated, RunStatusChanged]
@@ -103,7 +103,7 @@ def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> Non
 
 
 def test_one_denial_is_not_enough() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         await bench.asked(2)
         bench.clock.skip(6)
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
@@ -114,7 +114,7 @@ def test_one_denial_is_not_enough() -> None:
 
 
 def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(RequestRefused, match="No such thing"):
             await bench.tracker.wait("run_1", timeout=20)
         assert len(bench.service.heads) == 3
@@ -135,7 +135,7 @@ def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
     ],
 )
 def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         for number in range(1, 5):
             await bench.asked(number)
             bench.clock.skip(20)
@@ -150,7 +150,7 @@ def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
 
 
 def test_a_service_that_forbids_to_ask_again_is_believed() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         bench.clock.skip(30)
         with pytest.raises(RequestRefused):
             await bench.tracker.wait("run_1", timeout=20)
@@ -159,7 +159,7 @@ def test_a_service_that_forbids_to_ask_again_is_believed() -> None:
 
 
 def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         for _ in range(40):
             bench.clock.skip(3)
             await asyncio.sleep(0.1)
@@ -179,7 +179,7 @@ def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
 
 
 def test_a_redirect_is_an_error_of_the_settings_and_not_followed() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(Misconfigured, match="Redirects are not followed"):
             await bench.tracker.wait("run_1", timeout=20)
         assert len(bench.service.heads) == 1
@@ -188,7 +188,7 @@ def test_a_redirect_is_an_error_of_the_settings_and_not_followed() -> None:
 
 
 def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
         [changed] = [
             entry.event
@@ -201,7 +201,7 @@ def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
 
 
 def test_a_run_does_not_go_backwards_and_an_end_does_not_change() -> None:
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
         assert bench.kinds.count(RunAnomalyObserved) == 1
         assert bench.kinds[-1] is RunCompleted
@@ -220,7 +220,7 @@ def test_clocks_that_differ_keep_each_its_own_time(hours: int) -> None:
     stamp = int(theirs.timestamp())
     life = {"created_at": stamp - 10, "started_at": stamp - 9, "expires_at": stamp + 600}
 
-    async def scenario(bench: Bench) -> None:
+    async def scenario(bench: ServiceBench) -> None:
         bench.service.ahead = timedelta(hours=hours)
         await bench.asked(2)
         # By the clock of the service it has ten minutes still.

@@ -1,15 +1,15 @@
-"""Answers that are spoilt on the wire leave the run as it was, and cost no more than the cap."""
+"""Spoilt answers over real HTTP: the run is unchanged, and memory stays below the cap."""
 
 import asyncio
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.app.test_tracker import LONG, QUICK
+from tests.support.paths import ROOT
 from tests.support.scripted_server import SkippingClock
+from tests.support.tracker_settings import LONG, QUICK
 from tracker import Tracker
 from tracker.errors import Unreachable, UnusableAnswer
 from tracker.simulator import Faults, Simulator
@@ -17,7 +17,6 @@ from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 
 SPOILT: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"slow_drip": 1.0, "drip_bytes": 1, "drip_pause": 0.1}, Unreachable),
@@ -73,7 +72,7 @@ def test_answers_that_go_wrong_leave_the_run_as_it_was() -> None:
 # Told the service, a thread and a run: asks about it for a while, and says what that cost.
 MEASURED = """
 import asyncio, resource, sys, time
-from tests.app.test_tracker import QUICK
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.errors import WaitTimeout
 from tracker.sources import Assistants

@@ -1,11 +1,11 @@
-"""A look that takes a run back to where it was is doubted until others agree."""
+"""Stale reads: an answer that takes a run back is doubted until others confirm it."""
 
 from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body, run, watch
 from tests.support.observations import CALL, at, seen, statuses, waiting
+from tests.support.poller_bench import Bench, Scripted, body, run, watch
 from tracker.core.decider import fold
 from tracker.core.other_decisions import decide_submission
 from tracker.core.stale_reads import CONFIRMING_READS, StaleRead, detect_stale_read

@@ -1,14 +1,14 @@
-"""Lists of steps from before the end of their run are known as such, and asked for again."""
+"""Step lists from before the end of their run: detected, and read again."""
 
-from tests.polling.test_poller import Bench, body
-from tests.polling.test_step_reads import Stepping, recorded, run, step, watch
 from tests.support.observations import USAGE, at, ended, seen
+from tests.support.poller_bench import Bench, body, run, watch
+from tests.support.step_source import Stepping, recorded, step
 from tracker.core.decider import fold
 from tracker.core.other_decisions import is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.status import is_ended
 from tracker.core.usage import Usage
-from tracker.polling.requests.step_reads import OLD_LISTS
+from tracker.polling.requests.step_reads import MAX_STALE_LISTS
 from tracker.testing import given
 
 
@@ -58,13 +58,13 @@ def test_an_old_list_is_asked_for_again_and_taken_in_the_end() -> None:
         watch(bench, service, "run_2")
         await bench.after(5)
         assert recorded(bench, "run_2") == ["step_1"]
-        assert len(service.steps_asked) == 2 + 1 + OLD_LISTS
+        assert len(service.steps_asked) == 2 + 1 + MAX_STALE_LISTS
 
         watch(bench, service, "run_3")
         await bench.after(0.5)
         service.steps = [step("step_2", "in_progress")]
         await bench.after(5)
         assert recorded(bench, "run_3") == ["step_1"]
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
 
     run(scenario)

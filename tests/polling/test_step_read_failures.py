@@ -1,12 +1,12 @@
-"""Steps that the service does not give, or not yet: asked for again, within bounds."""
+"""Steps that the service does not give, or not yet: read again, within bounds."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, body
-from tests.polling.test_step_reads import ENDED, Stepping, recorded, run, step, watch
+from tests.support.poller_bench import Bench, body, run, watch
+from tests.support.step_source import ENDED, Stepping, recorded, step
 from tracker.errors import (
     Busy,
     KeyRefused,
@@ -17,7 +17,7 @@ from tracker.errors import (
     RunfoldError,
     Unreachable,
 )
-from tracker.polling.error_policy import TRIES
+from tracker.polling.error_policy import MAX_TRIES
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_steps_that_always_fail_are_given_up_after_a_bounded_number_of_tries(
         service = Stepping(bench, body("completed"), failures=[Busy("not now")] * 100)
         watch(bench, service)
         await bench.after(900, step=0.5)
-        assert len(service.steps_asked) == TRIES
-        assert bench.poller.steps.waiting == 0
+        assert len(service.steps_asked) == MAX_TRIES
+        assert bench.poller.step_reads.waiting == 0
         assert "assistants:run_1: its steps are not read: not now" in caplog.messages
 
     run(scenario)
@@ -63,7 +63,7 @@ def test_steps_that_are_denied_are_given_up_at_once(error: RunfoldError) -> None
         watch(bench, service)
         await bench.after(100)
         assert len(service.steps_asked) == 1
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
         assert bench.topics == ["run.created", "run.completed"]
 
     run(scenario)
@@ -85,13 +85,13 @@ def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
         assert len(service.asked) > before + 10
         assert len(service.steps_asked) == 1
         for number in range(2, 6):
-            bench.poller.notice(f"assistants:run_{number}", ENDED)
+            bench.updates.on_state(f"assistants:run_{number}", ENDED)
         await bench.after(40)
         # As many as may go at once.
         assert len(service.steps_asked) == 3
         service.failures = []
         await bench.after(70)
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
         # One whose address is none has no steps; rights may come.
         kept = 5 if isinstance(error, KeyRefused) else 2
         assert len({run_id for _, run_id, _ in service.steps_asked[3:]}) == kept
@@ -105,7 +105,7 @@ def test_nothing_is_asked_while_the_source_is_left_alone() -> None:
         watch(bench, service)
         await bench.after(1)
         for number in range(20):
-            bench.poller.steps.want(service, "thread_1", f"ended_{number}")
+            bench.updates.queue_steps(service, "thread_1", f"ended_{number}")
         service.failures = [KeyRefused("wrong")] * 100
         await bench.after(600, step=0.1)
         asked = len(service.asked) + len(service.steps_asked)
@@ -123,12 +123,12 @@ def test_a_service_that_comes_back_after_an_hour_gives_the_steps_still() -> None
         await bench.after(20)
         service.failures = [Unreachable("down")] * 1000
         for number in range(10):
-            bench.poller.steps.want(service, "thread_1", f"ended_{number}")
+            bench.updates.queue_steps(service, "thread_1", f"ended_{number}")
         await bench.after(3600, step=0.5)
         assert len(service.steps_asked) < 200
         service.failures = []
         await bench.after(120)
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
 
     run(scenario)
 
@@ -155,7 +155,7 @@ def test_steps_that_wait_do_not_hold_up_the_end() -> None:
         service = Stepping(bench, body("completed"), failures=[Unreachable("down")] * 100)
         watch(bench, service)
         await bench.after(1)
-        assert bench.poller.steps.waiting == 1
+        assert bench.poller.step_reads.waiting == 1
         await asyncio.wait_for(bench.poller.close(), 1)
 
     run(scenario)

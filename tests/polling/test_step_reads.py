@@ -1,77 +1,13 @@
-"""Steps are asked for once a run has ended, behind the polls that are due, and recorded once."""
+"""Step reads: once a run has ended, after the polls that are due, each step recorded once."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from tests.polling.test_poller import Bench, Scripted, body, ended
-from tests.polling.test_poller import run as run_plain
-from tracker.core.events import RunStepRecorded
-from tracker.core.snapshot import StepSnapshot
-from tracker.core.state import RunState
-from tracker.polling.requests.step_reads import When
-from tracker.sources.answer import Answer
-from tracker.sources.assistants.snapshots import step_snapshot
-
-ENDED = RunState(status="completed")
-
-
-def step(name: str, status: str = "completed") -> dict[str, Any]:
-    times = {"created_at": 1_767_225_601, "completed_at": 1_767_225_602}
-    return {"id": name, "object": "thread.run.step", "type": "tool_calls", "status": status} | times
-
-
-class Stepping(Scripted):
-    """A service with steps, in pages of two; it fails as it is told, and says when it was asked."""
-
-    def __init__(self, bench: Bench, *replies: Any, failures: Sequence[Exception] = ()) -> None:
-        super().__init__(bench.clock, *replies)
-        self.steps: list[Mapping[str, Any]] = [step("step_1"), step("step_2"), step("step_3")]
-        self.failures = list(failures)
-        self.steps_asked: list[tuple[float, str, str | None]] = []
-
-    async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
-    ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        self.steps_asked.append((self.clock.monotonic(), run_id, after))
-        if self.failures:
-            raise self.failures.pop(0)
-        names = [entry.get("id") for entry in self.steps]
-        first = names.index(after) + 1 if after else 0
-        shown = self.steps[first : first + 2]
-        now = self.clock.now()
-        more = first + 2 < len(self.steps)
-        return (
-            Answer(json.dumps(shown).encode(), 200, now, now),
-            shown,
-            str(shown[-1]["id"]) if more else None,
-        )
-
-    def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
-        return step_snapshot(body)
-
-
-def run(scenario: Callable[[Bench], Awaitable[None]], steps: When = "ended") -> None:
-    async def body() -> None:
-        bench = Bench(steps=steps)
-        try:
-            await asyncio.wait_for(scenario(bench), 20)
-        finally:
-            await bench.poller.close()
-
-    asyncio.run(body())
-
-
-def watch(bench: Bench, service: Scripted, name: str = "run_1", thread: str = "thread_1") -> None:
-    bench.poller.watch(service, thread, name)
-
-
-def recorded(bench: Bench, name: str = "run_1") -> list[str]:
-    events = [entry.event for entry in bench.store.read(f"assistants:{name}")]
-    return [event.step_id for event in events if isinstance(event, RunStepRecorded)]
+from tests.support.poller_bench import Bench, Scripted, body, ended, run, watch
+from tests.support.step_source import ENDED, Stepping, recorded, step
+from tracker.polling.run_updates import StepsWhen
 
 
 def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for_once() -> None:
@@ -82,13 +18,13 @@ def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for
         assert recorded(bench) == ["step_1", "step_2", "step_3"]
         assert bench.topics[-4:] == ["run.completed", *["run.step_recorded"] * 3]
         assert [after for _, _, after in service.steps_asked] == [None, "step_2"]
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
 
     run(scenario)
 
 
 @pytest.mark.parametrize(("steps", "asked"), [("never", 0), ("ended", 1), ("live", 3)])
-def test_when_steps_are_asked_for_is_the_users_choice(steps: When, asked: int) -> None:
+def test_when_steps_are_asked_for_is_the_users_choice(steps: StepsWhen, asked: int) -> None:
     async def scenario(bench: Bench) -> None:
         replies = [body("queued"), body("in_progress"), body("requires_action"), body("completed")]
         service = Stepping(bench, *replies)
@@ -104,9 +40,9 @@ def test_when_steps_are_asked_for_is_the_users_choice(steps: When, asked: int) -
 def test_an_end_that_came_another_way_than_by_a_poll_is_one_too() -> None:
     async def scenario(bench: Bench) -> None:
         service = Stepping(bench, body("in_progress"))
-        watched = bench.poller.watch(service, "thread_1", "run_1")
+        watched = bench.watch_list.watch(service, "thread_1", "run_1")
         await bench.after(1)
-        bench.poller.notice(watched.stream, watched.state._replace(status="cancelled"))
+        bench.updates.on_state(watched.stream, watched.state._replace(status="cancelled"))
         await bench.after(1)
         assert recorded(bench) == ["step_1", "step_2", "step_3"]
 
@@ -126,13 +62,13 @@ def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() ->
         service = Held(bench, body("in_progress"), body("completed"))
         service.gate = asyncio.Event()
         service.steps = [step("step_1")]
-        watched = bench.poller.watch(service, "thread_1", "run_1")
+        watched = bench.watch_list.watch(service, "thread_1", "run_1")
         for _ in range(200):
             await bench.poller.tick()
             await asyncio.sleep(0)
             bench.clock.advance(0.05)
         assert len(service.steps_asked) == 1
-        await watched.until(ended)
+        await watched.wait_for(ended)
         service.steps.append(step("step_2"))
         service.gate.set()
         await bench.after(2)
@@ -151,7 +87,7 @@ def test_polls_go_before_steps_and_steps_are_not_starved() -> None:
         await bench.after(60)
         alone = len(service.asked)
         for number in range(60):
-            bench.poller.steps.want(service, "thread_x", f"ended_{number}")
+            bench.updates.queue_steps(service, "thread_x", f"ended_{number}")
         at = bench.clock.monotonic()
         await bench.after(60)
         both = len(service.asked) - alone
@@ -169,9 +105,9 @@ def test_a_source_without_steps_is_not_asked_for_them() -> None:
         watch(bench, service)
         await bench.after(5)
         assert bench.topics == ["run.created", "run.completed"]
-        assert bench.poller.steps.waiting == 0
+        assert bench.poller.step_reads.waiting == 0
 
-    run_plain(scenario)
+    run(scenario)
 
 
 def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:
@@ -180,9 +116,9 @@ def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:
         for number in (1, 2):
             watch(bench, service, f"run_{number}", f"thread_{number}")
         await bench.after(1)
-        bench.poller.divide(lambda source, thread_id: thread_id == "thread_1")
+        bench.watch_list.set_ownership(lambda source, thread_id: thread_id == "thread_1")
         for number in (1, 2):
-            bench.poller.notice(f"assistants:run_{number}", ENDED)
+            bench.updates.on_state(f"assistants:run_{number}", ENDED)
         await bench.after(5)
         assert {run_id for _, run_id, _ in service.steps_asked} == {"run_1"}
 

@@ -1,4 +1,4 @@
-"""Steps from the service to the tables: read once a run has ended, whatever comes between."""
+"""Steps from the service to the tables, across restarts and failures."""
 
 import asyncio
 import logging
@@ -6,28 +6,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from projections import Views
-from tests.app.test_tracker import PLAIN, QUICK, TOOLS, tracker_of
+from tests.support.paths import ROOT
+from tests.support.simulated_steps import steps_of, true_steps
+from tests.support.tracker_settings import QUICK, TOOLS, tracker_of
 from tracker import Tracker
-from tracker.core.events import RunStepRecorded
 from tracker.errors import SettingsError
 from tracker.simulator import Faults, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 
 # Told the store, the service, a thread and a run: sees it to its end, and dies on the spot.
 KILLED = """
 import asyncio, os, signal, sys
-from tests.app.test_tracker import QUICK
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.sources import Assistants
 
@@ -39,21 +38,6 @@ async def main(url, base_url, thread, run):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
-
-
-def steps_of(tracker: Tracker, run_id: str) -> list[str]:
-    events = [entry.event for entry in tracker.history(run_id)]
-    return [event.step_id for event in events if isinstance(event, RunStepRecorded)]
-
-
-def true_steps(simulator: Simulator, run_id: str) -> list[str]:
-    return sorted(step.id for step in simulator.truth(run_id).steps if step.ended_at is not None)
 
 
 async def see_through(tracker: Tracker, simulator: Simulator, *run_ids: str) -> None:

@@ -1,29 +1,22 @@
-"""Steps of runs whose end came another way than by a poll: a webhook, a file, a call of ours."""
+"""Steps of runs whose end no poll has shown: a webhook, a file, a call."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.app.test_tracker import PLAIN, tracker_of
-from tests.leases.test_many_workers import Pair, run_pair
-from tests.polling.test_step_tables import steps_of, true_steps
+from tests.support.simulated_steps import steps_of, true_steps
+from tests.support.tracker_pairs import Pair, run_pair
+from tests.support.tracker_settings import tracker_of
 from tracker import Tracker
 from tracker.core.events import RunUsageReported
-from tracker.polling.requests.step_reads import When
+from tracker.polling.run_updates import StepsWhen
 from tracker.simulator import Simulator
 from tracker.sources import Assistants, LangGraph
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
 
 
 def ended_run(simulator: Simulator) -> str:
@@ -103,7 +96,7 @@ def test_a_correction_of_an_end_has_the_steps_read_again(simulator: Simulator) -
 
 @pytest.mark.parametrize(("steps", "asked"), [("never", 0), ("live", 1)])
 def test_whether_they_are_read_is_the_users_choice(
-    simulator: Simulator, steps: When, asked: int
+    simulator: Simulator, steps: StepsWhen, asked: int
 ) -> None:
     run_id = ended_run(simulator)
 

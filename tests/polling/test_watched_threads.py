@@ -1,9 +1,9 @@
-"""Runs found on threads of the simulator, and jobs on a scheduler of the application."""
+"""Watched threads of the simulator, and jobs on the application's scheduler."""
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from tests.app.test_tracker import LONG, PLAIN, tracker_of
+from tests.support.tracker_settings import LONG, PLAIN, tracker_of
+from tests.support.waiting import until
 from tracker.errors import SettingsError
 from tracker.simulator import Simulator
 
@@ -23,14 +24,6 @@ pytestmark = pytest.mark.integration
 def simulator() -> Iterator[Simulator]:
     with Simulator(parameters=PLAIN, many_active=True) as running:
         yield running
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it did not come to that in 20 s")
 
 
 def test_runs_are_found_on_their_thread_and_seen_to_their_ends(

@@ -1,4 +1,4 @@
-"""What a tracker left to be done, as the next one finds it in the store."""
+"""Pending work of a tracker that has ended, as the next one finds it in the store."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,13 +27,13 @@ def left(*looks: RunSnapshot | Observation, now: float = 100.0) -> Pending:
     for entry in looks:
         histories.record([Observation.of(entry) if isinstance(entry, RunSnapshot) else entry])
     # Another one, which has nothing in memory.
-    found = RunRepository(store).left(at(now) - DAY)
+    found = RunRepository(store).pending_runs(at(now) - DAY)
     store.close()
     return found
 
 
 def names(found: Pending) -> tuple[list[str], list[str]]:
-    return [state.run_id for state in found.open], [state.run_id for state in found.stepless]
+    return [state.run_id for state in found.open], [state.run_id for state in found.without_steps]
 
 
 WORKING = seen("in_progress", 2, started=1, thread_id="thread_1")
@@ -68,7 +68,7 @@ def test_what_happens_after_an_end_does_not_open_a_run_again() -> None:
 
 
 def test_a_run_without_steps_is_told_with_its_thread() -> None:
-    [state] = left(WORKING, ENDED).stepless
+    [state] = left(WORKING, ENDED).without_steps
     assert (state.source, state.run_id, state.thread_id) == ("assistants", "run_1", "thread_1")
 
 

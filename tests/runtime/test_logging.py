@@ -1,4 +1,4 @@
-"""Tests of log records: each names its subject, and none shows a secret."""
+"""Log records: each names its run or source, and none shows a secret."""
 
 import asyncio
 import logging
@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tracker_settings import QUICK
 from tracker import Delivery, Tracker
 from tracker.core.events import RunCreated
 from tracker.errors import KeyRefused, NotFound
-from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters, Simulator
 from tracker.sources import Assistants
 
 pytestmark = pytest.mark.integration
 
-QUICK = Cadence(shortest=0.05, longest=0.2, start=200.0)
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 
 
-def test_every_record_names_its_subject(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_record_says_what_it_is_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="runfold")
 
     async def scenario(base_url: str, thread_id: str, run_id: str, key: str) -> None:
@@ -53,8 +54,8 @@ def test_every_record_names_its_subject(tmp_path: Path, caplog: pytest.LogCaptur
     records = [record for record in caplog.records if record.name.startswith("runfold")]
     texts = [record.getMessage() for record in records]
     for expected in (
-        "not asked for a minute",
-        "no longer asked about",
+        "requests are paused for 60 s",
+        "no longer polled",
         "the handler 'mail' raised",
     ):
         assert any(expected in text for text in texts), expected

@@ -10,16 +10,13 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from tests.support.official_client import IGNORES_DEPRECATIONS
 from tracker.simulator import ManualClock, Parameters, Simulator
 
 CALM = Parameters.ending("completed", action=0, stretched=0, answers="client")
 ASKING = replace(CALM, action=1, max_actions=1)
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 class Bench:

@@ -1,4 +1,4 @@
-"""Each fault as a client meets it, and a server that comes and goes quietly."""
+"""Faults of the simulator as a client sees them, and starts and stops of its server."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_server_stops_at_once_with_connections_open() -> None:
 
 def test_a_simulator_can_serve_again_but_not_twice() -> None:
     sim = Simulator(clock=ManualClock())
-    with sim, pytest.raises(SettingsError, match="serves already"):
+    with sim, pytest.raises(SettingsError, match="is serving already"):
         sim.__enter__()
     with sim:
         assert httpx.get(sim.base_url.replace("/v1", "/health")).json() == {"status": "ok"}

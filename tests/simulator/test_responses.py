@@ -1,4 +1,4 @@
-"""Simulated responses: what they show is what happened, and a source reads it back."""
+"""Simulated responses: their bodies follow their lives, and a source reads them."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tracker.core.status import ENDED
 from tracker.simulator import ManualClock, Parameters, Refused, Simulator, Truth
 from tracker.simulator.api.responses import response_body
-from tracker.simulator.model.response_life import asked_of_the_caller
+from tracker.simulator.model.response_life import find_call_step
 from tracker.sources.responses.snapshots import response_snapshot
 
 BIRTH = 1_800_000_000.0
@@ -29,7 +29,7 @@ def simulator(seed: int = 7, parameters: Parameters | None = None) -> Simulator:
 def shown(sim: Simulator, response_id: str, at: float) -> dict[str, Any]:
     world = sim._service.world
     record = world.responses[response_id]
-    return response_body(record, world.life(record), at)
+    return response_body(record, world.get_life(record), at)
 
 
 def outputs(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def test_a_response_without_functions_makes_no_calls() -> None:
     sim = simulator(parameters=Parameters.ending("completed", action=1.0))
     truth = sim.create_response(model="gpt-5")
     world = sim._service.world
-    assert asked_of_the_caller(world.life(world.responses[truth.run_id])) is None
+    assert find_call_step(world.get_life(world.responses[truth.run_id])) is None
 
 
 def test_what_cannot_be_asked_for() -> None:

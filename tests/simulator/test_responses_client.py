@@ -1,7 +1,6 @@
-"""Responses of the simulator as the official client sees them, and a tracker beside it."""
+"""Responses of the simulator, read by the official client and by a tracker."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,22 +10,14 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import ResponseFunctionToolCall
 
 from projections import Views
-from tests.capture.test_responses import ASKING, PLAIN, QUICK, SHORT, TOOLS
+from tests.support.official_client import IGNORES_DEPRECATIONS
+from tests.support.responses_settings import ASKING, TOOLS
+from tests.support.tracker_settings import PLAIN, QUICK, SHORT
 from tracker import Tracker
 from tracker.simulator import ManualClock, Parameters, Simulator
 from tracker.sources import Assistants, Responses
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(parameters=PLAIN) as running:
-        yield running
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 def test_the_official_client_from_a_call_to_the_end() -> None:

@@ -1,4 +1,4 @@
-"""The laws of simulated lives, over all seeds and odds."""
+"""Laws of simulated lives, over all seeds and parameters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from tracker.core.status import ENDED, is_ended
 from tracker.errors import SettingsError
-from tracker.simulator.model.catalogue import tools_of
+from tracker.simulator.model.catalogue import default_tools
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.plan import End, Plan, draw_plan
-from tracker.simulator.model.run_life import Life, live
+from tracker.simulator.model.run_life import Life, build_life
 from tracker.simulator.model.tokens import Tokens
 
 START = 1_800_000_000.25
-TOOLS = tools_of("asst_1")
+TOOLS = default_tools("asst_1")
 
 # Machines that run tests are busy.
 law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,17 +63,17 @@ def lives(draw: st.DrawFn) -> Life:
     """A life in which a client answers some calls and perhaps cancels, when it may."""
     plan = draw(plans())
     answers: dict[int, float] = {}
-    life = live(plan, START)
+    life = build_life(plan, START)
     for index in range(len(plan.laps)):
         asked = next((s for s in life.steps if s.lap == index and s.planned.ends is None), None)
         if asked is not None and draw(st.booleans()):
             share = draw(st.floats(0.0, 0.999))
             answers[index] = asked.created_at + share * (asked.ended_at - asked.created_at)
-            life = live(plan, START, answers)
+            life = build_life(plan, START, answers)
 
     share = draw(st.none() | st.floats(0.0, 1.2))
     span = life.transitions[-1].at - START
-    return live(plan, START, answers, None if share is None else START + share * span)
+    return build_life(plan, START, answers, None if share is None else START + share * span)
 
 
 @law
@@ -157,15 +157,15 @@ def test_a_moment_agrees_with_the_transitions(life: Life, age: float) -> None:
     assert moment.status == past[-1].status
     assert moment.started_at == (starts[-1] if starts else None)
     assert (moment.ended_at is not None) == is_ended(moment.status)
-    assert (life.asks(now) is not None) == (moment.status == "requires_action")
+    assert (life.find_action(now) is not None) == (moment.status == "requires_action")
 
 
 @law
 @given(plans(), st.floats(0.0, 1.0))
 def test_interference_leaves_the_past_alone(plan: Plan, share: float) -> None:
-    whole = live(plan, START)
+    whole = build_life(plan, START)
     moment = START + share * (whole.transitions[-1].at - START)
-    cancelled = live(plan, START, cancel_at=moment)
+    cancelled = build_life(plan, START, cancel_at=moment)
 
     def before(life: Life) -> list[tuple[str, float]]:
         return [(each.status, each.at) for each in life.transitions if each.at < moment]
@@ -196,7 +196,7 @@ def test_the_same_seed_gives_the_same_plan(seed: int, odds: Parameters) -> None:
 def test_odds_of_one_decide_the_end(end: End, status: str) -> None:
     odds = Parameters.ending(end, time_scale=0.1, unanswered=0)
     ends = {
-        live(draw_plan(1, f"run_{n}", odds, tools=TOOLS), START).transitions[-1].status
+        build_life(draw_plan(1, f"run_{n}", odds, tools=TOOLS), START).transitions[-1].status
         for n in range(30)
     }
 
@@ -205,7 +205,7 @@ def test_odds_of_one_decide_the_end(end: End, status: str) -> None:
 
 def test_an_unanswered_action_expires() -> None:
     odds = Parameters.ending("completed", action=1, answers="client", stretched=0)
-    life = live(draw_plan(3, "run_1", odds, tools=TOOLS), START)
+    life = build_life(draw_plan(3, "run_1", odds, tools=TOOLS), START)
 
     assert [each.status for each in life.transitions] == [
         "queued",
@@ -219,7 +219,7 @@ def test_an_unanswered_action_expires() -> None:
 
 
 def test_life_times_are_those_of_the_parameters() -> None:
-    whole = [live(draw_plan(5, f"run_{n}", Parameters(), kind=n % 12, tools=TOOLS), START)
+    whole = [build_life(draw_plan(5, f"run_{n}", Parameters(), kind=n % 12, tools=TOOLS), START)
              for n in range(3000)]  # fmt: skip
     spans = [life.transitions[-1].at - START for life in whole]
     stopped = sum(any(t.status == "requires_action" for t in life.transitions) for life in whole)

@@ -7,16 +7,13 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from tests.support.official_client import IGNORES_DEPRECATIONS
 from tracker.simulator import Faults, Parameters, Simulator
 
 QUICK: dict[str, Any] = {"time_scale": 0.02, "stretched": 0.0, "answers": "client"}
 TOOL: Any = {"type": "function", "function": {"name": "price", "parameters": {"type": "object"}}}
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
-]
+pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 def names(events: list[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The simulated service without HTTP, on a clock that stands still."""
+"""The simulated service without HTTP, on a manual clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tracker.errors import SettingsError
 from tracker.simulator import Faults, ManualClock, Parameters, Refused, Simulator, SpeedClock
-from tracker.simulator.api.pages import PageRequest, cut_page
-from tracker.simulator.model.catalogue import arguments_for
-from tracker.simulator.model.faults import OUTDATED, REFUSING, SPOILING
+from tracker.simulator.api.pages import PageRequest, paginate
+from tracker.simulator.model.catalogue import draw_arguments
+from tracker.simulator.model.faults import CORRUPTIONS, REJECTIONS, STALE_ANSWERS
 from tracker.simulator.model.throttle import Throttle
 
 CALM = Parameters.ending("completed", action=0, stretched=0, answers="client")
@@ -197,21 +197,21 @@ def test_pages_join_to_the_whole_list(
     seen: list[int] = []
     more, after = True, None
     while more:
-        page, more, first, last = cut_page(items, PageRequest(limit, newest_first, after))
+        page, more, first, last = paginate(items, PageRequest(limit, newest_first, after))
         assert (first is None) == (not page)
         seen, after = seen + page, last
     assert seen == whole
 
     if cursor is not None and cursor < count:
         place = whole.index(cursor)
-        page, more, _, _ = cut_page(items, PageRequest(limit, newest_first, before=f"run_{cursor}"))
+        page, more, _, _ = paginate(items, PageRequest(limit, newest_first, before=f"run_{cursor}"))
         assert page == whole[max(0, place - limit) : place]
         assert more == (place > limit)
 
 
 def test_a_cursor_that_is_not_in_the_list_is_refused() -> None:
     with pytest.raises(Refused, match="run_9"):
-        cut_page([("run_1", 1)], PageRequest(after="run_9"))
+        paginate([("run_1", 1)], PageRequest(after="run_9"))
 
 
 def test_faults_are_drawn_at_their_rates() -> None:
@@ -219,11 +219,11 @@ def test_faults_are_drawn_at_their_rates() -> None:
     drawn = [faults.draw(1, number, "GET") for number in range(4000)]
 
     assert drawn == [faults.draw(1, number, "GET") for number in range(4000)]
-    assert set(drawn) == {None, *REFUSING, *SPOILING, *OUTDATED}
+    assert set(drawn) == {None, *REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS}
     assert 0.45 < sum(kind is not None for kind in drawn) / 4000 < 0.55
     assert all(faults.draw(1, number, "POST") is None for number in range(200))
     posted = {replace(faults, posts=True).draw(1, number, "POST") for number in range(4000)}
-    assert posted == {None, *REFUSING, *SPOILING}
+    assert posted == {None, *REJECTIONS, *CORRUPTIONS}
 
 
 def test_impossible_settings_are_refused() -> None:
@@ -246,7 +246,7 @@ def test_a_speed_clock_runs_faster() -> None:
 
 def test_a_throttle_lets_its_rate_through() -> None:
     throttle = Throttle(per_minute=120)
-    waits = [throttle.take(100 + n / 10) for n in range(100)]
+    waits = [throttle.consume(100 + n / 10) for n in range(100)]
 
     assert 20 <= sum(not wait for wait in waits) <= 22
     assert max(waits) <= 0.5
@@ -254,7 +254,7 @@ def test_a_throttle_lets_its_rate_through() -> None:
 
 def test_arguments_follow_the_schema_of_the_function() -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}, "of": {"enum": ["x"]}}}
-    text = arguments_for(Random(1), {"name": "mine", "parameters": schema})
+    text = draw_arguments(Random(1), {"name": "mine", "parameters": schema})
 
     assert json.loads(text)["of"] == "x"
     assert isinstance(json.loads(text)["n"], int)

@@ -1,14 +1,15 @@
-"""Stamps, hints and bodies: the small readings."""
+"""Answers: time stamps, hints and bodies."""
 
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tracker.errors import PayloadError
-from tracker.sources.answer import kept_headers, server_date, wait_hint
-from tracker.sources.documents import decode
+from tracker.sources.answer import select_headers, server_date, wait_hint
+from tracker.sources.documents import decode, decode_body
 from tracker.sources.stamps import read_stamp
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -89,26 +90,48 @@ def test_the_date_of_the_server() -> None:
 
 def test_headers_that_help_are_kept() -> None:
     headers = {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3", "set-cookie": "a"}
-    assert kept_headers(headers) == {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "3"}
+    assert select_headers(headers) == {
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-requests": "3",
+    }
 
 
 def test_half_a_surrogate_pair_does_not_make_a_body_unusable() -> None:
-    document, body = decode(b'\xef\xbb\xbf{"id": "run_1", "instructions": "a \\ud83d b"}')
+    document, body = decode_body(b'\xef\xbb\xbf{"id": "run_1", "instructions": "a \\ud83d b"}')
     assert document == {"id": "run_1", "instructions": "a ? b"}
-    assert decode(body) == (document, body)
+    assert decode_body(body) == (document, body)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'"text"', b"null", b"3", b"\xff\xfe\x00", b"[" * 9999]
+    "payload",
+    [
+        {"id": "run_1", "text": "a ? b"},
+        b'{"id": "run_1", "text": "a \\ud83d b"}',
+        '{"id": "run_1", "text": "a \\ud83d b"}',
+        '{"id": "run_1", "text": "a \ud83d b"}',
+        '\ufeff{"id": "run_1", "text": "a ? b"}',
+    ],
+)
+def test_every_form_of_a_payload_is_decoded_and_repaired(
+    payload: dict[str, Any] | bytes | str,
+) -> None:
+    assert decode(payload) == {"id": "run_1", "text": "a ? b"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'"text"', b"null", b"3", b"\xff\xfe\x00", b"[" * 9999, b"[" * 300 + b"]" * 300],
 )
 def test_what_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(PayloadError, match="expected"):
+    with pytest.raises(PayloadError, match=r"^not (a )?JSON"):
         decode(body)
 
 
 def test_importing_the_package_loads_no_http_client() -> None:
     lines = [
-        "import sys, tracker.sources, tracker.sources.source, tracker.sources.pages",
+        "import sys, tracker.sources, tracker.sources.source, tracker.sources.http.pages",
+        "names = ('Response', 'Run', 'RunListSource', 'counted', 'decode', 'read_stamp')",
+        "assert all(getattr(tracker.sources, name) for name in names)",
         "assert 'httpx' not in sys.modules",
         "tracker.sources.Assistants",
         "assert 'httpx' in sys.modules",

@@ -1,4 +1,4 @@
-"""The Assistants resource: what is asked, and what is made of the answers."""
+"""The Assistants resource: requests, and parsed answers."""
 
 import asyncio
 import json

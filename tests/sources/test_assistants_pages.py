@@ -1,4 +1,4 @@
-"""Lists: pages, and going on to the next by themselves."""
+"""Lists of the Assistants API: pages, and iteration over all of them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tracker.errors import UnusableAnswer
-from tracker.simulator.api.pages import PageRequest, cut_page
+from tracker.simulator.api.pages import PageRequest, paginate
 from tracker.sources import Assistants
 from tracker.sources.http.pages import Page
 from tracker.sources.source import PageSource, StepSource
@@ -46,7 +46,7 @@ def listed(answer: Answerer, **query: Any) -> tuple[list[str], list[dict[str, st
 def service(query: Mapping[str, str]) -> dict[str, Any]:
     """A thread with seven runs, the first the oldest, paged as the real service does it."""
     items = [(f"run_{number}", run(f"run_{number}")) for number in range(1, 8)]
-    data, more, first, last = cut_page(items, PageRequest.of(query))
+    data, more, first, last = paginate(items, PageRequest.of(query))
     return {"data": data, "has_more": more, "first_id": first, "last_id": last}
 
 

@@ -1,4 +1,4 @@
-"""What services send, as snapshots: the odd along with the ordinary."""
+"""Snapshots of bodies of the Assistants API, ordinary and odd."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -212,7 +212,7 @@ def test_empty_things_of_other_languages() -> None:
         (body(created_at="soon"), "created_at: Value error"),
         (body(usage={"prompt_tokens": 2**63}), "prompt_tokens: "),
         (body(metadata="x", tools={}, usage=3, model=4), "and 1 more"),
-        (b"{", "expected JSON"),
+        (b"{", "not JSON"),
     ],
 )
 def test_what_is_not_a_run_is_refused_by_name(sent: Any, says: str) -> None:

@@ -1,4 +1,4 @@
-"""Foundry's classic agents: versions, tokens that are asked for, and approvals."""
+"""Classic agents of Foundry: versions, tokens on demand, and approvals."""
 
 import asyncio
 import json

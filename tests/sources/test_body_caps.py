@@ -1,21 +1,20 @@
-"""What a body may cost, by source and request: memory up to the cap, time up to the deadline."""
+"""Limits of bodies, by source and request: memory up to the cap, time up to the deadline."""
 
 import asyncio
 import json
 import sys
 import zlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.sources.test_transport import GZIP, drips, pours, served, whole, writes
+from tests.support.faulty_server import GZIP, drips, pours, served, whole, writes
+from tests.support.paths import ROOT
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 KINDS = (Assistants, Responses, AgentTurns, LangGraph)
 RUN_MB, PAGE_MB = 2, 8
 # Those of the smaller cap first: memory is measured by its peak.

@@ -1,4 +1,4 @@
-"""Bodies are unpacked whole, however they are cut, and no further than the cap."""
+"""Decompression of bodies: complete however they are cut, and never beyond the cap."""
 
 import asyncio
 import zlib
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.sources.http.body_reader import Unfit, receive
+from tracker.sources.http.body_reader import UnusableBody, read_body
 
 
 def packed(body: bytes, bits: int) -> bytes:
@@ -22,7 +22,7 @@ def received(parts: list[bytes], cap: int, encoding: str = "gzip") -> bytes:
             yield part
 
     into = bytearray()
-    asyncio.run(receive(chunks(), into, encoding=encoding, length="", cap=cap))
+    asyncio.run(read_body(chunks(), into, encoding=encoding, length="", cap=cap))
     return bytes(into)
 
 
@@ -39,9 +39,9 @@ def test_a_packed_body_comes_out_whole(word: bytes, times: int, bits: int, size:
     # Neither what was sent nor what it unpacks to may be larger.
     enough = max(len(body), len(content))
     assert received(parts, cap=enough) == body
-    with pytest.raises(Unfit, match="larger than"):
+    with pytest.raises(UnusableBody, match="larger than"):
         received(parts, cap=enough - 1)
-    with pytest.raises(Unfit, match="too early"):
+    with pytest.raises(UnusableBody, match="too early"):
         received([content[:-1]], cap=enough)
-    with pytest.raises(Unfit, match="too early"):
+    with pytest.raises(UnusableBody, match="too early"):
         received([*parts, b"more"], cap=enough + 4)

@@ -1,4 +1,4 @@
-"""What was recorded of the other APIs, read and followed; skipped where there is no corpus."""
+"""Recorded runs of the other APIs, replayed; skipped without the corpus."""
 
 import json
 import random
@@ -12,8 +12,9 @@ from tracker.core.decider import decide, fold
 from tracker.core.events import Event, RunAnomalyObserved, RunEnded
 from tracker.core.snapshot import RunSnapshot
 from tracker.sources import AgentTurns, Assistants, LangGraph, Responses, Source
-from tracker.sources.detection import SHAPES, Shape
+from tracker.sources.detection import FORMATS
 from tracker.sources.langgraph.snapshots import with_state
+from tracker.sources.payload_format import PayloadFormat
 from tracker.sources.stamps import read_stamp
 
 pytestmark = needs_corpus
@@ -39,8 +40,8 @@ SOURCES: list[Source] = [
 each_recording = pytest.mark.parametrize("recording", RECORDED, ids=NAMES)
 
 
-def shape_of(recording: dict[str, Any]) -> Shape:
-    return next(it for it in SHAPES if it.name == SHAPE_NAMES[recording["shape"]])
+def format_of(recording: dict[str, Any]) -> PayloadFormat:
+    return next(it for it in FORMATS if it.name == SHAPE_NAMES[recording["shape"]])
 
 
 def bodies(recording: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,9 +57,7 @@ def looks(recording: dict[str, Any]) -> list[RunSnapshot]:
     found = []
     for number, body in enumerate(bodies(recording)):
         moment = START + timedelta(seconds=number)
-        found.append(
-            shape_of(recording).to_snapshot(body, "x", observed_at=moment, asked_at=moment)
-        )
+        found.append(format_of(recording).snapshot(body, "x", observed_at=moment, asked_at=moment))
     return found
 
 
@@ -71,8 +70,8 @@ def test_all_of_it_is_there() -> None:
 def test_nothing_of_a_body_is_lost(recording: dict[str, Any]) -> None:
     for body in bodies(recording):
         sent = json.dumps(body).encode()
-        seen = shape_of(recording).to_snapshot(sent, "x", observed_at=START)
-        assert seen == shape_of(recording).to_snapshot(body, "x", observed_at=START)
+        seen = format_of(recording).snapshot(sent, "x", observed_at=START)
+        assert seen == format_of(recording).snapshot(body, "x", observed_at=START)
         assert seen.run_id == recording["run_id"]
         assert seen.created_at == read_stamp(body["created_at"])
         assert seen.metadata == body["metadata"]

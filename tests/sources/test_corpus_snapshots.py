@@ -1,17 +1,16 @@
-"""Every recorded run and step that there is, read and mapped; skipped where there is no corpus."""
+"""Recorded runs and steps as snapshots; skipped without the corpus."""
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.corpus import FOLDER as CORPUS
 from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snapshot
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
 
 
 def recorded(kinds: str) -> Iterator[dict[str, Any]]:

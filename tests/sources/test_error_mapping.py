@@ -1,4 +1,4 @@
-"""What an answer that is no success means, and that no secret gets into anything shown."""
+"""Error responses: the exception for each, without a secret in its text."""
 
 import asyncio
 import json
@@ -204,7 +204,7 @@ async def hangs() -> str:
         (leaks, "failed with RuntimeError"),
         (leaks_later, "failed with RuntimeError"),
         (hangs, "no key came in 0.05 s"),
-        (lambda: None, "gave NoneType"),
+        (lambda: None, "returned NoneType"),
         (lambda: "  ", "the key is empty"),
         (f"{KEY}\r\nX-Evil: 1", "characters that no header can carry"),
         (f"{KEY}\N{EN DASH}", "characters that no header can carry"),

@@ -1,4 +1,4 @@
-"""Runs of graphs: what is asked of the server, and what is made of the answers."""
+"""Runs of LangGraph: requests, and snapshots of the answers."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.graph_payloads import graph_run, thread_state
 from tracker.core.decider import decide, fold
 from tracker.core.events import RunActionRequired, RunCompleted
 from tracker.core.snapshot import RunError, ToolCall
@@ -18,26 +19,6 @@ from tracker.sources.langgraph.snapshots import with_state
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 INTERRUPT = {"id": "i1", "value": {"question": "may I?"}}
-
-
-def run(status: str, number: int = 1, **more: Any) -> dict[str, Any]:
-    return {
-        "run_id": f"run-{number}",
-        "thread_id": "thread-1",
-        "assistant_id": "agent",
-        "status": status,
-        "created_at": "2026-01-01T12:00:00+00:00",
-        "updated_at": "2026-01-01T12:00:05.500000+00:00",
-        "metadata": {"graph_id": "agent"},
-        "kwargs": {"input": {}},
-        **more,
-    }
-
-
-def state(*interrupts: object, error: str | None = None, after: list[str] | None = None) -> object:
-    task = {"id": "t1", "name": "work", "error": error, "interrupts": list(interrupts)}
-    stopped = interrupts or error or after
-    return {"values": {"secret": 1}, "next": after or [], "tasks": [task] if stopped else []}
 
 
 Use = Callable[[LangGraph], Awaitable[Any]]
@@ -82,7 +63,7 @@ def snapshot_of(answer: Any) -> Any:
     ],
 )
 def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
-    answer, asked = used(fetch, run=run(status))
+    answer, asked = used(fetch, run=graph_run(status))
     assert asked == ["run"]
     seen = snapshot_of(answer)
     assert (seen.status, seen.thread_id, seen.assistant_id) == (ours, "thread-1", "agent")
@@ -92,9 +73,9 @@ def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
 
 
 def test_the_state_of_the_thread_tells_a_stop_from_an_end() -> None:
-    success = run("success")
+    success = graph_run("success")
     replies = {"run": success, "runs": [success]}
-    answer, asked = used(fetch, **replies, state=state(INTERRUPT, after=["work"]))
+    answer, asked = used(fetch, **replies, state=thread_state(INTERRUPT, after=["work"]))
     assert asked == ["run", "runs", "state"]
     assert b"secret" not in answer.body
     seen = snapshot_of(answer)
@@ -103,37 +84,41 @@ def test_the_state_of_the_thread_tells_a_stop_from_an_end() -> None:
     assert seen.tool_calls == (
         ToolCall(id="i1", type="interrupt", name="work", arguments=question),
     )
-    answer, _ = used(fetch, **replies, state=state(after=["work"]))
+    answer, _ = used(fetch, **replies, state=thread_state(after=["work"]))
     assert snapshot_of(answer).tool_calls == (
         ToolCall(id="before work", type="breakpoint", name="work"),
     )
-    answer, _ = used(fetch, **replies, state=state())
+    answer, _ = used(fetch, **replies, state=thread_state())
     assert snapshot_of(answer).status == "completed"
 
 
 def test_a_run_that_another_follows_waits_no_more() -> None:
-    success = run("success")
-    answer, asked = used(fetch, run=success, runs=[run("running", 2), success])
+    success = graph_run("success")
+    answer, asked = used(fetch, run=success, runs=[graph_run("running", 2), success])
     assert asked == ["run", "runs"]
     assert snapshot_of(answer).status == "completed"
 
 
 def test_the_end_of_a_wait_is_not_at_the_stamp_of_its_beginning() -> None:
     api = LangGraph("https://host")
-    stopped = with_state(run("success"), state(INTERRUPT))  # type: ignore[arg-type]
+    stopped = with_state(graph_run("success"), thread_state(INTERRUPT))  # type: ignore[arg-type]
     first, second = NOW + timedelta(seconds=10), NOW + timedelta(seconds=60)
     events = decide(fold([]), api.snapshot(stopped, observed_at=first, asked_at=first))
     waiting = events[-1]
     assert isinstance(waiting, RunActionRequired)
     assert waiting.occurred_at == NOW + timedelta(seconds=5.5)
-    [end] = decide(fold(events), api.snapshot(run("success"), observed_at=second, asked_at=second))
+    [end] = decide(
+        fold(events), api.snapshot(graph_run("success"), observed_at=second, asked_at=second)
+    )
     assert isinstance(end, RunCompleted)
     assert (end.occurred_at, end.not_before) == (None, first)
 
 
 def test_the_state_of_the_thread_says_why_a_run_failed() -> None:
-    failed = run("error")
-    answer, _ = used(fetch, run=failed, runs=[failed], state=state(error="RuntimeError('boom')"))
+    failed = graph_run("error")
+    answer, _ = used(
+        fetch, run=failed, runs=[failed], state=thread_state(error="RuntimeError('boom')")
+    )
     seen = snapshot_of(answer)
     assert (seen.status, seen.error) == ("failed", RunError(message="RuntimeError('boom')"))
     bare = LangGraph("https://host").snapshot(failed, observed_at=NOW)
@@ -141,29 +126,29 @@ def test_the_state_of_the_thread_says_why_a_run_failed() -> None:
 
 
 def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
-    runs = [run("success", 2), run("success", 1)]
+    runs = [graph_run("success", 2), graph_run("success", 1)]
     use = lambda api: api.fetch_page("thread-1", 9)  # noqa: E731
-    (_, entries), asked = used(use, runs=runs, state=state(INTERRUPT))
+    (_, entries), asked = used(use, runs=runs, state=thread_state(INTERRUPT))
     assert asked == ["runs", "state"]
     assert [entry["id"] for entry in entries] == ["run-2", "run-1"]
     api = LangGraph("https://host")
     assert isinstance(api, PageSource)
     statuses = [api.snapshot(entry, observed_at=NOW).status for entry in entries]
     assert statuses == ["requires_action", "completed"]
-    with pytest.raises(UnusableAnswer, match="expected a JSON array, got an object"):
+    with pytest.raises(UnusableAnswer, match="not a JSON array, but an object"):
         used(use, runs={"data": []})
 
 
 def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
-    runs = [run("success", number) for number in range(100, 0, -1)]
+    runs = [graph_run("success", number) for number in range(100, 0, -1)]
     (_, entries, more), asked = used(
-        lambda api: api.fetch_runs("thread-1"), runs=runs, state=state(INTERRUPT)
+        lambda api: api.fetch_runs("thread-1"), runs=runs, state=thread_state(INTERRUPT)
     )
     assert asked == ["runs", "state"]
     assert (len(entries), more) == (100, "100")
     # The newest of a later page is not the newest of the thread: its state is not asked for.
     (_, entries, more), asked = used(
-        lambda api: api.fetch_runs("thread-1", "100"), runs=runs[:1], state=state(INTERRUPT)
+        lambda api: api.fetch_runs("thread-1", "100"), runs=runs[:1], state=thread_state(INTERRUPT)
     )
     assert asked == ["runs"]
     assert (entries[0]["id"], more) == ("run-100", None)
@@ -178,9 +163,9 @@ def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
 
 def test_what_is_no_answer() -> None:
     for replies in (
-        {"run": run("running", 2)},
-        {"run": run("running") | {"thread_id": "thread-2"}},
-        {"run": run("success"), "runs": [run("success")], "state": {"detail": "?"}},
+        {"run": graph_run("running", 2)},
+        {"run": graph_run("running") | {"thread_id": "thread-2"}},
+        {"run": graph_run("success"), "runs": [graph_run("success")], "state": {"detail": "?"}},
     ):
         with pytest.raises(UnusableAnswer):
             used(fetch, **replies)
@@ -196,7 +181,9 @@ def test_the_key_goes_as_the_platform_wants_it() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
         return httpx.Response(
-            200, content=json.dumps(run("pending")), headers={"content-type": "application/json"}
+            200,
+            content=json.dumps(graph_run("pending")),
+            headers={"content-type": "application/json"},
         )
 
     asyncio.run(fetch(LangGraph("https://host", "lsv2", transport=httpx.MockTransport(answer))))

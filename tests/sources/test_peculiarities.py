@@ -1,4 +1,4 @@
-"""What services send otherwise than documented has a name, and what they document has none."""
+"""Peculiarities of services: a name for each deviation from the documentation."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from tracker.recording.observation import Observation
 from tracker.sources import peculiarities
 from tracker.sources.assistants.models import Run
 from tracker.sources.assistants.snapshots import run_snapshot
-from tracker.sources.detection import shape_of
+from tracker.sources.detection import detect_format
 
 UNIX = 1_767_268_800
 NOW = datetime.fromtimestamp(UNIX, UTC)
@@ -61,7 +61,7 @@ def graph_run(status: str = "success", **more: Any) -> dict[str, Any]:
 
 
 def found(body: dict[str, Any]) -> set[str]:
-    seen = shape_of(body).to_snapshot(body, "x", observed_at=NOW)
+    seen = detect_format(body).snapshot(body, "x", observed_at=NOW)
     return set(seen.peculiarities)
 
 
@@ -145,8 +145,8 @@ def test_they_are_counted_by_source() -> None:
     one = Observation(
         "one:run_1", lambda state: [], peculiarities=frozenset({"no_usage", "no_model"})
     )
-    counters.looked([one, one, one._replace(peculiarities=frozenset({"no_usage"}))])
-    counters.looked([Observation("two:run_1", lambda state: [])])
+    counters.on_observed([one, one, one._replace(peculiarities=frozenset({"no_usage"}))])
+    counters.on_observed([Observation("two:run_1", lambda state: [])])
     assert counters.peculiarities("one") == {"no_usage": 3, "no_model": 2}
     assert counters.peculiarities("two") == {}
 

@@ -1,4 +1,4 @@
-"""Answers that took several requests: all of them count, and all that they say of the limit."""
+"""Answers that take several requests: all are counted, with all rate limit headers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,11 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.polling.test_poller import Bench, body, run
-from tests.polling.test_poller import Scripted as Plain
-from tests.sources.test_agents import SESSION, TURN
-from tests.sources.test_langgraph import run as graph_body
-from tests.sources.test_langgraph import state
+from tests.support.agent_payloads import SESSION, TURN
+from tests.support.graph_payloads import graph_run, thread_state
+from tests.support.poller_bench import Bench, body, run
+from tests.support.poller_bench import Scripted as Plain
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
@@ -22,10 +21,9 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.policy import rate_limiter
 from tracker.sources import AgentTurns, Answer, HttpSource, LangGraph
-from tracker.sources.answer import following
+from tracker.sources.answer import count_requests
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -68,7 +66,7 @@ def all_turns(api: AgentTurns) -> Awaitable[Any]:
     return api.fetch_runs("sess_1")
 
 
-def graph_run(api: LangGraph) -> Awaitable[Answer]:
+def fetch_graph_run(api: LangGraph) -> Awaitable[Answer]:
     return api.fetch("thread-1", "run-1")
 
 
@@ -77,8 +75,8 @@ def graph_runs(api: LangGraph) -> Awaitable[Any]:
 
 
 PAGE = {"object": "list", "data": [TURN], "has_more": False}
-DONE = graph_body("success")
-OTHER = graph_body("running", 2)
+DONE = graph_run("success")
+OTHER = graph_run("running", 2)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +85,11 @@ OTHER = graph_body("running", 2)
         (AgentTurns, turn, [TURN, SESSION]),
         (AgentTurns, turns, [PAGE, SESSION]),
         (AgentTurns, all_turns, [PAGE, SESSION]),
-        (LangGraph, graph_run, [graph_body("running")]),
-        (LangGraph, graph_run, [DONE, [DONE], state()]),
-        (LangGraph, graph_run, [DONE, [OTHER]]),
+        (LangGraph, fetch_graph_run, [graph_run("running")]),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], thread_state()]),
+        (LangGraph, fetch_graph_run, [DONE, [OTHER]]),
         (LangGraph, graph_runs, [[OTHER]]),
-        (LangGraph, graph_runs, [[DONE], state()]),
+        (LangGraph, graph_runs, [[DONE], thread_state()]),
     ],
 )
 def test_an_answer_says_how_many_requests_it_took(
@@ -110,14 +108,14 @@ def test_an_answer_says_how_many_requests_it_took(
         (AgentTurns, turn, [TURN, {**SESSION, "id": "sess_2"}], UnusableAnswer),
         (AgentTurns, turns, [PAGE, 401], KeyRefused),
         (AgentTurns, all_turns, [PAGE, 500], Unreachable),
-        (LangGraph, graph_run, [429], RateLimited),
-        (LangGraph, graph_run, [DONE, 429], RateLimited),
-        (LangGraph, graph_run, [DONE, [DONE], 429], RateLimited),
-        (LangGraph, graph_run, [DONE, [DONE], {"hello": 1}], UnusableAnswer),
+        (LangGraph, fetch_graph_run, [429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, 429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], 429], RateLimited),
+        (LangGraph, fetch_graph_run, [DONE, [DONE], {"hello": 1}], UnusableAnswer),
         (LangGraph, graph_runs, [[DONE], 503], Unreachable),
-        (LangGraph, graph_run, [404, [OTHER]], NotFound),
-        (LangGraph, graph_run, [404, 404], Misconfigured),
-        (LangGraph, graph_run, [404, 429], RateLimited),
+        (LangGraph, fetch_graph_run, [404, [OTHER]], NotFound),
+        (LangGraph, fetch_graph_run, [404, 404], Misconfigured),
+        (LangGraph, fetch_graph_run, [404, 429], RateLimited),
     ],
 )
 def test_so_does_what_keeps_it_from_coming(
@@ -147,9 +145,9 @@ def test_two_answers_as_one() -> None:
     assert (both.body, both.asked_at, both.observed_at) == (b"1", NOW, last.observed_at)
     assert (both.requests, both.poll_after) == (5, None)
     assert first.then(last, b"3").body == b"3"
-    with pytest.raises(ZeroDivisionError), following(first):
+    with pytest.raises(ZeroDivisionError), count_requests(first):
         raise ZeroDivisionError
-    with pytest.raises(Unreachable) as raised, following(both):
+    with pytest.raises(Unreachable) as raised, count_requests(both):
         raise Unreachable("gone")
     assert raised.value.requests == 6
     assert Unreachable("another").requests == 1
@@ -175,9 +173,9 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
     async def scenario(bench: Bench) -> None:
         service = Scripted(bench.clock, reply)
         service.took = took
-        bench.poller.watch(service, "thread_1", "run_1")
+        bench.watch_list.watch(service, "thread_1", "run_1")
         await bench.after(30)
-        assert bench.poller.standing(service).asked == took * len(service.asked)
+        assert bench.status(service).asked == took * len(service.asked)
 
     run(scenario)
 
@@ -185,16 +183,15 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
 @pytest.mark.parametrize("took", [1, 2, 3])
 def test_all_of_them_keep_to_the_rate(took: int) -> None:
     async def scenario(bench: Bench) -> None:
-        poller = Poller(GroupCommit(bench.histories), bench.clock, jitter=lambda: 0.5, ceiling=5.0)
-        bench.poller = poller
         service = Scripted(bench.clock, body("in_progress"))
         service.took = took
+        bench.watch_list.dispatcher(service).limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
-            poller.watch(service, f"thread_{number}", f"run_{number}")
+            bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         began = bench.clock.monotonic()
         await bench.after(60)
         most = 5 * (bench.clock.monotonic() - began)
         # Those of two looks may go at once.
-        assert 0.5 * most < poller.standing(service).asked <= most + 2 * took
+        assert 0.5 * most < bench.status(service).asked <= most + 2 * took
 
     run(scenario)

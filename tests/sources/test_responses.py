@@ -1,4 +1,4 @@
-"""Responses as snapshots, what is asked of a service, and runs that go on from one another."""
+"""Responses: requests, snapshots, and chains of runs."""
 
 import asyncio
 import itertools

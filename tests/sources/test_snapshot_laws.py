@@ -1,4 +1,4 @@
-"""Whatever a service sends: a snapshot, or a PayloadError, and nothing else."""
+"""Laws of snapshots: any body gives a snapshot or a PayloadError."""
 
 import json
 from contextlib import suppress
@@ -15,12 +15,13 @@ from tracker.sources.agents.snapshots import Turn, turn_snapshot
 from tracker.sources.agents.snapshots import glance as turn_glance
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snapshot
-from tracker.sources.detection import SHAPES, Shape
+from tracker.sources.detection import FORMATS
 from tracker.sources.documents import decode
 from tracker.sources.http.api_keys import Secrets
-from tracker.sources.http.error_mapping import refusal, words
+from tracker.sources.http.error_mapping import map_error, read_message
 from tracker.sources.langgraph.snapshots import GraphRun, graph_run_snapshot
 from tracker.sources.langgraph.snapshots import glance as graph_glance
+from tracker.sources.payload_format import PayloadFormat
 from tracker.sources.responses.snapshots import Response, response_snapshot
 from tracker.sources.responses.snapshots import glance as response_glance
 
@@ -96,17 +97,19 @@ def test_another_run_of_anything(
         to_glance(json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
+@pytest.mark.parametrize("payload_format", FORMATS, ids=[it.name for it in FORMATS])
 @given(document=st.dictionaries(texts | words_of_others, anything))
-def test_any_document_is_of_a_shape_or_not(shape: Shape, document: dict[str, Any]) -> None:
-    assert shape.is_of(document) in (True, False)
-    assert sum(other.is_of(document) for other in SHAPES) <= 1
+def test_any_document_has_a_format_or_not(
+    payload_format: PayloadFormat, document: dict[str, Any]
+) -> None:
+    assert payload_format.recognises(document) in (True, False)
+    assert sum(other.recognises(document) for other in FORMATS) <= 1
 
 
 @given(st.binary(max_size=60) | anything.map(lambda value: json.dumps(value).encode()))
 def test_a_body_of_anything(body: bytes) -> None:
     others = (response_glance, turn_glance, graph_glance)
-    for reading in (decode, glance, words, step_snapshot, *others):
+    for reading in (decode, glance, read_message, step_snapshot, *others):
         with suppress(PayloadError):
             reading(body)
 
@@ -114,6 +117,6 @@ def test_a_body_of_anything(body: bytes) -> None:
 @given(st.integers(200, 599), anything)
 def test_an_error_of_anything(status: int, document: object) -> None:
     body = json.dumps(document).encode()
-    error = refusal("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
+    error = map_error("GET /x", status, {}, body, now=NOW, secrets=Secrets("sk-4f1d9c22b7"))
     assert str(error).isprintable()
     assert len(str(error)) < 600

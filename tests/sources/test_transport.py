@@ -1,4 +1,4 @@
-"""The transport against a server on the loopback that does everything wrong."""
+"""The transport against a faulty server on the loopback."""
 
 import asyncio
 import gc
@@ -7,165 +7,42 @@ import logging
 import time
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tracker.errors import Misconfigured, SourceError, Unreachable, UnusableAnswer
+from tests.support.faulty_server import (
+    FAULTS,
+    GZIP,
+    JSON,
+    RUN,
+    Handler,
+    drips,
+    never,
+    resets,
+    served,
+    whole,
+    writes,
+)
+from tracker.errors import SourceError, Unreachable
 from tracker.sources.http.transport import Transport
 
 pytestmark = pytest.mark.integration
 
 KEY = "sk-test-4f1d9c22b7"
-RUN = b'{"id":"run_1","object":"thread.run","status":"queued"}'
-JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-
-Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
-@asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that reads each request and lets `handler` write; its URL, and the heads it read."""
-    heads: list[bytes] = []
-    serving: set[asyncio.Task[Any]] = set()
-    transports: list[asyncio.WriteTransport] = []
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_client() -> None:
+    """Sends a first request, whose lazy imports would count against a short deadline."""
 
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        serving.add(task)
-        transports.append(writer.transport)
-        try:
-            while True:
-                heads.append(await reader.readuntil(b"\r\n\r\n"))
-                await handler(writer)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            serving.discard(task)
+    async def ask() -> None:
+        async with served(writes(whole(RUN))) as (url, _):
+            transport = Transport(url, api_key=KEY)
+            await transport.ask("GET", "/threads/thread_1/runs/run_1")
+            await transport.aclose()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", heads
-    finally:
-        server.close()
-        for task in list(serving):
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-        # What a client did not stay to read would keep its connection open.
-        for transport in transports:
-            transport.abort()
-        await server.wait_closed()
-
-
-def writes(*parts: bytes, close: bool = False) -> Handler:
-    async def handler(writer: asyncio.StreamWriter) -> None:
-        writer.writelines(parts)
-        if close:
-            await writer.drain()
-            writer.close()
-
-    return handler
-
-
-def whole(body: bytes, head: bytes = JSON) -> bytes:
-    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-async def drips(writer: asyncio.StreamWriter) -> None:
-    writer.write(JSON + b"Content-Length: 100000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def never(writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
-
-
-async def resets(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-async def resets_midway(writer: asyncio.StreamWriter) -> None:
-    writer.write(JSON + b"Content-Length: 1000\r\n\r\n" + RUN[:20])
-    await writer.drain()
-    await asyncio.sleep(0.02)
-    writer.transport.abort()
-
-
-async def pours(writer: asyncio.StreamWriter) -> None:
-    writer.write(JSON + b"Transfer-Encoding: chunked\r\n\r\n")
-    for _ in range(400):
-        writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
-        await writer.drain()
-
-
-def bomb() -> bytes:
-    """200 MB of blanks in 200 kB of gzip."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    parts = [packer.compress(b" " * 1_000_000) for _ in range(200)]
-    return b"".join([*parts, packer.flush()])
-
-
-GZIP = JSON + b"Content-Encoding: gzip\r\n"
-FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
-    "slow drip": (drips, Unreachable, "no whole answer in 0.3 s"),
-    "silence": (never, Unreachable, "no whole answer in 0.3 s"),
-    "reset": (resets, Unreachable, "brought no"),
-    "closed unanswered": (writes(close=True), Unreachable, "disconnected"),
-    "reset midway": (resets_midway, SourceError, "brought"),
-    "truncated by length": (
-        writes(JSON + b"Content-Length: 500\r\n\r\n" + RUN, close=True),
-        UnusableAnswer,
-        "cut off",
-    ),
-    "truncated by close": (
-        writes(JSON + b"Connection: close\r\n\r\n" + RUN[:30], close=True),
-        UnusableAnswer,
-        "expected JSON",
-    ),
-    "not HTTP": (writes(b"SSH-2.0-OpenSSH_9.9\r\n\r\n", close=True), Unreachable, "brought no"),
-    "endless header": (writes(JSON + b"X: " + b"a" * 200_000), Unreachable, "brought no"),
-    "huge, announced": (
-        writes(JSON + b"Content-Length: 400000000\r\n\r\n"),
-        UnusableAnswer,
-        "larger than 2 MB",
-    ),
-    "huge, in chunks": (pours, UnusableAnswer, "larger than 2 MB"),
-    "gzip bomb": (writes(whole(bomb(), GZIP)), UnusableAnswer, "larger than 2 MB"),
-    "bad gzip": (writes(whole(RUN, GZIP)), UnusableAnswer, "packed"),
-    "half gzip": (
-        writes(whole(gzip.compress(RUN, mtime=0)[:-9], GZIP)),
-        UnusableAnswer,
-        "too early",
-    ),
-    "brotli": (
-        writes(whole(b"\x0b\x00", JSON + b"Content-Encoding: br\r\n")),
-        UnusableAnswer,
-        "not asked for",
-    ),
-    "redirect": (
-        writes(b"HTTP/1.1 302 Found\r\nLocation: https://else.where/\r\nContent-Length: 0\r\n\r\n"),
-        Misconfigured,
-        "Redirects are not followed",
-    ),
-    "HTML": (
-        writes(whole(b"<html>", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")),
-        UnusableAnswer,
-        "text/html instead of JSON",
-    ),
-    "no type": (writes(whole(RUN, b"HTTP/1.1 200 OK\r\n")), UnusableAnswer, "instead of JSON"),
-    "empty": (writes(whole(b"")), UnusableAnswer, "0 bytes"),
-    "a list": (writes(whole(b"[]")), UnusableAnswer, "expected a JSON object, got an array"),
-    "too deep": (writes(whole(b"[" * 100_000)), UnusableAnswer, "expected JSON"),
-    "no content": (writes(b"HTTP/1.1 204 No Content\r\n\r\n"), UnusableAnswer, "204"),
-}
+    asyncio.run(ask())
 
 
 def failure(handler: Handler, **settings: Any) -> SourceError:

@@ -1,4 +1,4 @@
-"""`runfold` as tests call it: in this process, or as a process of its own."""
+"""Calls of `runfold`: in this process, or as a process of its own."""
 
 import io
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.paths import ROOT
 from tests.support.secret_search import MARK
 from tracker.cli import main
 
@@ -20,7 +21,7 @@ _NEVER = ("Traceback", "\x1b[", MARK)
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command left behind: its exit code and what it wrote."""
+    """Result of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -32,12 +33,12 @@ class Finished:
 
     @property
     def document(self) -> Any:
-        """The JSON on the standard output."""
+        """Returns the JSON on the standard output."""
         return json.loads(self.out)
 
     @property
     def message(self) -> str:
-        """The only line of the standard error, after the name of the program."""
+        """Returns the only line of the standard error, without the name of the program."""
         [line] = self.err.splitlines()
         assert line.startswith("runfold: ")
         return line.removeprefix("runfold: ")
@@ -73,9 +74,9 @@ def start(
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, without what steers runfold, and with its code to import."""
+    """Returns this process's environment with the code on its path and no settings of runfold."""
     ours = {name: value for name, value in os.environ.items() if not _steers(name)}
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return {**ours, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
@@ -95,7 +96,7 @@ def _steers(name: str) -> bool:
 
 
 def run_body(run_id: str = "run_1", status: str = "completed", **more: Any) -> dict[str, Any]:
-    """A run as the service shows it."""
+    """Returns a run as the Assistants API shows it."""
     usage = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42}
     return {
         "id": run_id,
@@ -123,3 +124,17 @@ def _line(line: object) -> bytes:
     if isinstance(line, bytes):
         return line
     return (line if isinstance(line, str) else json.dumps(line)).encode()
+
+
+def run_script(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a folder, in which warnings are errors."""
+    file = folder / "script.py"
+    file.write_text(program, "utf-8")
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(file)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )

@@ -1,4 +1,4 @@
-"""The tables of `.github/COMPATIBILITY.md`, made from the code.
+"""Tables of `.github/COMPATIBILITY.md`, made from the code.
 
 `python -m tests.support.compatibility_page` brings those of the page up to date.
 """
@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterable
 
 from tests.support import public_surface as surface
+from tests.support.paths import ROOT
 
 Rows = list[list[str]]
 
-PAGE = surface.ROOT / ".github" / "COMPATIBILITY.md"
+PAGE = ROOT / ".github" / "COMPATIBILITY.md"
 
 
 def read_rows(page: str, header: str) -> Rows:

@@ -1,12 +1,13 @@
-"""The recorded payloads, where they lie beside the project; else their tests skip."""
+"""Recorded payloads, if they lie beside the project; their tests are skipped otherwise."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[3] / "shared" / "corpus"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT.parent / "shared" / "corpus"
 
 needs_corpus = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the recorded payloads are not beside this checkout"
@@ -14,7 +15,7 @@ needs_corpus = pytest.mark.skipif(
 
 
 def lines(name: str) -> list[dict[str, Any]]:
-    """The objects of one file of the corpus; none where it is absent."""
+    """Returns the objects of one file of the corpus; none without the corpus."""
     if not FOLDER.is_dir():
         return []
     return [json.loads(line) for line in (FOLDER / name).read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Price lists, runs that cost, and their sums, in a few words: for tests of costs."""
+"""Price lists, runs with costs, and their sums."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ FIRST = Rates("fake/small", Rate(Decimal(2)), Rate(Decimal(8)), Rate(Decimal("0.
 
 
 class PriceList(NamedTuple):
-    """Rates of each model, the last whose time has come."""
+    """Rates of each model by their start, the latest last."""
 
     models: dict[str, list[tuple[datetime, Rates]]]
     version: str = "fake 1"
@@ -27,12 +27,13 @@ class PriceList(NamedTuple):
         return begun[-1] if begun else None
 
 
-def priced(model: str, rates: Rates = FIRST, version: str = "fake 1") -> PriceList:
+def price_list(model: str, rates: Rates = FIRST, version: str = "fake 1") -> PriceList:
+    """Returns a price list with one model."""
     return PriceList({model: [(datetime(2000, 1, 1, tzinfo=UTC), rates)]}, version)
 
 
 def nanodollars(run: RunRow, prompt: int, completion: int, cached: int) -> tuple[int, int] | None:
-    """Input and output of a run at rates in nanodollars for each token, which are whole."""
+    """Returns the input and output cost of a run, at rates in whole nanodollars a token."""
     if run.prompt_tokens is None or run.completion_tokens is None:
         return None
     known = run.cached_tokens or 0
@@ -45,7 +46,7 @@ def nanodollars(run: RunRow, prompt: int, completion: int, cached: int) -> tuple
 def cost_tables(
     ended_runs: Iterable[RunRow], model: str, version: str = "fake 1"
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """The tables of costs where `model` has the rates of FIRST, and no other has any."""
+    """Returns the tables of costs if `model` has the rates of FIRST, and no other has any."""
     rows: list[tuple[Any, ...]] = []
     sums: dict[str, dict[tuple[Any, ...], list[Any]]] = {"cost_hourly": {}, "cost_totals": {}}
     for run in ended_runs:
@@ -80,19 +81,22 @@ COST = (Decimal("0.0014"), Decimal("0.0008"), Decimal("0.0022"))
 DOUBLED = tuple(2 * it for it in COST)
 
 
-def put(store: EventStore, run_id: str, usage: Usage | None, **first: Any) -> None:
+def add_ended_run(store: EventStore, run_id: str, usage: Usage | None, **first: Any) -> None:
+    """Appends the events of a run that has ended."""
     first = {"run_id": run_id, "model": "small", **first}
     end = ended(first.pop("end", e.RunCompleted), 20, stamp=19, since=8, usage=usage)
     story = [created(**first), started(2, stamp=1, since=1), end]
     store.append([Append(f"assistants:{run_id}", 0, story)])
 
 
-def correct(store: EventStore, run_id: str, usage: Usage, version: int = 3) -> None:
+def correct_usage(store: EventStore, run_id: str, usage: Usage, version: int = 3) -> None:
+    """Appends a correction of the usage of a run."""
     reported = e.RunUsageReported(observed_at=second(90), usage=usage)
     store.append([Append(f"assistants:{run_id}", version, [reported])])
 
 
-def opened(url: str, store: EventStore, prices: PriceList) -> Views:
+def open_views(url: str, store: EventStore, prices: PriceList) -> Views:
+    """Returns views with these prices, caught up with the store."""
     views = Views(url, store=store, prices=prices)
     views.upgrade()
     views.catch_up()
@@ -100,4 +104,5 @@ def opened(url: str, store: EventStore, prices: PriceList) -> Views:
 
 
 def money(row: CostRow) -> tuple[Decimal | None, ...]:
+    """Returns the costs of a row."""
     return row[4:7]

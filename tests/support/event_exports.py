@@ -1,4 +1,4 @@
-"""Histories as lines and back, in a few words: for tests of exports and imports."""
+"""Exports and imports of histories in memory."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,8 @@ from tracker.import_export.line_reader import Line
 from tracker.runtime.clock import SystemClock
 
 
-def exported(store: EventStore) -> bytes:
+def export_lines(store: EventStore) -> bytes:
+    """Returns the export of a store."""
     parts: list[bytes] = []
     count = export_events(store, parts.append)
     whole = b"".join(parts)
@@ -20,13 +21,15 @@ def exported(store: EventStore) -> bytes:
     return whole
 
 
-def imported(store: EventStore, lines: bytes | Sequence[bytes]) -> ImportReport:
+def import_exported(store: EventStore, lines: bytes | Sequence[bytes]) -> ImportReport:
+    """Imports an export, whole or as lines."""
     each = lines.splitlines(keepends=True) if isinstance(lines, bytes) else lines
     numbered = (Line("events.jsonl", number, line) for number, line in enumerate(each, 1))
     return import_lines(numbered, store, source=None, clock=SystemClock())
 
 
 def story(run_id: str = "run_1") -> list[e.Event]:
+    """Returns the events of a run that waited for tool outputs and completed."""
     return [
         created(run_id=run_id),
         started(2, stamp=1, since=1),
@@ -35,8 +38,8 @@ def story(run_id: str = "run_1") -> list[e.Event]:
     ]
 
 
-def of_stories(*run_ids: str, events: int = 4) -> EventStore:
-    """A store in memory with the first events of these runs, turn by turn."""
+def store_of_stories(*run_ids: str, events: int = 4) -> EventStore:
+    """Returns a store in memory with the first events of these runs, in turn."""
     store = open_event_store("memory://")
     for version in range(events):
         for run_id in run_ids:

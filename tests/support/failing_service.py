@@ -1,4 +1,4 @@
-"""A tracker of one programmed service, whose clock can be moved on."""
+"""A tracker of a scripted service, on a clock that can be moved forward."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_tracker import QUICK
-from tests.support.scripted_server import Programmed, Reply, SkippingClock
+from tests.support.scripted_server import Reply, ScriptedServer, SkippingClock
+from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.sources import Assistants
 
 
-class Bench:
-    """A tracker of one programmed service, whose clock can be moved on."""
+class ServiceBench:
+    """A scripted service with its tracker and its clock."""
 
-    def __init__(self, service: Programmed, tracker: Tracker, clock: SkippingClock) -> None:
+    def __init__(self, service: ScriptedServer, tracker: Tracker, clock: SkippingClock) -> None:
         self.service = service
         self.tracker = tracker
         self.clock = clock
@@ -34,13 +34,15 @@ class Bench:
         pytest.fail(f"it was asked {len(self.service.heads)} times in 8 s, not {times}")
 
 
-def track(scenario: Callable[[Bench], Any], *replies: Reply, **settings: Any) -> None:
+def track(scenario: Callable[[ServiceBench], Any], *replies: Reply, **settings: Any) -> None:
+    """Runs a scenario with a tracker of a scripted service that watches run_1."""
+
     async def main() -> None:
-        service, clock = Programmed(*replies), SkippingClock()
+        service, clock = ScriptedServer(*replies), SkippingClock()
         async with service.serving() as url:
             api = Assistants(url, **({"api_key": "key", "clock": clock} | settings))
             async with Tracker("memory://", api, cadence=QUICK, clock=clock) as tracker:
                 await tracker.watch("thread_1", "run_1")
-                await asyncio.wait_for(scenario(Bench(service, tracker, clock)), 30)
+                await asyncio.wait_for(scenario(ServiceBench(service, tracker, clock)), 30)
 
     asyncio.run(main())

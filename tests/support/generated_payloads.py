@@ -1,4 +1,4 @@
-"""Generated lives of runs of the other APIs: bodies as sent, each read by its shape."""
+"""Generated lives of runs of the other APIs, as bodies and as snapshots."""
 
 from datetime import datetime
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.support.generated_runs import Life, second
-from tracker.sources.detection import SHAPES, Shape
+from tracker.sources.detection import FORMATS
+from tracker.sources.payload_format import PayloadFormat
 
-SHAPE = {shape.name: shape for shape in SHAPES}
+FORMAT = {it.name: it for it in FORMATS}
 TOKENS = {
     "input_tokens": 30,
     "input_tokens_details": {"cached_tokens": 10},
@@ -19,7 +20,7 @@ TOKENS = {
 
 
 class _Clock:
-    """Moves from one state to the next, and writes moments as the service does."""
+    """A clock that moves from state to state, and writes moments as the service does."""
 
     def __init__(self, draw: st.DrawFn, *, clone: bool) -> None:
         self._draw = draw
@@ -30,21 +31,27 @@ class _Clock:
         self.now += self._draw(st.integers(1, 40))
 
     def stamp(self, moment: int | None = None) -> Any:
-        """Unix seconds, which look-alikes now and then send as milliseconds."""
+        """Returns Unix seconds, which look-alikes sometimes send as milliseconds."""
         seconds = int(second(self.now if moment is None else moment).timestamp())
         return seconds * 1000 if self._clone and self._draw(st.booleans()) else seconds
 
 
-def _read(shape: Shape, states: list[tuple[int, dict[str, Any]]], *, ordered: bool = False) -> Life:
+def _read(
+    payload_format: PayloadFormat,
+    states: list[tuple[int, dict[str, Any]]],
+    *,
+    ordered: bool = False,
+) -> Life:
     snapshots = [
-        shape.to_snapshot(body, shape.name, observed_at=second(moment)) for moment, body in states
+        payload_format.snapshot(body, payload_format.name, observed_at=second(moment))
+        for moment, body in states
     ]
     return Life(tuple(snapshots), ordered=ordered)
 
 
 @st.composite
 def responses(draw: st.DrawFn) -> Life:
-    """A response made in the background, which may stop for its caller."""
+    """Draws a response made in the background, which may stop for its caller."""
     clone = draw(st.booleans())
     clock = _Clock(draw, clone=clone)
     states: list[tuple[int, dict[str, Any]]] = []
@@ -73,12 +80,12 @@ def responses(draw: st.DrawFn) -> Life:
             error={"code": "server_error", "message": "no"} if end == "failed" else None,
             incomplete_details={"reason": "content_filter"} if end == "incomplete" else None,
         )
-    return _read(SHAPE["responses"], states)
+    return _read(FORMAT["responses"], states)
 
 
 @st.composite
 def turns(draw: st.DrawFn) -> Life:
-    """A turn of a session, which waits as often as it likes under one start."""
+    """Draws a turn of a session, which may wait several times after one start."""
     clock = _Clock(draw, clone=False)
     states: list[tuple[int, dict[str, Any]]] = []
     started: Any = None
@@ -102,12 +109,12 @@ def turns(draw: st.DrawFn) -> Life:
         clock.later()
         usage = draw(st.sampled_from([None, TOKENS]))
         enter(end, usage=usage, completed_at=draw(st.sampled_from([clock.stamp(), None])))
-    return _read(SHAPE["agents"], states)
+    return _read(FORMAT["agents"], states)
 
 
 @st.composite
 def graph_runs(draw: st.DrawFn) -> Life:
-    """A run of a graph, which may stop at an interrupt until another run follows it."""
+    """Draws a run of a graph, which may stop at an interrupt until another run follows it."""
     clock = _Clock(draw, clone=False)
     states: list[tuple[int, dict[str, Any]]] = []
 
@@ -138,7 +145,7 @@ def graph_runs(draw: st.DrawFn) -> Life:
     elif end is not None:
         clock.later()
         enter(end)
-    return _read(SHAPE["langgraph"], states)
+    return _read(FORMAT["langgraph"], states)
 
 
 other_lives = st.one_of(responses(), turns(), graph_runs())

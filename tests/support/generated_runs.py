@@ -1,4 +1,4 @@
-"""Generated lives of runs, as a service would show them, and looks at them."""
+"""Generated lives of runs, and polls of them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ ENDS = ("completed", "failed", "cancelled", "expired", "incomplete")
 
 @dataclass(frozen=True)
 class Life:
-    """A run as it really was: each state with the second at which it was entered.
+    """True states of a run, each with the second at which it was entered.
 
     `ordered` says whether its stamps tell any two of its open states apart by age.
     """
@@ -29,12 +29,13 @@ class Life:
 
 
 def second(number: float) -> datetime:
+    """Returns a moment by its seconds after the creation of a run."""
     return BIRTH + timedelta(seconds=number)
 
 
 @st.composite
 def lives(draw: st.DrawFn, *, stamps: bool = True, run_id: str = "run_1") -> Life:
-    """A legal life of one run, to its end or cut off before."""
+    """Draws a legal life of one run, to its end or cut off before."""
     now = 0
     started: datetime | None = None
     states: list[RunSnapshot] = []
@@ -115,7 +116,7 @@ def lives(draw: st.DrawFn, *, stamps: bool = True, run_id: str = "run_1") -> Lif
 
 @st.composite
 def looks(draw: st.DrawFn, life: Life) -> list[RunSnapshot]:
-    """Polls of a life: in order, repeated, with states missed."""
+    """Draws polls of a life: in order, repeated, with states missed."""
     seen: list[RunSnapshot] = []
     last: datetime | None = None
     for position, state in enumerate(life.states):

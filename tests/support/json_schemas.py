@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -19,13 +18,14 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from projections import Views, metadata
 from projections.queries.grouping import COLUMNS, DAY, HOUR
+from tests.support.paths import ROOT
 from tests.support.public_surface import list_view_columns
 from tracker.core.events import EVENTS, ConfigurationRecorded, Event, RunCreated
 from tracker.heartbeats.heartbeat import Heartbeat
 
 Schema = dict[str, Any]
 
-FOLDER = Path(__file__).parents[2] / ".github" / "schemas"
+FOLDER = ROOT / ".github" / "schemas"
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _INTEGER: Schema = {"type": "integer"}
 _TIME: Schema = {"type": "string", "format": "date-time"}

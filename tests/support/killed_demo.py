@@ -1,4 +1,4 @@
-"""The demo as a process that a test kills: it notes each event once it is acknowledged."""
+"""The demo as a process that a test kills: it notes each acknowledged event."""
 
 import asyncio
 import os
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from projections import Views
 from tracker import EventStore, open_event_store
-from tracker.cli.demo import DemoProgress, run_demo
+from tracker.cli.demo_runs import DemoProgress, run_demo
 from tracker.event_store import Append, RecordedEvent
 
 
 class Noting:
-    """An event store that writes down, past any kill, what was acknowledged."""
+    """An event store that notes acknowledged events in a file, which survives a kill."""
 
     def __init__(self, store: EventStore, notes: int) -> None:
         self._store = store
@@ -47,6 +47,7 @@ class Noting:
 
 
 def keep_up(url: str, stop: threading.Event) -> None:
+    """Keeps the tables up to date until told to stop."""
     with Views(url) as views:
         views.prepare(create=True)
         while not stop.wait(0.02):
@@ -55,6 +56,7 @@ def keep_up(url: str, stop: threading.Event) -> None:
 
 
 def main(url: str, base_url: str, notes: str, runs: int, seed: int) -> None:
+    """Runs the demo, noting each acknowledged event."""
     store = Noting(open_event_store(url), os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
     stop = threading.Event()
     views = threading.Thread(target=keep_up, args=(url, stop))

@@ -1,4 +1,4 @@
-"""A service that a test kills: it notes the position of each event that its handler is brought."""
+"""A service that a test kills: it notes the position of each delivered event."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from tracker.sources import Assistants
 
 
 async def main(url: str, path: str, last: int) -> None:
+    """Delivers events until position `last`, noting each."""
     # The next process is to take over within the time of a test.
     lease.DELIVERY_LEASE_SECONDS = 0.4
     lease.RENEWAL_SECONDS = lease.ACQUISITION_SECONDS = 0.1

@@ -1,4 +1,4 @@
-"""A tracker as a process that a test kills: it polls the runs that a file lists, line by line."""
+"""A tracker that a test kills: it polls the runs that a file lists, line by line."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Several trackers on one PostgreSQL database, one killed every few seconds and replaced."""
+"""Several trackers on one PostgreSQL database, killed in turn and replaced."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.paths import ROOT
 from tracker import open_event_store
 from tracker.core.events import RunCreated, RunEnded, RunStatusChanged
 from tracker.event_store import RecordedEvent
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Parameters, Simulator
 
-ROOT = Path(__file__).parents[2]
 WORKERS = 3
 # More than a worker gets to.
 RUNS = 1000
@@ -30,11 +30,17 @@ LIVES = Parameters.ending(
     "completed", action=0.0, stretched=0.0, kinds=1, work_medians=(3.0, 3.0), work_sigma=0.3
 )
 _SAMPLE_SECONDS = 0.1
+_START_SECONDS = 60.0
 
 
 @dataclass
 class Outcome:
-    """What came of it. Times are seconds."""
+    """Results of a run of workers; times are seconds.
+
+    `noted` are runs that a worker knew to be recorded, `unheld` the times for which a shard had no
+    living holder, `shown` the delays between the end of a run and its record, `open` the number of
+    runs that have not ended.
+    """
 
     kills: int = 0
     noted: set[str] = field(default_factory=set)
@@ -57,20 +63,23 @@ class Outcome:
 
 def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) -> Outcome:
     """Has three workers create and poll runs for a while, and waits for the runs to end."""
-    chance, outcome, notes = random.Random(), Outcome(), folder / "notes"
+    chance, outcome = random.Random(), Outcome()
+    notes, stop = folder / "notes", folder / "stop"
+    notes.touch()
     store, began = open_event_store(url), datetime.now(UTC)
-    until = time.monotonic() + seconds
     with Simulator(parameters=LIVES, seed=chance.randrange(10_000)) as simulator:
 
         def start() -> subprocess.Popen[bytes]:
             threads = ",".join(simulator.create_thread() for _ in range(RUNS))
-            arguments = [url, simulator.base_url, str(notes), threads, str(until)]
+            arguments = [url, simulator.base_url, str(notes), threads, str(stop)]
             module = [sys.executable, "-m", "tests.support.killed_worker"]
             return subprocess.Popen([*module, *arguments], cwd=ROOT)
 
         workers = [start() for _ in range(WORKERS)]
         with _sampled(url, workers, outcome):
             try:
+                _wait_for_a_run(notes)
+                until = time.monotonic() + seconds
                 while time.monotonic() + kill_every < until:
                     time.sleep(kill_every)
                     victim = workers.pop(chance.randrange(len(workers)))
@@ -79,9 +88,10 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
                     outcome.kills += 1
                     workers.append(start())
                 time.sleep(max(until - time.monotonic(), 0))
+                stop.touch()
                 deadline = time.monotonic() + 30
                 while (
-                    left := RunRepository(store).left(began).open
+                    left := RunRepository(store).pending_runs(began).open
                 ) and time.monotonic() < deadline:
                     time.sleep(0.2)
                 outcome.open = len(left)
@@ -99,9 +109,16 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
     return outcome
 
 
+def _wait_for_a_run(notes: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not notes.stat().st_size:
+        assert time.monotonic() < deadline, "no worker has created a run"
+        time.sleep(0.05)
+
+
 @contextmanager
 def _sampled(url: str, workers: list[subprocess.Popen[bytes]], outcome: Outcome) -> Iterator[None]:
-    """Notes for how long each shard is held by nobody who lives, once it was held."""
+    """Records for how long each shard has no living holder once it had one."""
     stop = threading.Event()
 
     def sample() -> None:

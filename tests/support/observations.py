@@ -1,4 +1,4 @@
-"""Looks at one run in a few words, and sentences about the decider that begin with them."""
+"""Snapshots of one run, and given-when-then statements about the decider."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +21,12 @@ USAGE = Usage(prompt_tokens=10, completion_tokens=5, total_tokens=15)
 
 
 def at(seconds: float) -> datetime:
+    """Returns a moment by its seconds after the creation of the run."""
     return START + timedelta(seconds=seconds)
 
 
 def seen(status: str, second: float, *, started: float | None = None, **more: Any) -> RunSnapshot:
-    """A poll that was sent and answered around a second after the run was created."""
+    """Returns a poll, sent and answered around a second after the creation of the run."""
     fields: dict[str, Any] = {
         "source": "assistants",
         "run_id": "run_1",
@@ -40,28 +41,31 @@ def seen(status: str, second: float, *, started: float | None = None, **more: An
 
 
 def document(status: str, second: float, **more: Any) -> RunSnapshot:
-    """The same from a file of unknown age."""
+    """Returns the same snapshot as from a file of unknown age."""
     return seen(status, second, **more).model_copy(update={"asked_at": None})
 
 
 def waiting(
     second: float, *, started: float | None = 1, calls: tuple[ToolCall, ...] = (CALL,)
 ) -> RunSnapshot:
+    """Returns a poll of a run that waits for tool outputs."""
     return seen("requires_action", second, started=started, tool_calls=calls)
 
 
 def ended(
     status: str, second: float, end: float, started: float | None = 1, **more: Any
 ) -> RunSnapshot:
+    """Returns a poll of a run that has ended."""
     return seen(status, second, started=started, ended_at=at(end), **more)
 
 
 def history(*snapshots: RunSnapshot) -> Given:
-    """A history made by observing."""
+    """Returns a history made by observing these snapshots."""
     return given(*given().when(*snapshots).decided)
 
 
 def statuses(events: list[Event]) -> list[tuple[str, bool]]:
+    """Returns each change of status, and whether it was inferred."""
     changes = []
     for event in events:
         if isinstance(event, RunStatusChanged):

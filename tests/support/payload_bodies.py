@@ -1,4 +1,4 @@
-"""Bodies of runs and steps as their services show them, for the contract of a source."""
+"""Bodies of runs and steps as their services send them."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ TOKENS = {
 
 
 def assistants_run(status: str, **more: Any) -> dict[str, Any]:
+    """Returns a run of the Assistants API."""
     return {
         "id": "run_1",
         "object": "thread.run",
@@ -27,6 +28,7 @@ def assistants_run(status: str, **more: Any) -> dict[str, Any]:
 
 
 def response(status: str, **more: Any) -> dict[str, Any]:
+    """Returns a response of the Responses API."""
     return {
         "id": "resp_1",
         "object": "response",
@@ -44,6 +46,7 @@ def response(status: str, **more: Any) -> dict[str, Any]:
 
 
 def turn(status: str, **more: Any) -> dict[str, Any]:
+    """Returns a turn of the Agents API."""
     return {
         "id": "turn_1",
         "object": "agent.session.turn",
@@ -60,6 +63,7 @@ def turn(status: str, **more: Any) -> dict[str, Any]:
 
 
 def graph_run(status: str, updated: int = 0, **more: Any) -> dict[str, Any]:
+    """Returns a run of LangGraph."""
     return {
         "run_id": "11111111-1111-1111-1111-111111111111",
         "thread_id": "22222222-2222-2222-2222-222222222222",

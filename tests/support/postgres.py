@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +37,7 @@ _SETTINGS = {
 
 
 class PostgresServer:
-    """A running server: `url(database)` is how to reach one of its databases."""
+    """A running server, with the URLs of its databases."""
 
     def __init__(
         self, port: int, sockets: Path | None = None, binaries: Path | None = None
@@ -50,7 +50,7 @@ class PostgresServer:
         return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
 
     def socket_url(self, database: str) -> str:
-        """The same over the server's Unix socket."""
+        """Returns the URL of a database over the server's Unix socket."""
         return f"postgresql://runfold@/{database}?host={self.sockets}&port={self.port}"
 
     def execute(self, statement: str) -> None:
@@ -60,8 +60,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Starts a server with an empty database cluster, and stops it and removes it at the end."""
+def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """Starts a server with an empty database cluster, and stops and removes it at the end.
+
+    `settings` replace those that spare tests the disk.
+    """
     user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None
     # A short path: that of a socket has at most 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
@@ -71,7 +74,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         binaries = _binaries(home, user)
         data = home / "data"
         _initialise(binaries, data, user)
-        process, port = _start(binaries, data, home, user)
+        process, port = _start(binaries, data, home, user, {**_SETTINGS, **(settings or {})})
         try:
             yield PostgresServer(port, home, binaries)
         finally:
@@ -114,11 +117,11 @@ def _initialise(binaries: Path, data: Path, user: str | None) -> None:
 
 
 def _start(
-    binaries: Path, data: Path, home: Path, user: str | None
+    binaries: Path, data: Path, home: Path, user: str | None, settings: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(5):
         port = _free_port()
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         log = home / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(

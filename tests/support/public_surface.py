@@ -23,8 +23,8 @@ from sqlalchemy import inspect as inspect_database
 from projections import Views, metadata
 from projections.export.formats import FORMATS
 from projections.queries.grouping import COLUMNS, DAY, HOUR
+from tests.support.paths import ROOT
 from tracker import Delivery, Tracker
-from tracker.cli.apis import Api
 from tracker.cli.commands import app
 from tracker.core import events as e
 from tracker.core import status
@@ -34,8 +34,8 @@ from tracker.event_store import RecordedEvent
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.runtime.log_fields import of_handlers, of_run, of_source
 from tracker.sources import Assistants
+from tracker.sources.payload_format import Api
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("tracker", "projections")
 MODULES = (
     "tracker",
@@ -106,7 +106,7 @@ def _list_attributes(kind: type) -> list[str]:
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in PACKAGES:
             names |= {*vars(base), *vars(base).get("__annotations__", ())}
-    others = names - {*fields, "model_config"}
+    others = names - {*fields, "model_config", "model_post_init"}
     return fields + sorted(name for name in others if not name.startswith("_"))
 
 

@@ -1,4 +1,4 @@
-"""Histories as polls leave them, and the tables that one plain fold of each of them gives."""
+"""Generated histories, and the tables that one plain fold of each gives."""
 
 from collections import Counter
 from datetime import timedelta
@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
+from projections.database import migrations
+from projections.database.engine import open_engine
 from projections.database.schema import metadata
 from projections.folding.histogram import bucket_of
 from projections.folding.run_row import RunHistory
@@ -14,7 +16,7 @@ from projections.folding.status_trace import fold
 from projections.projectors.costs import CostsProjection
 from projections.row_types import RunRow
 from projections.views import PROJECTIONS
-from tests.support.cost_fixtures import cost_tables, priced
+from tests.support.cost_fixtures import cost_tables, price_list
 from tests.support.generated_runs import lives, looks, second
 from tests.support.run_builder import (
     actions_of,
@@ -33,7 +35,7 @@ from tracker.core.state import initial_state
 from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore
 
-ALL = (*PROJECTIONS, CostsProjection(priced("gpt-4o")))
+ALL = (*PROJECTIONS, CostsProjection(price_list("gpt-4o")))
 
 
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -72,7 +74,7 @@ CONFIGURATION = e.ConfigurationRecorded(
 
 @st.composite
 def histories(draw: st.DrawFn) -> dict[str, list[e.Event]]:
-    """The streams of one to four runs, as decided from polls, with all that can lie between."""
+    """Draws the streams of one to four runs, as decided from polls, with other events between."""
     streams: dict[str, list[e.Event]] = {}
     for number in range(draw(st.integers(1, 4))):
         life = draw(lives(stamps=draw(st.booleans()), run_id=f"run_{number}"))
@@ -93,7 +95,7 @@ def histories(draw: st.DrawFn) -> dict[str, list[e.Event]]:
 
 @st.composite
 def appends(draw: st.DrawFn) -> list[Append]:
-    """The events of several runs in any order that keeps each run's own."""
+    """Draws the events of several runs in any order that keeps each run's own."""
     streams = draw(histories())
     order = draw(st.permutations([key for key, events in streams.items() for _ in events]))
     steps = [Append("configuration:ab", 0, [CONFIGURATION])]
@@ -104,8 +106,8 @@ def appends(draw: st.DrawFn) -> list[Append]:
     return steps
 
 
-def plainly(store: EventStore) -> Tables:
-    """The tables as a fold of each stream from its beginning gives them."""
+def fold_tables(store: EventStore) -> Tables:
+    """Returns the tables as a fold of each stream from its beginning gives them."""
     streams: dict[str, RunHistory] = {}
     for recorded in store.read_all(0, 100_000):
         key = recorded.stream
@@ -124,7 +126,7 @@ def plainly(store: EventStore) -> Tables:
 
 
 def rollups(ended_runs: list[RunRow]) -> Tables:
-    """The sums and counts over ended runs, one run after another."""
+    """Returns the sums and counts over ended runs."""
     usage: dict[str, dict[tuple[Any, ...], list[Any]]] = {"usage_hourly": {}, "usage_totals": {}}
     timing = {"timing_buckets": Counter[tuple[Any, ...]](), "timing_totals": Counter()}
     for run in ended_runs:
@@ -149,7 +151,8 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
     }
 
 
-def stored(engine: Engine) -> Tables:
+def read_tables(engine: Engine) -> Tables:
+    """Returns the stored rows of all tables but the checkpoints."""
     with engine.connect() as connection:
         return {
             name: sorted(tuple(row) for row in connection.execute(select(table)))
@@ -159,7 +162,7 @@ def stored(engine: Engine) -> Tables:
 
 
 def many_runs(number: int) -> list[Append]:
-    """Whole lives with a pause, step by step beside one another."""
+    """Returns complete histories with a pause, step by step beside one another."""
     life = [
         created(),
         started(4, stamp=2, since=1),
@@ -169,3 +172,10 @@ def many_runs(number: int) -> list[Append]:
     ]
     keys = [f"assistants:run_{it}" for it in range(number)]
     return [Append(key, version, [event]) for version, event in enumerate(life) for key in keys]
+
+
+def open_migrated(url: str) -> Engine:
+    """Returns an engine on a database with the tables of this release."""
+    engine = open_engine(url, create=True)
+    migrations.upgrade(engine)
+    return engine

@@ -1,11 +1,11 @@
-"""Events of one run in a few words, and the rows that they make: for tests of the read side."""
+"""Events of one run, and the rows that they give."""
 
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from projections.folding.actions import Actions, action_values, take
+from projections.folding.actions import RunActions, action_values, fold_actions
 from projections.folding.micros import moment_of
 from projections.folding.phases import phase_values
 from projections.folding.run_row import RunHistory, row_values
@@ -15,22 +15,26 @@ from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
 from tracker.core.status import ENDED
-from tracker.event_store.store import RecordedEvent
+from tracker.event_store import Append, RecordedEvent
 
 BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
+# An event for tests of the store, which are about no run in particular.
+STATUS_CHANGED = e.RunStatusChanged(observed_at=BIRTH, previous="queued", status="in_progress")
 CALLS = (ToolCall(id="call_1", name="price", arguments="{}"),)
 
 
 def second(number: float) -> datetime:
+    """Returns a moment by its seconds after the creation of a run."""
     return BIRTH + timedelta(seconds=number)
 
 
 def seen(number: float) -> datetime:
-    """A moment of our clock: our polls are a quarter of a second after a whole second."""
+    """Returns a moment of our clock, which is a quarter of a second ahead of whole seconds."""
     return second(number + 0.25)
 
 
 def created(at: float = 1, **more: Any) -> e.RunCreated:
+    """Returns the creation of a run."""
     return e.RunCreated(
         **{
             "observed_at": seen(at),
@@ -46,12 +50,14 @@ def created(at: float = 1, **more: Any) -> e.RunCreated:
 
 
 def started(at: float, stamp: float | None, since: float | None, **more: Any) -> e.RunStatusChanged:
+    """Returns a change to in_progress."""
     return changed("in_progress", at, since, stamp=stamp, **more)
 
 
 def changed(
     status: str, at: float, since: float | None, stamp: float | None = None, **more: Any
 ) -> e.RunStatusChanged:
+    """Returns a change of status."""
     return e.RunStatusChanged(
         observed_at=seen(at),
         occurred_at=None if stamp is None else second(stamp),
@@ -62,6 +68,7 @@ def changed(
 
 
 def waiting(at: float, since: float, **more: Any) -> e.RunActionRequired:
+    """Returns a stop for tool outputs."""
     return e.RunActionRequired(
         observed_at=seen(at),
         not_before=seen(since),
@@ -72,6 +79,7 @@ def waiting(at: float, since: float, **more: Any) -> e.RunActionRequired:
 def ended(
     kind: type[e.RunEnded], at: float, stamp: float | None, since: float, **more: Any
 ) -> e.RunEnded:
+    """Returns the end of a run."""
     return kind(
         observed_at=seen(at),
         occurred_at=None if stamp is None else second(stamp),
@@ -80,7 +88,8 @@ def ended(
     )
 
 
-def told(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
+def rows_after(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
+    """Returns the row and the phases of a run after these events."""
     history = RunHistory("assistants:run_1")
     for version, event in enumerate(events, 1):
         fold(history, RecordedEvent(version + 100, "assistants:run_1", version, event))
@@ -88,15 +97,16 @@ def told(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
 
 
 def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
-    stays = [stay for stay in history.stays() if stay.status not in ENDED]
-    values = [phase_values(history.key, seq, stay) for seq, stay in enumerate(stays, 1)]
+    """Returns the row and the phases of a history."""
+    intervals = [it for it in history.phase_intervals() if it.status not in ENDED]
+    values = [phase_values(history.key, seq, it) for seq, it in enumerate(intervals, 1)]
     phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
     return run_row(history), phases
 
 
 def run_row(history: RunHistory) -> RunRow:
-    """The row of a run as it is read: moments in UTC."""
-    row = RunRow(*row_values(history, history.stays()))
+    """Returns the row of a run as it is read, with moments in UTC."""
+    row = RunRow(*row_values(history, history.phase_intervals()))
     moments: dict[str, Any] = {
         name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
     }
@@ -104,9 +114,10 @@ def run_row(history: RunHistory) -> RunRow:
 
 
 def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
-    actions = Actions(key)
+    """Returns the rows of the actions of a run."""
+    actions = RunActions(key)
     for version, event in enumerate(events, 1):
-        take(actions, RecordedEvent(version, key, version, event))
+        fold_actions(actions, RecordedEvent(version, key, version, event))
     return sorted(
         ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
         for values in (action_values(key, it) for it in actions.known.values())
@@ -114,6 +125,7 @@ def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
 
 
 def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
+    """Returns the rows of the steps of a run."""
     rows = {}
     for event in events:
         if isinstance(event, e.RunStepRecorded):
@@ -125,4 +137,12 @@ def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
 
 
 def phases_of(phases: list[PhaseRow]) -> list[tuple[str, float | None, float | None, str]]:
+    """Returns status, seconds, uncertainty and basis of each phase."""
     return [(it.status, it.seconds, it.uncertainty_seconds, it.basis) for it in phases]
+
+
+def created_runs(number: int) -> list[Append]:
+    """Returns the creation of so many runs, each in a stream of its own."""
+    return [
+        Append(f"assistants:run_{it}", 0, [created(run_id=f"run_{it}")]) for it in range(number)
+    ]

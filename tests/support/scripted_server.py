@@ -1,4 +1,4 @@
-"""A server on the loopback that answers as it is told, and a clock that can be moved on."""
+"""A server on the loopback with scripted replies, and a clock that can be moved forward."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ NOTHING = {"object": "list", "data": [], "has_more": False}
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: a status, a JSON document, and headers beyond what JSON needs."""
+    """A response: a status, a JSON document, and further headers."""
 
     status: int
     document: Mapping[str, Any]
@@ -35,6 +35,7 @@ class Reply:
 
 
 def run_of(status: str, **more: Any) -> Reply:
+    """Returns a reply with a run."""
     times = {"created_at": NOW - 10, "expires_at": NOW + 600}
     ids = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1"}
     return Reply(200, {**ids, **times, "status": status, **more})
@@ -43,10 +44,11 @@ def run_of(status: str, **more: Any) -> Reply:
 def error(
     status: int, message: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Reply:
+    """Returns a reply with an error."""
     return Reply(status, {"error": {"message": message, **more}}, headers or {})
 
 
-class Programmed:
+class ScriptedServer:
     """Gives its `replies` in order, and the last of them again; `steps` for those of a run.
 
     `heads` are the requests it read, those for steps left out; `ahead` is how far its clock is.
@@ -97,7 +99,7 @@ class Programmed:
 
 
 class SkippingClock:
-    """The machine's clock, with seconds that are left out."""
+    """A clock of the machine that can be moved forward."""
 
     def __init__(self) -> None:
         self._skipped = 0.0

@@ -1,4 +1,4 @@
-"""A pytest plugin: fails each test after which a key can be read where none is to be.
+"""A pytest plugin that fails each test after which a key can be read.
 
 All keys in tests contain MARK. It is searched for in every log record of any level, with its
 arguments, exception and extra fields; in every error of runfold, raised or not; in what was
@@ -25,7 +25,7 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 
 
 class SecretSearch(logging.Handler):
-    """Notes where a key was seen since it was last asked."""
+    """A log handler that records the places of keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def watch_errors(search: SecretSearch) -> None:
 
 
 class SecretPlugin:
-    """The hooks: searches while a test runs, and again when it is over."""
+    """Hooks that search while a test runs, and again at its end."""
 
     def __init__(self) -> None:
         self.search = SecretSearch()

@@ -1,4 +1,4 @@
-"""Sources that learn nothing by asking: what is recorded of their runs came in another way."""
+"""Sources whose polls fail: their runs are recorded in other ways only."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,8 +11,8 @@ from tracker.sources.assistants.models import Run
 from tracker.sources.responses.snapshots import Response
 
 
-class DeafAssistants(Assistants):
-    """Assistants whose polls fail; `decoded` counts the bodies that were read."""
+class SilentAssistants(Assistants):
+    """An Assistants source whose polls fail; `decoded` counts the bodies that were read."""
 
     decoded = 0
 
@@ -38,8 +38,8 @@ class DeafAssistants(Assistants):
         )
 
 
-class DeafResponses(Responses):
-    """Responses whose polls fail; `decoded` counts the bodies that were read."""
+class SilentResponses(Responses):
+    """A Responses source whose polls fail; `decoded` counts the bodies that were read."""
 
     decoded = 0
 

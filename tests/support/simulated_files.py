@@ -1,4 +1,4 @@
-"""Files of snapshots as a service would have given them, from the simulator without its server."""
+"""Files of snapshots, from the simulator without its server."""
 
 import json
 from pathlib import Path

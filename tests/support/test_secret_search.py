@@ -1,13 +1,13 @@
-"""The search for keys bites: each way in which a key may get out fails the test it got out of."""
+"""The search for keys: each way in which a key may leak fails its test."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.paths import ROOT
 from tests.support.secret_search import MARK
 
-ROOT = Path(__file__).parents[2]
 LEAKS = """
 import logging, sqlite3, sys
 import pytest

@@ -1,7 +1,5 @@
-"""Events that handlers are to be brought, and trackers of a service that nobody asks."""
+"""Events for handlers, and trackers of a service that is never polled."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +11,13 @@ from tracker.sources import Assistants
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def nowhere(store: str | EventStore, **settings: Any) -> Tracker:
-    """A tracker of a service that nobody asks."""
+def unpolled_tracker(store: str | EventStore, **settings: Any) -> Tracker:
+    """Returns a tracker of a service that cannot be reached."""
     return Tracker(store, Assistants("http://127.0.0.1:9/v1"), resume=False, **settings)
 
 
 def created(number: int) -> Append:
+    """Returns the creation of a run."""
     run_id = f"run_{number}"
     event = RunCreated(
         observed_at=AT,
@@ -31,11 +30,6 @@ def created(number: int) -> Append:
 
 
 def completed(number: int) -> Append:
+    """Returns the end of a run."""
     end = RunCompleted(observed_at=AT, previous="queued")
     return Append(f"assistants:run_{number}", 1, [end])
-
-
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nobody tells of it
-            await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The public API as a user's code has it: never run, but checked by mypy for what it promises."""
+"""Uses of the public API: never run, but checked by mypy."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -13,20 +13,27 @@ from openai.types.responses import ResponseStreamEvent
 from opentelemetry.sdk.trace.export import SpanExporter
 from prometheus_client import CollectorRegistry
 
-from projections import Prices, Views, metadata
-from projections.export.rows import Rows
-from projections.maintenance.diagnosis import Diagnosis
-from projections.maintenance.pruning import Pruned
-from projections.row_types import (
+from projections import (
+    ActionRow,
     CostRow,
+    Diagnosis,
+    Difference,
     PhaseRow,
+    Prices,
+    Pruned,
+    Rows,
     RunRow,
     StatusCount,
+    StepRow,
+    StuckRow,
     TimingRow,
     UnpricedRow,
     UsageRow,
+    Views,
+    metadata,
 )
 from tracker import (
+    Backfilled,
     BackgroundTracker,
     Delivery,
     EventStore,
@@ -40,13 +47,20 @@ from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
 from tracker.event_store import RecordedEvent
-from tracker.ingest.backfill import Backfilled
 from tracker.observability import PrometheusMetrics, export_spans
 from tracker.simulator import Parameters, Simulator
-from tracker.sources import AgentTurns, Assistants, LangGraph, PageSource, Responses, Source
-from tracker.sources.assistants.models import Run, RunStep
-from tracker.sources.responses.snapshots import Response
-from tracker.sources.source import RunListSource
+from tracker.sources import (
+    AgentTurns,
+    Assistants,
+    LangGraph,
+    PageSource,
+    Response,
+    Responses,
+    Run,
+    RunListSource,
+    RunStep,
+    Source,
+)
 
 NOW = datetime.now(UTC)
 
@@ -192,6 +206,9 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(runs, Rows[RunRow])
         assert_type(views.run("run_1").ended_at, datetime | None)
         assert_type(views.phases("run_1"), Rows[PhaseRow])
+        assert_type(views.actions(waiting=True), Rows[ActionRow])
+        assert_type(views.steps("run_1"), Rows[StepRow])
+        assert_type(views.stuck(), Rows[StuckRow])
         assert_type(views.timing(by="model", percentiles=(50, 99)), Rows[TimingRow])
         assert_type(views.usage(by=("day", "model"), tz="Europe/Berlin"), Rows[UsageRow])
         assert_type(views.cost(by="day"), Rows[CostRow])
@@ -205,6 +222,7 @@ def asks_the_tables(since: datetime) -> timedelta:
         assert_type(runs.to_polars(), polars.DataFrame)
         assert_type(views.prune(timedelta(days=90), dry_run=True), Pruned)
         assert_type(views.doctor(), Diagnosis)
+        assert_type(views.verify(), list[Difference])
         days = [row.group["day"] for row in views.usage(by="day")]
         assert all(isinstance(day, date) for day in days)
     assert "runs" in metadata.tables

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.event_store import EventStore, open_event_store
-from tracker.heartbeats.reporter import report
+from tracker.heartbeats.reporter import start_reporting
 from tracker.leases.joining import join, worker_name
 from tracker.polling.metrics import Counters
-from tracker.polling.overdue import AUDIT_SECONDS
+from tracker.polling.overdue import AUDIT_SECONDS, OverdueAudit
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import Poller
 from tracker.polling.requests.discovery import DISCOVERY_SECONDS
-from tracker.polling.requests.step_reads import When as StepsWhen
+from tracker.polling.run_updates import RunUpdates, StepsWhen
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
@@ -60,35 +61,46 @@ async def open_session(
         store = await asyncio.to_thread(open_event_store, store)
         stack.callback(store.close)
     counters = Counters(subscriptions.wake)
-    repository = RunRepository(store, appended=counters.appended, looked=counters.looked)
+    repository = RunRepository(
+        store, on_appended=counters.on_appended, on_observed=counters.on_observed
+    )
     stack.callback(repository.close)
     commits = GroupCommit(repository)
     clock, sources = settings.clock, settings.sources
-    poller = Poller(
-        commits,
-        clock,
-        cadence=settings.cadence,
-        ceiling=settings.requests_per_second,
-        concurrency=settings.concurrency,
-        steps=settings.steps,
-    )
+    watch_list = WatchList(clock, settings.cadence, settings.requests_per_second)
+    updates = RunUpdates(watch_list, commits, clock, settings.steps)
+    poller = Poller(watch_list, updates, commits, clock, concurrency=settings.concurrency)
+    overdue = OverdueAudit(watch_list)
     for source in sources.values():
         stack.push_async_callback(source.aclose)
     stack.push_async_callback(poller.close)
     worker, is_alone = worker_name(), True
     if settings.resume:
-        parts = (settings.store, store, repository, poller, sources, worker, clock)
-        is_alone = await join(stack, *parts)
+        is_alone = await join(
+            stack, settings.store, store, repository, watch_list, updates, sources, worker, clock
+        )
     scheduler = Scheduler(settings.scheduler)
     scheduler.every(TICK_SECONDS, poller.tick, "poll")
     scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")
-    scheduler.every(AUDIT_SECONDS, poller.overdue.tick, "overdue audit")
+    scheduler.every(AUDIT_SECONDS, overdue.tick, "overdue audit")
     stack.callback(scheduler.stop)
-    loop = asyncio.get_running_loop()
-    session = Session(sources, clock, repository, commits, poller, counters, loop)
+    session = Session(
+        sources=sources,
+        clock=clock,
+        repository=repository,
+        commits=commits,
+        watch_list=watch_list,
+        updates=updates,
+        step_reads=poller.step_reads,
+        discovery=poller.discovery,
+        backfill_pages=poller.backfill_pages,
+        overdue=overdue,
+        counters=counters,
+        loop=asyncio.get_running_loop(),
+    )
     on_open(session)
     if settings.resume:
-        report(stack, scheduler, store, worker, session.sources_status, clock, is_alone)
+        start_reporting(stack, scheduler, store, worker, session.sources_status, clock, is_alone)
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
     await subscriptions.start(store, repository.state)

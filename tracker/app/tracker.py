@@ -27,7 +27,7 @@ from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS, receive_webhook
 from tracker.polling.metrics import SourceCounts
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.queues.background_requests import INTERVAL_SECONDS
-from tracker.polling.requests.step_reads import When as StepsWhen
+from tracker.polling.run_updates import StepsWhen
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.runtime.fork_check import check_not_forked
@@ -146,7 +146,7 @@ class Tracker:
 
         `thread_id` is None for a source without threads, such as `Responses`.
         """
-        await self._require_session().watch(thread_id or "", run_id, source)
+        await self._require_session().watch(thread_id or None, run_id, source)
 
     def watch_thread(
         self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS
@@ -158,12 +158,12 @@ class Tracker:
         found on them are watched again anyway. Raises SettingsError for a source without pages.
         """
         session = self._require_session()
-        session.poller.discovery.watch(self._sources.named(source), thread_id, every)
+        session.discovery.watch_thread(self._sources.named(source), thread_id, every)
 
     def unwatch_thread(self, thread_id: str, *, source: str | None = None) -> None:
         """Finds no more runs on a thread; those that are watched stay watched."""
         session = self._require_session()
-        session.poller.discovery.unwatch(self._sources.named(source), thread_id)
+        session.discovery.unwatch_thread(self._sources.named(source), thread_id)
 
     async def wait(
         self,
@@ -212,25 +212,25 @@ class Tracker:
         False if they were not within `timeout` seconds: leaving the tracker then loses nothing,
         as the next one reads them.
         """
-        return await self._require_session().poller.steps.drain(timeout)
+        return await self._require_session().step_reads.drain(timeout)
 
     # The state of things.
 
     @property
     def watching(self) -> list[RunState]:
         """The runs that are being watched, as they are known now."""
-        return [watched.state for watched in self._require_session().poller.watched]
+        return [watched.state for watched in self._require_session().watch_list.runs]
 
     @property
     def troubles(self) -> dict[str, RunfoldError]:
         """The error of the last poll of each watched run that failed, by the run's id."""
-        watched = self._require_session().poller.watched
-        return {entry.run_id: entry.trouble for entry in watched if entry.trouble is not None}
+        watched = self._require_session().watch_list.runs
+        return {entry.run_id: entry.last_error for entry in watched if entry.last_error is not None}
 
     @property
     def overdue(self) -> list[RunState]:
         """The watched runs past their `expires_at` that are not known to have ended."""
-        return self._require_session().poller.overdue.overdue
+        return self._require_session().overdue.overdue
 
     def sources_status(self) -> dict[str, SourceStatus]:
         """Returns the status of each source: its rate, its refusals, and what waits for it."""
@@ -245,22 +245,22 @@ class Tracker:
     @property
     def runs(self) -> CapturedRuns:
         """The Assistants resource of the only such source, captured. See also `runs_of`."""
-        return self.runs_of(self._sources.only(Assistants, "runs_of(name)"))
+        return self.runs_of(self._sources.only_name_of(Assistants, "runs_of(name)"))
 
     def runs_of(self, name: str) -> CapturedRuns:
         """Returns the Assistants resource of the source of that name, captured."""
-        session, api = self._require_session(), self._sources.speaking(Assistants, name)
-        return CapturedRuns(api, session.commits, session.poller, self._require_session)
+        session, api = self._require_session(), self._sources.named_as(Assistants, name)
+        return CapturedRuns(api, session, self._require_session)
 
     @property
     def responses(self) -> CapturedResponses:
         """The Responses resource of the only such source, captured. See also `responses_of`."""
-        return self.responses_of(self._sources.only(Responses, "responses_of(name)"))
+        return self.responses_of(self._sources.only_name_of(Responses, "responses_of(name)"))
 
     def responses_of(self, name: str) -> CapturedResponses:
         """Returns the Responses resource of the source of that name, captured."""
-        session, api = self._require_session(), self._sources.speaking(Responses, name)
-        return CapturedResponses(api, session.commits, session.poller, self._require_session)
+        session, api = self._require_session(), self._sources.named_as(Responses, name)
+        return CapturedResponses(api, session, self._require_session)
 
     def capture(self, client: Client, source: str | None = None) -> Client:
         """Records the calls of a client as those of `runs` and `responses`; returns the client.

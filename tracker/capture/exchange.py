@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
@@ -12,9 +12,10 @@ from tracker.sources.answer import Answer
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
 from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
-from tracker.sources.documents import decode
-from tracker.sources.http.requests import answered, check, page_of
+from tracker.sources.documents import decode, decode_body
+from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.wire import Document, check_entity, read_answer
 
 Call = Literal[
     "create", "retrieve", "update", "cancel", "submit_tool_outputs", "list", "step", "steps"
@@ -37,44 +38,47 @@ class Exchange:
     sent: bytes = field(default=b"", repr=False)
 
     @property
-    def request(self) -> dict[str, Any]:
+    def request(self) -> Mapping[str, Any]:
         """The JSON object that was sent; empty where none was."""
         try:
-            return decode(self.sent)[0]
+            return decode(self.sent)
         except PayloadError:
             return {}
 
     def run(self) -> Run:
         """The run that was created, asked for or changed."""
-        document, _ = decode(self.answer.body)
-        check(self.asked, document, self._expected(RUN_OBJECT, id=self.route.run_id))
-        return answered(Run, self.answer, document, self.asked)
+        return self._read(Run, RUN_OBJECT, id=self.route.run_id)
 
     def runs(self) -> RunPage:
         """A page of a thread's runs."""
-        document, _ = decode(self.answer.body)
-        return page_of(RunPage, self.answer, document, self.asked, self._expected(RUN_OBJECT))
+        return self._read_page(RunPage, RUN_OBJECT)
 
     def step(self) -> RunStep:
         """A step of a run."""
-        document, _ = decode(self.answer.body)
-        check(self.asked, document, self._expected(STEP_OBJECT, run_id=self.route.run_id))
-        return answered(RunStep, self.answer, document, self.asked)
+        return self._read(RunStep, STEP_OBJECT, run_id=self.route.run_id)
 
     def steps(self) -> StepPage:
         """A page of a run's steps."""
-        document, _ = decode(self.answer.body)
-        expected = self._expected(STEP_OBJECT, run_id=self.route.run_id)
-        return page_of(StepPage, self.answer, document, self.asked, expected)
+        return self._read_page(StepPage, STEP_OBJECT, run_id=self.route.run_id)
 
     def response(self) -> Response:
         """The response that was created, asked for or cancelled."""
-        document, _ = decode(self.answer.body)
-        check(self.asked, document, self._expected(RESPONSE_OBJECT, id=self.route.run_id))
-        return answered(Response, self.answer, document, self.asked)
+        return self._read(Response, RESPONSE_OBJECT, id=self.route.run_id)
 
-    def _expected(self, kind: str, **ids: str | None) -> dict[str, str]:
-        known = {"object": kind, "thread_id": self.route.thread_id, **ids}
+    def _read(self, model: type[Document], object_type: str, **ids: str | None) -> Document:
+        document, _ = decode_body(self.answer.body)
+        check_entity(self.asked, document, self._expected(object_type, ids))
+        return read_answer(model, self.answer, document, self.asked)
+
+    def _read_page(
+        self, page_type: type[PageType], object_type: str, **ids: str | None
+    ) -> PageType:
+        document, _ = decode_body(self.answer.body)
+        expected = self._expected(object_type, ids)
+        return read_page(page_type, self.answer, document, self.asked, expected)
+
+    def _expected(self, object_type: str, ids: Mapping[str, str | None]) -> dict[str, str]:
+        known = {"object": object_type, "thread_id": self.route.thread_id, **ids}
         return {name: value for name, value in known.items() if value is not None}
 
 

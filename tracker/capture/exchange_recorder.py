@@ -51,7 +51,7 @@ class ExchangeRecorder:
         call = exchange.route.call
         key = _key(api, exchange)
         digest = blake2b(exchange.answer.body, digest_size=16).digest()
-        seen, watched = self._seen.get(key), self.session.poller.find(key)
+        seen, watched = self._seen.get(key), self.session.watch_list.find(key)
         if seen is not None and watched is not None and watched.state is not seen.state:
             # It was looked at otherwise since, and may have come back to what it was.
             seen = None
@@ -81,7 +81,7 @@ class ExchangeRecorder:
     async def _record_run(
         self, api: Assistants, exchange: Exchange, digest: bytes, since: datetime | None
     ) -> None:
-        answers = RunAnswers(api, self.session.commits, self.session.poller, self._warn)
+        answers = RunAnswers(api, self.session, self._warn)
         route = exchange.route
         if route.call == "list":
             if await answers.all_seen(exchange.runs().data):
@@ -92,21 +92,21 @@ class ExchangeRecorder:
             await answers.steps_seen(route.run_id or "", steps)
             return
         run = exchange.run()
-        thread_id = route.thread_id or run.thread_id or ""
+        thread_id = route.thread_id or run.thread_id
         if route.call == "submit_tool_outputs":
             sent = exchange.request
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
             state = await answers.submitted(run, thread_id, given)
         else:
-            watch = thread_id if route.call in ("create", "cancel") else None
-            state = await answers.seen(run, watch=watch, unchanged_until=since)
+            watch = route.call in ("create", "cancel")
+            state = await answers.seen(run, watch=watch, thread_id=thread_id, unchanged_until=since)
         if state is not None:
             self._remember(run_stream(api.name, state.run_id), digest, exchange, state)
 
     async def _record_response(
         self, api: Responses, exchange: Exchange, digest: bytes, since: datetime | None
     ) -> None:
-        answers = ResponseAnswers(api, self.session.commits, self.session.poller, self._warn)
+        answers = ResponseAnswers(api, self.session, self._warn)
         response = exchange.response()
         sent = exchange.request
         if exchange.route.call == "create":
@@ -117,7 +117,7 @@ class ExchangeRecorder:
         # One that was not made in the background came whole: there is nothing to follow.
         if background is False or (exchange.route.call == "create" and not background):
             return
-        watch = None if exchange.route.call == "retrieve" else ""
+        watch = exchange.route.call != "retrieve"
         state = await answers.seen(response, watch=watch, unchanged_until=since)
         if state is not None:
             self._remember(run_stream(api.name, state.run_id), digest, exchange, state)

@@ -17,11 +17,10 @@ from tracker.core.other_decisions import decide_continuation, decide_steps, deci
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
-from tracker.polling.poller import Poller
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.runtime.log_fields import of_run
+from tracker.session import Session
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.resource import Assistants
 from tracker.sources.responses.resource import Responses
@@ -41,35 +40,36 @@ def warn(stream: str, what: str, error: RunfoldError) -> None:
 class CallRecorder:
     """Records the answers of one source. `warn` is told what cannot be recorded."""
 
-    def __init__(
-        self, api: Source, batching: GroupCommit, poller: Poller, warn: Warn = warn
-    ) -> None:
+    def __init__(self, api: Source, session: Session, warn: Warn = warn) -> None:
         self._source = api
         self._snapshot: Callable[..., RunSnapshot] = api.snapshot
-        self._batching = batching
-        self._poller = poller
+        self._commits = session.commits
+        self._watch_list = session.watch_list
+        self._updates = session.updates
         self._warn = warn
 
     async def seen(
         self,
         run: Run | Response,
         *,
-        watch: str | None = None,
+        watch: bool = False,
+        thread_id: str | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunState | None:
-        """Records a run, and watches it on the thread `watch` unless it has ended.
+        """Records a run, and (`watch`) watches it unless it has ended.
 
-        `unchanged_until` is when it was last known to show what it showed before. Gives its state,
-        None where it could not be recorded.
+        `thread_id` is its thread, where the call names it. `unchanged_until` is when it was last
+        known to show what it showed before. Gives its state, None where it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
         observed = await self._observe(stream, run, unchanged_until)
         state = None if observed is None else observed.state
-        if watch is not None and (state is None or not state.is_ended):
-            thread = watch or (state.thread_id if state else None) or ""
-            self._poller.watch(self._source, thread, run.id, after=FIRST_POLL_SECONDS)
+        if watch and (state is None or not state.is_ended):
+            if thread_id is None and state is not None:
+                thread_id = state.thread_id
+            self._watch_list.watch(self._source, thread_id, run.id, after=FIRST_POLL_SECONDS)
         if observed is not None:
-            self._poller.observed(self._source, stream, observed)
+            self._updates.on_recorded(self._source, observed)
         return state
 
     async def _observe(
@@ -85,35 +85,36 @@ class CallRecorder:
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
             )
-            return await self._batching.observe(snapshot, self._poller.notice)
+            result, predecessor = await self._commits.observe(snapshot)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
             return None
+        if predecessor is not None:
+            self._updates.on_state(predecessor.stream, predecessor.state)
+        return result
 
     async def _record(
         self, stream: str, decide: Decide, what: str, *, resolves_action: bool = False
     ) -> None:
         try:
-            observed = await self._batching.record(
+            observed = await self._commits.record(
                 Observation(stream, decide, resolves_action=resolves_action)
             )
         except RunfoldError as error:
             self._warn(stream, f"{what} not recorded", error)
             return
-        self._poller.notice(stream, observed.state)
+        self._updates.on_state(stream, observed.state)
 
 
 class RunAnswers(CallRecorder):
     """Answers about runs of an Assistants service, and about their steps."""
 
-    def __init__(
-        self, api: Assistants, batching: GroupCommit, poller: Poller, warn: Warn = warn
-    ) -> None:
-        super().__init__(api, batching, poller, warn)
+    def __init__(self, api: Assistants, session: Session, warn: Warn = warn) -> None:
+        super().__init__(api, session, warn)
         self._api = api
 
     async def submitted(
-        self, run: Run, thread_id: str, answers: Iterable[Mapping[str, Any]]
+        self, run: Run, thread_id: str | None, answers: Iterable[Mapping[str, Any]]
     ) -> RunState | None:
         """Records that the service took `answers` to calls of a run, which is watched on.
 
@@ -126,8 +127,8 @@ class RunAnswers(CallRecorder):
             await self._record(
                 stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.seen(run, watch=thread_id)
-        watched = self._poller.find(stream)
+        state = await self.seen(run, watch=True, thread_id=thread_id)
+        watched = self._watch_list.find(stream)
         if watched is not None:
             # Whoever answered it once need not be told at once that it was answered again.
             watched.answered_here = True
@@ -156,10 +157,8 @@ class RunAnswers(CallRecorder):
 class ResponseAnswers(CallRecorder):
     """Answers about the responses of a Responses service."""
 
-    def __init__(
-        self, api: Responses, batching: GroupCommit, poller: Poller, warn: Warn = warn
-    ) -> None:
-        super().__init__(api, batching, poller, warn)
+    def __init__(self, api: Responses, session: Session, warn: Warn = warn) -> None:
+        super().__init__(api, session, warn)
         self._api = api
 
     async def ended_waits(
@@ -186,7 +185,7 @@ class ResponseAnswers(CallRecorder):
         named = {run_stream(self._api.name, previous)} if previous else set()
         return named | {
             watched.stream
-            for watched in self._poller.watched
+            for watched in self._watch_list.runs
             if watched.source is self._api
             and any(call.id in answered for call in watched.state.tool_calls)
         }

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracker.capture.recorder import ResponseAnswers
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
+from tracker.session import Session
 from tracker.sources.responses.resource import Responses
 from tracker.sources.responses.snapshots import Response, answers_in
 
@@ -19,15 +18,11 @@ class CapturedResponses:
     """`Responses`, with everything that its answers show recorded, and its own ones watched."""
 
     def __init__(
-        self,
-        api: Responses,
-        batching: GroupCommit,
-        poller: Poller,
-        check: Callable[[], object] = lambda: None,
+        self, api: Responses, session: Session, check: Callable[[], object] = lambda: None
     ) -> None:
         self._given = api
         self._check = check
-        self._answers = ResponseAnswers(api, batching, poller)
+        self._answers = ResponseAnswers(api, session)
 
     @property
     def _api(self) -> Responses:
@@ -43,7 +38,7 @@ class CapturedResponses:
         response = await self._api.create(**settings)
         answered = answers_in(settings.get("input"))
         await self._answers.ended_waits(answered, settings.get("previous_response_id"), response)
-        await self._answers.seen(response, watch="")
+        await self._answers.seen(response, watch=True)
         return response
 
     async def retrieve(self, response_id: str) -> Response:
@@ -55,5 +50,5 @@ class CapturedResponses:
     async def cancel(self, response_id: str) -> Response:
         """Stops a response, which is watched until it came to that."""
         response = await self._api.cancel(response_id)
-        await self._answers.seen(response, watch="")
+        await self._answers.seen(response, watch=True)
         return response

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tracker.capture.recorder import RunAnswers
-from tracker.polling.poller import Poller
-from tracker.recording.group_commit import GroupCommit
+from tracker.session import Session
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
 from tracker.sources.assistants.resource import Assistants
@@ -21,15 +20,11 @@ class CapturedRuns:
     """`Assistants`, with everything that its answers show recorded, and its own runs watched."""
 
     def __init__(
-        self,
-        api: Assistants,
-        batching: GroupCommit,
-        poller: Poller,
-        check: Callable[[], object] = lambda: None,
+        self, api: Assistants, session: Session, check: Callable[[], object] = lambda: None
     ) -> None:
         self._given = api
         self._check = check
-        self._answers = RunAnswers(api, batching, poller)
+        self._answers = RunAnswers(api, session)
         self.steps = CapturedSteps(api, self._answers, check)
 
     @property
@@ -41,7 +36,7 @@ class CapturedRuns:
     async def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
         """Creates a run, which is watched from here on."""
         run = await self._api.create(thread_id, assistant_id=assistant_id, **settings)
-        await self._answers.seen(run, watch=thread_id)
+        await self._answers.seen(run, watch=True, thread_id=thread_id)
         return run
 
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
@@ -61,7 +56,7 @@ class CapturedRuns:
     async def cancel(self, thread_id: str, run_id: str) -> Run:
         """Asks for the cancellation of a run, which is watched until it came to it."""
         run = await self._api.cancel(thread_id, run_id)
-        await self._answers.seen(run, watch=thread_id)
+        await self._answers.seen(run, watch=True, thread_id=thread_id)
         return run
 
     async def submit_tool_outputs(
@@ -79,10 +74,11 @@ class CapturedRuns:
         """A page of a thread's runs; it and each page that it turns to are recorded."""
         page = await self._api.list(thread_id, **query)
 
-        async def seen(turned: RunPage) -> None:
-            await self._answers.all_seen(turned.data)
+        async def record(page: RunPage) -> None:
+            await self._answers.all_seen(page.data)
 
-        await seen(page.seen_by(seen))
+        page.on_next_page(record)
+        await record(page)
         return page
 
 
@@ -106,8 +102,9 @@ class CapturedSteps:
         self._check()
         page = await self._api.steps.list(thread_id, run_id, **query)
 
-        async def seen(turned: StepPage) -> None:
-            await self._answers.steps_seen(run_id, turned.data)
+        async def record(page: StepPage) -> None:
+            await self._answers.steps_seen(run_id, page.data)
 
-        await seen(page.seen_by(seen))
+        page.on_next_page(record)
+        await record(page)
         return page

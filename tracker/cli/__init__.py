@@ -1,4 +1,4 @@
-"""The command line: it wires both sides, and turns every error into a sentence and an exit code."""
+"""The command line: joins the write side and the read side, and reports errors as exit codes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs `runfold` and exits: 0 done, 1 the thing asked about failed, 2 usage, 130 stopped."""
-    # What services send and tables draw may be more than a terminal or a pipe can show.
+    """Runs `runfold` and exits: 0 for success, 1 for failure, 2 for usage, 130 for Ctrl-C."""
+    # A terminal or pipe may not support all characters of payloads and tables.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""`python -m tracker.cli` is `runfold`."""
+"""Entry point of `python -m tracker.cli`, which is the same as `runfold`."""
 
 from tracker.cli import main
 

@@ -1,82 +1,123 @@
-"""What `runfold doctor` says."""
+"""`runfold doctor`: checks the tables and the services that trackers poll."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from rich.text import Text
+import typer
 
-from projections.maintenance.diagnosis import Diagnosis
-from tracker.cli.tables import print_json, print_rows
-from tracker.cli.terminal import console, visible
-from tracker.heartbeats.heartbeat import Heartbeat
+from tracker.cli.options import DEFAULT_DB, Db, Json
 
-_SHOWN = (
+if TYPE_CHECKING:
+    from projections.maintenance.diagnosis import Diagnosis
+    from tracker.heartbeats.heartbeat import Heartbeat
+
+_PROJECTION_COLUMNS = (
+    *("name", "state", "version", "needed_version"),
+    *("position", "lag", "rebuilt_to"),
+)
+_SOURCE_COLUMNS = (
     *("source", "worker", "state", "rate", "watched", "due", "waiting", "asked", "refused"),
     *("failed", "detection_seconds", "answered_at"),
 )
 
 
-def is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
-    """Whether neither the tables nor a source need a hand."""
-    return diagnosis.is_healthy and all(it.is_well for it in heartbeats)
+def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
+    """Check the tables and the services that trackers poll.
 
+    Prints the cure for each problem. The exit code is 1 if there is one.
+    """
+    from projections import Views
+    from tracker.event_store import open_event_store
+    from tracker.heartbeats.table import heartbeats_in
 
-def print_diagnosis(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], *, json: bool) -> None:
-    """Prints how the tables and the sources are; a line for each thing that needs a hand."""
+    with Views(db) as views:
+        diagnosis = views.doctor()
+    store = open_event_store(db, create=False)
+    try:
+        heartbeats = heartbeats_in(store)
+    finally:
+        store.close()
     if json:
-        sources = [{**it._asdict(), "state": it.state, "advice": it.advice} for it in heartbeats]
-        print_json(
-            {
-                **diagnosis._asdict(),
-                "schema": diagnosis.schema._asdict(),
-                "projections": [it._asdict() for it in diagnosis.projections],
-                "sources": sources,
-                "healthy": is_healthy(diagnosis, heartbeats),
-            }
-        )
-        return
-    schema = diagnosis.schema
-    _say(f"tables: {schema.state}, at {schema.found or 'nothing'}, needed {schema.needed}")
-    _say(f"events: last position {diagnosis.last_position:,}")
-    if diagnosis.pruned_before is not None:
-        _say(f"pruned: runs that ended before {diagnosis.pruned_before:%Y-%m-%d %H:%M:%S %Z}")
-    shown = ("name", "state", "version", "needed_version", "position", "lag", "rebuilt_to")
-    rows = [{name: getattr(it, name) for name in shown} for it in diagnosis.projections]
-    print_rows("projections", rows)
-    if schema.cure is not None:
-        _say(f"tables: {schema.state}; cure: {schema.cure}")
-    for it in diagnosis.projections:
-        if it.failure is not None:
-            _say(f"{it.name}: {it.failure}")
-        if it.cure is not None:
-            _say(f"{it.name}: {it.state}; cure: {it.cure}")
-    _print_heartbeats(heartbeats)
+        _print_document(diagnosis, heartbeats)
+    else:
+        _print_diagnosis(diagnosis)
+        _print_heartbeats(heartbeats)
+    raise typer.Exit(0 if _is_healthy(diagnosis, heartbeats) else 1)
 
 
-def peculiar(counts: Mapping[str, int]) -> str:
-    """What is peculiar about answers, in words, the most frequent first."""
+def describe_peculiarities(counts: Mapping[str, int]) -> str:
+    """Describes the peculiarities of answers with their counts, most frequent first."""
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in ordered)
 
 
+def _is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
+    return diagnosis.is_healthy and all(it.is_well for it in heartbeats)
+
+
+def _print_document(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> None:
+    from tracker.cli.tables import print_json
+
+    sources = [{**it._asdict(), "state": it.state, "advice": it.advice} for it in heartbeats]
+    print_json(
+        {
+            **diagnosis._asdict(),
+            "schema": diagnosis.schema._asdict(),
+            "projections": [it._asdict() for it in diagnosis.projections],
+            "sources": sources,
+            "healthy": _is_healthy(diagnosis, heartbeats),
+        }
+    )
+
+
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
+    from tracker.cli.tables import print_rows
+
+    schema = diagnosis.schema
+    _print_line(f"tables: {schema.state}, at {schema.found or 'nothing'}, needed {schema.needed}")
+    _print_line(f"events: last position {diagnosis.last_position:,}")
+    if diagnosis.pruned_before is not None:
+        moment = f"{diagnosis.pruned_before:%Y-%m-%d %H:%M:%S %Z}"
+        _print_line(f"pruned: runs that ended before {moment}")
+    rows = [
+        {name: getattr(it, name) for name in _PROJECTION_COLUMNS} for it in diagnosis.projections
+    ]
+    print_rows("projections", rows)
+    if schema.cure is not None:
+        _print_line(f"tables: {schema.state}; cure: {schema.cure}")
+    for it in diagnosis.projections:
+        if it.failure is not None:
+            _print_line(f"{it.name}: {it.failure}")
+        if it.cure is not None:
+            _print_line(f"{it.name}: {it.state}; cure: {it.cure}")
+
+
 def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
+    from tracker.cli.tables import print_rows
+
     if not heartbeats:
-        _say("sources: no tracker polls for this database now")
+        _print_line("sources: no tracker polls for this database now")
         return
-    print_rows("sources", [{name: getattr(it, name) for name in _SHOWN} for it in heartbeats])
+    rows = [{name: getattr(it, name) for name in _SOURCE_COLUMNS} for it in heartbeats]
+    print_rows("sources", rows)
     for it in heartbeats:
         name = f"{it.source} ({it.worker})"
         if it.advice is not None:
-            _say(f"{name}: {it.advice}")
+            _print_line(f"{name}: {it.advice}")
         if it.clock_ahead:
             side = "ahead of" if it.clock_ahead > 0 else "behind"
-            ahead = f"{abs(it.clock_ahead):.0f} s {side} ours"
-            _say(f"{name}: its clock is {ahead}, which is allowed for")
+            offset = f"{abs(it.clock_ahead):.0f} s {side} ours"
+            _print_line(f"{name}: its clock is {offset}, which is taken into account")
         if it.peculiarities:
-            told = peculiar(it.peculiarities)
-            _say(f"{name}: answers taken in, unlike what is documented: {told}")
+            described = describe_peculiarities(it.peculiarities)
+            _print_line(f"{name}: accepted answers that are not as documented: {described}")
 
 
-def _say(line: str) -> None:
-    console().print(Text(visible(line)))
+def _print_line(line: str) -> None:
+    from rich.text import Text
+
+    from tracker.cli.terminal import escape_controls, stdout_console
+
+    stdout_console().print(Text(escape_controls(line)))

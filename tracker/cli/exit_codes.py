@@ -1,4 +1,4 @@
-"""What becomes of a command that cannot go on: one line for people, and an exit code."""
+"""Exit codes: an error is one line on stderr and a code, never a traceback."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tracker.errors import RunfoldError, SettingsError
 INTERRUPTED = 130
 
 
-class Commands(TyperGroup):
-    """The commands; none of them ends in a traceback for what a user or a service did."""
+class CommandGroup(TyperGroup):
+    """The group of all commands; turns their errors into exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command: exit code 2 for usage, 1 for failure, 130 where it was stopped."""
+        """Invokes the command. Exits with 2 for usage, 1 for failure, 130 for Ctrl-C."""
         try:
             return super().invoke(ctx)
         except SettingsError as error:
@@ -25,7 +25,7 @@ class Commands(TyperGroup):
         except RunfoldError as error:
             raise _exit(str(error), 1) from None
         except KeyboardInterrupt:
-            raise _exit("stopped; what was recorded stays", INTERRUPTED) from None
+            raise _exit("interrupted; everything recorded so far is kept", INTERRUPTED) from None
 
 
 def _exit(message: str, code: int) -> typer.Exit:

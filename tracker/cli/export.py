@@ -1,4 +1,4 @@
-"""Exporting: histories as lines of JSON, and tables as lines of JSON or Parquet."""
+"""`runfold export`: events and tables as files."""
 
 from __future__ import annotations
 
@@ -15,45 +15,57 @@ from tracker.cli.options import DEFAULT_DB, Db, Since, Until
 from tracker.errors import SettingsError
 
 _STANDARD_OUTPUT = Path("-")
-_LINES, _PACKED, _PARQUET = "jsonl", "jsonl.gz", "parquet"
+_LINES, _GZIP, _PARQUET = "jsonl", "jsonl.gz", "parquet"
 
 
 def export(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="- or none for stdout; a folder for --all-tables."),
+        typer.Argument(
+            metavar="FILE",
+            help="File, or - for stdout; a folder for --all-tables.",
+            show_default="stdout",
+        ),
     ] = None,
-    events: Annotated[bool, typer.Option("--events", help="All events, as recorded.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Export all events.")] = False,
     table: Annotated[
         str | None,
-        typer.Option("--table", metavar="NAME", help="A table or view: runs, run_phases, …"),
+        typer.Option(
+            "--table", metavar="NAME", help="Export a table or view, such as runs or run_phases."
+        ),
     ] = None,
     all_tables: Annotated[
-        bool, typer.Option("--all-tables", help="Each table and view, to its file in a folder.")
+        bool,
+        typer.Option("--all-tables", help="Export each table and view to a file in a folder."),
     ] = False,
     format: Annotated[
         str | None,
         typer.Option(
             "--format",
-            metavar="F",
-            help=f"{_LINES}, {_PACKED} or {_PARQUET}; if not said, as FILE ends.",
+            metavar="FORMAT",
+            help=f"{_LINES}, {_GZIP} or {_PARQUET}.",
+            show_default="from the name of FILE",
         ),
     ] = None,
     since: Since = None,
     until: Until = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Export events, one table, or all tables, as they are at one moment.
+    """Export events, one table, or all tables as of one moment.
 
-    Events are JSON lines, {"stream", "version", "topic", "event"}; equal histories give equal
-    bytes, and `runfold import` brings them into an empty database, or adds what another one
-    lacks. Tables are JSON lines, or Parquet with the extra `arrow`; --since and --until limit
-    those of runs by creation. A file is in its place once it is whole.
+    Events are written as lines of `{"stream", "version", "topic", "event"}`. Equal histories give
+    equal bytes. `runfold import` copies them to an empty database, or adds those that another one
+    lacks.
+
+    Tables are written as JSON lines, or as Parquet with `pip install 'runfold[arrow]'`. The options
+    --since and --until apply to --table with a table of runs.
+
+    A file appears once it is complete.
     """
     if events + (table is not None) + all_tables != 1:
-        raise SettingsError("export what? Say one of --events, --table NAME and --all-tables")
+        raise SettingsError("pass one of --events, --table NAME and --all-tables")
     if table is None and (since is not None or until is not None):
-        raise SettingsError("--since and --until are for --table NAME, of a table of runs")
+        raise SettingsError("--since and --until need --table NAME, with a table of runs")
     file = None if file == _STANDARD_OUTPUT else file
     if all_tables:
         _export_all(db, file, format or _LINES)
@@ -64,23 +76,23 @@ def export(
 
 
 def _export_events(db: str, file: Path | None, format: str | None) -> None:
-    from projections.export.atomic_files import packed, whole_file
-    from tracker.cli.tables import moving
+    from projections.export.atomic_files import open_atomic, open_gzip
+    from tracker.cli.views import position_bar
     from tracker.event_store import open_event_store
     from tracker.import_export.exporter import export_events
 
-    if format not in (None, _LINES, _PACKED):
-        raise SettingsError(f"events are exported as {_LINES} or {_PACKED}, not as {format!r}")
-    by_name = file is not None and file.name.endswith(".gz")
-    is_packed = format == _PACKED or (format is None and by_name)
+    if format not in (None, _LINES, _GZIP):
+        raise SettingsError(f"events are exported as {_LINES} or {_GZIP}, not as {format!r}")
+    has_gzip_name = file is not None and file.name.endswith(".gz")
+    is_gzip = format == _GZIP or (format is None and has_gzip_name)
     store = open_event_store(db, create=False)
     try:
         with (
-            _standard_output() if file is None else whole_file(file) as opened,
-            packed(opened) if is_packed else nullcontext(opened) as output,
-            moving("exporting") as moved,
+            _open_stdout() if file is None else open_atomic(file) as target,
+            open_gzip(target) if is_gzip else nullcontext(target) as output,
+            position_bar("exporting") as show_position,
         ):
-            count = export_events(store, output.write, progress=moved)
+            count = export_events(store, output.write, progress=show_position)
     finally:
         store.close()
     typer.echo(f"{count:,} events exported", err=file is None)
@@ -95,53 +107,55 @@ def _export_table(
     until: datetime | None,
 ) -> None:
     from projections.export.formats import format_of
-    from tracker.cli.tables import opened, utc
+    from tracker.cli.tables import as_utc
+    from tracker.cli.views import open_current_views
 
     if file is None and format == _PARQUET:
-        raise SettingsError("Parquet needs a file to go to: say runfold export FILE")
+        raise SettingsError("Parquet cannot be written to stdout: pass a FILE")
     chosen = format_of(file, format or (_LINES if file is None else None))
-    with opened(db, quiet=True) as views, _counting() as counted:
+    with open_current_views(db, quiet=True) as views, _row_counter() as show_count:
         target: AbstractContextManager[BinaryIO | Path]
-        target = _standard_output() if file is None else nullcontext(file)
+        target = _open_stdout() if file is None else nullcontext(file)
         with target as output:
             count = views.export(
                 table,
                 output,
                 format=chosen,
-                since=utc(since),
-                until=utc(until),
-                progress=counted,
+                since=as_utc(since),
+                until=as_utc(until),
+                progress=show_count,
             )
     typer.echo(f"{count:,} rows of {table} exported", err=file is None)
 
 
 def _export_all(db: str, folder: Path | None, format: str) -> None:
     from projections.export.formats import format_of
-    from tracker.cli.tables import opened
+    from tracker.cli.views import open_current_views
 
     if folder is None:
-        raise SettingsError("all tables need a folder to go to: say runfold export FOLDER")
+        raise SettingsError("--all-tables needs a folder: runfold export FOLDER --all-tables")
     chosen = format_of(None, format)
-    with opened(db, quiet=True) as views, _counting() as counted:
-        counts = views.export_all(folder, format=chosen, progress=counted)
+    with open_current_views(db, quiet=True) as views, _row_counter() as show_count:
+        counts = views.export_all(folder, format=chosen, progress=show_count)
     for table, count in counts.items():
         typer.echo(f"{count:,} rows of {table} exported")
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
+def _open_stdout() -> Iterator[BinaryIO]:
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
 
 
 @contextmanager
-def _counting() -> Iterator[Callable[[int], object]]:
-    """How many rows were exported so far, on the terminal."""
+def _row_counter() -> Iterator[Callable[[int], object]]:
+    """Shows the number of exported rows, which the yielded function takes."""
     from rich.progress import SpinnerColumn, TextColumn
 
-    from tracker.cli.terminal import bar
+    from tracker.cli.terminal import progress_bar
 
-    with bar(SpinnerColumn(), TextColumn("exporting, {task.completed:,} rows")) as progress:
+    columns = (SpinnerColumn(), TextColumn("exporting, {task.completed:,} rows"))
+    with progress_bar(*columns) as progress:
         task = progress.add_task("", total=None)
         progress.start()
         yield lambda rows: progress.update(task, completed=rows)

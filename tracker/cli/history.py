@@ -1,32 +1,54 @@
-"""The history of one run on the terminal: its events, and a picture of its phases."""
+"""`runfold history`: the events of one run, and a chart of its phases."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from projections.row_types import PhaseRow
-from tracker.cli.tables import opened, print_json
-from tracker.cli.terminal import UNKNOWN, console, show, table, visible
-from tracker.core.events import Change, Event
-from tracker.event_store import RecordedEvent, open_event_store
-from tracker.event_store.codec import encode
+from tracker.cli.options import DEFAULT_DB, Db, Json
 
-COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "magenta"}
-BAR_WIDTH = 30
-# What other columns or the heading say already.
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from projections.row_types import PhaseRow
+    from tracker.core.events import Event
+    from tracker.event_store import RecordedEvent
+
+_COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "magenta"}
+_BAR_WIDTH = 30
+# Fields that other columns or the title show.
 _TIMES = ("observed_at", "occurred_at", "not_before", "not_after")
-_ELSEWHERE = frozenset((*_TIMES, "source", "run_id", "thread_id", "configuration_digest"))
+_HIDDEN_FIELDS = frozenset((*_TIMES, "source", "run_id", "thread_id", "configuration_digest"))
+
+
+def history(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="NAME", help="Source of the run, if several have this id."
+        ),
+    ] = None,
+    json: Json = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Show the events of a run and a chart of its phases."""
+    print_history(db, run, source=source, json=json)
 
 
 def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> None:
-    """Prints what happened to a run. Raises UnknownRun where nothing was recorded of it."""
-    with opened(db, quiet=json) as views:
+    """Prints the history of a run. Raises UnknownRun if it is not recorded."""
+    from rich.text import Text
+
+    from tracker.cli.tables import print_json
+    from tracker.cli.terminal import UNKNOWN, escape_controls, print_table, stdout_console
+    from tracker.cli.views import open_current_views
+    from tracker.event_store import open_event_store
+
+    with open_current_views(db, quiet=json) as views:
         run = views.run(run_id, source)
         phases = views.phases(run_id, run.source)
     store = open_event_store(db, create=False)
@@ -35,80 +57,92 @@ def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> No
     finally:
         store.close()
     if json:
-        print_json([_document(entry) for entry in recorded])
+        print_json([_encode_event(entry) for entry in recorded])
         return
-    out = console()
-    heading = f"{run.run_key}, thread {run.thread_id or UNKNOWN}, {run.created_at:%Y-%m-%d} UTC"
-    out.print(Text(visible(heading), style="bold"))
+    out = stdout_console()
+    title = f"{run.run_key}, thread {run.thread_id or UNKNOWN}, {run.created_at:%Y-%m-%d} UTC"
+    out.print(Text(escape_controls(title), style="bold"))
     out.print()
-    show(_events(recorded, run.created_at))
+    print_table(_make_event_table(recorded, run.created_at))
     out.print()
-    _picture(out, phases)
+    _print_chart(phases)
 
 
-def _document(entry: RecordedEvent) -> dict[str, Any]:
+def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
+    from tracker.event_store.codec import encode
+
     topic, _ = encode(entry.event)
     fields = entry.event.model_dump(mode="json", exclude_defaults=True)
     return {"position": entry.position, "version": entry.version, "topic": topic, **fields}
 
 
-def _events(recorded: list[RecordedEvent], began: datetime) -> Table:
-    shown = table()
-    shown.add_column("#", justify="right", no_wrap=True)
-    for name in ("server said", "we saw", "event"):
-        shown.add_column(name, no_wrap=True)
-    shown.add_column("what", overflow="fold")
+def _make_event_table(recorded: list[RecordedEvent], created_at: datetime) -> Table:
+    from rich.text import Text
+
+    from tracker.cli.terminal import UNKNOWN, escape_controls, make_table
+    from tracker.core.events import Change
+
+    table = make_table()
+    table.add_column("#", justify="right", no_wrap=True)
+    for name in ("occurred", "observed", "event"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("details", overflow="fold")
     for entry in recorded:
         event = entry.event
-        happened = event.occurred_at if isinstance(event, Change) else None
-        shown.add_row(
+        occurred_at = event.occurred_at if isinstance(event, Change) else None
+        observed = _format_time(event.observed_at, created_at)
+        table.add_row(
             str(entry.version),
-            _time(happened, began) if happened else UNKNOWN,
-            f"{_time(event.observed_at, began)}.{event.observed_at.microsecond // 1000:03}",
+            _format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
+            f"{observed}.{event.observed_at.microsecond // 1000:03}",
             type(event).__name__,
-            Text(visible(_what(event))),
+            Text(escape_controls(_format_details(event))),
         )
-    return shown
+    return table
 
 
-def _time(moment: datetime, began: datetime) -> str:
-    """The time of day, with the date where it is another one than that of the beginning."""
-    return f"{moment:%H:%M:%S}" if moment.date() == began.date() else f"{moment:%m-%d %H:%M:%S}"
+def _format_time(moment: datetime, created_at: datetime) -> str:
+    """Formats the time of day, with the date if it differs from that of the creation."""
+    is_same_day = moment.date() == created_at.date()
+    return f"{moment:%H:%M:%S}" if is_same_day else f"{moment:%m-%d %H:%M:%S}"
 
 
-def _what(event: Event) -> str:
-    fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_ELSEWHERE))
-    ends = [fields.pop(name) for name in ("previous", "status") if _is_text(fields.get(name))]
-    moved = [" → ".join(ends)] if ends else []
+def _format_details(event: Event) -> str:
+    fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_HIDDEN_FIELDS))
+    statuses = [
+        fields.pop(name) for name in ("previous", "status") if isinstance(fields.get(name), str)
+    ]
+    parts = [" → ".join(statuses)] if statuses else []
     if "status" not in type(event).model_fields:
-        # The name of the event says where it went.
-        moved = [f"from {end}" for end in moved]
-    return ", ".join(moved + [f"{name} {_short(value)}" for name, value in fields.items()])
+        # The name of the event implies the new status.
+        parts = [f"from {status}" for status in parts]
+    return ", ".join(parts + [f"{name} {_format_value(value)}" for name, value in fields.items()])
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _short(value: Any) -> str:
-    """A value in few signs: calls as `name(arguments)`, pairs without the signs around them."""
+def _format_value(value: Any) -> str:
+    """Formats a value briefly: calls as `name(arguments)`, pairs as `name=value`."""
     if isinstance(value, Mapping):
         if "name" in value and "arguments" in value:
             return f"{value['name']}({value['arguments']})"
-        return " ".join(f"{name}={_short(each)}" for name, each in value.items())
+        return " ".join(f"{name}={_format_value(each)}" for name, each in value.items())
     if isinstance(value, list):
-        return " ".join(_short(each) for each in value)
+        return " ".join(_format_value(each) for each in value)
     return str(value)
 
 
-def _picture(out: Console, phases: list[PhaseRow]) -> None:
-    """A bar a phase, to scale; nothing where no time has passed yet."""
+def _print_chart(phases: list[PhaseRow]) -> None:
+    """Prints one bar for each phase, to scale."""
+    from rich.text import Text
+
+    from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
+
+    out = stdout_console()
     total = sum(phase.seconds or 0.0 for phase in phases)
     for phase in phases:
-        width = round(BAR_WIDTH * (phase.seconds or 0.0) / total) if total else 0
-        known = UNKNOWN if phase.seconds is None else f"{phase.seconds:.2f} s"
-        within = f" ± {phase.uncertainty_seconds:.2f}" if phase.uncertainty_seconds else ""
-        line = Text(f"{visible(phase.status):>16} ")
-        line.append("█" * max(width, 1), style=COLOURS.get(phase.status, "cyan"))
-        line.append(f" {known}{within} ({phase.basis})")
+        width = round(_BAR_WIDTH * (phase.seconds or 0.0) / total) if total else 0
+        duration = UNKNOWN if phase.seconds is None else f"{phase.seconds:.2f} s"
+        uncertainty = f" ± {phase.uncertainty_seconds:.2f}" if phase.uncertainty_seconds else ""
+        line = Text(f"{escape_controls(phase.status):>16} ")
+        line.append("█" * max(width, 1), style=_COLOURS.get(phase.status, "cyan"))
+        line.append(f" {duration}{uncertainty} ({phase.basis})")
         out.print(line)

@@ -1,58 +1,74 @@
-"""Importing files: snapshots of runs, and histories that were exported."""
+"""`runfold import`: imports run objects and exported events from files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+import typer
 
-from projections import Views
-from tracker.cli.doctor import peculiar
-from tracker.cli.terminal import bar, console, messages, visible
+from tracker.cli.apis import SourceName
+from tracker.cli.options import DEFAULT_DB, Db
 from tracker.errors import PayloadError
-from tracker.event_store import open_event_store
-from tracker.import_export.importer import ImportReport, import_lines
-from tracker.import_export.line_reader import LineReader, files_below
-from tracker.runtime.clock import SystemClock
 
-SHOWN_BAD_LINES = 20
+if TYPE_CHECKING:
+    from tracker.import_export.importer import ImportReport
+    from tracker.import_export.line_reader import LineReader
+
+_MAX_SHOWN_BAD_LINES = 20
+
+
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", help="Files of JSON lines, plain or gzip, or folders."),
+    ],
+    source: SourceName = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Import run objects or exported events from files of JSON lines.
+
+    A line is a run object as the service returned it, or `{"observed_at", "source", "body"}` with
+    the time and the source of that run object, or a line of `runfold export --events`.
+
+    Runs of all supported APIs may be mixed. The default source of a run is the name of its API:
+    assistants, responses, agents or langgraph.
+
+    Of a folder, all files below it that end in .jsonl, .json, .jsonl.gz or .json.gz are imported.
+    """
+    raise typer.Exit(0 if import_files(db, paths, source=source) else 1)
 
 
 def import_files(db: str, paths: Sequence[Path], *, source: str | None) -> bool:
-    """Imports files and folders, and says what came of it; False where a line of them was bad."""
+    """Imports files and folders, and prints a summary. Returns False if a line was bad."""
+    from projections import Views
+    from tracker.import_export.line_reader import LineReader, files_below
+
     files = files_below(paths)
     with Views(db) as views:
         views.prepare(create=True)
-        report = _import(db, LineReader(files), source)
+        report = _import_with_bar(db, LineReader(files), source)
         if not report.snapshots and not report.recorded and not report.bad:
             named = files[0] if len(files) == 1 else f"each of the {len(files):,} files"
             raise PayloadError(f"{named} is empty or all blank: there is nothing to import")
         views.catch_up()
-    parts = []
-    if report.recorded:
-        parts.append(f"{report.recorded:,} recorded events")
-    if report.snapshots or not report.recorded:
-        parts.append(f"{report.snapshots:,} snapshots")
-    console().print(
-        f"{' and '.join(parts)} imported, {report.events:,} events new, {report.runs:,} runs new"
-    )
-    if report.peculiarities:
-        told = peculiar(report.peculiarities)
-        console().print(f"taken in as they are, unlike what is documented: {told}")
-    err = messages()
-    for reason in report.bad[:SHOWN_BAD_LINES]:
-        err.print(visible(reason))
-    if report.bad_lines > SHOWN_BAD_LINES:
-        err.print(f"… and {report.bad_lines - SHOWN_BAD_LINES:,} more bad lines")
+    _print_report(report)
     return not report.bad
 
 
-def _import(db: str, lines: LineReader, source: str | None) -> ImportReport:
+def _import_with_bar(db: str, lines: LineReader, source: str | None) -> ImportReport:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+
+    from tracker.cli.terminal import progress_bar
+    from tracker.event_store import open_event_store
+    from tracker.import_export.importer import import_lines
+    from tracker.runtime.clock import SystemClock
+
     store = open_event_store(db)
     columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     try:
-        with bar(*columns) as progress:
+        with progress_bar(*columns) as progress:
             task = progress.add_task("", total=lines.size or None)
             progress.start()
             return import_lines(
@@ -60,7 +76,29 @@ def _import(db: str, lines: LineReader, source: str | None) -> ImportReport:
                 store,
                 source=source,
                 clock=SystemClock(),
-                progress=lambda: progress.update(task, completed=lines.consumed),
+                progress=lambda: progress.update(task, completed=lines.bytes_read),
             )
     finally:
         store.close()
+
+
+def _print_report(report: ImportReport) -> None:
+    from tracker.cli.doctor import describe_peculiarities
+    from tracker.cli.terminal import escape_controls, stderr_console, stdout_console
+
+    parts = []
+    if report.recorded:
+        parts.append(f"{report.recorded:,} recorded events")
+    if report.snapshots or not report.recorded:
+        parts.append(f"{report.snapshots:,} snapshots")
+    out, err = stdout_console(), stderr_console()
+    out.print(
+        f"{' and '.join(parts)} imported, {report.events:,} new events, {report.runs:,} new runs"
+    )
+    if report.peculiarities:
+        described = describe_peculiarities(report.peculiarities)
+        out.print(f"accepted, but not as documented: {described}")
+    for reason in report.bad[:_MAX_SHOWN_BAD_LINES]:
+        err.print(escape_controls(reason))
+    if report.bad_lines > _MAX_SHOWN_BAD_LINES:
+        err.print(f"… and {report.bad_lines - _MAX_SHOWN_BAD_LINES:,} more bad lines")

@@ -1,71 +1,144 @@
-"""The commands that look after a database: what ails it, and what it is to keep no longer."""
+"""The commands that maintain the tables, and those that delete data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Json
+from tracker.cli.options import DEFAULT_DB, Db
 from tracker.errors import SettingsError
 
+if TYPE_CHECKING:
+    from projections.maintenance.verify import Difference
 
-def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
-    """How the tables are, and the services that trackers poll: what is the matter, what helps."""
+_PROJECTIONS = "runs, phases, actions, steps, usage, timing or costs"
+
+
+def upgrade(db: Db = DEFAULT_DB) -> None:
+    """Create the tables, or migrate them to this release."""
     from projections import Views
-    from tracker.cli.doctor import is_healthy, print_diagnosis
-    from tracker.event_store import open_event_store
-    from tracker.heartbeats.table import heartbeats_in
 
     with Views(db) as views:
-        diagnosis = views.doctor()
-    store = open_event_store(db, create=False)
-    try:
-        heartbeats = heartbeats_in(store)
-    finally:
-        store.close()
-    print_diagnosis(diagnosis, heartbeats, json=json)
-    raise typer.Exit(0 if is_healthy(diagnosis, heartbeats) else 1)
+        views.upgrade()
+    typer.echo("the tables are up to date")
+
+
+def catch_up(db: Db = DEFAULT_DB) -> None:
+    """Apply all new events to the tables."""
+    from tracker.cli.views import catch_up_with_bar, open_views
+
+    with open_views(db) as views:
+        count = catch_up_with_bar(views)
+    typer.echo(f"{count} events applied")
+
+
+def follow(
+    every: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0.01, help="Interval of checks for Ctrl-C."),
+    ] = 0.5,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Apply new events to the tables as they arrive, until interrupted."""
+    from threading import Event
+
+    from tracker.cli.views import open_views, position_bar
+
+    with open_views(db) as views, position_bar("catching up") as show_position:
+        typer.echo("following; stop with Ctrl-C", err=True)
+        views.follow(Event(), every=every, progress=show_position)
+
+
+def rebuild(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help=f"Tables to rebuild: {_PROJECTIONS}.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Rebuild all tables.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Rebuild tables from the events.
+
+    The old tables stay readable until the new ones are complete.
+    """
+    from tracker.cli.views import open_views, position_bar
+
+    if bool(names) == all_:
+        raise SettingsError(f"name the tables to rebuild ({_PROJECTIONS}), or pass --all")
+    with open_views(db) as views, position_bar("replaying") as show_position:
+        position = views.rebuild(*names or (), progress=show_position)
+    typer.echo(f"rebuilt from all events up to position {position}")
+
+
+def verify(db: Db = DEFAULT_DB) -> None:
+    """Compare the tables with the events, row by row.
+
+    The exit code is 1 if they differ.
+    """
+    from tracker.cli.views import open_current_views, position_bar
+
+    with (
+        open_current_views(db, quiet=True) as views,
+        position_bar("replaying") as show_position,
+    ):
+        differences = views.verify(show_position)
+    _print_differences(differences)
+    if differences:
+        typer.echo("cure: runfold rebuild --all", err=True)
+        raise typer.Exit(1)
+    typer.echo("the tables match the events")
 
 
 def prune(
     days: Annotated[
-        float, typer.Option(min=0, help="Runs that ended more than so many days ago go.")
+        float,
+        typer.Option(
+            metavar="DAYS", min=0, help="Delete runs that ended more than this many days ago."
+        ),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the runs.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Take old runs out of the tables; their events and the sums of all runs stay."""
-    from tracker.cli.tables import opened
+    """Delete old runs from the tables.
 
-    with opened(db, quiet=True) as views:
+    Their events stay, and totals still include them.
+    """
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db, quiet=True) as views:
         pruned = views.prune(timedelta(days=days), dry_run=dry_run)
-    said = "would go" if dry_run else "are gone"
+    verb = "would be deleted" if dry_run else "deleted"
     typer.echo(
-        f"{pruned.runs:,} runs {said} from the tables, with {pruned.phases:,} phases, "
+        f"{pruned.runs:,} runs {verb} from the tables, with {pruned.phases:,} phases, "
         f"{pruned.actions:,} actions and {pruned.steps:,} steps"
     )
 
 
 def forget(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="The id of the thread.")],
+    thread: Annotated[str, typer.Argument(metavar="THREAD", help="Id of the thread.")],
     source: Annotated[
-        str | None, typer.Option("--source", metavar="NAME", help="Of this source only.")
+        str | None, typer.Option("--source", metavar="NAME", help="Only runs of this source.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also runs that have not ended.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Needed: nothing brings it back.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also delete runs that have not ended.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm. This cannot be undone.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Delete all that was recorded of a thread: events, and rows. Sums keep its numbers."""
-    from tracker.cli.tables import opened
+    """Delete all events and rows of a thread.
+
+    Totals still include its runs until `runfold rebuild --all`.
+    """
+    from tracker.cli.views import open_current_views
     from tracker.event_store import open_event_store
     from tracker.forgetting import forget_thread
 
     if not yes:
-        raise SettingsError(f"nothing brings the runs of {thread} back: say --yes")
-    # Caught up, so that no follower is about to write what it read of them before.
-    with opened(db, quiet=True) as views:
+        raise SettingsError(f"deleting the runs of {thread} cannot be undone: pass --yes")
+    # Caught up first, so that no follower writes rows from events that it read before.
+    with open_current_views(db, quiet=True) as views:
         store = open_event_store(db, create=False)
         try:
             forgotten = forget_thread(store, thread, source, force=force)
@@ -73,12 +146,26 @@ def forget(
             store.close()
         removed = views.remove_thread(thread, source)
     typer.echo(
-        f"forgotten: {forgotten.runs:,} runs with {forgotten.events:,} events, "
+        f"deleted {forgotten.runs:,} runs with {forgotten.events:,} events, "
         f"{removed.runs:,} of them in the tables"
     )
     if forgotten.runs:
         typer.echo(
-            "the sums of usage and times count them until `runfold rebuild --all`; "
-            "`runfold verify` says so until then",
+            "totals of usage and times still include them: until `runfold rebuild --all`, "
+            "`runfold verify` reports a difference",
             err=True,
         )
+
+
+def _print_differences(differences: Sequence[Difference]) -> None:
+    from rich.text import Text
+
+    from tracker.cli.terminal import escape_controls, stdout_console
+
+    for it in differences:
+        key = ", ".join(map(str, it.key))
+        if it.column is not None:
+            problem = f"{it.column} is {it.found!r}, the events say {it.expected!r}"
+        else:
+            problem = "is in the table only" if it.expected is None else "is missing"
+        stdout_console().print(Text(escape_controls(f"{it.table} ({key}): {problem}")))

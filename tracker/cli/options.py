@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 DEFAULT_DB = "sqlite:///runfold.db"
-BY = "What to group by, with commas: columns, day, hour, metadata.KEY"
+BY_HELP = "Columns to group by, with commas between them; also day, hour and metadata.KEY."
 
 Db = Annotated[
     str,
@@ -16,12 +16,20 @@ Db = Annotated[
         "--db",
         envvar="RUNFOLD_DB",
         metavar="URL",
-        help="sqlite:///file.db or postgresql://user@host/database.",
+        help="Database: sqlite:///file.db or postgresql://user@host/database.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Tz = Annotated[str, typer.Option(help="The time zone of days and hours.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Tz = Annotated[str, typer.Option(metavar="ZONE", help="Time zone of day and hour.")]
 Since = Annotated[
-    datetime | None, typer.Option("--since", help="Only runs created from then on, UTC.")
+    datetime | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only runs created since this time (UTC), such as 2026-01-31.",
+    ),
 ]
-Until = Annotated[datetime | None, typer.Option("--until", help="Only runs created before, UTC.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--until", metavar="TIME", help="Only runs created before this time (UTC)."),
+]

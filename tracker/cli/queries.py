@@ -1,4 +1,4 @@
-"""The commands that ask the tables: each opens them, asks once, and prints."""
+"""The commands that query the tables."""
 
 from __future__ import annotations
 
@@ -6,95 +6,114 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.options import BY, DEFAULT_DB, Db, Json, Since, Tz, Until
+from tracker.cli.options import BY_HELP, DEFAULT_DB, Db, Json, Since, Tz, Until
 
 
 def status(
-    by: Annotated[str | None, typer.Option(help=f"{BY}.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAMES", help=BY_HELP)] = None,
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """How many runs are in each status."""
-    from tracker.cli.tables import opened, print_status
+    """Count runs by status."""
+    from tracker.cli.tables import print_status
+    from tracker.cli.views import open_current_views
 
-    with opened(db, quiet=json) as views:
+    with open_current_views(db, quiet=json) as views:
         print_status(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
 def timing(
-    by: Annotated[str | None, typer.Option(help=f"{BY}.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAMES", help=BY_HELP)] = None,
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """How long runs queued, ran, waited for action, and took in total."""
-    from tracker.cli.tables import opened, print_timing
+    """Show how long runs queued, ran, waited and took in total.
 
-    with opened(db, quiet=json) as views:
+    The column `± s` shows by how much the durations may be off.
+    """
+    from tracker.cli.tables import print_timing
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db, quiet=json) as views:
         print_timing(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
 def usage(
-    by: Annotated[str, typer.Option(help=f"{BY}.")] = "model",
+    by: Annotated[str, typer.Option(metavar="NAMES", help=BY_HELP)] = "model",
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """The tokens that runs used."""
-    from tracker.cli.tables import opened, print_usage
+    """Show the tokens that runs used."""
+    from tracker.cli.tables import print_usage
+    from tracker.cli.views import open_current_views
 
-    with opened(db, quiet=json) as views:
+    with open_current_views(db, quiet=json) as views:
         print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
 def cost(
-    by: Annotated[str, typer.Option(help=f"{BY}.")] = "model",
+    by: Annotated[str, typer.Option(metavar="NAMES", help=BY_HELP)] = "model",
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     unpriced: Annotated[
-        bool, typer.Option("--unpriced", help="Only the models that have no price.")
+        bool, typer.Option("--unpriced", help="List only the models without a price.")
     ] = False,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """What runs cost, in US dollars, at the prices of their time; needs the extra `cost`."""
-    from tracker.cli.tables import opened, print_cost, print_unpriced
+    """Show the cost of runs in US dollars.
 
-    with opened(db, quiet=json) as views:
+    Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
+    """
+    from tracker.cli.tables import print_cost, print_models_without_price
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db, quiet=json) as views:
         if not unpriced:
             print_cost(views, by=by, tz=tz, since=since, until=until, json=json)
         if unpriced or (not json and views.unpriced()):
-            print_unpriced(views, json=json)
+            print_models_without_price(views, json=json)
 
 
 def actions(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Of this run only.")] = None,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only what still waits.")] = False,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Only this run.")] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only calls that still wait for an output.")
+    ] = False,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """What runs waited for us to do, call by call."""
-    from tracker.cli.tables import opened, print_actions
+    """List the tool calls that runs waited for."""
+    from tracker.cli.tables import print_actions
+    from tracker.cli.views import open_current_views
 
-    with opened(db, quiet=json) as views:
+    with open_current_views(db, quiet=json) as views:
         print_actions(views, run, waiting=waiting, json=json)
 
 
 def stuck(
-    limit: Annotated[int | None, typer.Option(min=0, help="So many at most.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="List at most this many runs.")
+    ] = None,
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Runs past their expiry without an end, or open far longer than usual; the oldest first."""
-    from tracker.cli.tables import opened, print_stuck
+    """List runs that should have ended, oldest first.
 
-    with opened(db, quiet=json) as views:
+    These are past their expiry, or open far longer than is usual.
+    """
+    from tracker.cli.tables import print_stuck
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db, quiet=json) as views:
         print_stuck(views, limit=limit, json=json)

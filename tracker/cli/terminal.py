@@ -1,39 +1,44 @@
-"""How the commands write: plain where nobody looks, and never what a service smuggled in."""
+"""Terminal output: plain when not a TTY; control characters from services are escaped."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import Progress, ProgressColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 UNKNOWN = "–"
-# Wide enough for any row: a pipe or a file has no edge to wrap at.
-_NO_EDGE = 100_000
-_RULE = 80
+# Wide enough for any row, since pipes and files do not wrap lines.
+_UNLIMITED = 100_000
+_RULE_WIDTH = 80
+# The width that a column with longer words may be folded to.
+_NARROWEST = 12
+
+SetStatus = Callable[[str], None]
 
 
-def console() -> Console:
-    """The standard output: a terminal, or plain text of any width where there is none."""
-    return _console(stderr=False)
+def stdout_console() -> Console:
+    """Returns a console for answers, on stdout."""
+    return _make_console(stderr=False)
 
 
-def messages() -> Console:
-    """The standard error: for what is not the answer."""
-    return _console(stderr=True)
+def stderr_console() -> Console:
+    """Returns a console for progress and warnings, on stderr."""
+    return _make_console(stderr=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def _make_console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     return Console(
         stderr=stderr,
-        width=None if stream.isatty() else _NO_EDGE,
+        width=None if stream.isatty() else _UNLIMITED,
         force_terminal=None if stream.isatty() else False,
         highlight=False,
         markup=False,
@@ -42,8 +47,8 @@ def _console(*, stderr: bool) -> Console:
     )
 
 
-def table(title: str | None = None) -> Table:
-    """An empty table in the style of all of them, which leaves room for the columns."""
+def make_table(title: str | None = None) -> Table:
+    """Returns an empty table in the style of all commands."""
     return Table(
         title=title,
         title_justify="left",
@@ -55,28 +60,37 @@ def table(title: str | None = None) -> Table:
     )
 
 
-def show(shown: Table) -> None:
-    """Prints a table, its values whole: where it is too wide the terminal breaks the lines.
+def print_table(table: Table) -> None:
+    """Prints a table without shortening values; a terminal wraps lines that are too wide.
 
-    Without a terminal, lines end where their text ends, and not in spaces.
+    Without a terminal, lines have no trailing spaces.
     """
-    out = console()
+    out = stdout_console()
     if out.is_terminal:
-        needed = Measurement.get(out, out.options.update(width=_NO_EDGE), shown).minimum
-        out.width = max(needed, out.width)
-        out.print(shown)
+        # The terminal is not wide enough for some tables; rich would shorten their values.
+        gaps = 2 * (len(table.columns) - 1)
+        out.width = max(gaps + sum(map(_measure_column, table.columns)), out.width)
+        out.print(table)
         return
-    with out.capture() as drawn:
-        out.print(shown)
-    for line in drawn.get().splitlines():
+    with out.capture() as captured:
+        out.print(table)
+    for line in captured.get().splitlines():
         # The rule below the headings need not be as long as the longest row.
-        out.print(line.rstrip() if line.strip("─") else line[:_RULE])
+        out.print(line.rstrip() if line.strip("─") else line[:_RULE_WIDTH])
+
+
+def _measure_column(column: Column) -> int:
+    """Returns the width that a column needs at least, in cells of the terminal."""
+    texts = [str(cell) for cell in (column.header, *column.cells)]
+    if column.no_wrap:
+        return max(map(cell_len, texts))
+    return min(_NARROWEST, max(cell_len(word) for text in texts for word in text.split() or [""]))
 
 
 @contextmanager
-def bar(*columns: ProgressColumn | str) -> Iterator[Progress]:
-    """A progress bar on the standard error; silent, and no blank line, without a terminal."""
-    err = messages()
+def progress_bar(*columns: ProgressColumn | str) -> Iterator[Progress]:
+    """Shows a progress bar on stderr once it is started; prints nothing without a terminal."""
+    err = stderr_console()
     progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
     try:
         yield progress
@@ -84,8 +98,23 @@ def bar(*columns: ProgressColumn | str) -> Iterator[Progress]:
         progress.stop()
 
 
-def visible(text: str) -> str:
-    """The text with what would steer a terminal spelled out."""
+@contextmanager
+def spinner(subject: str) -> Iterator[SetStatus]:
+    """Shows a spinner with the status of a subject; prints nothing without a terminal."""
+    err = stderr_console()
+    if not err.is_terminal:
+        yield lambda status: None
+        return
+
+    def make_line(status: str) -> Text:
+        return Text(escape_controls(f"{subject}: {status}"))
+
+    with err.status(make_line("requesting …")) as spinning:
+        yield lambda status: spinning.update(make_line(status))
+
+
+def escape_controls(text: str) -> str:
+    """Escapes characters that are not printable, such as those that control a terminal."""
     if text.isprintable():
         return text
     return "".join(
@@ -94,6 +123,6 @@ def visible(text: str) -> str:
     )
 
 
-def hush() -> None:
-    """Keeps warnings of the log off the terminal, for a command that reports them itself."""
+def silence_log() -> None:
+    """Keeps log warnings off stderr, for a command that reports problems by itself."""
     logging.getLogger("runfold").addHandler(logging.NullHandler())

@@ -1,78 +1,94 @@
-"""Watching a run of a service until it ends."""
+"""`runfold watch`: polls one run until it ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
-from rich.text import Text
+import typer
 
-from projections import Views
-from tracker.app.tracker import Tracker
-from tracker.cli.history import print_history
-from tracker.cli.terminal import hush, messages, visible
-from tracker.core.state import RunState
-from tracker.core.status import COMPLETED
-from tracker.errors import WaitTimeout
-from tracker.sources.source import Source
+from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
+from tracker.cli.options import DEFAULT_DB, Db
+from tracker.sources.payload_format import Api
 
-# Told the status of a run each time it is looked at.
-Show = Callable[[str], None]
+if TYPE_CHECKING:
+    from tracker.cli.terminal import SetStatus
+    from tracker.core.state import RunState
+    from tracker.sources import Source
 
 
-def watch_run(
-    db: str,
-    thread: str,
-    run: str,
-    *,
-    service: Source,
-    timeout: float | None,
-) -> bool:
-    """Watches a run until it ends, and prints its history; True where it completed.
+def watch(
+    thread: Annotated[
+        str,
+        typer.Argument(metavar="THREAD", help="Id of the thread or session; - if it has none."),
+    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Stop after this time."),
+    ] = None,
+    api: ApiOption = Api.assistants,
+    source: SourceName = None,
+    api_version: ApiVersion = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Watch a run until it ends, then show its history.
 
-    A `thread` of `-` is none. Raises WaitTimeout where it has not ended within `timeout`; what was
-    seen of it is kept.
+    The exit code is 0 if the run completed, else 1. The API key is read from OPENAI_API_KEY, for
+    LangGraph from LANGSMITH_API_KEY.
     """
+    service = make_source(api, base_url, api_key, source, api_version)
+    is_completed = _watch_run(db, service, None if thread == "-" else thread, run, timeout)
+    raise typer.Exit(0 if is_completed else 1)
+
+
+def _watch_run(
+    db: str, service: Source, thread: str | None, run: str, timeout: float | None
+) -> bool:
+    from projections import Views
+    from tracker.cli.history import print_history
+    from tracker.cli.terminal import silence_log, spinner
+    from tracker.core.status import COMPLETED
+    from tracker.errors import WaitTimeout
+
     with Views(db) as views:
         views.prepare(create=True)
-    # What keeps the run from being asked about is raised, and so said, anyway.
-    hush()
-    with spinner(run) as show:
+    # Problems that stop the watch are raised, and so printed, anyway.
+    silence_log()
+    with spinner(run) as set_status:
         try:
-            state = asyncio.run(_watch(db, service, thread, run, timeout, show))
+            state = asyncio.run(_poll_until_end(db, service, thread, run, timeout, set_status))
         except WaitTimeout as error:
-            trouble = f"; the last look failed: {error.__cause__}" if error.__cause__ else ""
-            message = f"{run} has not ended within {timeout:g} s, watch it again{trouble}"
+            message = f"{run} has not ended within {timeout:g} s; watch it again to continue"
+            if error.__cause__:
+                message += f". Last error: {error.__cause__}"
             raise WaitTimeout(message) from error
     print_history(db, run, source=service.name, json=False)
     return state.status == COMPLETED
 
 
-async def _watch(
-    db: str, service: Source, thread: str, run: str, timeout: float | None, show: Show
+async def _poll_until_end(
+    db: str,
+    service: Source,
+    thread: str | None,
+    run: str,
+    timeout: float | None,
+    set_status: SetStatus,
 ) -> RunState:
-    # Other open runs of the database may be of another service: they are not asked about here.
+    from tracker import Tracker
+
+    # Other open runs of the database may belong to another service, so they are not resumed.
     async with Tracker(db, service, resume=False) as tracker:
-        await tracker.watch(None if thread == "-" else thread, run)
-        ended = asyncio.create_task(tracker.wait(run, timeout=timeout))
-        while not ended.done():
-            await asyncio.wait([ended], timeout=0.2)
+        await tracker.watch(thread, run)
+        end = asyncio.create_task(tracker.wait(run, timeout=timeout))
+        while not end.done():
+            await asyncio.wait([end], timeout=0.2)
             status = next((s.status for s in tracker.watching if s.run_id == run), None)
             trouble = tracker.troubles.get(run)
-            show((status or "asking …") + (f" ({trouble})" if trouble else ""))
-        state = await ended
-        show("reading its steps …")
+            set_status((status or "requesting …") + (f" ({trouble})" if trouble else ""))
+        state = await end
+        set_status("reading its steps …")
         await tracker.drain()
         return state
-
-
-@contextmanager
-def spinner(run: str) -> Iterator[Show]:
-    """Shows on a terminal which status the run, or thread, is in; silent without one."""
-    err = messages()
-    if not err.is_terminal:
-        yield lambda status: None
-        return
-    with err.status(Text(f"{visible(run)}: asking …")) as shown:
-        yield lambda status: shown.update(Text(visible(f"{run}: {status}")))

@@ -1,8 +1,8 @@
 """Upcasters: they convert events of older shapes to the newest when events are read.
 
-An upcaster takes the JSON object of one version of a topic and returns that of the next. A release
-that changes the shape of an event raises its `topic_version`, adds the step here, and keeps a
-file of the old shape in `tests/golden`.
+An upcaster takes the JSON object of one version of a topic and returns that of the next. A change
+of the shape of an event raises its `topic_version`, adds the step here, and keeps the line of the
+old shape in `tests/golden/events.jsonl`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-# By topic and the version that the upcaster reads. All topics are at their first version.
+# By topic and the version that the upcaster reads. All topics are at version 1.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
@@ -23,7 +23,10 @@ def upcast(
     fields: dict[str, Any],
     upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
 ) -> dict[str, Any]:
-    """Converts `fields` from `version` to `target`. Raises LookupError if a step is missing."""
+    """Returns `fields` of `version` in the shape of `target`.
+
+    Raises LookupError if a step is missing.
+    """
     for step in range(version, target):
         if (topic, step) not in upcasters:
             raise LookupError(f"no upcaster from version {step} of {topic!r}")

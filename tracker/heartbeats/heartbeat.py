@@ -1,4 +1,4 @@
-"""What a tracker last said of one of its sources, and what that means. Pure."""
+"""Heartbeats: the last reported status of a source, and the advice that follows from it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ REFUSED, DENIED, SILENT = "refused", "denied", "silent"
 
 
 class Heartbeat(NamedTuple):
-    """One source as the tracker `worker` (host, process, a number) knew it at `written_at`.
+    """One source as a tracker reported it last. Times are aware and UTC.
 
-    `age_seconds` ago, by the database's clock. The rest is of `SourceStatus`, where `held_until`
-    is the moment before which nothing is asked. Times are aware and UTC.
+    The fields not described here are those of `SourceStatus`.
     """
 
     source: str
+    # The tracker: its host, its process and a number.
     worker: str
     written_at: datetime
+    # Since `written_at`, by the database's clock.
     age_seconds: float
     rate: float
     breaker: str
+    # No request is sent before this time.
     held_until: datetime | None
     refusing: str | None
     refusing_since: datetime | None
@@ -48,8 +50,8 @@ class Heartbeat(NamedTuple):
 
     @property
     def state(self) -> str:
-        """`silent` (the tracker is gone), `refused` (the key, or the address), `failing` (the
-        breaker is open), `denied` (all but polls), `held` (told to wait), or `ok`.
+        """One of `silent` (the tracker is gone), `refused` (the key, or the address), `failing`
+        (the breaker is open), `denied` (all but polls), `held` (the service asked to wait), `ok`.
         """
         if self.age_seconds > SILENT_SECONDS:
             return SILENT
@@ -64,37 +66,37 @@ class Heartbeat(NamedTuple):
 
     @property
     def is_well(self) -> bool:
-        """Whether it needs no hand; what is held only needs time."""
+        """True if nobody has to act; a source that is held only needs time."""
         return self.state in (OK, HELD)
 
     @property
     def advice(self) -> str | None:
-        """What is the matter, and what helps, in words; None where nothing is."""
+        """The problem and its remedy in words; None if there is no problem."""
         match self.state:
             case "silent":
                 return (
-                    f"nothing was heard of its tracker since {_time(self.written_at)}, and no "
-                    "other polls it: start it again, which takes this away, or delete the row "
-                    "from runfold_sources where it is not to be polled any more"
+                    f"its tracker has not reported since {_time(self.written_at)}, and no other "
+                    "polls this source: start it again, which removes this row, or delete the row "
+                    "from runfold_sources if the source is not to be polled any more"
                 )
             case "refused":
-                return f"it refuses to answer{_since(self.refusing_since)}: {self.refusing}"
+                return f"requests have been refused{_since(self.refusing_since)}: {self.refusing}"
             case "failing":
-                answered = f", and answered last at {_time(self.answered_at)}"
+                answered = f", and last answered at {_time(self.answered_at)}"
                 return (
-                    f"the service fails{answered if self.answered_at else ''}; it is asked again"
-                    f"{f' at {_time(self.held_until)}' if self.held_until else ''}. "
-                    f"At last: {self.last_error}"
+                    f"the service fails{answered if self.answered_at else ''}; the next request is "
+                    f"sent{f' at {_time(self.held_until)}' if self.held_until else ' soon'}. "
+                    f"Last error: {self.last_error}"
                 )
             case "denied":
-                return f"polls are answered, but not the rest: {self.denied}"
+                return f"polls are answered, other requests are denied: {self.denied}"
             case "held":
-                return f"nothing is asked before {_time(self.held_until)}: {self.last_error}"
+                return f"no request is sent before {_time(self.held_until)}: {self.last_error}"
         return None
 
 
-def columns_of(status: SourceStatus, now: datetime) -> dict[str, object]:
-    """A standing as the columns of a heartbeat, by name; `now` is ours."""
+def to_columns(status: SourceStatus, now: datetime) -> dict[str, object]:
+    """Returns a status as the columns of a heartbeat, by name; `now` is by our clock."""
     values: dict[str, object] = status._asdict()
     held = values.pop("held_for")
     values["held_until"] = now + timedelta(seconds=status.held_for) if held else None

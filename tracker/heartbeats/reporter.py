@@ -1,4 +1,4 @@
-"""Writes how the sources of a tracker stand, beside its polling and never in its way."""
+"""Reports the status of a tracker's sources, independently of its polling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Lock
 
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore
-from tracker.heartbeats.heartbeat import EVERY_SECONDS, columns_of
+from tracker.heartbeats.heartbeat import EVERY_SECONDS, to_columns
 from tracker.heartbeats.table import HeartbeatTable, table_in
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock
@@ -20,95 +20,98 @@ from tracker.runtime.scheduler import Scheduler
 
 logger = logging.getLogger("runfold.heartbeats")
 
-LOOK_SECONDS = 1.0
+# The interval at which the statuses are compared with the last report.
+CHECK_SECONDS = 1.0
 
-Standing = Callable[[], Mapping[str, SourceStatus]]
+Statuses = Callable[[], Mapping[str, SourceStatus]]
 
 
 class Reporter:
-    """Writes the heartbeats of one worker where they are due. Nothing that fails gets out of it.
+    """Writes the heartbeats of one worker when they are due. A database that fails is logged.
 
-    Where it is `alone`, rows of others are of trackers that are gone.
+    `is_alone` is true if no other tracker polls for the database: rows of others are then left
+    from trackers that are gone.
     """
 
     def __init__(
-        self, table: HeartbeatTable, worker: str, standing: Standing, clock: Clock, alone: bool
+        self, table: HeartbeatTable, worker: str, statuses: Statuses, clock: Clock, is_alone: bool
     ) -> None:
         self._table = table
         self._worker = worker
-        self._standing = standing
+        self._statuses = statuses
         self._clock = clock
-        self._alone = alone
-        self._using = Lock()
-        self._is_made = self._is_failing = self._is_left = False
+        self._is_alone = is_alone
+        self._lock = Lock()
+        self._has_table = self._is_failing = self._is_closed = False
+        # The last report: its time, and what of each source was urgent.
         self._written = -math.inf
-        self._marks: dict[str, object] = {}
+        self._urgent: dict[str, object] = {}
 
-    async def look(self) -> None:
-        """Writes what changed since the last time, or all that has not been written for long."""
-        standing = self._standing()
-        marks = {source: _mark(status) for source, status in standing.items()}
-        began = self._clock.monotonic()
-        if marks == self._marks and began - self._written < EVERY_SECONDS:
+    async def tick(self) -> None:
+        """Writes all rows if one has an urgent change, or if the last report is long ago."""
+        statuses = self._statuses()
+        urgent = {source: _urgent_part(status) for source, status in statuses.items()}
+        started = self._clock.monotonic()
+        if urgent == self._urgent and started - self._written < EVERY_SECONDS:
             return
         now = self._clock.now()
-        rows = {source: columns_of(status, now) for source, status in standing.items()}
+        rows = {source: to_columns(status, now) for source, status in statuses.items()}
         try:
             await asyncio.to_thread(self._write, rows)
         except StoreUnavailable as error:
-            # Once, and not each second while the database is away: polls tell of that too.
+            # Once, and not each second while the database is away: failed polls show that too.
             if not self._is_failing:
-                logger.warning("how the sources stand could not be written: %s", error)
-            self._is_failing, self._is_made = True, False
+                logger.warning("cannot write heartbeat: %s", error)
+            self._is_failing, self._has_table = True, False
         else:
-            self._is_failing, self._marks, self._written = False, marks, began
+            self._is_failing, self._urgent, self._written = False, urgent, started
 
-    async def leave(self) -> None:
-        """Takes the rows out, unless the database is away: they then grow old."""
+    async def close(self) -> None:
+        """Deletes the rows, unless the database is away: they then grow old."""
         try:
-            await asyncio.to_thread(self._take_out)
+            await asyncio.to_thread(self._delete)
         except StoreUnavailable as error:
-            logger.warning("how the sources stood could not be taken out: %s", error)
+            logger.warning("cannot delete heartbeat: %s", error)
 
     def _write(self, rows: Mapping[str, Mapping[str, object]]) -> None:
-        with self._using:
-            if self._is_left:
+        with self._lock:
+            if self._is_closed:
                 return
-            if not self._is_made:
-                self._table.make()
-                if self._alone:
+            if not self._has_table:
+                self._table.create()
+                if self._is_alone:
                     self._table.remove_others(self._worker)
-                self._is_made = True
+                self._has_table = True
             self._table.write(self._worker, rows)
 
-    def _take_out(self) -> None:
+    def _delete(self) -> None:
         # A database must not be closed under a thread that still uses it.
-        with self._using:
-            self._is_left = True
-            if self._is_made:
+        with self._lock:
+            self._is_closed = True
+            if self._has_table:
                 self._table.remove(self._worker)
 
 
-def report(
+def start_reporting(
     stack: AsyncExitStack,
     scheduler: Scheduler,
     store: EventStore,
     worker: str,
-    standing: Standing,
+    statuses: Statuses,
     clock: Clock,
-    alone: bool,
+    is_alone: bool,
 ) -> None:
-    """Has heartbeats written on a scheduler until `stack` is left, where the store has a place."""
+    """Reports heartbeats on a scheduler until `stack` is closed, if the store has tables."""
     table = table_in(store)
     if table is None:
         return
-    reporter, jobs = Reporter(table, worker, standing, clock, alone), Jobs()
-    stack.push_async_callback(reporter.leave)
+    reporter, jobs = Reporter(table, worker, statuses, clock, is_alone), Jobs()
+    stack.push_async_callback(reporter.close)
     stack.push_async_callback(jobs.stop)
-    jobs.every(LOOK_SECONDS, reporter.look, "heartbeat")
+    jobs.every(CHECK_SECONDS, reporter.tick, "heartbeat")
     jobs.start(scheduler)
 
 
-def _mark(status: SourceStatus) -> object:
-    """What somebody wants to know at once when it changes."""
+def _urgent_part(status: SourceStatus) -> object:
+    """Returns the parts of a status whose change is reported at once."""
     return status.breaker, status.refusing, status.denied, frozenset(status.peculiarities)

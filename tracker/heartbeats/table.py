@@ -1,4 +1,4 @@
-"""The table `runfold_sources` beside the events: a row a source and worker."""
+"""The table `runfold_sources` beside the events: one row for each source and worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracker.heartbeats.heartbeat import SILENT_SECONDS, Heartbeat
 
 TABLE = "runfold_sources"
 
-# A page of a proxy may be the words of an error.
+# The text of an error may be a whole page of a proxy.
 _LONGEST_TEXT = 1000
 
 _COLUMNS = {
@@ -40,7 +40,7 @@ _COLUMNS = {
 
 
 class _Dialect(NamedTuple):
-    """What the two databases say differently; moments are texts in UTC where there is no type."""
+    """The SQL that differs between the databases. Without a type for times, they are UTC texts."""
 
     moment: str
     now: str
@@ -65,9 +65,9 @@ _DIALECTS = {
 
 
 class HeartbeatTable:
-    """The heartbeats in the events' own database. Synchronous and safe for threads.
+    """The heartbeats in the database of the events. Synchronous and safe for threads.
 
-    Each call raises StoreUnavailable where the database fails.
+    Each call raises StoreUnavailable if the database fails.
     """
 
     def __init__(self, store: RecorderEventStore) -> None:
@@ -75,12 +75,12 @@ class HeartbeatTable:
         self._sign = store.placeholder
         self._dialect = _DIALECTS[store.placeholder]
 
-    def make(self) -> None:
-        """Makes the table where it is missing."""
+    def create(self) -> None:
+        """Creates the table if it is missing."""
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         with self._store.transaction(commit=True) as cursor:
             if self._sign == "%s":
-                # Several processes that create one table at once fail in PostgreSQL's catalogue.
+                # PostgreSQL fails if several processes create one table at once.
                 cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{TABLE}'))")
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {TABLE} (source text, worker text, "
@@ -89,8 +89,8 @@ class HeartbeatTable:
                 )
             )
 
-    def write(self, worker: str, standing: Mapping[str, Mapping[str, object]]) -> None:
-        """Writes the rows of a worker, by source, and takes out those of the dead of a source."""
+    def write(self, worker: str, rows: Mapping[str, Mapping[str, object]]) -> None:
+        """Writes the rows of a worker, by source, and deletes those of silent workers."""
         names = ("source", "worker", "written_at", *_COLUMNS)
         now, sign = self._dialect.now, self._sign
         signs = ", ".join((sign, sign, now, *[sign] * len(_COLUMNS)))
@@ -99,26 +99,28 @@ class HeartbeatTable:
             f"INSERT INTO {TABLE} ({', '.join(names)}) VALUES ({signs}) "
             f"ON CONFLICT (source, worker) DO UPDATE SET {changes}"
         )
-        # Others take over from one that is silent: there is nothing the matter any more.
-        bury = f"DELETE FROM {TABLE} WHERE source = {sign} AND {self._dialect.age} > {sign}"
+        # This worker has taken over from one that is silent: the problem is solved.
+        delete_silent = (
+            f"DELETE FROM {TABLE} WHERE source = {sign} AND {self._dialect.age} > {sign}"
+        )
         with self._store.transaction(commit=True) as cursor:
-            for source, values in sorted(standing.items()):
-                cursor.execute(bury, (source, SILENT_SECONDS))
-                row = [_written(values[name]) for name in _COLUMNS]
+            for source, values in sorted(rows.items()):
+                cursor.execute(delete_silent, (source, SILENT_SECONDS))
+                row = [_to_column(values[name]) for name in _COLUMNS]
                 cursor.execute(upsert, (source, worker, *row))
 
     def remove(self, worker: str) -> None:
-        """Takes out the rows of a worker."""
+        """Deletes the rows of a worker."""
         with self._store.transaction(commit=True) as cursor:
             cursor.execute(f"DELETE FROM {TABLE} WHERE worker = {self._sign}", (worker,))
 
     def remove_others(self, worker: str) -> None:
-        """Takes out all rows but those of a worker."""
+        """Deletes all rows but those of a worker."""
         with self._store.transaction(commit=True) as cursor:
             cursor.execute(f"DELETE FROM {TABLE} WHERE worker <> {self._sign}", (worker,))
 
     def read(self) -> list[Heartbeat]:
-        """All heartbeats by source and worker; none where no tracker ever made the table."""
+        """Returns all heartbeats by source and worker; none if the table does not exist."""
         with self._store.transaction(commit=False) as cursor:
             cursor.execute(self._dialect.exists)
             row = cursor.fetchone()
@@ -131,25 +133,25 @@ class HeartbeatTable:
 
 
 def table_in(store: EventStore) -> HeartbeatTable | None:
-    """The heartbeats beside the events of a store; None for one that has no place for them."""
+    """Returns the table beside the events of a store; None if the store has no tables."""
     if isinstance(store, RecorderEventStore) and store.placeholder:
         return HeartbeatTable(store)
     return None
 
 
 def heartbeats_in(store: EventStore) -> list[Heartbeat]:
-    """What trackers said last, by source and worker. Raises StoreUnavailable."""
+    """Returns the last reports of all trackers, by source and worker. Raises StoreUnavailable."""
     table = table_in(store)
     return [] if table is None else table.read()
 
 
-def _written(value: object) -> object:
+def _to_column(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(" ", "milliseconds")
     if isinstance(value, Mapping):
         return json.dumps(value, sort_keys=True)
     if isinstance(value, str):
-        # What no database takes is no reason to write nothing.
+        # A character that no database accepts must not keep the row from being written.
         return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode().replace("\0", "?")
     return value
 

@@ -1,7 +1,7 @@
-"""An event of a history as a line of JSON, `{"stream", "version", "topic", "event"}`, and back.
+"""Encoding of events as lines of JSON, `{"stream", "version", "topic", "event"}`, and decoding.
 
-Topic and event are as the store has them, those of an older release in their newest shape. The
-position is left out: it belongs to one store.
+Topic and event are those of the store; events of an older release are written in their newest
+version. The position is left out: it has no meaning in another store.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class EventLine(NamedTuple):
     event: Event
 
 
-def event_line(entry: RecordedEvent) -> bytes:
-    """The line of a recorded event, with its end; the same bytes for the same event."""
+def encode_event(entry: RecordedEvent) -> bytes:
+    """Returns the line of a recorded event, with its line end; equal bytes for equal events."""
     topic, state = encode(entry.event)
     return b'{"stream":%b,"version":%d,"topic":%b,"event":%b}\n' % (
         to_json(entry.stream),
@@ -45,18 +45,18 @@ def event_line(entry: RecordedEvent) -> bytes:
 
 
 def is_event_line(document: Mapping[str, Any]) -> bool:
-    """Whether a document claims to be such a line."""
+    """True if a document has the keys of an exported event."""
     return document.keys() >= _KEYS
 
 
-def read_event_line(document: Mapping[str, Any]) -> EventLine:
-    """The event of such a document.
+def decode_event(document: Mapping[str, Any]) -> EventLine:
+    """Returns the event of an exported line.
 
-    Raises PayloadError where it is none that this release knows, or not one of that stream.
+    Raises PayloadError for an event that this release does not know, or of another stream.
     """
     stream, version, topic = document["stream"], document["version"], document["topic"]
     if not isinstance(stream, str) or not stream or "\0" in stream:
-        raise PayloadError("stream: not the name of one")
+        raise PayloadError("stream: not the name of a stream")
     if type(version) is not int or not 0 < version < 2**31:
         raise PayloadError("version: not a whole number from 1 on")
     if not isinstance(topic, str):
@@ -68,12 +68,12 @@ def read_event_line(document: Mapping[str, Any]) -> EventLine:
         encode(event)
     except UnreadableEvent as error:
         raise PayloadError(str(error)) from None
-    if not _belongs(stream, version, event):
+    if not _belongs_to(stream, version, event):
         raise PayloadError(f"{topic} is no event for version {version} of stream {stream!r}")
     return EventLine(stream, version, event)
 
 
-def _belongs(stream: str, version: int, event: Event) -> bool:
+def _belongs_to(stream: str, version: int, event: Event) -> bool:
     if isinstance(event, RunCreated):
         return version == 1 and stream == run_stream(event.source, event.run_id)
     if isinstance(event, ConfigurationRecorded):

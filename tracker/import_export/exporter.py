@@ -1,11 +1,11 @@
-"""Histories to a file: a line an event, in the order in which they were recorded."""
+"""Export of all histories: one line per event, in the order in which they were recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from tracker.event_store.store import EventStore
-from tracker.import_export.event_json import event_line
+from tracker.import_export.event_json import encode_event
 
 _PAGE = 1000
 
@@ -16,18 +16,17 @@ def export_events(
     *,
     progress: Callable[[int, int], None] = lambda position, last: None,
 ) -> int:
-    """Writes all events as lines of JSON (see `event_json`); returns how many there were.
+    """Writes all events as lines of JSON (see `event_json`). Returns their number.
 
-    Reads page by page, up to the position that was the last at the start. Equal histories give
-    equal bytes. `progress` is told the position it is at, and the last one. Raises
-    UnreadableEvent where an event is of another release, StoreUnavailable where the database
-    fails.
+    Reads page by page, up to the last position at the start. Equal histories give equal bytes.
+    `progress` is called with the current and the last position. Raises UnreadableEvent for an
+    event of another release, StoreUnavailable if the database fails.
     """
     last = store.last_position()
     position = count = 0
     while position < last and (page := store.read_all(position, _PAGE)):
         position = page[-1].position
-        lines = [event_line(entry) for entry in page if entry.position <= last]
+        lines = [encode_event(entry) for entry in page if entry.position <= last]
         write(b"".join(lines))
         count += len(lines)
         progress(min(position, last), last)

@@ -1,8 +1,8 @@
-"""Histories from files: a line a snapshot, as the service sent it, or a line an exported event.
+"""Import of lines of JSON: a run as its service sent it, or an exported event.
 
-A line is the run object itself, or `{"observed_at": …, "source": …, "body": {…}}`. Without an
-`observed_at` (ISO 8601 or unix seconds) it counts as seen now, and of unknown age. Of which API a
-run is, its shape tells. Lines of `runfold export --events` go into the store as they are.
+A run is the object itself, or `{"observed_at": …, "source": …, "body": {…}}`. Without an
+`observed_at` (ISO 8601 or unix seconds) it counts as observed now, and of unknown age. Its API is
+detected from the object. Lines of `runfold export --events` are restored as they are.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.core.status import is_ended
 from tracker.errors import PayloadError, RunfoldError
 from tracker.event_store.store import EventStore
-from tracker.import_export.event_json import EventLine, is_event_line, read_event_line
+from tracker.import_export.event_json import EventLine, decode_event, is_event_line
 from tracker.import_export.line_reader import Line
 from tracker.import_export.restore import EventRestorer
 from tracker.recording.observation import Observation
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
-from tracker.sources.detection import shape_of
-from tracker.sources.documents import decoded
+from tracker.sources.detection import detect_format
+from tracker.sources.documents import decode
 
 LINES_PER_BATCH = 500
 HEADS_IN_MEMORY = 10_000
 BYTES_PER_BATCH = 4 * 1024 * 1024
-# Of a file of nonsense, the first lines tell what it is.
+# Enough to see what is wrong with a file.
 KEPT_BAD_LINES = 100
 
 _moment = TypeAdapter(AwareDatetime)
@@ -40,23 +40,22 @@ _moment = TypeAdapter(AwareDatetime)
 
 @dataclass
 class ImportReport:
-    """What came of an import, in counts; of the first bad lines also the place and the reason.
+    """The counts of an import, and the reasons of the first bad lines."""
 
-    `snapshots` and `recorded` are the lines that are good, of each kind; `runs` are those that
-    are new, as `events` are. `peculiarities` says how many snapshots differ from what their API
-    is documented to send, by the name of the difference.
-    """
-
+    # Valid lines: runs, and exported events.
     snapshots: int = 0
     recorded: int = 0
+    # New events and new runs.
     events: int = 0
     runs: int = 0
     bad_lines: int = 0
+    # File, line number and reason of the first bad lines.
     bad: list[str] = field(default_factory=list)
+    # Snapshots by the name of their difference from the documentation of their API.
     peculiarities: Counter[str] = field(default_factory=Counter)
 
     def count(self, events: Iterable[Event]) -> None:
-        """Counts events that are new."""
+        """Counts new events."""
         for event in events:
             self.events += 1
             self.runs += isinstance(event, RunCreated)
@@ -64,7 +63,7 @@ class ImportReport:
 
 @dataclass
 class _Batch:
-    """Lines that are taken in together: what was made of each, by its index."""
+    """Lines that are recorded together, and the result of each by its index."""
 
     lines: list[Line] = field(default_factory=list)
     snapshots: list[tuple[int, RunSnapshot]] = field(default_factory=list)
@@ -80,23 +79,22 @@ def import_lines(
     clock: Clock,
     progress: Callable[[], None] = lambda: None,
 ) -> ImportReport:
-    """Records every line that is a run or an event; another is reported and leaves the rest.
+    """Records all lines that are a run or an event, and reports the others.
 
-    `source` names those that do not say; where it is None, those are named as their API is.
-    `progress` is called once a batch is durable. Raises StoreUnavailable where the database
-    fails, StoreError where the lines are the export of another store; the batches before are
-    kept.
+    `source` is the source of runs that do not name theirs; if it is None, the name of their API.
+    `progress` is called after each durable batch. Raises StoreUnavailable if the database fails,
+    StoreError if the lines are the export of another store; earlier batches are kept.
     """
     report = ImportReport()
-    histories, restore = RunRepository(store, capacity=HEADS_IN_MEMORY), EventRestorer(store)
+    repository, restorer = RunRepository(store, capacity=HEADS_IN_MEMORY), EventRestorer(store)
     for batch in _batches(lines):
         for index, line in enumerate(batch.lines):
             if line.problem is not None:
                 batch.bad.append((index, line.problem))
             elif line.content.strip():
-                _read(index, line.content, source, clock.now(), batch)
-        _restore(batch, restore, report)
-        _record(batch, histories, report)
+                _read_line(index, line.content, source, clock.now(), batch)
+        _restore_events(batch, restorer, report)
+        _record_snapshots(batch, repository, report)
         report.bad_lines += len(batch.bad)
         for index, reason in sorted(batch.bad)[: KEPT_BAD_LINES - len(report.bad)]:
             file, number, *_ = batch.lines[index]
@@ -117,34 +115,34 @@ def _batches(lines: Iterable[Line]) -> Iterator[_Batch]:
         yield batch
 
 
-def _read(index: int, line: bytes, source: str | None, now: datetime, batch: _Batch) -> None:
+def _read_line(index: int, line: bytes, source: str | None, now: datetime, batch: _Batch) -> None:
     try:
-        document = decoded(line)
+        document = decode(line)
         if is_event_line(document):
-            batch.events.append((index, read_event_line(document)))
+            batch.events.append((index, decode_event(document)))
         else:
-            batch.snapshots.append((index, _snapshot(document, source, now)))
+            batch.snapshots.append((index, _read_snapshot(document, source, now)))
     except PayloadError as error:
         batch.bad.append((index, str(error)))
 
 
-def _restore(batch: _Batch, restore: EventRestorer, report: ImportReport) -> None:
-    for restored in restore.add([event for _, event in batch.events]):
+def _restore_events(batch: _Batch, restorer: EventRestorer, report: ImportReport) -> None:
+    for restored in restorer.add([event for _, event in batch.events]):
         report.count(restored.added)
         report.recorded += restored.fitting
         batch.bad += [(batch.events[index][0], reason) for index, reason in restored.refused]
 
 
-def _record(batch: _Batch, histories: RunRepository, report: ImportReport) -> None:
-    read = _bounded(batch.snapshots)
-    looks = [Observation.of(snapshot) for _, snapshot in read]
-    ends = [
+def _record_snapshots(batch: _Batch, repository: RunRepository, report: ImportReport) -> None:
+    read = _limit_ages(batch.snapshots)
+    observations = [Observation.of(snapshot) for _, snapshot in read]
+    predecessors = [
         entry for _, snapshot in read if (entry := Observation.of_predecessor(snapshot)) is not None
     ]
-    results = histories.record([*looks, *ends])
-    for result in results[len(looks) :]:
+    results = repository.record([*observations, *predecessors])
+    for result in results[len(observations) :]:
         report.count(() if isinstance(result, RunfoldError) else result.events)
-    for (index, snapshot), result in zip(read, results[: len(looks)], strict=True):
+    for (index, snapshot), result in zip(read, results[: len(observations)], strict=True):
         if isinstance(result, RunfoldError):
             batch.bad.append((index, str(result)))
         else:
@@ -153,56 +151,56 @@ def _record(batch: _Batch, histories: RunRepository, report: ImportReport) -> No
             report.count(result.events)
 
 
-def _bounded(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot]]:
-    """The same, where a document of unknown age is bounded by what others say of its run.
+def _limit_ages(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot]]:
+    """Returns the same snapshots; those of unknown age get an upper limit from others.
 
-    An open run was seen before its next start, and before its end.
+    A snapshot of an open run is older than the run's next start, and than its end.
     """
     stamps: dict[tuple[str, str], set[datetime]] = {}
     for _, snapshot in read:
         of_run = stamps.setdefault((snapshot.source, snapshot.run_id), set())
         of_run.update(filter(None, (snapshot.started_at, snapshot.ended_at)))
-    bounded = []
+    limited = []
     for number, snapshot in read:
         if snapshot.asked_at is None and not is_ended(snapshot.status):
-            began = snapshot.started_at or snapshot.created_at
+            started_at = snapshot.started_at or snapshot.created_at
             later = [
                 stamp
                 for stamp in stamps[snapshot.source, snapshot.run_id]
-                if began is None or stamp > began
+                if started_at is None or stamp > started_at
             ]
             snapshot = snapshot.model_copy(update={"not_after": min(later, default=None)})
-        bounded.append((number, snapshot))
-    return bounded
+        limited.append((number, snapshot))
+    return limited
 
 
-def _snapshot(document: Mapping[str, Any], source: str | None, now: datetime) -> RunSnapshot:
+def _read_snapshot(document: Mapping[str, Any], source: str | None, now: datetime) -> RunSnapshot:
     if "body" not in document:
-        return _mapped(document, source, now, None)
-    seen = _observed_at(document.get("observed_at"))
+        return _map(document, source, now, None)
+    observed_at = _read_time(document.get("observed_at"))
     name = document.get("source") or source
     if name is not None and not isinstance(name, str):
         raise PayloadError("source: not a text")
     body = document["body"]
     if not isinstance(body, dict):
         raise PayloadError("body: not a JSON object")
-    return _mapped(body, name, seen or now, seen)
+    return _map(body, name, observed_at or now, observed_at)
 
 
-def _mapped(
+def _map(
     body: Mapping[str, Any], name: str | None, observed_at: datetime, asked_at: datetime | None
 ) -> RunSnapshot:
-    shape = shape_of(body)
-    source = shape.name if name is None else name
-    return shape.to_snapshot(body, source, observed_at=observed_at, asked_at=asked_at)
+    payload_format = detect_format(body)
+    source = payload_format.name if name is None else name
+    return payload_format.snapshot(body, source, observed_at=observed_at, asked_at=asked_at)
 
 
-def _observed_at(value: Any) -> datetime | None:
+def _read_time(value: Any) -> datetime | None:
     if value is None:
         return None
     try:
         return _moment.validate_python(value).astimezone(UTC)
     except (ValidationError, OverflowError):
         raise PayloadError(
-            f"observed_at: {value!r} is no moment; use unix seconds or ISO 8601 with its offset"
+            f"observed_at: {value!r} is not a time; use unix seconds or ISO 8601 with its offset"
         ) from None

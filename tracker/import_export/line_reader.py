@@ -1,4 +1,4 @@
-"""Lines of files, of all files below folders, and of what gzip made of them."""
+"""Lines of files and of all files below folders, compressed by gzip or not."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import BinaryIO, NamedTuple, cast
 from tracker.errors import PayloadError, SettingsError
 
 ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-# A document of a run has a few kilobytes; a line without an end must not fill the memory.
+# A run has a few kilobytes; a line without an end must not fill the memory.
 LONGEST_LINE = 16 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Line(NamedTuple):
-    """A line with its place, numbered from 1. `problem` says why it could not be read whole."""
+    """A line with its place, numbered from 1. `problem` is the reason if it could not be read."""
 
     file: str
     number: int
@@ -29,15 +29,15 @@ class Line(NamedTuple):
 
 
 def files_below(paths: Sequence[Path]) -> list[Path]:
-    """The files of `paths`, in their order; for a folder those below it that end as JSON lines do.
+    """Returns the files of `paths`, in this order; of a folder all files of JSON lines below it.
 
-    The files of a folder are sorted, and none comes twice. Raises SettingsError where there is no
-    such file or none that can be read, PayloadError where one is in UTF-16.
+    The files of a folder are sorted, and each file comes once. Raises SettingsError for a missing
+    or unreadable file, and for a folder without files; PayloadError for a file in UTF-16.
     """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(each for each in path.rglob("*") if _is_of_lines(each))
+            found = sorted(each for each in path.rglob("*") if _has_lines(each))
             if not found:
                 raise SettingsError(f"{path} has no file *{', *'.join(ENDINGS)} below it")
             files += found
@@ -50,20 +50,21 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
 
 
 class LineReader:
-    """The lines of files, one after another, read as they are asked for.
+    """Iterates over the lines of files, read as needed.
 
-    What is packed by gzip is unpacked, whatever its name. `consumed` are the bytes read of the
-    files so far, out of `size`.
+    Files compressed by gzip are decompressed, whatever their name.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
         self._done = 0
         self._current: BufferedReader | None = None
+        # Bytes of all files, as stored.
         self.size = sum(file.stat().st_size for file in files)
 
     @property
-    def consumed(self) -> int:
+    def bytes_read(self) -> int:
+        """The bytes read so far, of `size`."""
         current = self._current
         if current is None or current.closed or not current.seekable():
             return self._done
@@ -73,24 +74,24 @@ class LineReader:
         for file in self._files:
             number = 0
             try:
-                with file.open("rb") as packed:
-                    self._current = packed
-                    for number, (content, problem) in enumerate(_lines(packed), 1):
+                with file.open("rb") as stored:
+                    self._current = stored
+                    for number, (content, problem) in enumerate(_lines(stored), 1):
                         yield Line(str(file), number, content, problem)
                     self._current = None
-                    self._done += packed.tell() if packed.seekable() else 0
+                    self._done += stored.tell() if stored.seekable() else 0
             except (EOFError, OSError, zlib.error) as error:
                 problem = f"the file cannot be read from here on: {error}"
                 yield Line(str(file), number + 1, b"", problem)
 
 
-def _is_of_lines(path: Path) -> bool:
+def _has_lines(path: Path) -> bool:
     return path.name.endswith(ENDINGS) and path.is_file()
 
 
 def _check(file: Path) -> None:
     try:
-        # What is no regular file, as a pipe, can be opened and read only once.
+        # A pipe can be opened and read only once.
         file.stat()
         if not file.is_file():
             return
@@ -104,14 +105,14 @@ def _check(file: Path) -> None:
         raise PayloadError(f"{file} is UTF-16: save it as UTF-8, and import that")
 
 
-def _unpacked(packed: BufferedReader) -> BinaryIO:
-    if packed.peek(len(_GZIP)).startswith(_GZIP):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=packed, mode="rb"))
-    return packed
+def _decompress(stored: BufferedReader) -> BinaryIO:
+    if stored.peek(len(_GZIP)).startswith(_GZIP):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=stored, mode="rb"))
+    return stored
 
 
-def _lines(packed: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
-    opened = _unpacked(packed)
+def _lines(stored: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
+    opened = _decompress(stored)
     is_first = True
     while content := opened.readline(LONGEST_LINE):
         if is_first:

@@ -1,4 +1,4 @@
-"""Exported events into a store: in their order, each once, and no history bent."""
+"""Imports exported events in order, each exactly once; never rewrites an existing history."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from tracker.import_export.event_json import EventLine
 
 _ATTEMPTS = 20
 _KNOWN_HEADS = 50_000
-# So many are no accident, and each takes memory.
+# More are not an accident, and each takes memory.
 _REFUSED_STREAMS = 10_000
 
 
 class Restored(NamedTuple):
-    """What came of a part of the lines: the events that are new, and how many lines fit.
+    """The result of a part of the lines."""
 
-    `refused` has for each stream that does not fit the index of its first such line, and what
-    helps.
-    """
-
+    # The new events.
     added: list[Event]
+    # Lines that agree with the store, new ones included.
     fitting: int
+    # For each stream that does not agree: the index of its first such line, and a cure.
     refused: list[tuple[int, str]]
 
 
 class _Plan(NamedTuple):
-    """What a part comes to: what to append, the heads after it, and streams it cannot extend."""
+    """The appends of a part of the lines."""
 
     appends: list[Append]
+    # The last version of each stream after the appends.
     heads: dict[str, int]
+    # As in `Restored`, by stream.
     fitting: int
     refused: dict[str, tuple[int, str]]
 
 
 class EventRestorer:
-    """Appends events to a store at the versions that they had, in the order that they come.
+    """Appends events to a store at their exported versions, in the given order.
 
-    What the store has already is left as it is. From the first event on that does not fit what
-    the store has, nothing more of its stream is taken. Keeps only heads in memory, a bounded
-    number.
+    Events that the store already has are skipped. From the first event that contradicts the store,
+    the rest of its stream is skipped. Keeps only last versions in memory, a limited number.
     """
 
     def __init__(self, store: EventStore) -> None:
@@ -53,11 +53,11 @@ class EventRestorer:
         self._refused: set[str] = set()
 
     def add(self, lines: Sequence[EventLine]) -> Iterator[Restored]:
-        """Appends the events that are new, in transactions of at most 250, and tells of each.
+        """Appends the new events in transactions of at most 250; yields the result of each.
 
-        Raises StoreUnavailable where the database fails, ConcurrencyError where others write
-        these streams all the time, StoreError where more streams do not fit than can be by
-        mistake; what was appended before is kept.
+        Raises StoreUnavailable if the database fails, ConcurrencyError if other processes keep
+        writing to these streams, StoreError if too many streams contradict the store; earlier
+        transactions are kept.
         """
         for start in range(0, len(lines), EVENTS_PER_TRANSACTION):
             plan = self._append(lines[start : start + EVENTS_PER_TRANSACTION])
@@ -90,7 +90,7 @@ class EventRestorer:
 
     def _plan(self, lines: Sequence[EventLine]) -> _Plan:
         heads = {line.stream: self._heads.get(line.stream, 0) for line in lines}
-        known = self._stored(lines)
+        known = self._load_streams(lines)
         heads |= {stream: len(events) for stream, events in known.items()}
         new: list[EventLine] = []
         refused: dict[str, tuple[int, str]] = {}
@@ -112,8 +112,8 @@ class EventRestorer:
             fitting += 1
         return _Plan(list(_appends(new)), heads, fitting, refused)
 
-    def _stored(self, lines: Iterable[EventLine]) -> dict[str, list[Event]]:
-        """The events of those streams that the lines do not simply continue."""
+    def _load_streams(self, lines: Iterable[EventLine]) -> dict[str, list[Event]]:
+        """Returns the events of the streams that the lines do not simply continue."""
         heads: dict[str, int] = {}
         unknown: dict[str, None] = {}
         for stream, version, _ in lines:
@@ -135,7 +135,7 @@ class EventRestorer:
 
 
 def _appends(lines: Sequence[EventLine]) -> Iterator[Append]:
-    """The same order, with neighbours of one stream together."""
+    """Yields the lines in the same order, with neighbours of one stream together."""
     events: list[Event] = []
     for index, (stream, version, event) in enumerate(lines):
         events.append(event)
@@ -147,12 +147,12 @@ def _appends(lines: Sequence[EventLine]) -> Iterator[Append]:
 def _conflict(stream: str, version: int) -> str:
     return (
         f"{stream}: its version {version} is another event in this database; nothing more of it "
-        "is taken. Keep the one that is there, or import into an empty database"
+        "is imported. Keep the one that is there, or import into an empty database"
     )
 
 
 def _gap(stream: str, version: int, head: int) -> str:
     return (
         f"{stream}: version {version} comes, and version {head + 1} is missing; nothing more of "
-        "it is taken. Import the whole export, in its order"
+        "it is imported. Import the whole export, in its order"
     )

@@ -1,1 +1,1 @@
-"""Takes in what others hand over: payloads, webhooks, streams and past runs."""
+"""Records what others supply: payloads, webhooks, streams, and past runs."""

@@ -21,7 +21,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.event_store import RecordedEvent
-from tracker.polling.requests.step_reads import read_steps
+from tracker.polling.requests.step_reads import parse_steps
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Observation, RecordResult
 from tracker.runtime.log_fields import of_run, of_source
@@ -81,12 +81,12 @@ class _Backfill:
 
     async def read(self, source: RunListSource) -> None:
         """Goes through all pages: the runs of one are recorded before the next is asked for."""
-        requests, after = self._session.poller.backfill, None
+        pages, after = self._session.backfill_pages, None
         passed: set[str] = set()
         while True:
             ask = partial(source.fetch_runs, self._thread_id, after)
             try:
-                answer, entries, after = await requests.ask(self._source, ask)
+                answer, entries, after = await pages.fetch(self._source, ask)
             except NotFound as error:
                 raise NotFound(
                     f"the source {self._source.name!r} knows no thread {self._thread_id}, so "
@@ -117,44 +117,44 @@ class _Backfill:
             await _all(self._read_steps(self._source, run_id) for run_id in lacking)
 
     async def _record(self, snapshot: RunSnapshot) -> RecordResult | None:
-        batching, poller = self._session.commits, self._session.poller
+        commits, updates = self._session.commits, self._session.updates
         try:
             if (before := Observation.of_predecessor(snapshot)) is not None:
-                earlier = await batching.record(before)
+                earlier = await commits.record(before)
                 self.events += len(earlier.events)
-                poller.notice(before.stream, earlier.state)
-            observed = await batching.record(Observation.of(snapshot))
+                updates.on_state(before.stream, earlier.state)
+            observed = await commits.record(Observation.of(snapshot))
         except PayloadError as error:
             self._refused(snapshot.run_id, error)
             return None
         self.events += len(observed.events)
-        poller.notice(run_stream(self._source.name, snapshot.run_id), observed.state)
+        updates.on_state(observed.stream, observed.state)
         if self._watches and not observed.state.is_ended:
             self._watch(observed.state)
         return observed
 
     def _watch(self, state: RunState) -> None:
-        self._session.poller.watch(
+        self._session.watch_list.watch(
             self._source, self._thread_id, state.run_id, state=state, after=FIRST_POLL_SECONDS
         )
 
     async def _without_steps(self, ended: Iterable[RecordResult]) -> list[str]:
         """The runs of which no step is recorded since their end."""
-        runs = {run_stream(self._source.name, state.run_id): state.run_id for state, _ in ended}
+        runs = {result.stream: result.state.run_id for result in ended}
         read = await asyncio.to_thread(self._session.repository.read_many, list(runs))
         return [run_id for stream, run_id in runs.items() if not _has_steps(read[stream])]
 
     async def _read_steps(self, source: StepSource, run_id: str) -> None:
         """Records the steps of a run, all at once: a kill leaves all or none of them."""
         stream = run_stream(self._source.name, run_id)
-        requests, after = self._session.poller.backfill, None
+        pages, after = self._session.backfill_pages, None
         passed: set[str] = set()
         seen: list[StepSnapshot] = []
         try:
             while True:
                 ask = partial(source.fetch_steps, self._thread_id, run_id, after)
-                answer, entries, after = await requests.ask(self._source, ask)
-                seen += read_steps(source, stream, entries)
+                answer, entries, after = await pages.fetch(self._source, ask)
+                seen += parse_steps(source, stream, entries)
                 if after is None:
                     break
                 _check_new(after, passed)

@@ -19,12 +19,12 @@ from tracker.sources.source import Source, StepSource
 class ResolvedPayload(NamedTuple):
     """What was seen of a run: the look at it, and maybe another at the run it goes on from.
 
-    `thread_id` is empty where it has none. A run that its service does not keep cannot be asked
+    `thread_id` is None where it has none. A run that its service does not keep cannot be asked
     about.
     """
 
     origin: Source
-    thread_id: str
+    thread_id: str | None
     run_id: str
     observations: list[Observation]
     is_stored: bool = True
@@ -52,14 +52,14 @@ def resolve_payload(
         if entry is not None
     ]
     is_stored = body.get("store") is not False
-    return ResolvedPayload(origin, snapshot.thread_id or "", snapshot.run_id, looks, is_stored)
+    return ResolvedPayload(origin, snapshot.thread_id, snapshot.run_id, looks, is_stored)
 
 
 def _of_step(
     sources: SourceRegistry, body: Mapping[str, Any], source: str | None, observed_at: datetime
 ) -> ResolvedPayload:
     if source is None and len(sources) > 1:
-        source = sources.only(Assistants, "source='…'")
+        source = sources.only_name_of(Assistants, "source='…'")
     origin, run_id, thread_id = sources.named(source), body.get("run_id"), body.get("thread_id")
     if not isinstance(origin, StepSource):
         raise PayloadError(f"not a run, but a step, of which the source {origin.name!r} has none")
@@ -69,4 +69,6 @@ def _of_step(
     entry = Observation(
         run_stream(origin.name, run_id), lambda state: decide_steps(state, [step], observed_at)
     )
-    return ResolvedPayload(origin, thread_id if isinstance(thread_id, str) else "", run_id, [entry])
+    return ResolvedPayload(
+        origin, thread_id if isinstance(thread_id, str) else None, run_id, [entry]
+    )

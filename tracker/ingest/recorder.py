@@ -14,7 +14,7 @@ from tracker.ingest.payloads import ResolvedPayload, resolve_payload
 from tracker.ingest.stream_events import StreamPayload, is_event, payload_in
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.session import Session
-from tracker.sources.documents import decoded
+from tracker.sources.documents import decode
 
 
 def observe(
@@ -25,9 +25,9 @@ def observe(
 ) -> list[Event]:
     """Records a document or an event of a stream; returns the events that were added.
 
-    Blocks until they are durable. Safe from any thread: the poller is notified on its own loop.
+    Blocks until they are durable. Safe from any thread: updates are applied on the loop that polls.
     """
-    body = decoded(payload)
+    body = decode(payload)
     shown = payload_in(body) if is_event(body) else StreamPayload("run", body)
     if shown is None:
         return []
@@ -35,14 +35,12 @@ def observe(
     resolved = resolve_payload(session.sources, shown, source, observed_at or now, observed_at)
     events: list[Event] = []
     results = session.repository.record(resolved.observations)
-    for observation, result in zip(resolved.observations, results, strict=True):
+    for result in results:
         if isinstance(result, RunfoldError):
             raise result
         # A thread may outlive the loop; nobody is left to be notified then.
         with suppress(RuntimeError):
-            session.loop.call_soon_threadsafe(
-                session.poller.observed, resolved.origin, observation.stream, result
-            )
+            session.loop.call_soon_threadsafe(session.updates.on_recorded, resolved.origin, result)
         events += result.events
     return events
 
@@ -56,13 +54,13 @@ async def record(session: Session, resolved: ResolvedPayload) -> RunState:
             state = result.state
             if not state.is_ended:
                 watch(session, resolved)
-        session.poller.observed(resolved.origin, observation.stream, result)
+        session.updates.on_recorded(resolved.origin, result)
     return state
 
 
 def watch(session: Session, resolved: ResolvedPayload) -> None:
     """Watches the run of a payload if its service stores it."""
     if resolved.is_stored:
-        session.poller.watch(
+        session.watch_list.watch(
             resolved.origin, resolved.thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
         )

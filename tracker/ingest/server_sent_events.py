@@ -1,29 +1,29 @@
-"""Server-sent events from bytes that come in any pieces, as the WHATWG reads them. Pure."""
+"""Incremental parsing of server-sent events, as the WHATWG specifies it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# As much as a run may take when it is asked for.
+# The limit of a run that is polled.
 EVENT_CAP = 2_000_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class ServerSentEvent(NamedTuple):
-    """One whole event: its name, empty where none was sent, and its data."""
+    """One event: its name, empty if none was sent, and its data."""
 
     event: str
     data: bytes
 
 
 class EventParser:
-    """Takes a stream in pieces, cut anywhere, and gives the events that are whole.
+    """Parses a stream in pieces, which may be cut anywhere.
 
-    An event of more than `cap` bytes is left out and counted in `dropped`; memory stays within
-    the cap and one piece.
+    An event of more than `cap` bytes is dropped; memory stays within the cap and one piece.
     """
 
     def __init__(self, cap: int = EVENT_CAP) -> None:
+        # Events dropped so far.
         self.dropped = 0
         self._cap = cap
         self._line = bytearray()
@@ -36,40 +36,40 @@ class EventParser:
         self._is_first = True
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """The events that this piece makes whole."""
+        """Returns the events that this piece completes."""
         if self._is_after_return and piece:
-            # The two bytes of one line end may come apart.
+            # CR and LF of one line end may be in two pieces.
             self._is_after_return = False
             piece = piece.removeprefix(b"\n")
         events: list[ServerSentEvent] = []
-        # Of bytes, these are CR, LF and CRLF and no others.
+        # For bytes, the line ends are CR, LF and CRLF.
         lines = piece.splitlines(keepends=True)
         for line in lines:
             content = line.rstrip(b"\r\n")
-            is_whole = len(content) < len(line)
-            if self._is_within_line or not is_whole:
-                self._hold(content)
-                self._is_within_line = not is_whole
-                if not is_whole:
+            is_complete = len(content) < len(line)
+            if self._is_within_line or not is_complete:
+                self._extend_line(content)
+                self._is_within_line = not is_complete
+                if not is_complete:
                     break
                 content = bytes(self._line)
                 self._line.clear()
                 if self._is_too_large and not content:
-                    # The rest of a line that was let go, and no empty one.
+                    # The end of a dropped line is not an empty line.
                     continue
-            event = self._take(content)
+            event = self._parse_line(content)
             if event is not None:
                 events.append(event)
         self._is_after_return = piece.endswith(b"\r")
         return events
 
-    def _hold(self, content: bytes) -> None:
+    def _extend_line(self, content: bytes) -> None:
         left = self._cap - self._size - len(self._line)
         if len(content) > left:
             self._is_too_large = True
         self._line += content[: max(left, 0)]
 
-    def _take(self, line: bytes) -> ServerSentEvent | None:
+    def _parse_line(self, line: bytes) -> ServerSentEvent | None:
         if self._is_first:
             self._is_first = False
             line = line.removeprefix(_BYTE_ORDER_MARK)

@@ -1,6 +1,6 @@
-"""Which events of a stream show a run or a step, of the Assistants and the Responses API. Pure.
+"""Runs and steps in the events of streams of the Assistants and the Responses API.
 
-The others, deltas by the thousand among them, are told by their names and not read.
+Other events, deltas by the thousand among them, are recognised by their names and not decoded.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from tracker.sources.documents import decode
 _RESPONSE = re.compile(r"response\.\w+")
 _RUN = re.compile(r"thread\.run\.\w+")
 _ENDED_STEP = re.compile(r"thread\.run\.step\.(completed|failed|cancelled|expired)")
-# What the data of an event without a name has to have in it to be worth reading.
+# Data of an event without a name is decoded only if it contains one of these.
 _MARKS = (b'"response"', b'"thread.run"', b'"thread.run.step"')
 
 
 class StreamPayload(NamedTuple):
-    """What an event shows: a run, or a step that has ended, as a body that a source takes."""
+    """A run, or a step that has ended, as a body for `snapshot` or `steps_snapshot`."""
 
     kind: Literal["run", "step"]
     body: Mapping[str, Any]
 
 
 def payload_in(event: object) -> StreamPayload | None:
-    """What an event shows, None where it is neither a run nor the end of a step.
+    """Returns the run or the ended step in an event, None if it has neither.
 
-    Takes an event off the wire, a mapping with `type` or `event`, and the objects of client
-    packages, which have these as attributes. Raises PayloadError for data that cannot be read.
+    Accepts parsed server-sent events, mappings with `type` or `event`, and objects of client
+    packages with these attributes. Raises PayloadError for malformed data.
     """
-    name, kind = _part(event, "event"), _part(event, "type")
+    name, event_type = _field(event, "event"), _field(event, "type")
     name = name if isinstance(name, str) else ""
-    kind = kind if isinstance(kind, str) else ""
-    if _RESPONSE.fullmatch(kind):
-        return _run_in({"response": _part(event, "response")})
-    data = _part(event, "data")
+    event_type = event_type if isinstance(event_type, str) else ""
+    if _RESPONSE.fullmatch(event_type):
+        return _run_in({"response": _field(event, "response")})
+    data = _field(event, "data")
     if not name or name == "message":
-        return _unnamed(data)
+        return _payload_without_name(data)
     if _RESPONSE.fullmatch(name):
         return _run_in(_object(data))
     if _RUN.fullmatch(name):
@@ -52,23 +52,23 @@ def payload_in(event: object) -> StreamPayload | None:
 
 
 def is_event(document: Mapping[str, Any]) -> bool:
-    """Whether a document is an event of a stream, and no run by itself."""
+    """True if a document is an event of a stream, and not a run itself."""
     names = [document.get("event"), document.get("type")]
     return "object" not in document and any(
         isinstance(name, str) and name.startswith(("response.", "thread.")) for name in names
     )
 
 
-def _unnamed(data: object) -> StreamPayload | None:
-    """What data show that came without a name, as some look-alikes send them."""
+def _payload_without_name(data: object) -> StreamPayload | None:
+    """Returns the payload of an event without a name, as some look-alikes send them."""
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
     if not isinstance(data, bytes) or not any(mark in data for mark in _MARKS):
         return None
     document = _object(data)
-    kind = document.get("type")
-    if isinstance(kind, str):
-        return _run_in(document) if _RESPONSE.fullmatch(kind) else None
+    event_type = document.get("type")
+    if isinstance(event_type, str):
+        return _run_in(document) if _RESPONSE.fullmatch(event_type) else None
     if document.get("object") == RUN_OBJECT:
         return StreamPayload("run", document)
     if document.get("object") == STEP_OBJECT and is_ended(str(document.get("status"))):
@@ -82,19 +82,15 @@ def _run_in(document: Mapping[str, Any]) -> StreamPayload | None:
 
 
 def _object(data: object) -> Mapping[str, Any]:
-    if isinstance(data, Mapping):
-        return data
-    if isinstance(data, str):
-        data = data.encode("utf-8", "replace")
-    if isinstance(data, bytes):
-        return decode(data)[0]
+    if isinstance(data, Mapping | bytes | str):
+        return decode(data)
     dump = getattr(data, "model_dump", None)
-    # Of a client package: it may hold values that its types do not know.
+    # Models of client packages may hold values that their types do not know.
     found = None if dump is None else dump(mode="json", exclude_unset=True, warnings=False)
     if not isinstance(found, dict):
-        raise PayloadError(f"a {type(data).__name__}, where the object of an event belongs")
+        raise PayloadError(f"not the object of an event, but {type(data).__name__}")
     return found
 
 
-def _part(event: object, name: str) -> object:
+def _field(event: object, name: str) -> object:
     return event.get(name) if isinstance(event, Mapping) else getattr(event, name, None)

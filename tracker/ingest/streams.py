@@ -1,4 +1,4 @@
-"""Streams that the application reads: what they show of runs is recorded on the way."""
+"""Observation of streams that the application reads: their runs are recorded on the way."""
 
 from __future__ import annotations
 
@@ -37,22 +37,24 @@ class StreamObserver:
 
         Safe from any thread. Raises SettingsError for a text that is not one line.
         """
-        shown = []
-        for event in self._events(item):
+        payloads = []
+        for event in self._parse(item):
             try:
-                found = payload_in(event)
+                payload = payload_in(event)
             except PayloadError as error:
                 logger.warning("an event of a stream cannot be read: %s", error)
             else:
-                shown += [] if found is None else [found]
-        return shown
+                payloads += [] if payload is None else [payload]
+        return payloads
 
-    async def record(self, shown: list[StreamPayload]) -> None:
+    async def record(self, payloads: list[StreamPayload]) -> None:
         """Records payloads and watches their runs. Raises SettingsError as `resolve_payload`."""
         session = self._require_session()
-        for each in shown:
+        for payload in payloads:
             try:
-                resolved = resolve_payload(session.sources, each, self._source, session.clock.now())
+                resolved = resolve_payload(
+                    session.sources, payload, self._source, session.clock.now()
+                )
             except PayloadError as error:
                 logger.warning("an event of a stream cannot be recorded: %s", error)
                 continue
@@ -68,12 +70,12 @@ class StreamObserver:
                 )
                 watch(session, resolved)
 
-    def _events(self, item: object) -> list[object]:
+    def _parse(self, item: object) -> list[object]:
         if isinstance(item, str):
             line = item.rstrip("\r\n")
             if "\n" in line or "\r" in line:
                 raise SettingsError(
-                    "a text of a stream has to be one line: hand in the bytes, as they come"
+                    "a text of a stream has to be one line: pass the bytes as received"
                 )
             item = f"{line}\n".encode("utf-8", "replace")
         if not isinstance(item, bytes | bytearray | memoryview):
@@ -81,7 +83,7 @@ class StreamObserver:
         dropped = self._parser.dropped
         events: list[object] = [*self._parser.feed(bytes(item))]
         if self._parser.dropped > dropped:
-            logger.warning("an event of a stream is too large, and was passed on unread")
+            logger.warning("an event of a stream is too large, and is not recorded")
         return events
 
 
@@ -91,6 +93,6 @@ async def observe_stream(
     """Yields the items of a stream unchanged, each once its payloads are durable."""
     observer = StreamObserver(require_session, source)
     async for item in stream:
-        if shown := observer.read(item):
-            await observer.record(shown)
+        if payloads := observer.read(item):
+            await observer.record(payloads)
         yield item

@@ -12,43 +12,47 @@ from tracker.ingest.recorder import record
 from tracker.ingest.stream_events import StreamPayload
 from tracker.session import Session
 from tracker.sources.assistants.resource import Assistants
-from tracker.sources.documents import decoded
+from tracker.sources.assistants.snapshots import RUN_OBJECT
+from tracker.sources.documents import decode
 from tracker.sources.responses.resource import Responses
+from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.source import Source
 from tracker.webhooks import verify
 
 WEBHOOK_SECONDS = 10.0
-_SPEAKERS: dict[str, type[Any]] = {"response": Responses, "thread.run": Assistants}
+# The type of a webhook is one of these object types, a dot, and what happened.
+_SENDERS: dict[str, type[Any]] = {RESPONSE_OBJECT: Responses, RUN_OBJECT: Assistants}
 _ENDS = ("completed", "failed", "cancelled", "incomplete", "expired")
 
 
 class Hint(NamedTuple):
-    """That something became of a run: it has `ended`, is `actionable`, or can be `seen`."""
+    """A webhook that names a run without showing it."""
 
-    kind: Literal["response", "thread.run"]
+    object_type: str
     run_id: str
     thread_id: str | None
+    # The condition that the run has reached: see `Session.wait_until`.
     until: Literal["ended", "actionable", "seen"]
 
 
 def hint_in(payload: Mapping[str, Any]) -> Hint | None:
-    """The hint at a run that a webhook is which does not show the run; None where it is none."""
+    """Returns the run that a webhook names, None if it names none."""
     kind, data = payload.get("type"), payload.get("data")
     if not isinstance(kind, str) or not isinstance(data, dict):
         return None
-    about, _, what = kind.rpartition(".")
+    object_type, _, change = kind.rpartition(".")
     run_id, thread_id = data.get("id"), data.get("thread_id")
-    if about not in ("response", "thread.run") or not isinstance(run_id, str) or not run_id:
+    if object_type not in _SENDERS or not isinstance(run_id, str) or not run_id:
         return None
     thread = thread_id if isinstance(thread_id, str) else None
-    if about == "response":
-        # One that completed may do so with calls.
-        return Hint("response", run_id, thread, "actionable" if what in _ENDS else "seen")
-    stops: dict[str, Literal["ended", "actionable"]] = {
+    if object_type == RESPONSE_OBJECT:
+        # A response may complete with calls to answer, and then has not ended.
+        return Hint(object_type, run_id, thread, "actionable" if change in _ENDS else "seen")
+    conditions: dict[str, Literal["ended", "actionable"]] = {
         **dict.fromkeys(_ENDS, "ended"),
         "requires_action": "actionable",
     }
-    return Hint("thread.run", run_id, thread, stops.get(what, "seen"))
+    return Hint(object_type, run_id, thread, conditions.get(change, "seen"))
 
 
 async def receive_webhook(
@@ -62,7 +66,7 @@ async def receive_webhook(
     """Verifies a webhook and records what it says; documented at `Tracker.webhook`."""
     webhook = verify(body, headers, secret, session.clock.now())
     async with session.replays.once(webhook, session.clock.now()):
-        return await _record_payload(session, decoded(body), source, timeout)
+        return await _record_payload(session, decode(body), source, timeout)
 
 
 async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: float) -> RunState:
@@ -70,9 +74,9 @@ async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: flo
     state = await session.state(run_stream(origin.name, hint.run_id))
     if state.is_ended:
         return state
-    thread_id = hint.thread_id or state.thread_id or ""
-    watched = session.poller.watch(origin, thread_id, hint.run_id, state=state)
-    session.poller.hasten(watched)
+    thread_id = hint.thread_id or state.thread_id
+    watched = session.watch_list.watch(origin, thread_id, hint.run_id, state=state)
+    session.watch_list.poll_now(watched)
     missed = f"what a webhook said of {hint.run_id} was not seen"
     return await session.wait_until(watched, hint.until, timeout, missed)
 
@@ -80,20 +84,20 @@ async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: flo
 async def _record_payload(
     session: Session, payload: Mapping[str, Any], source: str | None, timeout: float
 ) -> RunState | None:
-    body = _run_in(session, payload, source)
+    body = _find_run(session, payload, source)
     if body is not None:
         shown, now = StreamPayload("run", body), session.clock.now()
         return await record(session, resolve_payload(session.sources, shown, source, now))
     hint = hint_in(payload)
     if hint is None:
         return None
-    return await follow_hint(session, _origin(session, hint, source), hint, timeout)
+    return await follow_hint(session, _find_source(session, hint, source), hint, timeout)
 
 
-def _run_in(
+def _find_run(
     session: Session, payload: Mapping[str, Any], source: str | None
 ) -> Mapping[str, Any] | None:
-    """Returns the whole run that a webhook contains, if it contains one."""
+    """Returns the whole run that a webhook contains, None if it contains none."""
     sources = [*session.sources.values()] if source is None else [session.sources.named(source)]
     for body in (payload, payload.get("data"), payload.get("response")):
         if not isinstance(body, Mapping) or "status" not in body:
@@ -103,8 +107,8 @@ def _run_in(
     return None
 
 
-def _origin(session: Session, hint: Hint, source: str | None) -> Source:
-    known = tuple(_SPEAKERS.values())
-    if source is None and any(isinstance(each, known) for each in session.sources.values()):
-        source = session.sources.only(_SPEAKERS[hint.kind], "source='…'")
+def _find_source(session: Session, hint: Hint, source: str | None) -> Source:
+    senders = tuple(_SENDERS.values())
+    if source is None and any(isinstance(each, senders) for each in session.sources.values()):
+        source = session.sources.only_name_of(_SENDERS[hint.object_type], "source='…'")
     return session.sources.named(source)

@@ -1,4 +1,4 @@
-"""One tracker among several: it polls the shards it holds, and hears of the rest from the store."""
+"""The coordinator of one tracker among several: it polls its shards, and follows the store."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from datetime import datetime
 from tracker.core.state import RunState, initial_state
 from tracker.errors import NotFound, StoreError, UnreadableEvent
 from tracker.event_store.store import EventStore, RecordedEvent
-from tracker.leases.postgres import LEASE_SECONDS, PostgresLeases
+from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
-from tracker.polling.poller import Poller
-from tracker.polling.recovery import take_up_ended
-from tracker.polling.requests.late_usage import LATE_WITHIN
-from tracker.polling.requests.step_reads import STEPS_WITHIN
+from tracker.polling.recovery import resume_ended
+from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
@@ -23,58 +22,62 @@ from tracker.sources.source import SettlingSource, Source, StepSource
 
 logger = logging.getLogger("runfold.leases")
 
-# How long a tracker that is left may have to wait for its own thread.
-_WAIT_SECONDS = 0.25
-_PAUSE_SECONDS = 1.0
-_PAGE = 500
-# Short: nobody looked at these for as long as a lease lasts, and the limiter holds them back.
-_ADOPT_SECONDS = 2.0
+# The longest that closing may have to wait for the thread that follows the store.
+_FOLLOW_SECONDS = 0.25
+_RETRY_SECONDS = 1.0
+_EVENTS_PER_PAGE = 500
+# The first polls of new runs are spread over this time at most. Short: nobody has polled these
+# runs for as long as a lease lasts, and the rate limiter holds them back.
+_SPREAD_SECONDS = 2.0
 
 
 class ShardCoordinator:
     """Renews the leases of a tracker, and follows all events of the store.
 
-    By the events it knows each open run, and each that ended within a day without steps: those of
-    a shard that it comes to hold are polled at once, and their steps are read. Who waits here for
-    a run that another tracker polls is told. A run that is recorded nowhere yet is polled by
-    whoever was asked to watch it.
+    From the events it knows each open run, and each that ended within a day without steps: when
+    it gains their shard, the open ones are polled at once, and the steps of the others are read.
+    Coroutines that wait here for a run which another tracker polls get its new states. A run that
+    is not recorded yet is polled by the tracker that was asked to watch it.
     """
 
     def __init__(
         self,
         store: EventStore,
-        histories: RunRepository,
-        poller: Poller,
+        repository: RunRepository,
+        watch_list: WatchList,
+        updates: RunUpdates,
         sources: Mapping[str, Source],
         leases: PostgresLeases,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._histories = histories
-        self._poller = poller
+        self._repository = repository
+        self._watch_list = watch_list
+        self._updates = updates
         self._sources = sources
         self._leases = leases
         self._held: frozenset[Shard] = frozenset()
         self._clock = clock
-        self._unfinished = PendingRuns(self._since)
+        self._pending = PendingRuns(self._since)
+        # Of the last event that was read.
         self._position = 0
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Claims a first share, reads the store, and goes on with both until `close`."""
-        await asyncio.to_thread(self._read_to_the_end)
-        self._poller.divide(self.owns)
-        began = asyncio.get_running_loop().time()
-        renewed = await asyncio.to_thread(self._leases.renew)
-        self._hold(renewed.held)
+        """Reads the store and claims a first share; continues with both until `close`."""
+        await asyncio.to_thread(self._read_to_end)
+        self._watch_list.set_ownership(self.owns)
+        started = asyncio.get_running_loop().time()
+        renewal = await asyncio.to_thread(self._leases.renew)
+        self._update_shards(renewal.held)
         self._tasks = [
-            asyncio.create_task(self._keep(began, renewed.again_in)),
+            asyncio.create_task(self._renew(started, renewal.renew_in)),
             asyncio.create_task(self._follow()),
         ]
 
     async def close(self) -> None:
-        """Gives the shards back, for others to claim at once."""
+        """Releases the shards, for others to claim at once."""
         self._stopping.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
@@ -83,12 +86,12 @@ class ShardCoordinator:
             logger.warning("%s", error)
 
     def owns(self, source: str, thread_id: str) -> bool:
-        """Whether the runs of a thread are this tracker's to poll now."""
+        """True if this tracker polls the runs of a thread now."""
         return shard_of(source, thread_id) in self._held
 
     @staticmethod
     def _shard(state: RunState) -> Shard:
-        # A run without a thread is a thread of its own.
+        # A run without a thread is sharded by its own id.
         return shard_of(state.source, state.thread_id or state.run_id)
 
     def _since(self, name: str) -> datetime | None:
@@ -97,52 +100,53 @@ class ShardCoordinator:
         source, now = self._sources[name], self._clock.now()
         if isinstance(source, StepSource):
             return now - STEPS_WITHIN
-        return now - LATE_WITHIN if isinstance(source, SettlingSource) else None
+        return now - RECHECKS_WITHIN if isinstance(source, SettlingSource) else None
 
-    def _read_to_the_end(self) -> None:
-        while page := self._store.read_all(self._position, 10 * _PAGE):
+    def _read_to_end(self) -> None:
+        while page := self._store.read_all(self._position, 10 * _EVENTS_PER_PAGE):
             self._position = page[-1].position
             for entry in page:
-                self._unfinished.take(entry)
+                self._pending.apply(entry)
 
-    async def _keep(self, last: float, pause: float) -> None:
+    async def _renew(self, last: float, pause: float) -> None:
         clock = asyncio.get_running_loop().time
-        while not await self._stopped_within(pause):
-            began = clock()
+        while not await self._is_stopped_within(pause):
+            started = clock()
             renewing = asyncio.create_task(asyncio.to_thread(self._leases.renew))
-            if not (await asyncio.wait([renewing], timeout=last + LEASE_SECONDS - began))[0]:
-                self._hold(frozenset())
+            expires_in = last + SHARD_LEASE_SECONDS - started
+            if not (await asyncio.wait([renewing], timeout=expires_in))[0]:
+                self._update_shards(frozenset())
             try:
                 held, pause = await renewing
             except Exception as error:
-                _say("the leases are not renewed", error)
-                pause = _PAUSE_SECONDS
-                if clock() - last > LEASE_SECONDS:
-                    self._hold(frozenset())
+                _log_failure("cannot renew the leases", error)
+                pause = _RETRY_SECONDS
+                if clock() - last > SHARD_LEASE_SECONDS:
+                    self._update_shards(frozenset())
             else:
-                last = began
-                self._hold(held)
+                last = started
+                self._update_shards(held)
 
-    def _hold(self, held: frozenset[Shard]) -> None:
+    def _update_shards(self, held: frozenset[Shard]) -> None:
         gained, lost = held - self._held, self._held - held
         if not gained and not lost:
             return
         self._held = held
-        self._poller.divide(self.owns)
-        adopted, stepless = (
+        self._watch_list.set_ownership(self.owns)
+        adopted, without_steps = (
             [state for state in states if self._shard(state) in gained]
-            for states in self._unfinished.left
+            for states in self._pending.pending
         )
-        spread = min(_ADOPT_SECONDS, len(adopted) / 100)
+        spread = min(_SPREAD_SECONDS, len(adopted) / 100)
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
-        # Whoever held them may have read none: there is no telling from outside.
-        take_up_ended(self._poller, self._sources, stepless)
+        # The previous holder may have read none of these steps; there is no way to know.
+        resume_ended(self._updates, self._sources, without_steps)
         logger.info(
             "%d shards gained with %d open runs and %d without steps, %d lost: %d held",
             len(gained),
             len(adopted),
-            len(stepless),
+            len(without_steps),
             len(lost),
             len(held),
         )
@@ -152,34 +156,35 @@ class ShardCoordinator:
             try:
                 page, news, passed = await asyncio.to_thread(self._read)
             except UnreadableEvent as error:
-                # Of a newer release, which follows its run; the others are followed on here.
-                logger.warning("passed over: %s", error)
+                # A tracker of a newer release recorded it, and follows its run; the others are
+                # followed here.
+                logger.warning("skipped: %s", error)
                 self._position += 1
             except Exception as error:
-                _say("events are not followed", error)
-                await self._stopped_within(_PAUSE_SECONDS)
+                _log_failure("cannot follow the events", error)
+                await self._is_stopped_within(_RETRY_SECONDS)
             else:
-                self._take(page, news, passed)
+                self._apply(page, news, passed)
 
     def _read(self) -> tuple[Sequence[RecordedEvent], set[int], set[int]]:
-        """The next events, and the positions of those that `Histories.outdate` tells apart."""
-        if not self._store.wait(self._position, _WAIT_SECONDS):
+        """Returns the next events, and the two sets of positions of `RunRepository.invalidate`."""
+        if not self._store.wait(self._position, _FOLLOW_SECONDS):
             return (), set(), set()
-        page = self._store.read_all(self._position, _PAGE)
-        return page, *self._histories.outdate(page)
+        page = self._store.read_all(self._position, _EVENTS_PER_PAGE)
+        return page, *self._repository.invalidate(page)
 
-    def _take(self, page: Sequence[RecordedEvent], news: set[int], passed: set[int]) -> None:
+    def _apply(self, page: Sequence[RecordedEvent], news: set[int], passed: set[int]) -> None:
         for entry in page:
             self._position, stream = entry.position, entry.stream
-            before = self._unfinished.open.get(stream, initial_state)
-            state = self._unfinished.take(entry)
+            before = self._pending.open.get(stream, initial_state)
+            state = self._pending.apply(entry)
             if state is None:
                 continue
-            if entry.position in news and (watched := self._poller.find(stream)):
-                self._poller.notice(stream, state)
+            if entry.position in news and (watched := self._watch_list.find(stream)):
+                self._updates.on_state(stream, state)
                 if state.vanished and not before.vanished:
                     watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
-            # Where more is known here, its last event tells whether the run is to be polled.
+            # If this process knows later events of the run, the last of them decides about polls.
             if state.is_ended or entry.position in passed:
                 continue
             if self._shard(state) in self._held:
@@ -188,10 +193,9 @@ class ShardCoordinator:
     def _watch(self, state: RunState, after: float) -> None:
         source = self._sources.get(state.source)
         if source is not None and not state.vanished:
-            thread_id = state.thread_id or ""
-            self._poller.watch(source, thread_id, state.run_id, state=state, after=after)
+            self._watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
 
-    async def _stopped_within(self, seconds: float) -> bool:
+    async def _is_stopped_within(self, seconds: float) -> bool:
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
@@ -199,6 +203,6 @@ class ShardCoordinator:
         return True
 
 
-def _say(what: str, error: Exception) -> None:
-    # Nobody waits for what runs in the background: it goes on, whatever comes.
+def _log_failure(what: str, error: Exception) -> None:
+    # The background task goes on after any error, so this is the only place that shows it.
     logger.warning("%s: %s", what, error, exc_info=not isinstance(error, StoreError))

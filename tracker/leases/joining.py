@@ -1,4 +1,4 @@
-"""Taking part: what a tracker does about others when it enters, by the kind of database."""
+"""Joins the trackers that poll for one database, by the type of the database."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 from tracker.event_store.store import EventStore
-from tracker.polling.poller import Poller
 from tracker.polling.recovery import resume
-from tracker.polling.requests.step_reads import STEPS_WITHIN
+from tracker.polling.run_updates import STEPS_WITHIN, RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.sources.source import Source
 
 
 def worker_name() -> str:
-    """A name for a tracker that no other has: its host, its process and a number."""
+    """Returns a unique name for a tracker: its host, its process and a random number."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
@@ -27,36 +27,40 @@ async def join(
     stack: AsyncExitStack,
     url: str | EventStore,
     store: EventStore,
-    histories: RunRepository,
-    poller: Poller,
+    repository: RunRepository,
+    watch_list: WatchList,
+    updates: RunUpdates,
     sources: Mapping[str, Source],
     worker: str,
     clock: Clock,
 ) -> bool:
-    """Joins those that poll for one database, until `stack` is left; True where it is the only one.
+    """Joins the trackers that poll for one database, until `stack` is closed.
 
-    What an earlier tracker left is taken up: open runs are watched, and unread steps of those that
-    ended lately are read. Where others poll too, that is its share of it, which changes by itself;
-    it is known to them as `worker`.
+    Resumes the pending work of earlier trackers: open runs are watched, and unread steps of runs
+    that ended lately are read. Where other trackers poll too, under names such as `worker`, that
+    is a share of the work, which changes as they come and go. Returns True if this tracker is the
+    only one.
 
-    Raises AlreadyPolled where the database allows one tracker and has one.
+    Raises AlreadyPolled if the database allows one tracker and has one.
     """
     scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
     if scheme == "sqlite" and isinstance(url, str):
         from tracker.event_store.sqlite import sqlite_path
         from tracker.leases.sqlite import FileLock
 
-        hold = await asyncio.to_thread(FileLock, sqlite_path(url))
-        stack.callback(hold.close)
+        lock = await asyncio.to_thread(FileLock, sqlite_path(url))
+        stack.callback(lock.close)
     elif scheme in ("postgresql", "postgres") and isinstance(url, str):
         from tracker.leases.coordinator import ShardCoordinator
         from tracker.leases.postgres import PostgresLeases
 
         leases = PostgresLeases(url, sorted(sources), worker)
-        division = ShardCoordinator(store, histories, poller, sources, leases, clock)
-        stack.push_async_callback(division.close)
-        await division.start()
+        coordinator = ShardCoordinator(
+            store, repository, watch_list, updates, sources, leases, clock
+        )
+        stack.push_async_callback(coordinator.close)
+        await coordinator.start()
         return False
-    since = clock.now() - STEPS_WITHIN
-    resume(poller, sources, await asyncio.to_thread(histories.left, since))
+    pending = await asyncio.to_thread(repository.pending_runs, clock.now() - STEPS_WITHIN)
+    resume(watch_list, updates, sources, pending)
     return True

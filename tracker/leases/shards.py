@@ -1,4 +1,4 @@
-"""Shards: a source's threads in 256 parts, the same in every process and for good."""
+"""Shards: a source's threads in 256 parts, the same in every process and release."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Shard(NamedTuple):
 
 
 def shard_of(source: str, thread_id: str) -> Shard:
-    """The shard that a thread is in."""
+    """Returns the shard of a thread."""
     return Shard(source, crc32(thread_id.encode(errors="surrogatepass")) % SHARDS)

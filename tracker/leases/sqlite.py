@@ -1,4 +1,4 @@
-"""One tracker for one SQLite file: a lock that the death of its holder opens."""
+"""A lock that allows one tracker for each SQLite file, released when its process ends."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from tracker.errors import AlreadyPolled, StoreUnavailable
 
-# Whoever looks at the lock holds it for a moment; whoever polls holds it for long.
-_PATIENCE_SECONDS = 0.5
+# Another tracker that only tries the lock holds it for a moment; one that polls keeps it.
+_TIMEOUT_SECONDS = 0.5
 
 
 class FileLock:
-    """The right to poll for the events in an SQLite file, from here on until `close`.
+    """The exclusive right to poll for the events in an SQLite file, until `close`.
 
-    The lock is one of SQLite's own, on a small file beside (`runs.db-tracker`), which stays: the
-    operating system takes it away from a process that ends, however it does.
+    The lock is one of SQLite's own, on a small file beside the database (`runs.db-tracker`),
+    which stays: the operating system releases it when its process ends, however it does.
 
-    Raises AlreadyPolled where another tracker has it, in this process or in another, and
-    StoreUnavailable where the file beside cannot be made or read.
+    Raises AlreadyPolled if another tracker holds it, in this process or in another, and
+    StoreUnavailable if that file cannot be created or read.
     """
 
     def __init__(self, database: Path) -> None:
@@ -29,12 +29,12 @@ class FileLock:
         path = database.with_name(f"{database.name}-tracker")
         try:
             self._connection = sqlite3.connect(
-                path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+                path, timeout=_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{path} cannot be made: {error}") from error
+            raise StoreUnavailable(f"{path} cannot be created: {error}") from error
         try:
-            self._hold()
+            self._acquire()
         except sqlite3.OperationalError as error:
             is_held = "locked" in str(error)
             holder = self._holder() if is_held else ""
@@ -50,10 +50,10 @@ class FileLock:
             raise StoreUnavailable(f"{path} cannot be used, delete it: {error}") from error
 
     def close(self) -> None:
-        """Gives the right back."""
+        """Releases the lock."""
         self._connection.close()
 
-    def _hold(self) -> None:
+    def _acquire(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute("CREATE TABLE IF NOT EXISTS holder (pid, host, since)")
         self._connection.execute("DELETE FROM holder")
@@ -61,7 +61,7 @@ class FileLock:
         row = (os.getpid(), socket.gethostname(), since)
         self._connection.execute("INSERT INTO holder VALUES (?, ?, ?)", row)
         self._connection.execute("COMMIT")
-        # Readers read on beside this one: it is begun, and never written to.
+        # Holds the lock: a transaction that never writes, so that others can read the holder.
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _holder(self) -> str:

@@ -1,1 +1,3 @@
-"""When to ask a service about a run, and what to do with the answer."""
+"""Polls services about runs: decides the time of each request, and applies the answers."""
+
+from __future__ import annotations

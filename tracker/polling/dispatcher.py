@@ -1,4 +1,4 @@
-"""One source as the poller sees it: its limit, its breaker, its runs' shares, and who is due."""
+"""The dispatcher of one source: its rate limit, circuit breaker, runs and queues."""
 
 from __future__ import annotations
 
@@ -6,201 +6,191 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.polling.policy import circuit_breaker, rate_limiter
-from tracker.polling.policy.cadence import Cadence, step, wait, weight
+from tracker.polling.policy.cadence import Cadence, poll_delay, step, weight
 from tracker.polling.policy.circuit_breaker import CircuitBreaker
 from tracker.polling.policy.hazards import REFRESH_SECONDS, HazardModel, HazardModels, bin_of
 from tracker.polling.policy.rate_limiter import RateLimit
-from tracker.polling.queues.background_queue import BackgroundQueue, E
+from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
 from tracker.polling.queues.fair_queue import FairQueue
 from tracker.polling.queues.timer_wheel import TimerWheel
 from tracker.polling.source_status import SourceStatus
 from tracker.polling.watched_run import WatchedRun
 from tracker.sources.source import PageSource, Source
 
-# A stamp of whole seconds lies half a second early, on average.
+# A timestamp in whole seconds is half a second early, on average.
 _STAMP_SECONDS = 0.5
-_FIRST_SECONDS = 5.0
+_LONGEST_INITIAL_DELAY = 5.0
 
-Turn = tuple[WatchedRun, Sequence[WatchedRun]]
+# A run whose poll may be sent, and the runs that a page shows with it, if any.
+DuePoll = tuple[WatchedRun, Sequence[WatchedRun]]
 
 
 @dataclass(slots=True)
 class SourceDispatcher:
-    """What a source may be asked and what is to be asked of it. Times are monotonic seconds.
-
-    While `refusing`, for a wrong key (`refusal` says why), nothing is asked before `opens` and
-    then one thing, as it is while the breaker is open. Its clock is `ahead` of ours by so many
-    seconds. `trouble` is what failed last; `refusals`
-    (429) are among the `failures` of the requests `sent`. `refused_at`, `troubled_at` and
-    `answered_at` are moments by our clock.
-    """
+    """Decides which request to one source is sent next, and when. Times are monotonic seconds."""
 
     cadence: Cadence
+
+    # Rate: the limit, and the theoretical arrival time of the next request by it.
     limit: RateLimit
+    arrival: float = -math.inf
+    # Requests that are being answered now.
+    in_flight: int = 0
+
+    # Circuit breaker, and the refusal of all requests: for a wrong key, or a wrong address. While
+    # refused, nothing but a probe is sent, not before `probe_at`.
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    refusing: bool = False
-    opens: float = -math.inf
-    limited: int = 0
-    asking: int = 0
-    ahead: float = 0.0
+    is_refusing: bool = False
+    refusal: RunfoldError | None = None
+    refusing_since: datetime | None = None
+    probe_at: float = -math.inf
+
+    # Counters: requests sent; those answered with 429; all that failed, these included.
     sent: int = 0
     refusals: int = 0
     failures: int = 0
-    refusal: RunfoldError | None = None
-    trouble: RunfoldError | None = None
-    refused_at: datetime | None = None
-    troubled_at: datetime | None = None
+    refusals_in_a_row: int = 0
+    last_error: RunfoldError | None = None
+    last_error_at: datetime | None = None
     answered_at: datetime | None = None
-    arrival: float = -math.inf
+    # Seconds by which the service's clock is ahead of ours.
+    clock_ahead: float = 0.0
+
+    # Runs: their number, the sum of their shares, and the models of how often they change.
+    run_count: int = 0
+    total_share: float = 0.0
+    hazard_models: HazardModels = field(default_factory=HazardModels)
+    # Their polls: on a timer until they are due, then queued.
+    timer: TimerWheel = field(default_factory=TimerWheel)
+    poll_queue: FairQueue = field(default_factory=FairQueue)
+
+    # Pages: the source, once it has a run; one run of each thread, if the source has pages; and
+    # the length of a thread's next page, if it is not the longest.
     source: Source | None = None
     has_pages: bool = False
-    total: float = 0.0
-    claims: float = 0.0
-    runs: int = 0
-    wheel: TimerWheel = field(default_factory=TimerWheel)
-    lines: FairQueue = field(default_factory=FairQueue)
-    pauses: BackgroundQueue[Any] = field(
-        default_factory=lambda: BackgroundQueue(share=1.0, claims=0.1)
-    )
-    steps: BackgroundQueue[Any] = field(
-        default_factory=lambda: BackgroundQueue(share=1.0, claims=0.02)
-    )
-    discovery: BackgroundQueue[Any] = field(
-        default_factory=lambda: BackgroundQueue(share=0.1, claims=0.1)
-    )
-    backfill: BackgroundQueue[Any] = field(
-        default_factory=lambda: BackgroundQueue(share=1.0, claims=0.25)
-    )
-    late: BackgroundQueue[Any] = field(
-        default_factory=lambda: BackgroundQueue(share=0.1, claims=0.02)
-    )
     threads: dict[str, WatchedRun] = field(default_factory=dict)
     page_limits: dict[str, int] = field(default_factory=dict)
-    kinds: HazardModels = field(default_factory=HazardModels)
+
+    # Background requests: steps of runs that may have waited for an action unseen, other steps,
+    # threads, backfills, ended runs; each with its maximum and its reserved share of the rate.
+    urgent_steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.1))
+    steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.02))
+    discovery: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.1))
+    backfill: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.25))
+    usage_rechecks: BackgroundQueue[Any] = field(
+        default_factory=partial(BackgroundQueue, 0.1, 0.02)
+    )
+    # The part of the rate that is reserved for them now.
+    reserved: float = 0.0
 
     @property
-    def errands(self) -> tuple[BackgroundQueue[Any], ...]:
-        """All that can wait until no poll is due, what is most wanted first.
+    def background_queues(self) -> tuple[BackgroundQueue[Any], ...]:
+        """All background queues, the most urgent first."""
+        return self.urgent_steps, self.steps, self.discovery, self.backfill, self.usage_rechecks
 
-        `pauses` are the steps of runs that may have waited for an action while nobody looked,
-        `steps` those of the others, `late` looks at runs that have ended.
-        """
-        return self.pauses, self.steps, self.discovery, self.backfill, self.late
+    def steps_queue(self, *, hides_pause: bool) -> BackgroundQueue[Any]:
+        """Returns the queue for the steps of a run."""
+        return self.urgent_steps if hides_pause else self.steps
 
-    def turn(self, now: float) -> None:
-        """Has the runs get in line that are due; to be called several times a second."""
-        self.claims = sum(errands.claim(now) for errands in self.errands)
-        for watched in self.wheel.take(now):
-            self.lines.add(watched)
+    def enqueue_due(self, now: float) -> None:
+        """Queues the polls that are due. Called several times a second."""
+        self.reserved = sum(queue.reserved_part(now) for queue in self.background_queues)
+        for watched in self.timer.pop_due(now):
+            self.poll_queue.add(watched)
 
-    def turns(self, now: float, most: int) -> list[Turn]:
-        """Whose turn it is now: runs in line, as far as the source may be asked, at most `most`.
-
-        Each has with it the runs that a page shows at once with it, if any.
-        """
-        if not self.lines:
+    def next_polls(self, now: float, most: int) -> list[DuePoll]:
+        """Removes and returns the polls that may be sent now, at most `most`."""
+        if not self.poll_queue:
             return []
-        allowed = min(self._allowed(now), most)
-        turns = [
-            (watched, () if watched.fellows is None else self._taken_together(watched))
-            for watched in self.lines.take(now, self.limit.rate, allowed)
+        allowed = min(self._allowance(now), most)
+        polls = [
+            (watched, () if watched.page_group is None else self._take_page_group(watched))
+            for watched in self.poll_queue.pop(now, self.limit.rate, allowed)
         ]
-        self._count(now, len(turns))
-        return turns
+        self._count(now, len(polls))
+        return polls
 
-    def next_errand(self, errands: BackgroundQueue[E], now: float) -> E | None:
-        """The errand to go on now, if one is due and the source may be asked.
+    def next_background(self, queue: BackgroundQueue[RequestT], now: float) -> RequestT | None:
+        """Removes and returns the request of a queue that may be sent now, if any.
 
-        Where polls are due too, they go first, but for what the errands claim.
+        Where polls are queued too, they go first, except for what is reserved.
         """
-        if not errands.is_due(now) or not self._may_ask(now):
+        if not queue.is_due(now) or self._allowance(now) == 0:
             return None
-        errand = errands.take(now, self.limit.rate, before_polls=bool(self.lines))
-        if errand is not None:
+        request = queue.pop_due(now, self.limit.rate, before_polls=bool(self.poll_queue))
+        if request is not None:
             self._count(now)
-        return errand
+        return request
 
-    def _taken_together(self, watched: WatchedRun) -> Sequence[WatchedRun]:
-        """The runs that a page shows at once with one that was just taken, if any.
-
-        It is the first of them; they are taken out of the wheel and the lines with it.
-        """
-        fellows = watched.fellows
-        if fellows is None or watched.alone:
-            return ()
-        # One that is neither in the wheel nor in line is being asked about.
-        together = [watched]
-        for each in fellows:
-            if each is not watched and not each.alone and (each.in_line or each.slot is not None):
-                together.append(each)
-        if len(together) < 2:
-            return ()
-        for each in together:
-            each.slot, each.in_line = None, False
-        return together
-
-    def joined(self, watched: WatchedRun, now: float, since_creation: float) -> None:
-        """Counts a run in."""
-        self.runs += 1
+    def add(self, watched: WatchedRun, now: float, since_creation: float) -> None:
+        """Adds a run."""
+        self.run_count += 1
         if watched.source is not self.source:
-            # It takes as long as all the rest, and a gate is of one source.
+            # Checking a protocol takes as long as all the rest, and the source is always the same.
             self.source, self.has_pages = watched.source, isinstance(watched.source, PageSource)
-        if self.has_pages:
+        if self.has_pages and watched.thread_id is not None:
             known = self.threads.setdefault(watched.thread_id, watched)
             if known is not watched:
-                known.fellows = watched.fellows = known.fellows or [known]
-                known.fellows.append(watched)
-        self.met(watched, now, since_creation)
+                known.page_group = watched.page_group = known.page_group or [known]
+                known.page_group.append(watched)
+        self.start_phase(watched, now, since_creation)
 
-    def met(self, watched: WatchedRun, now: float, since_creation: float) -> None:
-        """Takes a run to have been in its phase since its creation, by the stamp of that."""
-        watched.began = now - max(since_creation - _STAMP_SECONDS, 0.0)
-        watched.looked = now
+    def remove(self, watched: WatchedRun) -> None:
+        """Removes a run."""
+        self.run_count -= 1
+        thread_id, group = watched.thread_id, watched.page_group
+        if thread_id is not None and group is None:
+            self.threads.pop(thread_id, None)
+        elif thread_id is not None and group is not None:
+            group.remove(watched)
+            self.threads[thread_id] = group[0]
+            if len(group) == 1:
+                group[0].page_group = None
+                self.page_limits.pop(thread_id, None)
+        self.total_share = max(self.total_share - watched.share, 0.0) if self.run_count else 0.0
+        watched.share, watched.timer_slot, watched.queued, watched.page_group = (
+            0.0,
+            None,
+            False,
+            None,
+        )
 
-    def left(self, watched: WatchedRun) -> None:
-        """Counts a run out."""
-        self.runs -= 1
-        fellows = watched.fellows
-        if fellows is None:
-            self.threads.pop(watched.thread_id, None)
-        else:
-            fellows.remove(watched)
-            self.threads[watched.thread_id] = fellows[0]
-            if len(fellows) == 1:
-                fellows[0].fellows = None
-                self.page_limits.pop(watched.thread_id, None)
-        self.total = max(self.total - watched.share, 0.0) if self.runs else 0.0
-        watched.share, watched.slot, watched.in_line, watched.fellows = 0.0, None, False, None
+    def start_phase(self, watched: WatchedRun, now: float, since_creation: float) -> None:
+        """Starts the phase of a run at its creation, which was so many seconds ago."""
+        watched.phase_started = now - max(since_creation - _STAMP_SECONDS, 0.0)
+        watched.polled_at = now
 
-    def learn(
+    def record_exposure(
         self, watched: WatchedRun, state: RunState, now: float, ended_ago: float | None
     ) -> None:
-        """Takes in a look that came through, before the run learns the new state itself.
+        """Counts in the hazard model that a run did, or did not, change since its last poll.
 
-        `ended_ago` is how long ago the run ended by the stamp of its end.
+        To be called before the run gets the new state. `ended_ago` is how many seconds ago the
+        run ended, by the timestamp of its end.
         """
         known = watched.state
         if known.status is None:
             return
-        kind = watched.kind or self._kind(watched, now)
-        began, looked, watched.looked = watched.began, watched.looked, now
+        counts = (watched.hazard_model or self._hazard_model(watched, now)).counts
+        started, polled, watched.polled_at = watched.phase_started, watched.polled_at, now
         if state is known or not (state.is_ended or state.needs_action != known.needs_action):
-            kind.counts.survived(looked - began, now - began)
+            counts.add_exposure(polled - started, now - started)
             return
-        at = (looked + now) / 2
+        at = (polled + now) / 2
         if ended_ago is not None:
-            # A stamp of another clock cannot lead out of the time between the two looks.
-            at = min(max(now - ended_ago + _STAMP_SECONDS, looked), now)
-        kind.counts.survived(looked - began, at - began)
-        kind.counts.changed(at - began)
-        watched.began = at
+            # A timestamp by another clock cannot lead out of the time between the two polls.
+            at = min(max(now - ended_ago + _STAMP_SECONDS, polled), now)
+        counts.add_exposure(polled - started, at - started)
+        counts.add_change(at - started)
+        watched.phase_started = at
 
-    def plan(
+    def next_delay(
         self,
         watched: WatchedRun,
         now: float,
@@ -209,108 +199,133 @@ class SourceDispatcher:
         hint: float | None = None,
         expires_in: float | None = None,
     ) -> float:
-        """How long to wait until the next look at a run; counts its share anew."""
-        kind = watched.kind or self._kind(watched, now)
-        if now - kind.drawn > REFRESH_SECONDS:
-            self.kinds.refresh(kind, now)
-        age, heed, rate = now - watched.began, 1.0, self.limit.rate * (1.0 - self.claims)
+        """Returns the delay until the next poll of a run; updates its share."""
+        model = watched.hazard_model or self._hazard_model(watched, now)
+        if now - model.refreshed_at > REFRESH_SECONDS:
+            self.hazard_models.refresh(model, now)
+        age, factor, rate = now - watched.phase_started, 1.0, self._poll_rate
         place = bin_of(age)
-        share = kind.curve.shares[place]
-        if kind.waits:
-            changes = step(self.cadence, self.total, rate) * self.total / self.runs
-            heed = weight(changes, answered_here=watched.answered_here) ** 0.5
-            share *= heed
-        fellows = watched.fellows
-        if fellows is not None and not watched.alone:
-            # One request looks at all of them, so each has to earn a part of it. Shares that
-            # grow with the root of what a look brings make that the root of their number.
-            share /= len(fellows) ** 0.5
-            heed *= len(fellows) ** 0.5
-        self.total += share - watched.share
+        share = model.curve.shares[place]
+        if model.needs_action:
+            changes = step(self.cadence, self.total_share, rate) * self.total_share / self.run_count
+            factor = weight(changes, answered_here=watched.answered_here) ** 0.5
+            share *= factor
+        group = watched.page_group
+        if group is not None and not watched.polled_alone:
+            # One request polls all of them, so each has to earn only a part of it. Shares grow
+            # with the root of the benefit of a poll: here, with the root of their number.
+            share /= len(group) ** 0.5
+            factor *= len(group) ** 0.5
+        self.total_share += share - watched.share
         watched.share = share
-        earned = step(self.cadence, self.total, rate) / heed
-        return wait(
+        earned = step(self.cadence, self.total_share, rate) / factor
+        return poll_delay(
             self.cadence,
-            kind.curve.wait(age, place, earned),
-            runs=self.runs,
+            model.curve.delay(age, place, earned),
+            runs=self.run_count,
             rate=rate,
             jitter=jitter,
             hint=hint,
             expires_in=expires_in,
         )
 
-    def first_wait(self, now: float) -> float:
-        """How long a run that nobody has seen yet waits for its first look.
+    def initial_delay(self, now: float) -> float:
+        """Returns the delay of the first poll of a run whose state is not known.
 
-        Not at all where the rate is enough for all; else as long as one that has just begun,
-        as most have, for up to five seconds.
+        Zero where the rate is enough for all runs; otherwise that of a run that has just started,
+        as most have, up to five seconds.
         """
-        earned = step(self.cadence, self.total, self.limit.rate * (1.0 - self.claims))
+        earned = step(self.cadence, self.total_share, self._poll_rate)
         if earned <= self.cadence.step:
             return 0.0
-        kind = self.kinds.unknown(now)
-        if now - kind.drawn > REFRESH_SECONDS:
-            self.kinds.refresh(kind, now)
-        return min(kind.curve.wait(0.0, 0, earned), _FIRST_SECONDS)
+        model = self.hazard_models.for_unknown(now)
+        if now - model.refreshed_at > REFRESH_SECONDS:
+            self.hazard_models.refresh(model, now)
+        return min(model.curve.delay(0.0, 0, earned), _LONGEST_INITIAL_DELAY)
 
     def charge(self, requests: int, now: float) -> None:
-        """Counts requests that a source sent by itself, beyond the one that it was let send."""
+        """Counts the further requests of a source for one call."""
         for _ in range(requests):
             self._count(now)
 
-    def answered(self) -> None:
-        """Takes in that the source answered, whatever it said of the run."""
-        self.refusing, self.limited = False, 0
+    def on_success(self) -> None:
+        """Applies that the service answered, whatever it said about the run."""
+        self.is_refusing, self.refusals_in_a_row = False, 0
         if self.breaker.recent:
-            self.breaker = circuit_breaker.succeeded(self.breaker)
+            self.breaker = circuit_breaker.on_success(self.breaker)
 
-    def _may_ask(self, now: float) -> bool:
-        return self._allowed(now) > 0
+    @property
+    def _poll_rate(self) -> float:
+        return self.limit.rate * (1.0 - self.reserved)
 
-    def _allowed(self, now: float) -> int:
-        """How many requests may go now."""
-        probing = self.refusing or self.breaker.is_open
-        if probing and (self.asking or now < max(self.opens, self.breaker.opens)):
+    def _allowance(self, now: float) -> int:
+        """Returns the number of requests that may be sent now."""
+        probing = self.is_refusing or self.breaker.is_open
+        if probing and (self.in_flight or now < max(self.probe_at, self.breaker.probe_at)):
             return 0
         if now < self.limit.held_until:
             return 0
-        self.limit = rate_limiter.grown(self.limit, now, self.sent)
+        self.limit = rate_limiter.increase(self.limit, now, self.sent)
         rate = self.limit.rate
-        allowed = rate_limiter.allowed(self.arrival, now, rate, rate_limiter.burst(rate))
+        allowed = rate_limiter.allowance(self.arrival, now, rate, rate_limiter.burst(rate))
         return min(allowed, 1) if probing else allowed
 
     def _count(self, now: float, requests: int = 1) -> None:
-        self.arrival = rate_limiter.taken(self.arrival, now, self.limit.rate, requests)
+        self.arrival = rate_limiter.consume(self.arrival, now, self.limit.rate, requests)
         self.sent += requests
 
-    def _kind(self, watched: WatchedRun, now: float) -> HazardModel:
-        """Looks up the kind of a run, once for each of its states."""
-        kind = watched.kind = self.kinds.of(watched.state, now)
-        return kind
+    def _take_page_group(self, watched: WatchedRun) -> Sequence[WatchedRun]:
+        """Removes the other runs of a page from the timer and the queue, and returns all of them.
+
+        Empty if no other run can be polled with the one that was removed from the queue.
+        """
+        group = watched.page_group
+        if group is None or watched.polled_alone:
+            return ()
+        taken = [watched]
+        for each in group:
+            # A run that is neither on the timer nor queued is being polled.
+            is_free = each.queued or each.timer_slot is not None
+            if each is not watched and not each.polled_alone and is_free:
+                taken.append(each)
+        if len(taken) < 2:
+            return ()
+        for each in taken:
+            each.timer_slot, each.queued = None, False
+        return taken
+
+    def _hazard_model(self, watched: WatchedRun, now: float) -> HazardModel:
+        """Looks up the hazard model of a run, once for each of its states."""
+        model = watched.hazard_model = self.hazard_models.for_state(watched.state, now)
+        return model
 
 
-def standing(gate: SourceDispatcher, now: float) -> SourceStatus:
-    """How the source of a gate stands at a moment in monotonic seconds."""
-    until = gate.limit.held_until
-    if gate.refusing or gate.breaker.is_open:
-        until = max(until, gate.breaker.opens, gate.opens)
-    is_refusing = gate.refusing and gate.refusal is not None
-    denied = next((it.denied for it in gate.errands if it.denied and it.held_until > now), None)
+def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
+    """Returns the status of the dispatcher's source; `now` is in monotonic seconds."""
+    until = dispatcher.limit.held_until
+    if dispatcher.is_refusing or dispatcher.breaker.is_open:
+        until = max(until, dispatcher.breaker.probe_at, dispatcher.probe_at)
+    is_refusing = dispatcher.is_refusing and dispatcher.refusal is not None
+    queues = dispatcher.background_queues
+    denied = next(
+        (queue.denied for queue in queues if queue.denied and queue.held_until > now), None
+    )
+    last_error = dispatcher.last_error
     return SourceStatus(
-        rate=gate.limit.rate,
-        breaker="open" if gate.breaker.is_open else "closed",
+        rate=dispatcher.limit.rate,
+        breaker="open" if dispatcher.breaker.is_open else "closed",
         held_for=max(until - now, 0.0),
-        refusing=str(gate.refusal) if is_refusing else None,
-        watched=gate.runs,
-        due=gate.lines.runs,
-        waiting=sum(len(errands) for errands in gate.errands),
-        asked=gate.sent,
-        refused=gate.refusals,
-        failed=gate.failures - gate.refusals,
-        last_error=None if gate.trouble is None else str(gate.trouble),
-        refusing_since=gate.refused_at if is_refusing else None,
+        refusing=str(dispatcher.refusal) if is_refusing else None,
+        watched=dispatcher.run_count,
+        due=dispatcher.poll_queue.run_count,
+        waiting=sum(len(queue) for queue in queues),
+        asked=dispatcher.sent,
+        refused=dispatcher.refusals,
+        failed=dispatcher.failures - dispatcher.refusals,
+        last_error=None if last_error is None else str(last_error),
+        refusing_since=dispatcher.refusing_since if is_refusing else None,
         denied=None if denied is None else str(denied),
-        last_error_at=gate.troubled_at,
-        answered_at=gate.answered_at,
-        clock_ahead=gate.ahead,
+        last_error_at=dispatcher.last_error_at,
+        answered_at=dispatcher.answered_at,
+        clock_ahead=dispatcher.clock_ahead,
     )

@@ -1,4 +1,4 @@
-"""What a request that failed means: for its source, and for the run it was about."""
+"""The consequences of a failed request: for its source, and for the run that it was about."""
 
 from __future__ import annotations
 
@@ -22,139 +22,164 @@ from tracker.errors import (
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import circuit_breaker, rate_limiter
 from tracker.polling.policy.cadence import backoff
-from tracker.polling.queues.background_queue import BackgroundQueue, E
+from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
+from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
-from tracker.polling.watched_run import Failing, WatchedRun
+from tracker.polling.watched_run import PollFailures, WatchedRun
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run, of_source
 
 logger = logging.getLogger("runfold.polling")
 
-# A service may need a moment to know a run that it has just made.
+# A service may need a moment to know a run that it has just created.
 MISSING_FOR_SECONDS = 5.0
 REFUSALS_BEFORE_SET_ASIDE = 3
 PROBE_SECONDS = 60.0
-# Of an errand about one run.
-TRIES = 6
+# For a background request about one run.
+MAX_TRIES = 6
 
 
 class ErrorPolicy:
-    """Takes in what failed. `vanish` is told of a run that the service knows no more.
-
-    `jitter` gives numbers from 0 to 1.
-    """
+    """Applies failed requests to dispatchers and to runs. `jitter` returns numbers from 0 to 1."""
 
     def __init__(
         self,
-        roster: WatchList,
+        watch_list: WatchList,
+        updates: RunUpdates,
         clock: Clock,
         jitter: Callable[[], float],
-        vanish: Callable[[WatchedRun], None],
     ) -> None:
-        self._roster = roster
+        self._watch_list = watch_list
+        self._updates = updates
         self._clock = clock
         self._jitter = jitter
-        self._vanish = vanish
 
-    def of_source(self, gate: SourceDispatcher, error: RunfoldError, failures: int) -> float:
-        """What it means for the limit and the breaker; gives the pause before the next try.
+    def on_source_error(
+        self, dispatcher: SourceDispatcher, error: RunfoldError, failures: int
+    ) -> float:
+        """Applies an error to the rate limit and the circuit breaker of its source.
 
-        `failures` is how many tries in a row did not come through, this one included.
+        `failures` is the number of failed tries in a row, this one included. Returns the pause
+        before the next try, in seconds.
         """
         now = self._clock.monotonic()
-        gate.failures += 1
-        gate.trouble, gate.troubled_at = error, self._clock.now()
+        dispatcher.failures += 1
+        dispatcher.last_error, dispatcher.last_error_at = error, self._clock.now()
         if isinstance(error, SourceError):
-            gate.charge(error.requests - 1, now)
+            dispatcher.charge(error.requests - 1, now)
         if isinstance(error, RateLimited):
-            gate.refusals += 1
-            gate.limited += 1
-            gate.limit = rate_limiter.refused(gate.limit, now, self._backoff(gate.limited, error))
+            dispatcher.refusals += 1
+            dispatcher.refusals_in_a_row += 1
+            hold = self._backoff(dispatcher.refusals_in_a_row, error)
+            dispatcher.limit = rate_limiter.on_429(dispatcher.limit, now, hold)
         elif isinstance(error, (Unreachable, UnusableAnswer)):
-            gate.breaker = circuit_breaker.failed(gate.breaker, now, self._jitter())
+            breaker, jitter = dispatcher.breaker, self._jitter()
+            dispatcher.breaker = circuit_breaker.on_failure(breaker, now, jitter)
         elif isinstance(error, (NotFound, RequestRefused, Busy)):
-            gate.answered()
+            dispatcher.on_success()
         return self._backoff(failures, error)
 
-    def of_errand(
+    def on_background_error(
         self,
-        gate: SourceDispatcher,
-        errands: BackgroundQueue[E],
+        dispatcher: SourceDispatcher,
+        queue: BackgroundQueue[RequestT],
         error: RunfoldError,
         failures: int,
     ) -> float:
-        """What it means for its source that an errand failed; gives the pause as `of_source`.
+        """Applies the error of a background request to its source; otherwise `on_source_error`.
 
-        Errands alone may be what the service denies: polls go on, and find out about the rest.
+        The service may deny this type of request alone: polls continue, and find out about the
+        rest.
         """
-        pause, now = self.of_source(gate, error, failures), self._clock.monotonic()
+        pause = self.on_source_error(dispatcher, error, failures)
+        now = self._clock.monotonic()
         if isinstance(error, (KeyRefused, Misconfigured)):
-            errands.held_until, errands.denied = now + PROBE_SECONDS, error
-            if gate.refusing:
-                gate.opens = now + PROBE_SECONDS
+            queue.held_until, queue.denied = now + PROBE_SECONDS, error
+            if dispatcher.is_refusing:
+                dispatcher.probe_at = now + PROBE_SECONDS
         return pause
 
-    def of_try(
-        self, errand: E, gate: SourceDispatcher, errands: BackgroundQueue[E], error: RunfoldError
+    def retry_or_drop(
+        self,
+        request: RequestT,
+        dispatcher: SourceDispatcher,
+        queue: BackgroundQueue[RequestT],
+        error: RunfoldError,
     ) -> bool:
-        """Has an errand about a run that failed go again in time; False where it is given up."""
-        now, probed = self._clock.monotonic(), gate.refusing or gate.breaker.is_open
-        pause = self.of_errand(gate, errands, error, errand.failures + 1)
-        if not (probed or isinstance(error, (KeyRefused, Misconfigured))):
-            errand.failures += 1
-        if errand.failures >= TRIES or isinstance(error, (NotFound, RequestRefused, Misconfigured)):
-            errands.drop(errand)
+        """Reschedules a failed request about a run with backoff. Returns False if it was dropped.
+
+        A try that probed a failing source does not count.
+        """
+        now = self._clock.monotonic()
+        is_probe = dispatcher.is_refusing or dispatcher.breaker.is_open
+        pause = self.on_background_error(dispatcher, queue, error, request.failures + 1)
+        if not (is_probe or isinstance(error, (KeyRefused, Misconfigured))):
+            request.failures += 1
+        is_final = isinstance(error, (NotFound, RequestRefused, Misconfigured))
+        if is_final or request.failures >= MAX_TRIES:
+            queue.remove(request)
             return False
-        errands.add(errand, now + pause)
+        queue.add(request, now + pause)
         return True
 
-    def of_look(self, watched: WatchedRun, gate: SourceDispatcher, error: RunfoldError) -> None:
-        """What it means that a run could not be looked at: when it is, or that it no longer is."""
-        failing = watched.failing = watched.failing or Failing(error)
-        failing.trouble, failing.looks = error, failing.looks + 1
-        pause = self.of_source(gate, error, failing.looks)
+    def on_poll_error(
+        self, watched: WatchedRun, dispatcher: SourceDispatcher, error: RunfoldError
+    ) -> None:
+        """Applies a failed poll: schedules the next poll of the run, or stops watching it."""
+        failures = watched.failures = watched.failures or PollFailures(error)
+        failures.last_error, failures.polls = error, failures.polls + 1
+        pause = self.on_source_error(dispatcher, error, failures.polls)
         now = self._clock.monotonic()
         if isinstance(error, RateLimited):
-            self._roster.requeue(watched)
+            self._watch_list.requeue(watched)
             return
         if isinstance(error, (KeyRefused, Misconfigured)):
             pause = PROBE_SECONDS
-            if not gate.refusing:
-                gate.refused_at = gate.troubled_at
-            gate.opens, gate.refusing, gate.refusal = now + pause, True, error
-            name = watched.source.name
-            logger.warning("%s: not asked for a minute: %s", name, error, extra=of_source(name))
-            for other in self._roster.all:
-                if other.source is watched.source:
-                    other.fail(error)
-                    other.error = None
+            self._refuse_all(watched, dispatcher, error, now + pause)
         elif isinstance(error, NotFound):
-            if failing.missing_since is None:
-                failing.missing_since = now
-            if now - failing.missing_since >= MISSING_FOR_SECONDS:
+            if failures.missing_since is None:
+                failures.missing_since = now
+            if now - failures.missing_since >= MISSING_FOR_SECONDS:
                 self._set_aside(watched, error)
-                self._vanish(watched)
+                self._updates.on_missing(watched)
                 return
             pause = MISSING_FOR_SECONDS + 0.1
         elif isinstance(error, RequestRefused):
-            failing.refusals += 1
-            if failing.refusals >= REFUSALS_BEFORE_SET_ASIDE:
+            failures.refusals += 1
+            if failures.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
         elif isinstance(error, StoreError):
+            stream = watched.stream
             logger.warning(
-                "%s: not recorded, will be looked at again: %s",
-                watched.stream,
-                error,
-                extra=of_run(watched.stream),
+                "%s: not recorded, will poll again: %s", stream, error, extra=of_run(stream)
             )
-        self._roster.schedule(watched, pause)
+        self._watch_list.schedule(watched, pause)
+
+    def _refuse_all(
+        self, watched: WatchedRun, dispatcher: SourceDispatcher, error: RunfoldError, until: float
+    ) -> None:
+        """Stops all requests to a source but for probes, and tells the waiting coroutines."""
+        if not dispatcher.is_refusing:
+            dispatcher.refusing_since = dispatcher.last_error_at
+        dispatcher.is_refusing, dispatcher.refusal, dispatcher.probe_at = True, error, until
+        name = watched.source.name
+        logger.warning(
+            "%s: requests are paused for %.0f s: %s",
+            name,
+            PROBE_SECONDS,
+            error,
+            extra=of_source(name),
+        )
+        for other in self._watch_list.runs:
+            if other.source is watched.source:
+                other.fail(error)
+                other.error = None
 
     def _set_aside(self, watched: WatchedRun, error: RunfoldError) -> None:
-        logger.warning(
-            "%s: no longer asked about: %s", watched.stream, error, extra=of_run(watched.stream)
-        )
-        self._roster.drop(watched)
+        stream = watched.stream
+        logger.warning("%s: no longer polled: %s", stream, error, extra=of_run(stream))
+        self._watch_list.remove(watched)
         watched.fail(error)
 
     def _backoff(self, failures: int, error: RunfoldError) -> float:

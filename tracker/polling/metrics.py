@@ -1,4 +1,4 @@
-"""What polling came to, counted since the start: plain numbers, for whoever exports them."""
+"""Counts of polling since the start, as plain numbers for exporters."""
 
 from __future__ import annotations
 
@@ -18,65 +18,69 @@ DELAY_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 @dataclass(slots=True)
 class Delays:
-    """A histogram of seconds: how many were within each of `DELAY_BOUNDS`, and above, last."""
+    """A histogram of seconds, with the upper bounds `DELAY_BOUNDS` and one bucket above them."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(DELAY_BOUNDS) + 1))
     total: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Counts one."""
+        """Counts one delay."""
         self.counts[bisect_left(DELAY_BOUNDS, seconds)] += 1
         self.total += seconds
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """One source: runs watched now, by status, empty for not seen yet; requests of the poller,
-    those refused with 429, those that failed otherwise; and detection delays.
+    """The counts of one source.
 
-    A detection delay is from the server's stamp of a change to our sight of it, by two clocks
-    and mostly in whole seconds; only where we had looked before, so that polling is to blame.
+    A detection delay is the time from the server's timestamp of a change until we saw it, by two
+    clocks and mostly in whole seconds. It is counted only where we had seen the run before, so
+    that the delay is due to polling.
     """
 
+    # Runs watched now, by status; empty for a run that was not seen yet.
     active: Mapping[str, int]
+    # Requests of the poller, those answered with 429, and those that failed otherwise.
     polls: int
     refusals: int
     failures: int
+    # Detection delays.
     delays: Delays
 
 
 class Counters:
-    """Counts what is appended, and then tells of it."""
+    """Counts the events that are appended, and calls `wake` for each."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._delays: dict[str, Delays] = {}
         self._peculiarities: dict[str, Counter[str]] = {}
 
-    def appended(self, state: RunState, events: Sequence[Event]) -> None:
-        """Takes in the state of a run and its events that were just recorded, in any thread."""
+    def on_appended(self, state: RunState, events: Sequence[Event]) -> None:
+        """Counts the events of a run that were just recorded. Called from any thread."""
         for event in events:
             if isinstance(event, Change) and not isinstance(event, RunCreated):
                 at, before = event.occurred_at, event.not_before
                 if at is not None and before is not None:
                     delay = (event.observed_at - at).total_seconds()
                     self._delays.setdefault(state.source, Delays()).add(max(delay, 0.0))
-        self._tell()
+        self._wake()
 
-    def looked(self, looks: Sequence[Observation]) -> None:
-        """Takes in what is peculiar about answers, before they are recorded, in any thread."""
-        for look in looks:
-            if look.peculiarities:
-                source = look.stream.partition(":")[0]
-                # Of one thread at a time, as what is recorded is: others only read it.
-                self._peculiarities.setdefault(source, Counter()).update(look.peculiarities)
+    def on_observed(self, observations: Sequence[Observation]) -> None:
+        """Counts the peculiarities of answers that are about to be recorded, in any thread."""
+        for observation in observations:
+            if observation.peculiarities:
+                source = observation.stream.partition(":")[0]
+                # Recording is serialised, so only one thread writes; others only read.
+                counter = self._peculiarities.setdefault(source, Counter())
+                counter.update(observation.peculiarities)
 
     def peculiarities(self, name: str) -> dict[str, int]:
-        """How many answers of a source were peculiar, and in what."""
+        """Returns the number of peculiar answers of a source, by peculiarity."""
         return dict(self._peculiarities.get(name, ()))
 
-    def told(self, name: str, status: SourceStatus) -> SourceStatus:
-        """How a source stands, with what was counted of it here."""
+    def add_counts(self, name: str, status: SourceStatus) -> SourceStatus:
+        """Returns the status of a source with the counts that are kept here."""
         delays = self._delays.get(name, Delays())
         detected = sum(delays.counts)
         return status._replace(
@@ -85,11 +89,11 @@ class Counters:
             peculiarities=self.peculiarities(name),
         )
 
-    def of(
-        self, standing: Mapping[str, SourceStatus], watched: Iterable[WatchedRun]
+    def source_counts(
+        self, statuses: Mapping[str, SourceStatus], watched: Iterable[WatchedRun]
     ) -> dict[str, SourceCounts]:
-        """The counts of sources that stand so, and of the runs that are watched now."""
-        active: dict[str, Counter[str]] = {name: Counter() for name in standing}
+        """Returns the counts of each source, given their statuses and the watched runs."""
+        active: dict[str, Counter[str]] = {name: Counter() for name in statuses}
         for each in watched:
             active[each.source.name][each.state.status or ""] += 1
         return {
@@ -100,5 +104,5 @@ class Counters:
                 failures=status.failed,
                 delays=self._delays.get(name, Delays()),
             )
-            for name, status in standing.items()
+            for name, status in statuses.items()
         }

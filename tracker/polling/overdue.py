@@ -1,4 +1,4 @@
-"""Which runs should have ended by now, and have not as far as we know: said, never assumed."""
+"""Logs the watched runs that should have ended by now. Their state is never assumed."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ AUDIT_SECONDS = 60.0
 
 
 class OverdueAudit:
-    """Tells of watched runs past their `expires_at`, each once, in a log."""
+    """The watched runs past their `expires_at`, each logged once."""
 
-    def __init__(self, roster: WatchList) -> None:
-        self._roster = roster
-        self._told: set[str] = set()
+    def __init__(self, watch_list: WatchList) -> None:
+        self._watch_list = watch_list
+        self._logged: set[str] = set()
 
     @property
     def overdue(self) -> list[RunState]:
         """The watched runs that are past their `expires_at`, the longest past first."""
-        late = [(self._late(watched), watched.stream, watched) for watched in self._roster.all]
+        late = [(self._late(watched), watched.stream, watched) for watched in self._watch_list.runs]
         return [watched.state for seconds, _, watched in sorted(late, reverse=True) if seconds > 0]
 
     async def tick(self) -> None:
-        """Logs the runs that have become overdue since the last time."""
+        """Logs the runs that have become overdue since the last call."""
         overdue = set[str]()
-        for watched in self._roster.all:
+        for watched in self._watch_list.runs:
             late, stream = self._late(watched), watched.stream
             if late > 0:
                 overdue.add(stream)
-            if late > 0 and stream not in self._told:
+            if late > 0 and stream not in self._logged:
                 status = watched.state.status
                 logger.warning(
                     "%s: should have ended %.0f s ago and is still %s",
@@ -43,11 +43,11 @@ class OverdueAudit:
                     status,
                     extra=of_run(stream),
                 )
-        self._told = overdue
+        self._logged = overdue
 
     def _late(self, watched: WatchedRun) -> float:
-        """How many seconds a run is past its expiry, by the clock of its service."""
+        """Returns the seconds since a run's expiry, by the clock of its service."""
         expires_at = watched.state.expires_at
         if expires_at is None:
             return 0.0
-        return (self._roster.time_at(watched.source) - expires_at).total_seconds()
+        return (self._watch_list.service_time(watched.source) - expires_at).total_seconds()

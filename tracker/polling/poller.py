@@ -1,220 +1,117 @@
-"""Fetch, decide, append: watches a set of runs until each has ended."""
+"""The poller: sends the requests that are due, polls first and background requests behind them."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Coroutine
 
-from tracker.core.events import RunEnded, RunUsageReported, run_stream
-from tracker.core.other_decisions import decide_disappearance
-from tracker.core.state import RunState, initial_state
-from tracker.errors import RunfoldError
-from tracker.polling.dispatcher import SourceDispatcher, standing
+from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
-from tracker.polling.overdue import OverdueAudit
-from tracker.polling.policy.cadence import Cadence
-from tracker.polling.queues.background_queue import BackgroundQueue, E
-from tracker.polling.requests.backfill_pages import BackfillRequests
+from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
+from tracker.polling.requests.backfill_pages import BackfillPages
 from tracker.polling.requests.discovery import Discovery
-from tracker.polling.requests.late_usage import LateUsage
+from tracker.polling.requests.late_usage import UsageRechecks
 from tracker.polling.requests.run_polls import RunPolls
-from tracker.polling.requests.step_reads import StepReader, When
-from tracker.polling.source_status import SourceStatus
-from tracker.polling.watch_list import FIRST_POLL_SECONDS, WatchList
-from tracker.polling.watched_run import WatchedRun
+from tracker.polling.requests.step_reads import StepReads
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
-from tracker.recording.observation import Observation, RecordResult
 from tracker.runtime.clock import Clock
-from tracker.runtime.log_fields import of_run
-from tracker.sources.source import Source
 
-logger = logging.getLogger("runfold.polling")
+_Send = Callable[[RequestT, SourceDispatcher], Coroutine[None, None, None]]
 
 
 class Poller:
-    """Polls each watched run when it is due, `concurrency` requests at a time and source.
+    """Polls the runs of the watch list, `concurrency` requests at a time and source.
 
-    `tick` starts what is due; whoever holds the poller calls it several times a second.
-    `ceiling` is what a source is asked at most, in requests a second. `jitter` gives numbers
-    from 0 to 1. `steps` says when those of a run are asked for, behind the polls that are due.
+    `tick` is to be called several times a second. `jitter` returns numbers from 0 to 1.
     """
 
     def __init__(
         self,
-        batching: GroupCommit,
+        watch_list: WatchList,
+        updates: RunUpdates,
+        commits: GroupCommit,
         clock: Clock,
         *,
-        cadence: Cadence | None = None,
         concurrency: int = 32,
-        ceiling: float | None = None,
         jitter: Callable[[], float] = random.random,
-        steps: When = "ended",
     ) -> None:
-        self._batching = batching
+        self._watch_list = watch_list
+        self._commits = commits
         self._clock = clock
         self._concurrency = concurrency
-        self._roster = WatchList(clock, cadence or Cadence(), ceiling, jitter)
-        self.divide = self._roster.divide  # where others poll too
-        self._failures = ErrorPolicy(self._roster, clock, jitter, self._vanish)
-        self.steps = StepReader(steps, self._roster, batching, clock, self._failures)
-        self.late = LateUsage(self._roster, batching, clock, self._failures, self.observed)
-        self._looking = RunPolls(
-            self._roster, batching, clock, self._failures, self.steps, self.late, notice=self.notice
-        )
-        self.discovery = Discovery(
-            self._roster,
-            batching,
-            clock,
-            self._failures,
-            found=self._found,
-            ended=self.ended,
-        )
-        self.backfill = BackfillRequests(self._roster, clock, self._failures)
-        self.overdue = OverdueAudit(self._roster)
+        errors = ErrorPolicy(watch_list, updates, clock, jitter)
+        self._run_polls = RunPolls(watch_list, updates, commits, clock, errors)
+        self._usage_rechecks = UsageRechecks(watch_list, updates, commits, errors)
+        self.step_reads = StepReads(watch_list, commits, clock, errors)
+        self.discovery = Discovery(watch_list, updates, commits, clock, errors)
+        self.backfill_pages = BackfillPages(watch_list, clock, errors)
         self._is_closed = False
-        self._polls: set[asyncio.Task[None]] = set()
-
-    @property
-    def watched(self) -> list[WatchedRun]:
-        """The runs that are being watched now."""
-        return self._roster.all
-
-    def find(self, stream: str) -> WatchedRun | None:
-        """The watched run of a stream, if it is watched."""
-        return self._roster.find(stream)
-
-    def standing(self, source: Source) -> SourceStatus:
-        """How a source stands now."""
-        return standing(self._roster.gate(source), self._clock.monotonic())
-
-    def watch(
-        self,
-        source: Source,
-        thread_id: str,
-        run_id: str,
-        *,
-        state: RunState = initial_state,
-        after: float = 0.0,
-    ) -> WatchedRun:
-        """Watches a run from `after` seconds on; a run that is watched already stays as it is."""
-        stream = run_stream(source.name, run_id)
-        if (known := self._roster.find(stream)) is not None:
-            return known
-        watched = WatchedRun(source, thread_id, run_id, stream, state)
-        self._roster.add(watched, after)
-        return watched
-
-    def hasten(self, watched: WatchedRun) -> None:
-        """Has a run looked at next, in the rate of its source, as there is news of it."""
-        self._roster.hasten(watched)
-
-    def notice(self, stream: str, state: RunState) -> None:
-        """Takes in what another way than a poll has shown of a run."""
-        watched = self._roster.find(stream)
-        if watched is None:
-            return
-        # The next poll may show again what it showed before this.
-        watched.body = watched.glance = watched.entry = watched.unchanged_until = None
-        watched.doubt = None
-        moved = state.status != watched.state.status
-        self._looking.learn(watched, state)
-        if moved and (watched.in_line or watched.slot is not None):
-            self._roster.plan(watched)
-
-    def observed(self, source: Source, stream: str, seen: RecordResult) -> None:
-        """Takes in what was recorded otherwise than by a poll, of a run that is watched or not."""
-        if self._roster.find(stream) is not None:
-            self.notice(stream, seen.state)
-            return
-        state = seen.state
-        ended = any(isinstance(event, RunEnded) for event in seen.events)
-        corrected = any(isinstance(event, RunUsageReported) for event in seen.events)
-        # Whose thread it is hears of an end too; of a correction, nobody else takes notice.
-        if corrected or (ended and self._roster.owns(source, state)):
-            self.ended(source, state.thread_id or "", state)
-
-    def ended(self, source: Source, thread_id: str, state: RunState) -> None:
-        """Takes in that a run has ended which is not watched."""
-        if thread_id:
-            self.steps.found(source, thread_id, state)
-        self.late.ended(source, thread_id, state)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> None:
-        """Starts the polls that are due and may be asked, the longest due first."""
+        """Starts the requests that are due and may be sent, the longest due first."""
         now = self._clock.monotonic()
-        for gate in [] if self._is_closed else self._roster.gates:
-            gate.turn(now)
-            if gate.lines:
-                # What they claim while polls could spend it all.
-                self._go_on_errands(gate)
-                self._start_errands(gate, gate.discovery, self.discovery.look)
-            for watched, together in gate.turns(now, self._concurrency - gate.asking):
-                self._ask(self._looking.poll(watched, gate, together), gate)
-            self._go_on_errands(gate)
+        for dispatcher in self._open_dispatchers():
+            dispatcher.enqueue_due(now)
+            if dispatcher.poll_queue:
+                # The share that is reserved for them while polls could use up the rate.
+                self._start_background(dispatcher)
+                self._start_due(dispatcher, dispatcher.discovery, self.discovery.list_thread)
+            free = self._concurrency - dispatcher.in_flight
+            for watched, group in dispatcher.next_polls(now, free):
+                self._start(self._run_polls.poll(watched, dispatcher, group), dispatcher)
+            self._start_background(dispatcher)
 
     async def discover(self) -> None:
-        """Starts looking at the threads that are due, where no poll is."""
-        for gate in [] if self._is_closed else self._roster.gates:
-            self._start_errands(gate, gate.discovery, self.discovery.look)
+        """Starts listing the threads that are due, if no poll is."""
+        for dispatcher in self._open_dispatchers():
+            self._start_due(dispatcher, dispatcher.discovery, self.discovery.list_thread)
 
     async def settle(self) -> None:
-        """Returns once the polls that are under way have come to something."""
-        await asyncio.gather(*self._polls, return_exceptions=True)
+        """Returns once the requests that are in flight are answered and recorded."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Stops polling; an answer that is being recorded is recorded."""
         self._is_closed = True
-        self.backfill.close()
-        for poll in self._polls:
-            poll.cancel()
+        self.backfill_pages.close()
+        for task in self._tasks:
+            task.cancel()
         await self.settle()
-        self._roster.clear()
-        await self._batching.drain()
+        self._watch_list.clear()
+        await self._commits.drain()
 
-    def _go_on_errands(self, gate: SourceDispatcher) -> None:
-        self._start_errands(gate, gate.pauses, self.steps.read)
-        self._start_errands(gate, gate.steps, self.steps.read)
-        self._start_errands(gate, gate.backfill, self.backfill.go)
-        self._start_errands(gate, gate.late, self.late.look)
+    def _open_dispatchers(self) -> list[SourceDispatcher]:
+        return [] if self._is_closed else self._watch_list.dispatchers
 
-    def _start_errands(
+    def _start_background(self, dispatcher: SourceDispatcher) -> None:
+        self._start_due(dispatcher, dispatcher.urgent_steps, self.step_reads.read)
+        self._start_due(dispatcher, dispatcher.steps, self.step_reads.read)
+        self._start_due(dispatcher, dispatcher.backfill, self.backfill_pages.send)
+        self._start_due(dispatcher, dispatcher.usage_rechecks, self._usage_rechecks.recheck)
+
+    def _start_due(
         self,
-        gate: SourceDispatcher,
-        errands: BackgroundQueue[E],
-        go: Callable[[E, SourceDispatcher], Coroutine[None, None, None]],
+        dispatcher: SourceDispatcher,
+        queue: BackgroundQueue[RequestT],
+        send: _Send[RequestT],
     ) -> None:
         now = self._clock.monotonic()
-        while gate.asking < self._concurrency:
-            errand = gate.next_errand(errands, now)
-            if errand is None:
+        while dispatcher.in_flight < self._concurrency:
+            request = dispatcher.next_background(queue, now)
+            if request is None:
                 break
-            self._ask(go(errand, gate), gate)
+            self._start(send(request, dispatcher), dispatcher)
 
-    def _found(self, source: Source, thread_id: str, state: RunState) -> None:
-        self.watch(source, thread_id, state.run_id, state=state, after=FIRST_POLL_SECONDS)
+    def _start(self, work: Coroutine[None, None, None], dispatcher: SourceDispatcher) -> None:
+        def finish(task: asyncio.Task[None]) -> None:
+            dispatcher.in_flight -= 1
+            self._tasks.discard(task)
 
-    def _vanish(self, watched: WatchedRun) -> None:
-        at = self._clock.now()
-        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at))
-        self._start(self._record_quietly(vanished))
-
-    async def _record_quietly(self, entry: Observation) -> None:
-        try:
-            await self._batching.record(entry)
-        except RunfoldError as error:
-            logger.warning("%s: not recorded: %s", entry.stream, error, extra=of_run(entry.stream))
-
-    def _ask(self, work: Coroutine[None, None, None], gate: SourceDispatcher) -> None:
-        def asked(_: asyncio.Task[None]) -> None:
-            gate.asking -= 1
-
-        gate.asking += 1
-        self._start(work).add_done_callback(asked)
-
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        dispatcher.in_flight += 1
         task = asyncio.create_task(work)
-        self._polls.add(task)
-        task.add_done_callback(self._polls.discard)
-        return task
+        self._tasks.add(task)
+        task.add_done_callback(finish)

@@ -1,4 +1,4 @@
-"""Takes up what an earlier tracker left: the runs that have not ended, and steps not read."""
+"""Resumes the pending work of an earlier tracker: open runs, and ended runs without steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from tracker.core.state import RunState
-from tracker.polling.poller import Poller
+from tracker.polling.run_updates import RunUpdates
+from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import Pending
 from tracker.sources.source import Source
 
@@ -16,26 +17,30 @@ logger = logging.getLogger("runfold")
 SPREAD_SECONDS = 5.0
 
 
-def resume(poller: Poller, sources: Mapping[str, Source], left: Pending) -> None:
-    """Watches again the runs of `sources`, and has the steps of those that ended read.
+def resume(
+    watch_list: WatchList, updates: RunUpdates, sources: Mapping[str, Source], pending: Pending
+) -> None:
+    """Watches the open runs of `sources` again, and queues the requests for ended runs.
 
-    Their first polls are spread over as long as the source takes for them all.
+    The first polls are spread over the time that the source's rate takes for all of them.
     """
-    known = [s for s in left.open if s.source in sources and not s.vanished]
+    known = [s for s in pending.open if s.source in sources and not s.vanished]
     runs, number = Counter(state.source for state in known), Counter[str]()
     for state in known:
         source, name = sources[state.source], state.source
-        spread = max(SPREAD_SECONDS, runs[name] / poller.standing(source).rate)
+        spread = max(SPREAD_SECONDS, runs[name] / watch_list.dispatcher(source).limit.rate)
         after = spread * number[name] / runs[name]
         number[name] += 1
-        poller.watch(source, state.thread_id or "", state.run_id, state=state, after=after)
+        watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
     if known:
-        logger.info("watching %d runs again that had not ended", len(known))
-    take_up_ended(poller, sources, left.stepless)
+        logger.info("resuming %d open runs", len(known))
+    resume_ended(updates, sources, pending.without_steps)
 
 
-def take_up_ended(poller: Poller, sources: Mapping[str, Source], ended: Iterable[RunState]) -> None:
-    """Has what is still to be learnt of runs of `sources` asked that ended a while ago."""
+def resume_ended(
+    updates: RunUpdates, sources: Mapping[str, Source], ended: Iterable[RunState]
+) -> None:
+    """Queues step reads and usage re-checks for runs of `sources` that ended a while ago."""
     for state in ended:
         if state.source in sources:
-            poller.ended(sources[state.source], state.thread_id or "", state)
+            updates.on_ended(sources[state.source], state.thread_id, state)

@@ -1,4 +1,4 @@
-"""How each source stands: what it is asked, what it refuses, and what waits for it."""
+"""The status of a source: its rate, its refusals, and the requests that wait for it."""
 
 from __future__ import annotations
 
@@ -9,41 +9,38 @@ from typing import Literal, NamedTuple
 
 
 class SourceStatus(NamedTuple):
-    """One source at a moment; it holds no secrets.
+    """One source at a moment. It holds no secrets; counts are since the tracker was opened."""
 
-    `rate` is what it is asked at most now, in requests a second. The `breaker` is open while the
-    service fails, and one thing is asked now and then. Nothing is asked for `held_for` seconds
-    more, 0.0 where it may be. `refusing` says why it refuses the key, or why the address is wrong;
-    None while it does not. `watched` runs are looked at, of which for `due` a poll is due;
-    `waiting` counts the reading of steps, the looking at threads, the requests of backfills and
-    the late looks at runs that have ended behind them. `asked`, `refused` (429) and `failed`
-    (otherwise) count requests since the tracker was entered; `last_error` is what the last of
-    those that failed met.
-
-    `denied` says why it denies, for now, all that waits behind the polls or some of it, whatever
-    comes of those. `answered_at` is when it answered a request last. `detected` counts changes of
-    runs whose stamps told how long they took to be seen: `detection_seconds` on average. Its
-    clock is `clock_ahead` of ours by so many seconds, 0.0 where they are as good as one.
-    `peculiarities` says how many answers were read that differ from what the API is documented
-    to send, by the name of the difference: see `tracker.sources.peculiarities`.
-    """
-
+    # The present limit, in requests a second.
     rate: float
+    # "open" while the service fails, and only single requests probe it.
     breaker: Literal["closed", "open"]
+    # Seconds until the next request may be sent; 0.0 if it may be sent now.
     held_for: float
+    # The reason why the service refuses the key, or why the address is wrong; None if neither.
     refusing: str | None
+    # Watched runs that this tracker polls, and those of them whose poll is due.
     watched: int
     due: int
+    # Requests that wait behind the polls: steps, threads, backfills and usage re-checks.
     waiting: int
+    # Requests sent, refused with 429, and failed otherwise.
     asked: int
     refused: int
     failed: int
+    # Message of the most recent failure.
     last_error: str | None
     refusing_since: datetime | None = None
+    # The reason why requests behind the polls are denied for now, while polls may be answered.
     denied: str | None = None
     last_error_at: datetime | None = None
+    # When it last answered a request.
     answered_at: datetime | None = None
+    # Changes with a detection delay (see `SourceCounts`), and its mean in seconds.
     detected: int = 0
     detection_seconds: float | None = None
+    # Seconds by which its clock is ahead of ours; 0.0 within two seconds.
     clock_ahead: float = 0.0
+    # Answers that differ from the documented API, by the name of the difference:
+    # see `tracker.sources.peculiarities`.
     peculiarities: Mapping[str, int] = MappingProxyType({})

@@ -1,11 +1,13 @@
-"""The runs that are watched, by stream and by source, and when each is to be looked at next."""
+"""The watched runs, by stream and by source, and the time of the next poll of each."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tracker.core.state import RunState
+from tracker.core.events import run_stream
+from tracker.core.state import RunState, initial_state
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
@@ -14,179 +16,207 @@ from tracker.runtime.clock import Clock
 from tracker.sources.answer import Answer, requests_left
 from tracker.sources.source import Source
 
+# The first poll of a run that an answer has just shown.
+FIRST_POLL_SECONDS = 0.2
 # A Date header has whole seconds, cut off: half a second early on average.
 _DATE_SECONDS = 0.5
-# Clocks that are nearer than this are as good as one.
-_IN_STEP_SECONDS = 2.0
+# A smaller difference between two clocks is ignored.
+_SAME_CLOCK_SECONDS = 2.0
 
-# Whether the runs of a thread, of the source of a name, are looked at here.
+# True if this tracker polls the runs of a thread, by the name of the source and the thread's id.
 Owns = Callable[[str, str], bool]
 
 
 class WatchList:
-    """Keeps each run in the gate of its source, and puts it into the wheel of that gate.
+    """The watched runs: those that this tracker polls, and those that others do.
 
-    `ceiling` is what a source is asked at most, in requests a second. `jitter` gives numbers
+    `ceiling` is the maximum rate of each source, in requests a second. `jitter` returns numbers
     from 0 to 1.
     """
 
     def __init__(
-        self, clock: Clock, cadence: Cadence, ceiling: float | None, jitter: Callable[[], float]
+        self,
+        clock: Clock,
+        cadence: Cadence | None = None,
+        ceiling: float | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
-        self._cadence = cadence
+        self._cadence = cadence or Cadence()
         self._ceiling = ceiling
         self._jitter = jitter
-        self._watched: dict[str, WatchedRun] = {}
+        self._ours: dict[str, WatchedRun] = {}
         self._elsewhere: dict[str, WatchedRun] = {}
         self._owns: Owns = lambda source, thread_id: True
-        self._gates: dict[str, SourceDispatcher] = {}
+        self._dispatchers: dict[str, SourceDispatcher] = {}
 
     @property
-    def gates(self) -> list[SourceDispatcher]:
-        """The gates of all sources that were ever asked."""
-        return list(self._gates.values())
+    def dispatchers(self) -> list[SourceDispatcher]:
+        """The dispatchers of all sources so far."""
+        return list(self._dispatchers.values())
 
     @property
-    def all(self) -> list[WatchedRun]:
-        """The runs that are watched now, here or elsewhere."""
-        return [*self._watched.values(), *self._elsewhere.values()]
+    def runs(self) -> list[WatchedRun]:
+        """The watched runs, those that other trackers poll included."""
+        return [*self._ours.values(), *self._elsewhere.values()]
 
     def find(self, stream: str) -> WatchedRun | None:
-        """The watched run of a stream, if it is watched."""
-        return self._watched.get(stream) or self._elsewhere.get(stream)
+        """Returns the watched run of a stream, if it is watched."""
+        return self._ours.get(stream) or self._elsewhere.get(stream)
+
+    def dispatcher(self, source: Source) -> SourceDispatcher:
+        """Returns the dispatcher of a source."""
+        dispatcher = self._dispatchers.get(source.name)
+        if dispatcher is None:
+            limit = rate_limiter.initial(self._cadence.start, self._ceiling)
+            dispatcher = SourceDispatcher(self._cadence, limit)
+            self._dispatchers[source.name] = dispatcher
+        return dispatcher
 
     def owns(self, source: Source, state: RunState) -> bool:
-        """Whether the runs of the thread that a run is on are looked at here."""
+        """True if this tracker polls the runs of the thread that a run is on."""
         return self._owns(source.name, state.thread_id or state.run_id)
 
-    def divide(self, owns: Owns) -> None:
-        """Looks only at the runs of threads that are owned here, from now on.
+    def set_ownership(self, owns: Owns) -> None:
+        """Polls only the runs that `owns` is true for, from now on.
 
-        Those of others are watched elsewhere, and their states come from there; but a run of
-        which nothing is known yet is looked at here, as nobody else knows of it.
+        The states of the others come from the trackers that poll them. A run whose state is not
+        known is polled here, since no other tracker knows of it.
         """
         self._owns = owns
-        for watched in self.all:
-            if watched.is_here is self._is_elsewhere(watched, watched.state):
-                self.drop(watched)
+        for watched in self.runs:
+            if watched.is_ours is self._is_elsewhere(watched, watched.state):
+                self.remove(watched)
                 self.add(watched, 0.0)
 
+    def watch(
+        self,
+        source: Source,
+        thread_id: str | None,
+        run_id: str,
+        *,
+        state: RunState = initial_state,
+        after: float = 0.0,
+    ) -> WatchedRun:
+        """Watches a run from `after` seconds on; a run that is watched already stays as it is."""
+        stream = run_stream(source.name, run_id)
+        if (known := self.find(stream)) is not None:
+            return known
+        watched = WatchedRun(source, thread_id, run_id, stream, state)
+        self.add(watched, after)
+        return watched
+
     def add(self, watched: WatchedRun, after: float) -> None:
-        """Watches a run, which is looked at first after so many seconds, or when its turn comes."""
+        """Adds a run, to be polled first after so many seconds, or when the rate allows it."""
         if self._is_elsewhere(watched, watched.state):
             self._elsewhere[watched.stream] = watched
         else:
-            self._here(watched, after)
+            self._add_ours(watched, after)
 
-    def drop(self, watched: WatchedRun) -> None:
-        """Watches a run no longer."""
-        if watched.is_here:
-            watched.is_here = False
-            del self._watched[watched.stream]
-            self.gate(watched.source).left(watched)
+    def remove(self, watched: WatchedRun) -> None:
+        """Removes a run."""
+        if watched.is_ours:
+            watched.is_ours = False
+            del self._ours[watched.stream]
+            self.dispatcher(watched.source).remove(watched)
         else:
             self._elsewhere.pop(watched.stream, None)
 
     def clear(self) -> None:
-        """Watches nothing any more."""
-        for watched in self._watched.values():
-            watched.is_here = False
-        self._watched.clear()
+        """Removes all runs."""
+        for watched in self._ours.values():
+            watched.is_ours = False
+        self._ours.clear()
         self._elsewhere.clear()
 
-    def gate(self, source: Source) -> SourceDispatcher:
-        """The gate of a source."""
-        gate = self._gates.get(source.name)
-        if gate is None:
-            limit = rate_limiter.begin(self._cadence.start, self._ceiling)
-            gate = self._gates[source.name] = SourceDispatcher(self._cadence, limit)
-        return gate
-
-    def time_at(self, source: Source) -> datetime:
-        """The time by the clock of a service, as far as its answers tell."""
-        now, ahead = self._clock.now(), self.gate(source).ahead
+    def service_time(self, source: Source) -> datetime:
+        """Returns the time by the clock of a service, as far as its answers show it."""
+        now, ahead = self._clock.now(), self.dispatcher(source).clock_ahead
         return now + timedelta(seconds=ahead) if ahead else now
 
-    def heed(self, gate: SourceDispatcher, answer: Answer) -> None:
-        """Takes in an answer of a source: that it came, and what it says of the limit."""
+    def apply_rate_headers(self, dispatcher: SourceDispatcher, answer: Answer) -> None:
+        """Applies that a source answered, and the headers about its rate limit and its clock."""
         now = self._clock.monotonic()
-        gate.answered()
-        gate.answered_at = answer.observed_at
-        gate.charge(answer.requests - 1, now)
+        dispatcher.on_success()
+        dispatcher.answered_at = answer.observed_at
+        dispatcher.charge(answer.requests - 1, now)
         if answer.date is not None:
             middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
             ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS
-            gate.ahead = ahead if abs(ahead) > _IN_STEP_SECONDS else 0.0
+            dispatcher.clock_ahead = ahead if abs(ahead) > _SAME_CLOCK_SECONDS else 0.0
         left = requests_left(answer.headers)
         if left is not None:
-            gate.limit = rate_limiter.told(gate.limit, now, left, gate.sent)
+            limit = dispatcher.limit
+            dispatcher.limit = rate_limiter.on_remaining(limit, now, left, dispatcher.sent)
 
-    def learn(self, watched: WatchedRun, state: RunState) -> None:
-        """Takes in what is known of a run after a look; one that has ended is dropped."""
+    def apply_state(self, watched: WatchedRun, state: RunState) -> None:
+        """Applies a newly known state of a run; removes the run if it has ended."""
         now = self._clock.monotonic()
-        if watched.is_here:
-            gate, first = self.gate(watched.source), watched.state.status is None
-            ago = None
+        if watched.is_ours:
+            dispatcher, is_first = self.dispatcher(watched.source), watched.state.status is None
+            ended_ago = None
             if state.ended_at is not None:
-                ago = (self.time_at(watched.source) - state.ended_at).total_seconds()
-            gate.learn(watched, state, now, ago)
-            if first:
-                gate.met(watched, now, self._since_creation(watched.source, state))
+                ended_ago = (self.service_time(watched.source) - state.ended_at).total_seconds()
+            dispatcher.record_exposure(watched, state, now, ended_ago)
+            if is_first:
+                dispatcher.start_phase(watched, now, self._since_creation(watched.source, state))
         if state is not watched.state:
-            watched.learn(state)
+            watched.set_state(state)
         if state.is_ended:
-            self.drop(watched)
-        elif watched.is_here and self._is_elsewhere(watched, state):
-            self.drop(watched)
+            self.remove(watched)
+        elif watched.is_ours and self._is_elsewhere(watched, state):
+            self.remove(watched)
             self.add(watched, 0.0)
 
-    def plan(self, watched: WatchedRun, hint: float | None = None) -> None:
-        """Has a run looked at again when its share has earned that, if it is still watched."""
-        if not watched.is_here:
+    def schedule_next(self, watched: WatchedRun, hint: float | None = None) -> None:
+        """Schedules the next poll of a run by the policy, if it is still watched.
+
+        `hint` is the shortest delay that the service asked for.
+        """
+        if not watched.is_ours:
             return
-        if watched.hastened:
-            # What was asked before there was news of it may not show that yet.
-            watched.hastened = False
+        if watched.poll_again:
+            # The last request was sent before the news, and its answer may not show it yet.
+            watched.poll_again = False
             self.schedule(watched, hint or 0.0)
             return
-        left, expires_at = None, watched.state.expires_at
+        expires_in, expires_at = None, watched.state.expires_at
         if expires_at is not None:
-            left = (expires_at - self.time_at(watched.source)).total_seconds()
-        gate, now = self.gate(watched.source), self._clock.monotonic()
+            expires_in = (expires_at - self.service_time(watched.source)).total_seconds()
+        dispatcher, now = self.dispatcher(watched.source), self._clock.monotonic()
         jitter = 2 * self._jitter() - 1
-        pause = gate.plan(watched, now, jitter, hint=hint, expires_in=left)
-        watched.in_line = False
-        gate.wheel.add(watched, now + pause)
+        pause = dispatcher.next_delay(watched, now, jitter, hint=hint, expires_in=expires_in)
+        watched.queued = False
+        dispatcher.timer.add(watched, now + pause)
 
     def schedule(self, watched: WatchedRun, pause: float) -> None:
-        """Has a run looked at after a pause, if it is still watched."""
-        if watched.is_here:
-            watched.in_line = False
-            self.gate(watched.source).wheel.add(watched, self._clock.monotonic() + pause)
+        """Schedules the next poll of a run after a pause, if it is still watched."""
+        if watched.is_ours:
+            watched.queued = False
+            self.dispatcher(watched.source).timer.add(watched, self._clock.monotonic() + pause)
 
-    def hasten(self, watched: WatchedRun) -> None:
-        """Has a run looked at here next, as there is news of it, wherever it is watched."""
+    def poll_now(self, watched: WatchedRun) -> None:
+        """Schedules a poll of a run next, because there is news, whichever tracker polls it."""
         if self._elsewhere.pop(watched.stream, None) is not None:
-            # Until that look, which hands it back: whoever watches it has not heard of this.
-            self._here(watched, 0.0)
-        elif watched.slot is not None:
+            # Until that poll, which hands it back: the other tracker does not know of the news.
+            self._add_ours(watched, 0.0)
+        elif watched.timer_slot is not None:
             self.schedule(watched, 0.0)
-        elif not watched.in_line:
-            watched.hastened = True
+        elif not watched.queued:
+            watched.poll_again = True
 
     def requeue(self, watched: WatchedRun) -> None:
-        """Gives a run that could not be looked at its place in the line again."""
-        if watched.is_here:
-            self.gate(watched.source).lines.add(watched)
+        """Returns a run whose poll could not be sent to its old place in the queue."""
+        if watched.is_ours:
+            self.dispatcher(watched.source).poll_queue.add(watched)
 
-    def _here(self, watched: WatchedRun, after: float) -> None:
-        self._watched[watched.stream], watched.is_here = watched, True
-        now, gate = self._clock.monotonic(), self.gate(watched.source)
-        gate.joined(watched, now, self._since_creation(watched.source, watched.state))
+    def _add_ours(self, watched: WatchedRun, after: float) -> None:
+        self._ours[watched.stream], watched.is_ours = watched, True
+        now, dispatcher = self._clock.monotonic(), self.dispatcher(watched.source)
+        dispatcher.add(watched, now, self._since_creation(watched.source, watched.state))
         if watched.state.status is None:
-            after = max(after, gate.first_wait(now))
-        gate.wheel.add(watched, now + after)
+            after = max(after, dispatcher.initial_delay(now))
+        dispatcher.timer.add(watched, now + after)
 
     def _is_elsewhere(self, watched: WatchedRun, state: RunState) -> bool:
         return state.status is not None and not self._owns(
@@ -196,8 +226,4 @@ class WatchList:
     def _since_creation(self, source: Source, state: RunState) -> float:
         if state.created_at is None:
             return 0.0
-        return (self.time_at(source) - state.created_at).total_seconds()
-
-
-# What was shown just now need not be asked for at once.
-FIRST_POLL_SECONDS = 0.2
+        return (self.service_time(source) - state.created_at).total_seconds()

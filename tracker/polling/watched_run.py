@@ -1,4 +1,4 @@
-"""One run that is being watched, and those who wait for it."""
+"""A watched run, and the coroutines that wait for it."""
 
 from __future__ import annotations
 
@@ -19,71 +19,76 @@ _Waiter = tuple[Condition, asyncio.Future[RunState]]
 
 
 @dataclass(slots=True)
-class Failing:
-    """Looks in a row that did not come through, of which the last met `trouble`.
+class PollFailures:
+    """The failed polls of one run since the last that succeeded."""
 
-    `refusals` were of the request itself. The service has not known the run since `missing_since`.
-    """
-
-    trouble: RunfoldError
-    looks: int = 0
+    last_error: RunfoldError
+    polls: int = 0
+    # How many of them the service refused as invalid (RequestRefused).
     refusals: int = 0
+    # Since when the service has not known the run; monotonic seconds.
     missing_since: float | None = None
 
 
 @dataclass(eq=False, slots=True)
 class WatchedRun:
-    """A run between two looks. Times without a date are monotonic seconds.
-
-    It `is_here` while it is looked at, not done with and not left to another tracker.
-    It is `due` at a moment, kept in a `slot` of the wheel until then and `in_line` from then on.
-    `kind` is what is known of its like, None until that is looked up for its state. Its `fellows`
-    are the runs that a page of its thread shows, itself among them, None where it is the only one.
-    It `began` to work, or to wait for an action, at a moment, and was `looked` at last at another;
-    `share` is the part of what may be asked that it takes, and `answered_here` says that our own
-    code answers its calls. It is `hastened` where there was news of it while it was looked at.
-
-    `body` and `glance` are the last answer that is recorded, so that the next that says the
-    same need not be worked through; `entry` is the same of a page. `doubt` is about the looks
-    since, which are not recorded. A run that no page shows is asked about `alone`. It is `failing`
-    while looks do not come through; `error` is what keeps the run from being looked at any more.
-    """
+    """A run that is watched until it ends. Times without a date are monotonic seconds."""
 
     source: Source
-    thread_id: str
+    thread_id: str | None
     run_id: str
     stream: str
     state: RunState = initial_state
-    kind: HazardModel | None = field(default=None, repr=False)
+
+    # False if another tracker polls it, and once it is no longer watched.
+    is_ours: bool = False
+    # The next poll: in a slot of the timer wheel until it is due, and queued from then on.
     due: float = 0.0
-    slot: list[WatchedRun] | None = field(default=None, repr=False)
-    fellows: list[WatchedRun] | None = field(default=None, repr=False)
-    in_line: bool = False
-    is_here: bool = False
-    began: float = 0.0
-    looked: float = 0.0
+    timer_slot: list[WatchedRun] | None = field(default=None, repr=False)
+    queued: bool = False
+    # True if there was news during a poll, so that the next follows at once.
+    poll_again: bool = False
+    # Runs of the same thread, itself included, polled with one page; None if it is alone.
+    page_group: list[WatchedRun] | None = field(default=None, repr=False)
+    # True if no page shows it, so that it is polled by itself.
+    polled_alone: bool = False
+
+    # Hazard model of its assistant and model; None until it is looked up for the state.
+    hazard_model: HazardModel | None = field(default=None, repr=False)
+    # When it began to work, or to wait for an action.
+    phase_started: float = 0.0
+    # When it was polled last.
+    polled_at: float = 0.0
+    # Its part of the request budget, relative to the other runs of its source.
     share: float = 0.0
+    # True if our own code submits the outputs of its calls.
     answered_here: bool = False
-    hastened: bool = False
+
+    # The last answer that is recorded, so that an equal one is not parsed: the body and its
+    # glance after a poll of the run alone, the entry after a page.
     body: bytes | None = None
     glance: object = None
-    entry: Mapping[str, Any] | None = None
-    alone: bool = False
+    page_entry: Mapping[str, Any] | None = None
+    # The start of the last request whose answer showed the present state.
     unchanged_until: datetime | None = None
-    failing: Failing | None = None
-    doubt: StaleRead | None = None
+    # The polls since then that look stale, and are not recorded.
+    stale_read: StaleRead | None = None
+
+    # The failed polls since the last success; None if that was the last poll.
+    failures: PollFailures | None = None
+    # The error that ended the watching, or that refuses all requests to the source.
     error: RunfoldError | None = None
     # Few runs have any, and an empty tuple is shared.
     _waiters: tuple[_Waiter, ...] = ()
 
     @property
-    def trouble(self) -> RunfoldError | None:
-        """What the last look met, if it failed."""
-        return None if self.failing is None else self.failing.trouble
+    def last_error(self) -> RunfoldError | None:
+        """The error of the last poll, if it failed."""
+        return None if self.failures is None else self.failures.last_error
 
-    def learn(self, state: RunState) -> None:
-        """Takes in a state that is recorded, and wakes those who waited for it."""
-        self.state, self.kind = state, None
+    def set_state(self, state: RunState) -> None:
+        """Replaces the state, and wakes the coroutines that wait for it."""
+        self.state, self.hazard_model = state, None
         self.error = None
         waiting = self._waiters
         self._waiters = ()
@@ -96,7 +101,7 @@ class WatchedRun:
                 self._waiters += ((condition, future),)
 
     def fail(self, error: RunfoldError) -> None:
-        """Tells those who wait that it cannot go on."""
+        """Raises an error in the coroutines that wait."""
         self.error = error
         waiting = self._waiters
         self._waiters = ()
@@ -104,8 +109,8 @@ class WatchedRun:
             if not future.done():
                 future.set_exception(error)
 
-    async def until(self, condition: Condition) -> RunState:
-        """The state once `condition` holds. Raises what keeps the run from being watched."""
+    async def wait_for(self, condition: Condition) -> RunState:
+        """Returns the state once `condition` holds. Raises the error that ends the watching."""
         if condition(self.state):
             return self.state
         if self.error is not None:

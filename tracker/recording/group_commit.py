@@ -1,64 +1,61 @@
-"""Group commit: looks that arrive while one batch is being written go together in the next."""
+"""Group commit: observations that arrive while a batch is being written form the next batch."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
 
 
 class GroupCommit:
-    """Records looks in a worker thread, many to a transaction, without waiting for more to come.
+    """Records observations in a worker thread, many to a transaction, without a delay.
 
-    An awaited `record` returns once its look is durable, or raises what came of it.
+    An awaited `record` returns once its observation is durable, or raises its error.
     """
 
-    def __init__(self, histories: RunRepository) -> None:
-        self._histories = histories
+    def __init__(self, repository: RunRepository) -> None:
+        self._repository = repository
         self._pending: list[tuple[Observation, asyncio.Future[RecordResult]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._work: set[asyncio.Task[None]] = set()
 
-    async def record(self, look: Observation) -> RecordResult:
-        """What came of `look` once it is recorded. Raises RunfoldError where it could not be."""
+    async def record(self, observation: Observation) -> RecordResult:
+        """Records an observation. Raises RunfoldError if it cannot be recorded."""
         future: asyncio.Future[RecordResult] = asyncio.get_running_loop().create_future()
-        self._pending.append((look, future))
+        self._pending.append((observation, future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
-        # A caller that is cancelled does not take the others' batch with it.
+        # Cancelling one caller does not cancel the batch of the others.
         return await asyncio.shield(future)
 
-    async def observe(
-        self, snapshot: RunSnapshot, notice: Callable[[str, RunState], None]
-    ) -> RecordResult:
-        """What came of a look at a run. Raises RunfoldError as `record` does.
+    async def observe(self, snapshot: RunSnapshot) -> tuple[RecordResult, RecordResult | None]:
+        """Records a snapshot. Raises RunfoldError if it cannot be recorded.
 
-        The run that it goes on from waits no more: `notice` is told of that one's stream and state.
+        Returns the result for its run, and the one for the run that it continues, whose wait is
+        over; None if it continues no run.
         """
-        before = Observation.of_predecessor(snapshot)
-        if before is None:
-            return await self.record(Observation.of(snapshot))
-        earlier, observed = await asyncio.gather(
-            self.record(before), self.record(Observation.of(snapshot))
+        predecessor = Observation.of_predecessor(snapshot)
+        if predecessor is None:
+            return await self.record(Observation.of(snapshot)), None
+        earlier, result = await asyncio.gather(
+            self.record(predecessor), self.record(Observation.of(snapshot))
         )
-        notice(before.stream, earlier.state)
-        return observed
+        return result, earlier
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begins work that records and that nobody may wait for; `drain` does."""
+        """Starts work that records in the background; `drain` waits for it."""
         task = asyncio.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task
 
     async def drain(self) -> None:
-        """Returns once everything handed in is written."""
+        """Returns once all observations are written."""
         while self._work or self._writer is not None:
             under_way = [*self._work, *([self._writer] if self._writer else [])]
             await asyncio.gather(*map(asyncio.shield, under_way), return_exceptions=True)
@@ -76,7 +73,8 @@ class GroupCommit:
     ) -> None:
         results: list[RecordResult | RunfoldError] | list[Exception]
         try:
-            results = await asyncio.to_thread(self._histories.record, [look for look, _ in batch])
+            observations = [observation for observation, _ in batch]
+            results = await asyncio.to_thread(self._repository.record, observations)
         except Exception as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
@@ -84,7 +82,7 @@ class GroupCommit:
                 continue
             if isinstance(result, Exception):
                 future.set_exception(result)
-                # Whoever waited may be gone; the error was theirs to see.
+                # The caller may have been cancelled; without this, asyncio logs the error.
                 future.exception()
             else:
                 future.set_result(result)

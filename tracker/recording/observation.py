@@ -1,4 +1,4 @@
-"""Observations: what is learned about one run, before its history is known."""
+"""Observations of runs, and the results of recording them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Decide = Callable[[RunState], list[Event]]
 
 
 class Observation(NamedTuple):
-    """Something learned about one run, and the decision it leads to once the state is known."""
+    """News of one run, as the decision that it leads to once the run's state is loaded."""
 
     stream: str
     decide: Decide
     configuration: Configuration | None = None
-    # True if it ends a wait for an action. It may arrive before that wait is seen.
+    # True if it ends a wait for an action. It may arrive before that wait is observed.
     resolves_action: bool = False
     peculiarities: frozenset[str] = frozenset()
 
@@ -36,9 +36,9 @@ class Observation(NamedTuple):
 
     @classmethod
     def of_predecessor(cls, snapshot: RunSnapshot) -> Self | None:
-        """Returns the observation of the run that a snapshot's run continues.
+        """Returns the observation of the run that a snapshot's run continues: its wait is over.
 
-        That run waits for nothing any more. None where the snapshot continues no run.
+        None if the snapshot continues no run.
         """
         if snapshot.continues is None:
             return None
@@ -50,7 +50,8 @@ class Observation(NamedTuple):
 
 
 class RecordResult(NamedTuple):
-    """The outcome of one observation: the run's state, and the events that were added."""
+    """The result of one observation: the run's stream and state, and the events that were added."""
 
+    stream: str
     state: RunState
     events: Sequence[Event]

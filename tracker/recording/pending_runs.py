@@ -1,4 +1,4 @@
-"""What is still to be done of runs, by their events: those that are open, and steps not read."""
+"""Pending work per the events: open runs, and ended runs without steps."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from tracker.core.events import RunCreated, RunStepRecorded
 from tracker.core.state import RunState, evolve, initial_state
 from tracker.event_store.store import RecordedEvent
 
-# So many are kept before those are looked for whose time is over.
-_MANY = 1000
+# Ended runs that are kept before the expired ones are looked for.
+_PRUNE_ABOVE = 1000
 
 
 class Pending(NamedTuple):
-    """Runs that have not come to an end, and those that did without a step recorded since."""
+    """Runs that have not ended, and runs that have ended without a step recorded since."""
 
     open: list[RunState]
-    stepless: list[RunState]
+    without_steps: list[RunState]
 
 
 class PendingRuns:
-    """Follows all events of a store: runs that are `open`, and those that ended without steps.
+    """Follows all events of a store, and keeps the pending runs by stream.
 
-    `since` gives, by the name of a source, since when an end counts; None where none does. Both
-    are by stream; of a run that ended only is kept who it was, its end (`ended_at`, or when that
-    was seen) and its usage.
+    `since` returns, by the name of a source, the time from which on an end counts; None if none
+    does. The state of an ended run has only its identity, its end (`ended_at`, or the time at
+    which it was observed) and its usage.
     """
 
     def __init__(self, since: Callable[[str], datetime | None]) -> None:
         self.open: dict[str, RunState] = {}
-        self.stepless: dict[str, RunState] = {}
+        self.without_steps: dict[str, RunState] = {}
         self._since = since
-        self._many = _MANY
+        self._prune_above = _PRUNE_ABOVE
 
-    def take(self, entry: RecordedEvent) -> RunState | None:
-        """The state of a run after one more event; None where it is of none, or it had ended."""
+    def apply(self, entry: RecordedEvent) -> RunState | None:
+        """Applies one more event. Returns the run's state; None if no open run has the event."""
         _, stream, _, event = entry
         if isinstance(event, (RunCreated, RunStepRecorded)):
-            self.stepless.pop(stream, None)
-        # A history begins anew where it was forgotten.
+            self.without_steps.pop(stream, None)
+        # A history starts again where it was forgotten.
         known = initial_state if isinstance(event, RunCreated) else self.open.get(stream)
         if known is None:
             return None
@@ -51,9 +51,9 @@ class PendingRuns:
         return state
 
     @property
-    def left(self) -> Pending:
-        """All of it."""
-        return Pending(list(self.open.values()), list(self.stepless.values()))
+    def pending(self) -> Pending:
+        """All pending runs."""
+        return Pending(list(self.open.values()), list(self.without_steps.values()))
 
     def _keep(self, stream: str, state: RunState, ended_at: datetime) -> None:
         ended = RunState(
@@ -65,10 +65,11 @@ class PendingRuns:
             usage=state.usage,
         )
         if self._counts(ended):
-            self.stepless[stream] = ended
-        if len(self.stepless) > self._many:
-            self.stepless = {at: it for at, it in self.stepless.items() if self._counts(it)}
-            self._many = 2 * len(self.stepless) + _MANY
+            self.without_steps[stream] = ended
+        if len(self.without_steps) > self._prune_above:
+            kept = {key: state for key, state in self.without_steps.items() if self._counts(state)}
+            self.without_steps = kept
+            self._prune_above = 2 * len(kept) + _PRUNE_ABOVE
 
     def _counts(self, ended: RunState) -> bool:
         since = self._since(ended.source)

@@ -1,4 +1,4 @@
-"""The histories of runs: looks at runs go in, events come out, each recorded once."""
+"""The repository of runs: loads a run's state, decides, and appends the events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
 
-_ATTEMPTS = 20
+_MAX_CONFLICTS = 20
+_EVENTS_PER_PAGE = 5000
 
 
 class _Head(NamedTuple):
@@ -33,22 +34,23 @@ class _Head(NamedTuple):
 
 @dataclass(slots=True)
 class _Change:
-    """What looks make of one stream: its head before and after, and the events between."""
+    """The change of one stream: its head before and after, and the events between."""
 
     stream: str
     before: _Head
     after: _Head
-    looks: list[tuple[int, Observation]] = field(default_factory=list)
+    # The observations with their places in the batch.
+    observations: list[tuple[int, Observation]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
 
 class RunRepository:
-    """Decides what looks mean and appends it, against an expected version.
+    """Decides on observations, and appends the events against an expected version.
 
-    Synchronous and safe for threads. The states of the runs looked at last are kept in memory,
-    `capacity` of them; they are only a copy, and a conflict reads the stream again. `appended`
-    is told of a run's new state and events once they are durable, in the thread that recorded, and
-    `looked` of all looks before; one thread at a time.
+    Synchronous and safe for threads. The states of the runs used last are kept in memory,
+    `capacity` of them; they are only a copy, and a conflict reads the stream again. `on_observed`
+    is called with each batch before it is recorded, and `on_appended` with a run's new state and
+    events once they are durable, both in the thread that records, one thread at a time.
     """
 
     def __init__(
@@ -56,68 +58,75 @@ class RunRepository:
         store: EventStore,
         *,
         capacity: int = 200_000,
-        appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
-        looked: Callable[[Sequence[Observation]], None] = lambda looks: None,
+        on_appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
+        on_observed: Callable[[Sequence[Observation]], None] = lambda observations: None,
     ) -> None:
         self._store, self._capacity = store, capacity
-        self._appended, self._looked = appended, looked
+        self._on_appended, self._on_observed = on_appended, on_observed
         self._heads: OrderedDict[str, _Head] = OrderedDict()
-        self._ends_of_waits: OrderedDict[str, Decide] = OrderedDict()
+        # Decisions that ended a wait for an action which was perhaps not observed yet.
+        self._resolutions: OrderedDict[str, Decide] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()
         self._is_closed = False
 
-    def record(self, looks: Sequence[Observation]) -> list[RecordResult | RunfoldError]:
-        """Records what `looks` show, in few transactions: a commit for up to 250 events.
+    def record(self, observations: Sequence[Observation]) -> list[RecordResult | RunfoldError]:
+        """Records observations in few transactions: a commit for up to 250 events.
 
-        Gives what came of each, in order. An entry is an error where that look alone could not
-        be recorded: a text that no database takes, or other writers that would not let it in.
-        Raises StoreUnavailable where the database fails; then looks may or may not be recorded,
-        and looking again settles it.
+        Returns their results, in order. A result is an error if that observation alone could not
+        be recorded: it has a text that no database accepts, or too many conflicts with other
+        writers. Raises StoreUnavailable if the database fails; then observations may or may not
+        be recorded, and observing again settles it.
         """
-        results: list[RecordResult | RunfoldError] = [RecordResult(initial_state, ())] * len(looks)
+        results: list[RecordResult | RunfoldError] = [
+            RecordResult(observation.stream, initial_state, ()) for observation in observations
+        ]
         with self._open():
-            self._looked(looks)
-            changes = self._decide(list(enumerate(looks)), results)
+            self._on_observed(observations)
+            changes = self._decide(list(enumerate(observations)), results)
             for part in split_into_transactions(self._appends(changes.values())):
                 try:
                     self._append(part, changes)
                 except (ConcurrencyError, PayloadError):
                     for entry in part:
                         if entry.stream in changes:
-                            self._record_alone(changes[entry.stream].looks, results)
+                            self._record_alone(changes[entry.stream].observations, results)
         return results
 
     def state(self, stream: str) -> RunState:
-        """What is known of a run; `initial_state` where nothing is."""
+        """Returns the state of a run; `initial_state` if nothing is recorded."""
         with self._open():
             head = self._heads_of([stream])[stream]
             self._remember(stream, head)
             return head.state
 
     def read(self, stream: str) -> list[RecordedEvent]:
-        """The whole history of a run, oldest first."""
+        """Returns the whole history of a run, oldest first."""
         return self._store.read(stream)
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
-        """The whole histories of several runs, by stream."""
+        """Returns the whole histories of several runs, by stream."""
         with self._open():
             return self._store.read_many(streams)
 
-    def left(self, since: datetime) -> Pending:
-        """What is still to be done of all runs, by reading the whole store once.
+    def pending_runs(self, since: datetime) -> Pending:
+        """Returns the pending runs, by reading the whole store once.
 
-        Runs that ended before `since` are taken to be done with.
+        Runs that ended before `since` are left out.
         """
-        unfinished, position = PendingRuns(lambda source: since), 0
-        while page := self._page(position):
+        runs, position = PendingRuns(lambda source: since), 0
+        while page := self._read_page(position):
             position = page[-1].position
             for entry in page:
-                unfinished.take(entry)
-        return unfinished.left
+                runs.apply(entry)
+        return runs.pending
 
-    def outdate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
-        """Voids heads that others outdated: where their events are, and those gone beyond here."""
+    def invalidate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
+        """Drops cached states that other processes have advanced.
+
+        Returns the positions of events that are new here, and of those that this process has
+        already passed.
+        """
         news, passed = set(), set()
         with self._open():
             for entry in page:
@@ -130,10 +139,10 @@ class RunRepository:
         return news, passed
 
     def close(self) -> None:
-        """Waits for whoever uses the store at this moment, and lets nobody begin; it stays open.
+        """Waits for the thread that uses the store now, and refuses others; the store stays open.
 
-        A database must not be closed under a thread that still uses it, and a thread goes
-        on when the task that waited for it is cancelled.
+        A database must not be closed under a thread that still uses it, and a thread continues
+        when the task that waited for it is cancelled.
         """
         with self._lock:
             self._is_closed = True
@@ -142,50 +151,54 @@ class RunRepository:
     def _open(self) -> Iterator[None]:
         with self._lock:
             if self._is_closed:
-                raise StoreUnavailable("the histories are closed: nothing more is recorded here")
+                raise StoreUnavailable("the repository is closed: nothing more is recorded here")
             yield
 
-    def _page(self, position: int) -> list[RecordedEvent]:
+    def _read_page(self, position: int) -> list[RecordedEvent]:
         with self._open():
-            return self._store.read_all(position, 5000)
+            return self._store.read_all(position, _EVENTS_PER_PAGE)
 
     def _decide(
-        self, looks: list[tuple[int, Observation]], results: list[RecordResult | RunfoldError]
+        self,
+        observations: list[tuple[int, Observation]],
+        results: list[RecordResult | RunfoldError],
     ) -> dict[str, _Change]:
         changes: dict[str, _Change] = {}
-        heads = self._heads_of([entry.stream for _, entry in looks])
-        for index, entry in looks:
-            change = changes.get(entry.stream)
+        heads = self._heads_of([observation.stream for _, observation in observations])
+        for index, observation in observations:
+            stream = observation.stream
+            change = changes.get(stream)
             if change is None:
-                head = heads[entry.stream]
-                change = changes[entry.stream] = _Change(entry.stream, head, head)
+                change = changes[stream] = _Change(stream, heads[stream], heads[stream])
             version, state = change.after
-            events = self._events(entry, state)
+            events = self._events(observation, state)
             change.after = _Head(version + len(events), fold(events, state))
-            change.looks.append((index, entry))
+            change.observations.append((index, observation))
             change.events.extend(events)
-            results[index] = RecordResult(change.after.state, events)
+            results[index] = RecordResult(stream, change.after.state, events)
         return changes
 
-    def _events(self, entry: Observation, state: RunState) -> list[Event]:
-        events = entry.decide(state)
-        if entry.resolves_action:
-            self._ends_of_waits[entry.stream] = entry.decide
-            if len(self._ends_of_waits) > self._capacity:
-                self._ends_of_waits.popitem(last=False)
-        elif entry.stream in self._ends_of_waits and (after := fold(events, state)).needs_action:
-            events = [*events, *self._ends_of_waits[entry.stream](after)]
+    def _events(self, observation: Observation, state: RunState) -> list[Event]:
+        stream, events = observation.stream, observation.decide(state)
+        if observation.resolves_action:
+            self._resolutions[stream] = observation.decide
+            if len(self._resolutions) > self._capacity:
+                self._resolutions.popitem(last=False)
+        elif stream in self._resolutions and (after := fold(events, state)).needs_action:
+            events = [*events, *self._resolutions[stream](after)]
         return events
 
     def _record_alone(
-        self, looks: list[tuple[int, Observation]], results: list[RecordResult | RunfoldError]
+        self,
+        observations: list[tuple[int, Observation]],
+        results: list[RecordResult | RunfoldError],
     ) -> None:
-        """One run by itself: reads its stream again and decides again until it goes in."""
-        stream = looks[0][1].stream
+        """Records one run by itself: loads and decides again until there is no conflict."""
+        stream = observations[0][1].stream
         error: RunfoldError | None = None
-        for _ in range(_ATTEMPTS):
+        for _ in range(_MAX_CONFLICTS):
             self._heads.pop(stream, None)
-            changes = self._decide(looks, results)
+            changes = self._decide(observations, results)
             try:
                 self._append(list(self._appends(changes.values())), changes)
             except PayloadError as refused:
@@ -195,12 +208,12 @@ class RunRepository:
                 error = conflict
             else:
                 return
-        if len(looks) > 1:
-            # One of them may be what cannot be written: the others go in without it.
-            for alone in looks:
+        if len(observations) > 1:
+            # Only one of them may be impossible to write: the others are recorded without it.
+            for alone in observations:
                 self._record_alone([alone], results)
         elif error is not None:
-            results[looks[0][0]] = error
+            results[observations[0][0]] = error
 
     def _appends(self, changes: Iterable[_Change]) -> Iterator[Append]:
         for change in changes:
@@ -212,7 +225,7 @@ class RunRepository:
                 self._remember(change.stream, change.after)
 
     def _configuration(self, change: _Change) -> Iterator[Append]:
-        configuration = change.looks[0][1].configuration
+        configuration = change.observations[0][1].configuration
         digest = change.after.state.configuration_digest
         if configuration is None or digest is None or digest in self._configurations:
             return
@@ -230,7 +243,7 @@ class RunRepository:
         try:
             self._store.append(part)
         except BaseException:
-            # Whether it was stored is not known, or not all of it: what is in memory is void.
+            # All of it, a part or nothing may be stored: the cached states are invalid.
             for entry in part:
                 self._heads.pop(entry.stream, None)
             self._configurations.clear()
@@ -238,10 +251,10 @@ class RunRepository:
         for entry in part:
             if entry.stream in changes:
                 self._remember(entry.stream, changes[entry.stream].after)
-                self._appended(changes[entry.stream].after.state, entry.events)
+                self._on_appended(changes[entry.stream].after.state, entry.events)
 
     def _heads_of(self, streams: Iterable[str]) -> dict[str, _Head]:
-        """The heads of streams; those that are not in memory are read at once."""
+        """Returns the heads of streams; reads those that are not cached, all at once."""
         heads = {stream: self._heads.get(stream) for stream in streams}
         unknown = [stream for stream, head in heads.items() if head is None]
         found = self._store.read_many(unknown) if unknown else {}

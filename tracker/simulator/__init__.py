@@ -1,4 +1,4 @@
-"""An Assistants-compatible service with life times and faults, for demos and tests."""
+"""An Assistants-compatible service with configurable durations and faults, for demos and tests."""
 
 from __future__ import annotations
 

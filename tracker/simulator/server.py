@@ -1,4 +1,4 @@
-"""Runs the simulated service: in a thread of this process, or alone until it is interrupted."""
+"""The simulated service as a server: in a background thread, or in the foreground."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tracker.errors import SettingsError
 from tracker.simulator.api.payloads import Version, run_body
 from tracker.simulator.api.responses import create_response
 from tracker.simulator.model.clock import SimulatedClock, SpeedClock
-from tracker.simulator.model.errors import unknown
+from tracker.simulator.model.errors import not_found_error
 from tracker.simulator.model.faults import Faults
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.service import Service
 from tracker.simulator.model.throttle import Throttle
-from tracker.simulator.model.truth import Truth, tell
+from tracker.simulator.model.truth import Truth, build_truth
 from tracker.simulator.model.world import World
 
 if TYPE_CHECKING:
@@ -31,16 +31,28 @@ if TYPE_CHECKING:
 
 
 class Simulator:
-    """A service that speaks the Assistants API, and the Responses API in background mode.
+    """A server of the Assistants API, and of the Responses API in background mode.
 
-    Its runs and responses have life times and faults of your choice, and are streamed where a
-    request says `stream`.
+    Durations and faults of its runs and responses are configurable. A request with `stream`
+    gets a stream of events.
 
-    A context manager: serves at `base_url` from a thread while entered. The rest works without
-    serving too. `speed` multiplies time; a `clock` of your own takes its place. `port` 0 is any
-    free one. `faults` and `parameters` may be replaced at any time, the latter for runs to come.
-    `api_key` None accepts any key. `latency` is in real seconds. `per_minute` limits requests,
-    `burst` of which (a second's worth by default) are let through at once.
+    A context manager that serves at `base_url` from a thread. All other methods also work while
+    it does not serve. Raises SettingsError for a setting out of range.
+
+    Args:
+        seed: Equal seeds give equal ids and equal runs.
+        speed: Multiplies the speed of time; ignored if `clock` is given.
+        clock: The simulated time.
+        parameters: Durations and outcomes of runs; may be replaced at any time, for new runs.
+        faults: Faults of responses; may be replaced at any time.
+        api_key: The only key to accept; None accepts any.
+        many_active: Allow several active runs on a thread.
+        poll_after_ms: Sent as `openai-poll-after-ms` with runs that have not ended.
+        latency: Delay of each response, in real seconds.
+        per_minute: Limit of requests per minute.
+        burst: Requests allowed at once; by default those of one second.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
     """
 
     def __init__(
@@ -81,16 +93,16 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Where clients find the service. Raises SettingsError while it does not serve."""
+        """The base URL for clients. Raises SettingsError while the simulator does not serve."""
         if self._address is None:
-            raise SettingsError("the simulator does not serve yet: use it in a with block")
+            raise SettingsError("the simulator is not serving: use it in a with block")
 
         host, port = self._address
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong with answers from now on."""
+        """The faults of responses from now on."""
         return self._service.faults
 
     @faults.setter
@@ -99,7 +111,7 @@ class Simulator:
 
     @property
     def parameters(self) -> Parameters:
-        """How runs live that are created from now on."""
+        """Durations and outcomes of runs created from now on."""
         return self._service.world.parameters
 
     @parameters.setter
@@ -108,17 +120,17 @@ class Simulator:
 
     @property
     def traffic(self) -> Counter[str]:
-        """How many whole answers there were by status, and faults by name; a copy."""
+        """A copy of the counts of complete responses by status, and of faults by name."""
         with self._service.lock:
             return self._service.traffic.copy()
 
     @property
     def app(self) -> Starlette:
-        """The application, for a server or a test transport of your own."""
+        """The ASGI application, for a server or a test transport of your own."""
         return _import_app(self._service)
 
     def create_thread(self) -> str:
-        """Makes a thread, as somebody else might, and returns its id."""
+        """Creates a thread as another client would. Returns its id."""
         with self._service.lock:
             return self._service.world.create_thread(self.clock.now()).id
 
@@ -130,7 +142,7 @@ class Simulator:
         parameters: Parameters | None = None,
         **body: Any,
     ) -> Truth:
-        """Starts a run, as somebody else might; in a thread of its own unless one is named.
+        """Starts a run as another client would, by default on a new thread.
 
         `body` holds further fields of the request. Raises Refused as the service would.
         """
@@ -139,63 +151,64 @@ class Simulator:
             thread_id = thread_id or world.create_thread(now).id
             request = {"assistant_id": assistant_id, **body}
             run = world.create_run(now, thread_id, request, parameters)
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def create_response(self, *, parameters: Parameters | None = None, **body: Any) -> Truth:
-        """Starts a response in the background, as somebody else might.
+        """Starts a response in the background as another client would.
 
         `body` holds the fields of the request. Raises Refused as the service would.
         """
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
             record = create_response(world, now, {"background": True, **body}, parameters)
-            return tell(record, world.life(record), now)
+            return build_truth(record, world.get_life(record), now)
 
     def submit_outputs(self, run_id: str, output: str = "{}") -> Truth:
-        """Answers all the calls that a run waits for. Raises Refused if it waits for none."""
+        """Submits an output for each call that a run waits for. Raises Refused if there is none."""
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
             run = self._run(run_id)
-            asked = world.life(run).asks(now)
-            calls = asked.planned.calls if asked else ()
+            action = world.get_life(run).find_action(now)
+            calls = action.planned.calls if action else ()
             outputs = [{"tool_call_id": call.id, "output": output} for call in calls]
             world.submit_outputs(now, run, {"tool_outputs": outputs})
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def cancel(self, run_id: str) -> Truth:
-        """Cancels a run, as somebody else might. Raises Refused if it has ended."""
+        """Cancels a run as another client would. Raises Refused if it has ended."""
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
             run = self._run(run_id)
             world.cancel_run(now, run)
-            return tell(run, world.life(run), now)
+            return build_truth(run, world.get_life(run), now)
 
     def truth(self, run_id: str, at: float | None = None) -> Truth:
-        """What happened to a run or response until `at` (unix seconds, simulated; now by default).
+        """Returns the true history of a run or response until `at`.
 
-        A moment in the future, such as infinity, tells what will happen if nobody interferes.
-        Raises Refused for one that is not known.
+        `at` is in unix seconds of simulated time, now by default. A time in the future, such as
+        infinity, includes everything that will happen if no client intervenes. Raises Refused for
+        an unknown id.
         """
         with self._service.lock:
             world = self._service.world
             run = world.find(run_id)
-            return tell(run, world.life(run), self.clock.now() if at is None else at)
+            return build_truth(run, world.get_life(run), self.clock.now() if at is None else at)
 
     def run_ids(self) -> tuple[str, ...]:
-        """The ids of all runs, oldest first."""
+        """Returns the ids of all runs, oldest first."""
         with self._service.lock:
             return tuple(self._service.world.runs)
 
     def body(self, run_id: str, at: float | None = None, version: Version = "v2") -> dict[str, Any]:
-        """The run as the service shows it, now or at another moment; for webhooks and files."""
+        """Returns the JSON body of a run, now or at another time; for webhooks and files."""
         with self._service.lock:
             run = self._run(run_id)
             now = self.clock.now() if at is None else at
-            return deepcopy(run_body(run, self._service.world.life(run), now, version))
+            return deepcopy(run_body(run, self._service.world.get_life(run), now, version))
 
     def __enter__(self) -> Self:
         if self._thread is not None:
-            raise SettingsError("the simulator serves already")
+            raise SettingsError("the simulator is serving already")
 
         server = _import_server(self.app)
         listener = _listen(self._host, self._port)
@@ -227,9 +240,9 @@ class Simulator:
         self._address = self._server = self._thread = None
 
     def serve(self, announce: Callable[[str], None] | None = None) -> None:
-        """Serves in this thread until it is interrupted; `announce` is told the base URL.
+        """Serves in the calling thread until it is interrupted.
 
-        Raises SettingsError if the address cannot be used.
+        `announce` is called with the base URL. Raises SettingsError if the address cannot be used.
         """
         server = _import_server(self.app)
         listener = _listen(self._host, self._port)
@@ -246,7 +259,7 @@ class Simulator:
     def _run(self, run_id: str) -> RunRecord:
         runs = self._service.world.runs
         if run_id not in runs:
-            raise unknown("run", run_id)
+            raise not_found_error("run", run_id)
         return runs[run_id]
 
 
@@ -259,7 +272,7 @@ def serve(
     announce: Callable[[str], None] | None = None,
     **options: Any,
 ) -> None:
-    """Runs a simulator until it is interrupted; `options` are those of Simulator."""
+    """Serves a simulator until it is interrupted; `options` are parameters of Simulator."""
     Simulator(host=host, port=port, seed=seed, speed=speed, **options).serve(announce)
 
 
@@ -275,7 +288,7 @@ def _import_app(service: Service) -> Starlette:
     try:
         from tracker.simulator.http.app import build_app
     except ImportError as error:
-        raise _missing(error) from error
+        raise _missing_extra_error(error) from error
     return build_app(service)
 
 
@@ -283,9 +296,9 @@ def _import_server(app: Any) -> Server:
     try:
         from tracker.simulator.http.uvicorn_server import Server
     except ImportError as error:
-        raise _missing(error) from error
+        raise _missing_extra_error(error) from error
     return Server(app)
 
 
-def _missing(error: ImportError) -> SettingsError:
+def _missing_extra_error(error: ImportError) -> SettingsError:
     return SettingsError(f"the simulator needs: pip install 'runfold[demo]' ({error})")

@@ -1,4 +1,4 @@
-"""What came back to one question: the body as sent, when, and what the service hinted."""
+"""Answers of services: the body as sent, its times, and the hints in its headers."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from tracker.errors import SourceError
 # A hint is honoured, but one header must not silence a run for days.
 LONGEST_HINT_SECONDS = 3600.0
 
-_KEPT_HEADERS = ("apim-request-id", "openai-processing-ms", "openai-version", "x-request-id")
+_SELECTED_HEADERS = ("apim-request-id", "openai-processing-ms", "openai-version", "x-request-id")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer that was checked to be the one asked for, and not read further.
-
-    `asked_at` is when the question was sent and `observed_at` when the last byte came, by our
-    clock; `date` is the server's own clock then. `poll_after` is the wait in seconds that the
-    service asks for before the next question. `headers` keeps, in lower case, those that help
-    to find a request again and the `x-ratelimit-*`. `requests` is how many it took.
-    """
+    """A complete answer, checked to be about the run asked for, and not decoded further."""
 
     body: bytes = field(repr=False)
     status: int
+    # By our clock: the request was sent, and the last byte was received.
     asked_at: datetime
     observed_at: datetime
+    # By the clock of the server.
     date: datetime | None = None
+    # Seconds that the service asks to wait before the next request.
     poll_after: float | None = None
+    # In lower case: those that identify a request to the service, and `x-ratelimit-*`.
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # HTTP requests that this answer took.
     requests: int = 1
 
     def then(self, last: Answer, body: bytes | None = None) -> Answer:
-        """This answer and the `last`, which was asked for after it, as one, with another `body`."""
+        """Returns this answer and a later one combined, with `body` if it is given."""
         waits = [it.poll_after for it in (self, last) if it.poll_after is not None]
         return replace(
             self,
@@ -50,8 +49,8 @@ class Answer:
 
 
 @contextmanager
-def following(answer: Answer) -> Iterator[None]:
-    """What is asked within comes after `answer`, whose requests count too where that fails."""
+def count_requests(answer: Answer) -> Iterator[None]:
+    """Adds the requests of an answer to a SourceError of the requests made after it."""
     try:
         yield
     except SourceError as error:
@@ -59,36 +58,36 @@ def following(answer: Answer) -> Iterator[None]:
         raise
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those of `headers` (lower case) that an `Answer` keeps."""
+def select_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Returns the headers that an `Answer` keeps; names are in lower case."""
     return {
         name: value
         for name, value in headers.items()
-        if name in _KEPT_HEADERS or name.startswith("x-ratelimit-")
+        if name in _SELECTED_HEADERS or name.startswith("x-ratelimit-")
     }
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Whether the headers (lower case) say that the body is JSON."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    subtype = kind.removeprefix("application/")
-    return kind != subtype and (subtype == "json" or subtype.endswith("+json"))
+    """True if the headers (lower case) say that the body is JSON."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    subtype = media_type.removeprefix("application/")
+    return media_type != subtype and (subtype == "json" or subtype.endswith("+json"))
 
 
 def requests_left(headers: Mapping[str, str]) -> float | None:
-    """How many requests the service lets through now (`x-ratelimit-remaining-requests`)."""
+    """Returns the requests that the service still accepts (`x-ratelimit-remaining-requests`)."""
     text = headers.get("x-ratelimit-remaining-requests")
     left = None if text is None else _number(text)
     return None if left is None or left < 0 else left
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """The `Date` header (RFC 9110, 6.6.1), or None where it is missing or none."""
+    """Returns the `Date` header (RFC 9110, 6.6.1), None if it is missing or not a date."""
     return _http_date(headers.get("date", ""))
 
 
 def wait_hint(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The wait in seconds that the headers (lower case) ask for, from 0 to an hour.
+    """Returns the wait in seconds that the headers (lower case) ask for, from 0 to an hour.
 
     Reads `openai-poll-after-ms`, then `retry-after-ms`, then `retry-after`, which is seconds or
     a date (RFC 9110, 10.2.3); a date counts from the server's `Date`, else from `now`.
@@ -101,14 +100,14 @@ def wait_hint(headers: Mapping[str, str], now: datetime) -> float | None:
         text = headers.get(name, "").strip()
         seconds = _number(text)
         if seconds is not None:
-            return _bounded(seconds / unit)
+            return _clamp(seconds / unit)
         until = _http_date(text) if name == "retry-after" else None
         if until is not None:
-            return _bounded((until - (server_date(headers) or now)).total_seconds())
+            return _clamp((until - (server_date(headers) or now)).total_seconds())
     return None
 
 
-def _bounded(seconds: float) -> float:
+def _clamp(seconds: float) -> float:
     return min(max(seconds, 0.0), LONGEST_HINT_SECONDS)
 
 

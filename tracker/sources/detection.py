@@ -1,36 +1,23 @@
-"""The shapes that a document of unknown origin may have, and how each is read. Pure."""
+"""The payload formats of all APIs, and the detection of a document's format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from tracker.core.snapshot import RunSnapshot
-from tracker.sources.agents.snapshots import is_turn, turn_snapshot
-from tracker.sources.assistants.snapshots import is_run, run_snapshot
-from tracker.sources.langgraph.snapshots import graph_run_snapshot, is_graph_run
-from tracker.sources.responses.snapshots import is_response, response_snapshot
+from tracker.sources.agents import snapshots as agents
+from tracker.sources.assistants import snapshots as assistants
+from tracker.sources.langgraph import snapshots as langgraph
+from tracker.sources.payload_format import PayloadFormat
+from tracker.sources.responses import snapshots as responses
+
+FORMATS = (assistants.FORMAT, responses.FORMAT, agents.FORMAT, langgraph.FORMAT)
 
 
-class Shape(NamedTuple):
-    """One API's shape of a run. `name` is what its runs are filed under where nobody says.
+def detect_format(document: Mapping[str, Any]) -> PayloadFormat:
+    """Returns the format of a run of unknown origin.
 
-    `to_snapshot(body, source, observed_at=…, asked_at=…)` raises PayloadError.
+    A document that no format recognises gets the first one, whose `snapshot` then raises
+    PayloadError with the missing fields.
     """
-
-    name: str
-    is_of: Callable[[Mapping[str, Any]], bool]
-    to_snapshot: Callable[..., RunSnapshot]
-
-
-SHAPES = (
-    Shape("assistants", is_run, run_snapshot),
-    Shape("responses", is_response, response_snapshot),
-    Shape("agents", is_turn, turn_snapshot),
-    Shape("langgraph", is_graph_run, graph_run_snapshot),
-)
-
-
-def shape_of(body: Mapping[str, Any]) -> Shape:
-    """The shape of a document; the first where it has none, whose reading says what is missing."""
-    return next((shape for shape in SHAPES if shape.is_of(body)), SHAPES[0])
+    return next((it for it in FORMATS if it.recognises(document)), FORMATS[0])

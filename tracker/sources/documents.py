@@ -1,9 +1,9 @@
-"""JSON objects from bytes, and what is wrong with them in words."""
+"""Decoding, encoding and validation of JSON documents, with errors that name the fault."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,70 +15,66 @@ from tracker.errors import PayloadError, SettingsError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def decode(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON object that `body` is, and `body`, mended where need be. Raises PayloadError."""
-    try:
-        document = from_json(body)
-    except ValueError:
-        body = mend(body)
-        document = from_json(body)
+def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
+    """Returns the JSON object in a payload; a mapping is returned as it is.
+
+    Repairs what strict parsers and databases refuse: half a surrogate pair becomes a question
+    mark, a byte order mark is removed. Raises PayloadError if the payload is not a JSON object.
+    """
+    if isinstance(payload, Mapping):
+        return payload
+    body = payload.encode("utf-8", "replace") if isinstance(payload, str) else payload
+    return decode_body(body)[0]
+
+
+def decode_body(body: bytes) -> tuple[dict[str, Any], bytes]:
+    """Returns the JSON object in a body, and the body, repaired as by `decode` if need be."""
+    document, body = _parse(body)
     if not isinstance(document, dict):
-        raise PayloadError(f"expected a JSON object, got {_json_type(document)}")
+        raise PayloadError(f"not a JSON object, but {_json_type(document)}")
     return document, body
 
 
 def decode_list(body: bytes) -> list[Any]:
-    """The JSON array that `body` is, mended where need be. Raises PayloadError."""
-    try:
-        entries = from_json(body)
-    except ValueError:
-        entries = from_json(mend(body))
+    """Returns the JSON array in a body. Raises PayloadError as `decode` does."""
+    entries, _ = _parse(body)
     if not isinstance(entries, list):
-        raise PayloadError(f"expected a JSON array, got {_json_type(entries)}")
+        raise PayloadError(f"not a JSON array, but {_json_type(entries)}")
     return entries
 
 
 def objects_in(value: object) -> list[dict[str, Any]]:
-    """The objects in a list; none where it is no list."""
+    """Returns the objects in a list; nothing for a value that is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def mend(body: bytes) -> bytes:
-    """The same JSON in the UTF-8 that every reader and database takes.
-
-    Half a surrogate pair, which a service that cuts texts by UTF-16 units escapes into its JSON,
-    becomes a question mark; a byte order mark goes. Raises PayloadError for what is no JSON.
-    """
-    # Errors are raised outside of `except`, lest the body, which may hold a key, be their context.
-    with suppress(ValueError, RecursionError):
-        return json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
-    raise PayloadError("expected JSON, got something else or less than a whole")
-
-
-def document_in(body: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON object that a body is, or has been decoded to. Raises PayloadError."""
-    return decode(body)[0] if isinstance(body, bytes) else body
+def pick(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Returns the fields of a document that have these names."""
+    return {name: document[name] for name in names if name in document}
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The JSON text of a request. Raises SettingsError for what JSON cannot hold."""
+    """Returns the JSON text of a request. Raises SettingsError for values that JSON cannot hold."""
     try:
         return to_json(document)
     except ValueError as error:
         raise SettingsError(f"the request cannot be written as JSON: {error}") from None
 
 
-def read(model: type[Model], document: object, what: str) -> Model:
-    """`document` as a model. Raises PayloadError naming the fields that are missing or wrong."""
+def validate(model: type[Model], document: object, what: str) -> Model:
+    """Returns `document` as a model. Raises PayloadError naming the missing or wrong fields.
+
+    `what` names the model in the error: "not a run: …".
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        why = complaints(error)
-    raise PayloadError(f"not {what}: {why}")
+        reason = describe_errors(error)
+    raise PayloadError(f"not {what}: {reason}")
 
 
-def complaints(error: ValidationError, at_most: int = 3) -> str:
-    """The fields that a validation failed on, and why, without the values."""
+def describe_errors(error: ValidationError, at_most: int = 3) -> str:
+    """Returns the fields that failed a validation, and the reasons, without the values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     texts = [f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found]
     more = f" and {len(texts) - at_most} more" if len(texts) > at_most else ""
@@ -96,14 +92,17 @@ def _json_type(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def decoded(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
-    """A document as the JSON object that it is. Raises PayloadError where it is none."""
-    if isinstance(payload, Mapping):
-        return payload
+def _parse(body: bytes) -> tuple[Any, bytes]:
+    """Returns the JSON value of a body, and the body in UTF-8 without half surrogate pairs.
+
+    Services that cut texts by UTF-16 units escape such halves into their JSON.
+    """
+    # Not raised within `except`: the body, which may hold a key, would be context of the error.
     try:
-        body = from_json(payload)
+        return from_json(body), body
     except ValueError as error:
-        raise PayloadError(f"not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise PayloadError(f"a {type(body).__name__}, where a JSON object of a run belongs")
-    return body
+        reason = str(error)
+    with suppress(ValueError, RecursionError):
+        body = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        return from_json(body), body
+    raise PayloadError(f"not JSON: {reason}")

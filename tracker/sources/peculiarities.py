@@ -1,22 +1,23 @@
-"""What a service sends otherwise than its API is documented to, and is taken in all the same. Pure.
+"""Peculiarities: known ways in which the answers of a service differ from its API's documentation.
 
-Look-alikes differ from what they look like in ways that nobody sees: a stamp in milliseconds, a
-usage that is never told. Each way has a name, which a snapshot carries and a tracker counts.
+Look-alikes of an API differ from it in ways that are easy to miss, such as a timestamp in
+milliseconds or a usage that is never sent. Such answers are accepted. Each difference has a name,
+which snapshots carry and trackers count.
 
-| name | what came |
+| name | the service sent |
 | --- | --- |
 | `unknown_status` | a status that the API does not have |
 | `no_…` | nothing in a field that each run has, by its name |
-| `no_end_stamp` | a run that completed, without a stamp of that |
-| `no_usage`, `zero_usage` | a run that completed, without tokens or with none |
-| `tokens_not_adding_up` | a total that is not the sum of what came in and went out |
+| `no_end_stamp` | a completed run without the time of its end |
+| `no_usage`, `zero_usage` | a completed run without tokens, or with zero tokens |
+| `tokens_not_adding_up` | a total that is not the sum of the tokens in and out |
 | `negative_tokens` | counts below zero |
-| `stamps_not_in_seconds` | milliseconds, or finer, for seconds |
+| `stamps_not_in_seconds` | milliseconds, or a finer unit, for seconds |
 | `stamps_as_text`, `stamps_as_numbers` | each where the other is documented |
-| `zero_stamps` | zero, a negative number or an empty text for a stamp that there is not |
-| `empty_array_for_object` | `[]` where an object belongs |
-| `error_as_text` | a text where an object belongs |
-| `action_without_calls` | a run that requires an action, and does not say which |
+| `zero_stamps` | zero, a negative number or an empty text for a missing timestamp |
+| `empty_array_for_object` | `[]` in place of an object |
+| `error_as_text` | a text in place of an object |
+| `action_without_calls` | a run that requires an action, without its calls |
 | `unknown_action`, `unknown_error_code` | a type, or a reason, that the API does not have |
 """
 
@@ -31,21 +32,25 @@ _IN, _OUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tok
 
 
 class Documented(NamedTuple):
-    """What an API is documented to send of a run.
-
-    `fields` are those that each run has, `stamps` its moments, `ends` those of a run that
-    `completed`, which has a usage where `has_usage`. `objects` hold an object or null.
-    """
+    """The documented fields and values of a run in one API."""
 
     statuses: frozenset[str]
+    # The status of a run that succeeded.
     completed: str
+    # The fields that each run has.
     fields: tuple[str, ...]
+    # The fields that hold a time.
     stamps: tuple[str, ...]
+    # The stamps of which a completed run has one.
     ends: tuple[str, ...]
+    # The fields that hold an object or null.
     objects: tuple[str, ...]
+    # The field of the error.
     error: str = "error"
+    # Its codes, and the types of `required_action`; empty if any may come.
     error_codes: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
+    # True if a completed run has a usage.
     has_usage: bool = True
     stamps_are_texts: bool = False
 
@@ -53,14 +58,14 @@ class Documented(NamedTuple):
 def peculiarities(
     document: Mapping[str, Any], documented: Documented, *, lacks_calls: bool
 ) -> frozenset[str]:
-    """The names of what is peculiar about a run's document that was read without complaint.
+    """Returns the names of the peculiarities of a valid document of a run.
 
-    `lacks_calls`: it requires an action, and no calls were found.
+    `lacks_calls` is True if the run requires an action, and no calls were found.
     """
-    return frozenset(_found(document, documented, lacks_calls))
+    return frozenset(_find(document, documented, lacks_calls))
 
 
-def _found(document: Mapping[str, Any], documented: Documented, lacks_calls: bool) -> Iterator[str]:
+def _find(document: Mapping[str, Any], documented: Documented, lacks_calls: bool) -> Iterator[str]:
     status = document.get("status")
     if status not in documented.statuses:
         yield "unknown_status"
@@ -69,7 +74,7 @@ def _found(document: Mapping[str, Any], documented: Documented, lacks_calls: boo
             yield f"no_{name}"
     for name in documented.stamps:
         if (value := document.get(name)) is not None:
-            yield from _stamp(value, documented.stamps_are_texts)
+            yield from _check_stamp(value, documented.stamps_are_texts)
     for name in documented.objects:
         if document.get(name) == []:
             yield "empty_array_for_object"
@@ -80,7 +85,7 @@ def _found(document: Mapping[str, Any], documented: Documented, lacks_calls: boo
         if usage is None and documented.has_usage:
             yield "no_usage"
     if isinstance(usage, Mapping):
-        yield from _usage(usage, is_complete=status == documented.completed)
+        yield from _check_usage(usage, is_complete=status == documented.completed)
     error = document.get(documented.error)
     if isinstance(error, str):
         yield "error_as_text"
@@ -89,14 +94,14 @@ def _found(document: Mapping[str, Any], documented: Documented, lacks_calls: boo
         if code is not None and code not in documented.error_codes:
             yield "unknown_error_code"
     action = document.get("required_action")
-    kind = action.get("type") if isinstance(action, Mapping) else None
-    if documented.actions and kind is not None and kind not in documented.actions:
+    action_type = action.get("type") if isinstance(action, Mapping) else None
+    if documented.actions and action_type not in (None, *documented.actions):
         yield "unknown_action"
     if lacks_calls:
         yield "action_without_calls"
 
 
-def _stamp(value: object, is_text: bool) -> Iterator[str]:
+def _check_stamp(value: object, is_text: bool) -> Iterator[str]:
     if isinstance(value, str):
         if not value:
             yield "zero_stamps"
@@ -111,15 +116,15 @@ def _stamp(value: object, is_text: bool) -> Iterator[str]:
             yield "zero_stamps"
 
 
-def _usage(usage: Mapping[str, Any], *, is_complete: bool) -> Iterator[str]:
+def _check_usage(usage: Mapping[str, Any], *, is_complete: bool) -> Iterator[str]:
     counts = [
         next((usage[name] for name in names if isinstance(usage.get(name), int)), None)
         for names in (_IN, _OUT, ("total_tokens",))
     ]
-    said = [count for count in counts if count is not None]
-    if any(count < 0 for count in said):
+    sent = [count for count in counts if count is not None]
+    if any(count < 0 for count in sent):
         yield "negative_tokens"
-    elif is_complete and not any(said):
+    elif is_complete and not any(sent):
         yield "zero_usage"
-    elif len(said) == 3 and said[0] + said[1] != said[2]:
+    elif len(sent) == 3 and sent[0] + sent[1] != sent[2]:
         yield "tokens_not_adding_up"

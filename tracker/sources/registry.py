@@ -1,4 +1,4 @@
-"""The sources of one tracker, by name, by what they speak, and by the shape of a document."""
+"""The sources of one tracker, found by name, by API, or by the format of a document."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from tracker.errors import SettingsError
 from tracker.sources.source import Source
 
-Speaking = TypeVar("Speaking")
+Resource = TypeVar("Resource")
 
 
 class SourceRegistry(Mapping[str, Source]):
-    """Sources by name. Raises SettingsError where two have one name, or a question has no answer.
+    """Sources by name. A single source needs no name: it is found by None.
 
-    Where there is only one, it needs no name.
+    Raises SettingsError for two sources with one name, and for a lookup without a single result.
     """
 
     def __init__(self, sources: tuple[Source, ...]) -> None:
@@ -32,7 +32,7 @@ class SourceRegistry(Mapping[str, Source]):
         return len(self._sources)
 
     def named(self, name: str | None) -> Source:
-        """The source of that name, or the only one there is."""
+        """Returns the source of a name; for None the only source."""
         if name is None and len(self) == 1:
             return next(iter(self.values()))
         if name is None or name not in self:
@@ -40,28 +40,32 @@ class SourceRegistry(Mapping[str, Source]):
             raise SettingsError(f"source {name!r} is not one of the tracker's: {known}")
         return self._sources[name]
 
-    def recognising(self, body: Mapping[str, Any]) -> Source:
-        """The source whose shape a document has, or the only one there is."""
+    def recognising(self, document: Mapping[str, Any]) -> Source:
+        """Returns the source that recognises a document, or the only source."""
         if len(self) == 1:
             return next(iter(self.values()))
-        found = [source for source in self.values() if source.recognises(body)]
+        found = [source for source in self.values() if source.recognises(document)]
         if len(found) == 1:
             return found[0]
-        shape = ", ".join(sorted(source.name for source in found)) or "none of the tracker's"
-        raise SettingsError(f"the document has the shape of {shape}: say which, source='…'")
+        names = ", ".join(sorted(source.name for source in found)) or "none of the tracker's"
+        raise SettingsError(f"the document has the shape of {names}: say which, source='…'")
 
-    def speaking(self, kind: type[Speaking], name: str) -> Speaking:
-        """The source of that name, which speaks this API."""
+    def named_as(self, resource: type[Resource], name: str) -> Resource:
+        """Returns the source of a name. Raises SettingsError if it has no such resource."""
         source = self.named(name)
-        if not isinstance(source, kind):
-            raise SettingsError(f"the source {name!r} has no {kind.__name__} resource")
+        if not isinstance(source, resource):
+            raise SettingsError(f"the source {name!r} has no {resource.__name__} resource")
         return source
 
-    def only(self, kind: type[Any], instead: str) -> str:
-        """The name of the only source that speaks this API; `instead` is where one is said."""
-        names = [name for name, source in self.items() if isinstance(source, kind)]
+    def only_name_of(self, resource: type[Any], instead: str) -> str:
+        """Returns the name of the only source with this resource.
+
+        `instead` goes into the error: the argument or call that names one of several.
+        """
+        names = [name for name, source in self.items() if isinstance(source, resource)]
         if len(names) != 1:
             raise SettingsError(
-                f"{len(names)} sources have the {kind.__name__} resource: say which, with {instead}"
+                f"{len(names)} sources have the {resource.__name__} resource: "
+                f"say which, with {instead}"
             )
         return names[0]

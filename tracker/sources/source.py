@@ -1,4 +1,4 @@
-"""What the poller needs of a service, whichever API it speaks."""
+"""The protocols of a source: what the poller asks of a service, whichever API it has."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 from tracker.sources.answer import Answer
 
-# After the end of a run, where nobody says how long its service takes to count what it used.
+# Seconds after the end of a run, for services that do not say when its usage is final.
 SETTLING_SECONDS = (10.0, 60.0, 600.0)
 
 
 class Source(Protocol):
-    """A service that can be asked about runs, and the reading of what it says."""
+    """A service that can be asked about runs, and the reading of its answers."""
 
     @property
     def name(self) -> str:
-        """What its runs are filed under; it is the `source` of every snapshot."""
+        """The `source` of its runs and of every snapshot."""
         ...
 
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        """The service's answer about one run, whole and the one asked for, but not yet read.
+        """Returns the service's answer about one run, complete and checked, but not decoded.
 
-        `thread_id` is empty where nobody said it, or the service has no threads. `known` is the
-        body of an earlier answer: the same again need not be checked.
+        `thread_id` is empty if it is not known, or the service has no threads. `known` is the
+        body of an earlier answer: an equal body need not be checked again.
 
-        Raises SourceError: PollAgain where a later try may do, else StopPolling.
+        Raises SourceError: PollAgain if a later attempt may succeed, else StopPolling.
         """
         ...
 
     def glance(self, body: bytes) -> object:
-        """What is tracked of a body, raw, to be compared with `==`; cheap.
+        """Returns the tracked fields of a body as sent, to be compared with `==`; cheap.
 
-        The second of two bodies with equal glances shows nothing new, and is not read further.
+        A body with the same glance as the one before shows nothing new, and is not read further.
 
-        Raises PayloadError where it is not a run.
+        Raises PayloadError for a body that is not a run.
         """
         ...
 
@@ -49,14 +49,14 @@ class Source(Protocol):
         asked_at: datetime | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunSnapshot:
-        """A body as a snapshot, the moments handed on. Raises PayloadError where it is not a run.
+        """Returns a body as a snapshot with these times. Raises PayloadError if it is not a run.
 
         The statuses of `tracker.core.status` have a meaning; any other is kept, and is active.
         """
         ...
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
+        """True if a document of unknown origin is a run of this API, and of no other."""
         ...
 
     async def aclose(self) -> None:
@@ -71,7 +71,7 @@ class PageSource(Protocol):
     async def fetch_page(
         self, thread_id: str, limit: int
     ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
-        """The newest runs of a thread, at most `limit`, each as a body that `snapshot` takes.
+        """Returns the newest runs of a thread, at most `limit`, each as a body for `snapshot`.
 
         Each has its id under `id`, whatever the service calls it.
 
@@ -87,42 +87,41 @@ class RunListSource(Protocol):
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """A page of a thread's runs, each as a body that `snapshot` takes, its id under `id`.
+        """Returns a page of a thread's runs, each as a body for `snapshot`, its id under `id`.
 
-        With it comes where to go on `after`, None on the last page. The oldest come first where
-        the service has that order, so that runs which begin meanwhile move no page. Raises
-        SourceError as `fetch` does.
+        The third value is the `after` of the next page, None on the last one. The oldest come
+        first if the service has that order, so that runs created meanwhile do not move pages.
+        Raises SourceError as `fetch` does.
         """
         ...
 
 
 @runtime_checkable
 class StepSource(Protocol):
-    """A source that can show what a run did, step by step."""
+    """A source that can show the steps of a run."""
 
     async def fetch_steps(
         self, thread_id: str, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """A page of a run's steps, the oldest first, each as a body that `steps_snapshot` takes.
+        """Returns a page of a run's steps, the oldest first, each as a body for `steps_snapshot`.
 
-        With it comes where to go on `after`, None on the last page. Raises SourceError as
-        `fetch` does.
+        The third value is the `after` of the next page, None on the last one. Raises SourceError
+        as `fetch` does.
         """
         ...
 
     def steps_snapshot(self, body: bytes | Mapping[str, Any]) -> StepSnapshot:
-        """A step as a snapshot. Raises PayloadError where it is not a step."""
+        """Returns a step as a snapshot. Raises PayloadError if it is not a step."""
         ...
 
 
 @runtime_checkable
 class SettlingSource(Protocol):
-    """A source whose service may tell what a run used, or correct it, after the run has ended."""
+    """A source that may report or correct the usage of a run after the run has ended."""
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
-        """How many seconds after its end to ask about a run again that has come to this state.
+        """Returns the seconds after its end at which to ask again about a run in this state.
 
-        It is asked after each look too, so that nothing more is asked once there is a usage that
-        stays.
+        Called again after each of these requests, so that they stop once the usage is final.
         """
         ...

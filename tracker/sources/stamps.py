@@ -1,4 +1,4 @@
-"""The moments that services send, in whatever unit, as aware times in UTC."""
+"""Parsing of timestamps, in any unit that services send, into aware times in UTC."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _TOO_LARGE_FOR_A_TIME = 1e20
 
 
 def read_stamp(value: object) -> datetime | None:
-    """A moment, or None where the service did not say.
+    """Returns a timestamp as a time in UTC, None if the service sent none.
 
-    Takes unix seconds, and by their magnitude milliseconds, microseconds and nanoseconds, as
-    numbers or digits; ISO 8601, in UTC unless it says otherwise; and times. Zero, a negative
-    number and an empty text are how some services write that there is none. Raises ValueError
-    for anything else.
+    Accepts unix seconds, and by their magnitude milliseconds, microseconds and nanoseconds, as
+    numbers or digits; ISO 8601, in UTC unless it has an offset; and datetimes. Zero, a negative
+    number and an empty text mean that there is none, as some services send them. Raises
+    ValueError for anything else.
     """
     if value is None or value == "":
         return None

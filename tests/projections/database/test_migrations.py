@@ -1,6 +1,7 @@
-"""Migrations: equal to the declared tables, beside a host's own, and safe from each other."""
+"""Migrations: equal to the declared tables, beside a host's own, and safe in parallel."""
 
 import multiprocessing
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from projections import Views
 from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.database.schema import REVISION, VERSION_TABLE, metadata
-from tests.support.cost_fixtures import priced
+from tests.support.command_line import runfold
+from tests.support.cost_fixtures import price_list
+from tests.support.paths import ROOT
 from tests.support.run_builder import created, ended
 from tracker.core.events import RunCompleted
 from tracker.core.usage import Usage
@@ -25,7 +28,6 @@ from tracker.event_store import Append, open_event_store
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
 OURS = {*metadata.tables, VERSION_TABLE}
 
 
@@ -94,14 +96,14 @@ def test_views_are_filled_again_after_down_and_up(database_url: str) -> None:
     store.append([Append("assistants:run_1", 0, [created()])])
     engine = open_engine(database_url)
     found = []
-    for revision in ("base", "0001", "0001"):
+    for _ in range(2):
         with Views(database_url, store=store) as views:
             views.upgrade()
             assert views.catch_up() == 1
             found.append((views.runs(), views.phases("run_1")))
-        migrations.downgrade(engine, revision)
+        migrations.downgrade(engine, "base")
     assert [len(rows) for rows in found[0]] == [1, 1]
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert store.last_position() == 1
     engine.dispose()
     store.close()
@@ -115,16 +117,12 @@ def test_costs_are_counted_again_after_down_and_up(database_url: str, engine: En
     store.append([Append("assistants:run_1", 0, [created(model="small"), end])])
     found = []
     for _ in range(2):
-        with Views(database_url, store=store, prices=priced("small")) as views:
+        with Views(database_url, store=store, prices=price_list("small")) as views:
             views.upgrade()
             assert views.catch_up() == 2
             found.append((views.cost(), views.usage(), views.verify()))
-        migrations.downgrade(engine, "0003")
-        with engine.connect() as connection:
-            names = connection.execute(text("SELECT projection FROM checkpoints")).scalars().all()
-        # All others stay where they are.
-        assert sorted(names) == ["actions", "phases", "runs", "steps", "timing", "usage"]
-        assert "run_costs" not in tables(engine)
+        migrations.downgrade(engine, "base")
+        assert tables(engine) == {VERSION_TABLE}
     assert found[0] == found[1]
     assert found[0][0][0].total_dollars == Decimal("0.000018")
     store.close()
@@ -157,6 +155,70 @@ def test_tables_of_a_newer_release_are_left_alone(database_url: str, engine: Eng
         for call in (views.upgrade, views.runs, views.catch_up):
             with pytest.raises(SchemaError, match=rf"at 9999, .* {REVISION}.*newer release"):
                 call()
+
+
+def _release_a_second_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has this release know a revision 0002, which adds a column."""
+    shutil.copytree(ROOT / "alembic", folder)
+    (folder / "versions" / "0002_second.py").write_text(
+        "import sqlalchemy as sa\n"
+        "from alembic import op\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    op.add_column('run_costs', sa.Column('currency', sa.Text()))\n"
+        "def downgrade():\n"
+        "    op.drop_column('run_costs', 'currency')\n"
+    )
+    monkeypatch.setattr(migrations, "_scripts", lambda: folder)
+    monkeypatch.setattr(migrations, "REVISION", "0002")
+
+
+def test_stale_tables_are_refused_and_brought_to_the_next_revision(
+    database_url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_event_store("memory://")
+    store.append([Append("assistants:run_1", 0, [created()])])
+    with Views(database_url, store=store) as views:
+        views.upgrade()
+        views.catch_up()
+        before = views.runs()
+    with engine.begin() as connection:
+        # A rebuild that began with the tables of the first revision.
+        connection.execute(text("CREATE TABLE runfold_shadow_runs (run_key TEXT)"))
+        begun = "INSERT INTO checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL)"
+        connection.execute(text(begun))
+
+    _release_a_second_revision(tmp_path / "alembic", monkeypatch)
+    with Views(database_url, store=store) as views:
+        for call in (views.runs, views.catch_up):
+            with pytest.raises(SchemaError, match=r"at 0001, .* needs 0002: run `runfold upgrade"):
+                call()
+        views.upgrade()
+        assert migrations.current(engine) == "0002"
+        assert views.runs() == before
+        assert views.catch_up() == 0
+    assert tables(engine) == OURS
+    with engine.connect() as connection:
+        names = connection.execute(text("SELECT projection FROM checkpoints")).scalars().all()
+    assert "runs" in names
+    assert "runs (rebuild)" not in names
+
+    migrations.downgrade(engine, "0001")
+    assert migrations.current(engine) == "0001"
+    assert "currency" not in {it["name"] for it in inspect(engine).get_columns("run_costs")}
+    store.close()
+
+
+def test_removed_tables_are_refused_until_they_are_made_again(
+    database_url: str, engine: Engine
+) -> None:
+    migrations.upgrade(engine)
+    migrations.downgrade(engine, "base")
+    with Views(database_url) as views:
+        with pytest.raises(SchemaError, match=r"at nothing, .*`runfold upgrade --db URL`"):
+            views.runs()
+        assert runfold("upgrade", "--db", database_url).code == 0
+        assert views.runs() == []
 
 
 def test_nothing_is_printed(engine: Engine, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The views of open and stuck runs against the answers."""
+"""Views of open and stuck runs, compared with the answers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

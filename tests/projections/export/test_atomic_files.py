@@ -1,4 +1,4 @@
-"""Exported files: whole or not there, after an error or a kill, and of any length."""
+"""Exported files: complete or absent, after an error or a kill, and of any length."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tables and views exported: each value as the database has it, on both databases."""
+"""Tables and views exported: each value as stored, on both databases."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ from projections import Views, metadata
 from projections.database.engine import open_engine
 from projections.export.formats import FORMATS, Format
 from projections.export.tables import TABLES
-from tests.support.cost_fixtures import priced
+from tests.support.cost_fixtures import price_list
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker import EventStore
 from tracker.core import events as e
@@ -59,7 +59,7 @@ def store() -> EventStore:
 
 @pytest.fixture
 def views(database_url: str, store: EventStore) -> Iterator[Views]:
-    with Views(database_url, store=store, prices=priced("gpt-4o")) as views:
+    with Views(database_url, store=store, prices=price_list("gpt-4o")) as views:
         views.upgrade()
         views.catch_up()
         yield views
@@ -205,7 +205,7 @@ def test_all_tables_are_of_one_moment(
 
     def meanwhile(rows: int) -> None:
         told.append(rows)
-        with Views(database_url, store=store, prices=priced("gpt-4o")) as others:
+        with Views(database_url, store=store, prices=price_list("gpt-4o")) as others:
             store.append([done(f"new_{len(told)}", model="gpt-4o")])
             assert others.catch_up() > 0
 

@@ -1,4 +1,4 @@
-"""What runs waited for, call by call, and for how long."""
+"""Actions of runs: each tool call and its waiting time."""
 
 from projections.database.schema import run_actions, run_steps
 from projections.row_types import ActionRow, StepRow

@@ -1,4 +1,4 @@
-"""What changes the row of a run beside its status, and what is no history at all."""
+"""Corrections of a run's row other than its status, and events that are no history."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from projections.folding.run_row import RunHistory
 from projections.folding.status_trace import fold
-from tests.support.run_builder import created, ended, run_row, second, seen, started, told
+from tests.support.run_builder import created, ended, rows_after, run_row, second, seen, started
 from tracker.core import events as e
 from tracker.core.snapshot import RunError
 from tracker.core.usage import Usage
@@ -20,8 +20,8 @@ def test_corrections_change_the_row_and_no_phase() -> None:
         e.RunTimesChanged(observed_at=seen(3), started_at=second(2), expires_at=second(900)),
         ended(e.RunFailed, 9, 8, since=7, error=RunError(code="x", message="no\x00"), reason="r"),
     )
-    run, phases = told(*before)
-    corrected, same_phases = told(
+    run, phases = rows_after(*before)
+    corrected, same_phases = rows_after(
         *before,
         e.RunUsageReported(observed_at=seen(50), usage=Usage(prompt_tokens=7, total_tokens=7)),
         e.RunMetadataChanged(observed_at=seen(60), previous={"user": "ann"}, metadata={"a": 1}),
@@ -43,9 +43,9 @@ def test_corrections_change_the_row_and_no_phase() -> None:
 
 def test_a_run_that_vanished_has_its_status_again_when_it_is_seen_again() -> None:
     before = (created(), started(2, stamp=1, since=1), e.RunVanished(observed_at=seen(5)))
-    gone, phases = told(*before)
-    back, same_phases = told(*before, e.RunReappeared(observed_at=seen(6)))
-    done, _ = told(*before, ended(e.RunCompleted, 9, stamp=8, since=2))
+    gone, phases = rows_after(*before)
+    back, same_phases = rows_after(*before, e.RunReappeared(observed_at=seen(6)))
+    done, _ = rows_after(*before, ended(e.RunCompleted, 9, stamp=8, since=2))
 
     assert (gone.status, gone.outcome) == ("vanished", None)
     assert (back.status, done.status) == ("in_progress", "completed")
@@ -54,7 +54,7 @@ def test_a_run_that_vanished_has_its_status_again_when_it_is_seen_again() -> Non
 
 
 def test_names_of_any_length_fit_into_an_index() -> None:
-    run, _ = told(created(thread_id="\x00" + "x" * 100_000))
+    run, _ = rows_after(created(thread_id="\x00" + "x" * 100_000))
 
     assert run.thread_id == "\ufffd" + "x" * 255
 
@@ -109,5 +109,5 @@ def test_each_event_of_a_run_has_its_case() -> None:
     }
     assert {*examples, e.RunCreated, e.ConfigurationRecorded} == set(e.EVENTS.values())
     for kind, fields in examples.items():
-        run, _ = told(created(), kind(observed_at=seen(2), **fields))
+        run, _ = rows_after(created(), kind(observed_at=seen(2), **fields))
         assert run.version == 2

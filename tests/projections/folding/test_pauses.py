@@ -1,4 +1,4 @@
-"""Phases made exact by the steps of a run, however little was seen of it while it ran."""
+"""Pauses made exact by the steps of a run, however few of its states were seen."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +12,10 @@ from tests.support.run_builder import (
     created,
     ended,
     phases_of,
+    rows_after,
     second,
     seen,
     started,
-    told,
     waiting,
 )
 from tracker.core import events as e
@@ -57,7 +57,7 @@ FOUND = (
 
 
 def test_a_pause_within_the_second_of_the_end_is_one() -> None:
-    _, phases = told(
+    _, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         ended(e.RunExpired, 31, stamp=29, since=28),
@@ -71,7 +71,7 @@ def test_a_pause_within_the_second_of_the_end_is_one() -> None:
 
 
 def test_a_pause_is_found_that_an_old_answer_denied() -> None:
-    _, phases = told(
+    _, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         # An old answer showed it at work four seconds after it had stopped.
@@ -87,7 +87,7 @@ def test_a_pause_is_found_that_an_old_answer_denied() -> None:
 
 
 def test_a_step_makes_a_pause_exact_to_the_second() -> None:
-    run, phases = told(*POLLED, step(9, 15))
+    run, phases = rows_after(*POLLED, step(9, 15))
 
     assert phases_of(phases) == [
         ("queued", 1, 2, "server"),
@@ -101,7 +101,7 @@ def test_a_step_makes_a_pause_exact_to_the_second() -> None:
 
 
 def test_a_run_only_found_afterwards_has_the_pause_that_nobody_saw() -> None:
-    run, phases = told(*FOUND, step(9, 15))
+    run, phases = rows_after(*FOUND, step(9, 15))
 
     assert phases_of(phases) == [
         # No stamp tells when it first began to work.
@@ -116,7 +116,7 @@ def test_a_run_only_found_afterwards_has_the_pause_that_nobody_saw() -> None:
 
 def test_its_first_step_tells_by_when_it_worked() -> None:
     early = step(2, 5, number=2, type="message_creation", tools=())
-    _, phases = told(*FOUND, step(9, 15), early)
+    _, phases = rows_after(*FOUND, step(9, 15), early)
 
     assert phases_of(phases)[:2] == [
         ("queued", 2, 1 + 3, "inferred"),
@@ -126,11 +126,11 @@ def test_its_first_step_tells_by_when_it_worked() -> None:
 
 def test_several_pauses_are_told_apart_in_any_order() -> None:
     steps = [step(3, 5), step(9, 15, number=2)]
-    _, phases = told(*FOUND, *steps)
-    _, turned = told(*FOUND, *reversed(steps))
+    _, phases = rows_after(*FOUND, *steps)
+    _, turned = rows_after(*FOUND, *reversed(steps))
     unseen = waiting(7, since=2, inferred=True, tool_calls=(), not_after=second(6))
     resumed = started(7, stamp=6, since=2, previous="requires_action")
-    _, polled = told(*POLLED[:2], unseen, resumed, *POLLED[2:], *steps)
+    _, polled = rows_after(*POLLED[:2], unseen, resumed, *POLLED[2:], *steps)
 
     assert phases == turned
     statuses = ["queued", *["in_progress", "requires_action", "queued"] * 2, "in_progress"]
@@ -152,7 +152,7 @@ def test_a_pause_from_before_a_stamped_start_is_not_the_one_after_it() -> None:
         started(32, stamp=15, since=14.5, inferred=True),
         ended(e.RunCompleted, 32, stamp=17, since=14.5),
     )
-    _, phases = told(*events, step(11, 12), step(13, 14, number=2))
+    _, phases = rows_after(*events, step(11, 12), step(13, 14, number=2))
 
     assert [(it.status, it.entered_at, it.left_at) for it in phases][2:6] == [
         ("requires_action", second(11), second(12)),
@@ -164,13 +164,13 @@ def test_a_pause_from_before_a_stamped_start_is_not_the_one_after_it() -> None:
 
 def test_without_a_pause_the_steps_prove_that_there_was_none() -> None:
     search = step(20, 25, tools=("code_interpreter", "file_search"))
-    _, phases = told(*FOUND, search)
+    _, phases = rows_after(*FOUND, search)
 
     assert phases_of(phases) == [("queued", 19, 2, "server"), ("in_progress", 10, 2, "server")]
 
 
 def test_a_pause_that_was_never_answered_lasts_to_the_end() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(10, since=8),
@@ -183,14 +183,14 @@ def test_a_pause_that_was_never_answered_lasts_to_the_end() -> None:
 
 
 def test_a_run_that_still_waits_is_left_as_it_was_seen() -> None:
-    run, phases = told(*POLLED[:3], step(9, 15))
+    run, phases = rows_after(*POLLED[:3], step(9, 15))
 
     assert run.status == "requires_action"
     assert (phases[-1].entered_at, phases[-1].left_at) == (second(9), None)
 
 
 def test_a_service_that_stamps_no_starts_goes_straight_back_to_work() -> None:
-    _, phases = told(
+    _, phases = rows_after(
         created(),
         changed("in_progress", 2, since=1),
         waiting(10, since=8),
@@ -219,7 +219,7 @@ def told_of(snapshots: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Sto
         decided = decide(state, run_snapshot(body, observed_at=at, source="assistants"))
         state = fold_state(decided, state)
         events += decided
-    return told(*events, *decide_steps(state, map(step_snapshot, steps), at))
+    return rows_after(*events, *decide_steps(state, map(step_snapshot, steps), at))
 
 
 def bodies(trace: dict[str, Any], kind: str) -> list[dict[str, Any]]:

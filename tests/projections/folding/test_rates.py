@@ -1,4 +1,4 @@
-"""The arithmetic of rates, and the real list: the same costs as its own arithmetic, only faster."""
+"""Arithmetic of rates, equal to that of the real price list, only faster."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from genai_prices import Usage, calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.folding.rates import MOST_DOLLARS, Cost, Rate, Rates, cost_of, dollars
+from projections.folding.rates import MAX_DOLLARS, Cost, Rate, Rates, calculate_cost, dollars
 from projections.projectors.prices import Prices
 from tests.support.cost_fixtures import FIRST
 from tracker.errors import SettingsError
@@ -19,40 +19,42 @@ COUNT = st.integers(0, 3_000_000)
 
 
 def test_each_kind_of_tokens_has_its_rate() -> None:
-    assert cost_of(FIRST, (1000, 100, None, None, None)) == Cost(2_000_000, 800_000)
-    assert cost_of(FIRST, (1000, 100, None, 400, 50)) == Cost(1_400_000, 800_000)
+    assert calculate_cost(FIRST, (1000, 100, None, None, None)) == Cost(2_000_000, 800_000)
+    assert calculate_cost(FIRST, (1000, 100, None, 400, 50)) == Cost(1_400_000, 800_000)
     reasoning = FIRST._replace(reasoning=Rate(Decimal(10)))
-    assert cost_of(reasoning, (0, 100, 100, None, 50)) == Cost(0, 900_000)
+    assert calculate_cost(reasoning, (0, 100, 100, None, 50)) == Cost(0, 900_000)
     uncached = FIRST._replace(cached=None)
-    assert cost_of(uncached, (1000, 0, None, 400, None)) == Cost(2_000_000, 0)
+    assert calculate_cost(uncached, (1000, 0, None, 400, None)) == Cost(2_000_000, 0)
 
 
 def test_what_cannot_be_is_not_believed() -> None:
-    assert cost_of(FIRST, (10, 0, None, 11, None)) == cost_of(FIRST, (10, 0, None, None, None))
-    too_many = int(MOST_DOLLARS * 10**6 / 2)
-    assert cost_of(FIRST, (too_many, 0, None, None, None)) == Cost(9_000 * 10**9, 0)
-    assert cost_of(FIRST, (too_many + 1, 0, None, None, None)) is None
+    assert calculate_cost(FIRST, (10, 0, None, 11, None)) == calculate_cost(
+        FIRST, (10, 0, None, None, None)
+    )
+    too_many = int(MAX_DOLLARS * 10**6 / 2)
+    assert calculate_cost(FIRST, (too_many, 0, None, None, None)) == Cost(9_000 * 10**9, 0)
+    assert calculate_cost(FIRST, (too_many + 1, 0, None, None, None)) is None
 
 
 def test_nothing_is_priced_without_what_it_takes() -> None:
     for tokens in ((None, 5, 5, None, None), (5, None, 5, None, None)):
-        assert cost_of(FIRST, tokens) is None
+        assert calculate_cost(FIRST, tokens) is None
     only_input = Rates("fake/embeds", Rate(Decimal(2)), None)
-    assert cost_of(only_input, (5, 1, None, None, None)) is None
-    assert cost_of(only_input, (5, 0, None, None, None)) == Cost(10_000, 0)
-    assert cost_of(Rates("fake/sounds", None, None), (5, 0, None, None, None)) is None
+    assert calculate_cost(only_input, (5, 1, None, None, None)) is None
+    assert calculate_cost(only_input, (5, 0, None, None, None)) == Cost(10_000, 0)
+    assert calculate_cost(Rates("fake/sounds", None, None), (5, 0, None, None, None)) is None
 
 
 def test_a_step_counts_for_all_tokens() -> None:
     steps = ((300, Decimal(4)), (200, Decimal(3)))
     stepped = Rates("fake/long", Rate(Decimal(1), steps), Rate(Decimal(5), ((200, Decimal(7)),)))
-    found = [cost_of(stepped, (prompt, 1, None, None, None)) for prompt in (200, 201, 301)]
+    found = [calculate_cost(stepped, (prompt, 1, None, None, None)) for prompt in (200, 201, 301)]
     assert found == [Cost(200_000, 5_000), Cost(603_000, 7_000), Cost(1_204_000, 7_000)]
 
 
 def test_halves_are_rounded_to_even_and_dollars_are_exact() -> None:
     half = FIRST._replace(prompt=Rate(Decimal("0.0005")))
-    found = [cost_of(half, (prompt, 0, None, None, None)) for prompt in (1, 3)]
+    found = [calculate_cost(half, (prompt, 0, None, None, None)) for prompt in (1, 3)]
     assert found == [Cost(0, 0), Cost(2, 0)]
     assert (dollars(None), dollars(2_200_000)) == (None, Decimal("0.0022"))
 
@@ -67,7 +69,7 @@ def test_costs_are_those_that_the_list_itself_gives(
     cached, moment = int(prompt * share), MOMENT.replace(hour=hour)
     rates = PRICES.rates(model, moment)
     assert rates is not None
-    found = cost_of(rates, (prompt, completion, None, cached, None))
+    found = calculate_cost(rates, (prompt, completion, None, cached, None))
     usage = Usage(input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached)
     theirs = calc_price(usage, model, genai_request_timestamp=moment)
     assert found is not None

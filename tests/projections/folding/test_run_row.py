@@ -1,4 +1,4 @@
-"""Histories of runs, told event by event: how long each phase took, and how sure that is."""
+"""Rows of runs, event by event: the length of each phase and its uncertainty."""
 
 from projections.database.schema import run_phases, runs
 from projections.row_types import PhaseRow, RunRow
@@ -8,10 +8,10 @@ from tests.support.run_builder import (
     created,
     ended,
     phases_of,
+    rows_after,
     second,
     seen,
     started,
-    told,
     waiting,
 )
 from tracker.core import events as e
@@ -26,7 +26,9 @@ def test_rows_have_the_columns_of_the_tables() -> None:
 
 
 def test_a_new_run_is_queued_since_its_creation() -> None:
-    run, phases = told(created(thread_id="thread_1", model="gpt-4o", configuration_digest="ab"))
+    run, phases = rows_after(
+        created(thread_id="thread_1", model="gpt-4o", configuration_digest="ab")
+    )
 
     assert (run.run_key, run.source, run.run_id) == ("assistants:run_1", "assistants", "run_1")
     assert (run.thread_id, run.assistant_id, run.model) == ("thread_1", None, "gpt-4o")
@@ -45,7 +47,7 @@ def test_a_new_run_is_queued_since_its_creation() -> None:
 
 def test_stamps_make_a_run_exact_to_the_second() -> None:
     usage = Usage(prompt_tokens=10, completion_tokens=2, total_tokens=12)
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(4, stamp=2, since=1),
         ended(e.RunCompleted, 9, stamp=7, since=6, usage=usage),
@@ -60,7 +62,7 @@ def test_stamps_make_a_run_exact_to_the_second() -> None:
 
 
 def test_stamps_finer_than_a_second_are_exact() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(occurred_at=second(0.5)),
         started(4, stamp=2.25, since=None),
         ended(e.RunCompleted, 9, stamp=7.125, since=6),
@@ -71,7 +73,7 @@ def test_stamps_finer_than_a_second_are_exact() -> None:
 
 
 def test_a_pause_for_tools_is_bounded_by_the_polls() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(10, since=8),
@@ -94,7 +96,7 @@ def test_a_pause_for_tools_is_bounded_by_the_polls() -> None:
 
 
 def test_a_start_does_not_tell_when_an_action_was_answered() -> None:
-    _, phases = told(
+    _, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(10, since=8),
@@ -107,7 +109,7 @@ def test_a_start_does_not_tell_when_an_action_was_answered() -> None:
 
 
 def test_an_unseen_pause_counts_for_the_phase_that_it_may_have_cut_short() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(30, since=5, inferred=True, tool_calls=(), not_after=second(21)),
@@ -137,7 +139,7 @@ def test_a_run_first_seen_completed_is_no_less_sure_than_it_can_be() -> None:
             ended_at=second(100),
         )
     )
-    run, phases = told(*history.decided)
+    run, phases = rows_after(*history.decided)
 
     # A pause may lie before the start that it shows, which is the last one.
     assert phases_of(phases) == [
@@ -148,7 +150,7 @@ def test_a_run_first_seen_completed_is_no_less_sure_than_it_can_be() -> None:
 
 
 def test_the_uncertainty_of_an_ended_run_is_no_more_than_it_lasted() -> None:
-    run, _ = told(
+    run, _ = rows_after(
         created(),
         waiting(90, since=0, previous="queued"),
         started(95, stamp=92, since=0, inferred=True, previous="requires_action"),
@@ -159,7 +161,7 @@ def test_the_uncertainty_of_an_ended_run_is_no_more_than_it_lasted() -> None:
 
 
 def test_a_run_cancelled_in_the_queue_never_ran() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(), ended(e.RunCancelled, 9, stamp=8, since=7, previous="queued", usage=Usage())
     )
 
@@ -169,7 +171,7 @@ def test_a_run_cancelled_in_the_queue_never_ran() -> None:
 
 
 def test_an_action_never_answered_lasts_until_the_run_expires() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(10, since=8),
@@ -182,7 +184,7 @@ def test_an_action_never_answered_lasts_until_the_run_expires() -> None:
 
 
 def test_other_tool_calls_are_no_other_phase() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(10, since=8),
@@ -195,7 +197,7 @@ def test_other_tool_calls_are_no_other_phase() -> None:
 
 
 def test_statuses_that_nobody_knows_count_as_running() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         changed("thinking", 4, since=3),
         changed("cancelling", 6, since=5, previous="thinking"),
@@ -208,7 +210,7 @@ def test_statuses_that_nobody_knows_count_as_running() -> None:
 
 
 def test_a_boundary_is_never_before_the_last_one_and_says_by_how_much() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
         waiting(30, since=28),
@@ -225,7 +227,7 @@ def test_a_boundary_is_never_before_the_last_one_and_says_by_how_much() -> None:
 
 
 def test_a_run_whose_creation_nobody_knows_has_no_limit_of_uncertainty() -> None:
-    run, phases = told(
+    run, phases = rows_after(
         created(occurred_at=None),
         changed("in_progress", 4, since=1),
         ended(e.RunCompleted, 9, stamp=None, since=6),
@@ -237,7 +239,7 @@ def test_a_run_whose_creation_nobody_knows_has_no_limit_of_uncertainty() -> None
 
 
 def test_without_any_bound_a_change_came_since_the_last_one() -> None:
-    _, phases = told(created(), changed("in_progress", 4, since=None))
+    _, phases = rows_after(created(), changed("in_progress", 4, since=None))
 
     assert phases_of(phases) == [
         ("queued", 4.25, 1 + 5.25, "observed"),

@@ -1,4 +1,4 @@
-"""What the fold claims of a run, against the life that the run really had."""
+"""Rows of runs, compared with the true life of each run."""
 
 from bisect import bisect
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the doctor finds, whatever state the tables are in."""
+"""Findings of the doctor, for tables in each state."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 from projections import Views
-from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.database.schema import REVISION, VERSION_TABLE
 from projections.maintenance.diagnosis import Diagnosis
@@ -80,7 +79,7 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         "UPDATE checkpoints SET version = 99 WHERE projection = 'runs'",
         "UPDATE checkpoints SET failure = 'it hurts', position = 3 WHERE projection = 'phases'",
         "UPDATE checkpoints SET position = 9 WHERE projection = 'actions'",
-        "UPDATE checkpoints SET version = 1 WHERE projection = 'steps'",
+        "UPDATE checkpoints SET version = 0 WHERE projection = 'steps'",
         "UPDATE checkpoints SET position = 4 WHERE projection = 'usage'",
         "INSERT INTO checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL)",
     )
@@ -105,17 +104,20 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
     assert examined(database_url, store).projections[5].state == "failed"
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
-def test_tables_of_an_older_release(database_url: str, store: EventStore, revision: str) -> None:
-    engine = open_engine(database_url, create=True)
-    migrations.upgrade(engine, revision)
-    engine.dispose()
+@pytest.mark.parametrize("lacking", [(), ("pruned_before",), ("failure", "pruned_before")])
+def test_tables_of_an_older_release(
+    database_url: str, store: EventStore, lacking: tuple[str, ...]
+) -> None:
+    with Views(database_url, store=store) as views:
+        views.upgrade()
     change(
         database_url,
-        "INSERT INTO checkpoints (projection, position, version) VALUES ('runs', 2, 1)",
+        f"UPDATE {VERSION_TABLE} SET version_num = '0000'",
+        *(f"ALTER TABLE checkpoints DROP COLUMN {column}" for column in lacking),
+        "INSERT INTO checkpoints (projection, position, version) VALUES ('runs', 2, 0)",
     )
     found = examined(database_url, store)
-    assert found.schema == ("outdated", revision, REVISION, "runfold upgrade")
+    assert found.schema == ("outdated", "0000", REVISION, "runfold upgrade")
     assert (found.projections[0].state, found.projections[0].position) == ("outdated", 2)
     assert not found.is_healthy
 
@@ -172,10 +174,13 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     ill = runfold("doctor", "--db", imported)
     assert ill.code == 1
     assert r"runs: it \x1b[31mhurts" in ill.out
-    assert "runs: failed; cure: see what it says, then runfold catch-up" in ill.out
+    assert "runs: failed; cure: read the failure, then run: runfold catch-up" in ill.out
     assert runfold("doctor", "--json", "--db", imported).code == 1
     change(imported, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    assert "tables: newer; cure: a newer release" in runfold("doctor", "--db", imported).out
+    assert (
+        "tables: newer; cure: the tables belong to a newer"
+        in runfold("doctor", "--db", imported).out
+    )
 
 
 def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
@@ -189,8 +194,8 @@ def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
 def test_prune_on_the_command_line(imported: str) -> None:
     counted = runfold("prune", "--days", "2000", "--dry-run", "--db", imported)
     said = "from the tables, with 2 phases, 0 actions and 0 steps\n"
-    assert (counted.code, counted.out) == (0, f"1 runs would go {said}")
-    assert runfold("prune", "--days", "2000", "--db", imported).out == f"1 runs are gone {said}"
+    assert (counted.code, counted.out) == (0, f"1 runs would be deleted {said}")
+    assert runfold("prune", "--days", "2000", "--db", imported).out == f"1 runs deleted {said}"
     assert runfold("prune", "--days", "2000", "--db", imported).out.startswith("0 runs")
     assert runfold("verify", "--db", imported).code == 0
     assert "pruned: runs that ended before 20" in runfold("doctor", "--db", imported).out
@@ -209,10 +214,10 @@ def test_forget_on_the_command_line(imported: str) -> None:
     refused = runfold("forget", "thread_2", "--yes", "--db", imported)
     assert (refused.code, "run_3" in refused.message) == (1, True)
     other = runfold("forget", "thread_2", "--yes", "--source", "none", "--db", imported)
-    assert other.out == "forgotten: 0 runs with 0 events, 0 of them in the tables\n"
+    assert other.out == "deleted 0 runs with 0 events, 0 of them in the tables\n"
     done = runfold("forget", "thread_2", "--yes", "--force", "--db", imported)
     assert done.code == 0
-    assert done.out.startswith("forgotten: 2 runs with ")
+    assert done.out.startswith("deleted 2 runs with ")
     assert done.out.endswith(", 2 of them in the tables\n")
     assert runfold("history", "run_2", "--db", imported).code == 1
     assert runfold("status", "--json", "--by", "thread_id", "--db", imported).document == [

@@ -1,4 +1,4 @@
-"""Old runs taken out of the tables: they stay out, and everything else stays right."""
+"""Pruning of old runs: they stay out of the tables, and all else stays correct."""
 
 import signal
 import subprocess
@@ -6,20 +6,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
 
 from projections import Views
-from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.maintenance.pruning import Pruned, prune
 from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
 from projections.views import PROJECTIONS
-from tests.support.reference_fold import stored
+from tests.support.paths import ROOT
+from tests.support.reference_fold import open_migrated, read_tables
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -27,8 +26,6 @@ from tracker.errors import SettingsError, UnknownRun, ViewsError
 from tracker.event_store import Append, EventStore, open_event_store
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[3]
 
 
 RUNS = 40
@@ -138,9 +135,9 @@ def test_a_run_that_is_learnt_of_late_only_counts(views: Views, store: EventStor
 
 
 def test_only_what_is_past_is_pruned(views: Views) -> None:
-    with pytest.raises(SettingsError, match="is to come"):
+    with pytest.raises(SettingsError, match="is in the future"):
         views.prune(datetime.now(UTC) + timedelta(hours=1))
-    with pytest.raises(SettingsError, match="is to come"):
+    with pytest.raises(SettingsError, match="is in the future"):
         views.prune(timedelta(days=-1))
     with pytest.raises(SettingsError, match="needs a time zone"):
         views.prune(datetime(2026, 1, 1))  # noqa: DTZ001
@@ -158,16 +155,10 @@ def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -
     assert len(views.runs()) == RUNS
 
 
-def migrated(url: str) -> Engine:
-    engine = open_engine(url, create=True)
-    migrations.upgrade(engine)
-    return engine
-
-
 def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
     database_url: str, store: EventStore
 ) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     catch_up(engine, store, PROJECTIONS)
     statements: list[Any] = []
 
@@ -197,7 +188,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
 
 
 def test_runs_of_one_moment_go_together(database_url: str) -> None:
-    engine, store = migrated(database_url), open_event_store("memory://")
+    engine, store = open_migrated(database_url), open_event_store("memory://")
     for number in range(9):
         end = ended(e.RunFailed, 3, stamp=1 + number // 7, since=1)
         first = created(run_id=f"run_{number}")
@@ -226,7 +217,7 @@ prune(engine, PROJECTIONS, datetime.fromisoformat(sys.argv[2]), 4)
 
 
 def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventStore) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     catch_up(engine, store, PROJECTIONS)
     cut = second(3600)
     for number in (6, 11):
@@ -234,14 +225,14 @@ def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventSto
         assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
         assert verify(engine, store, PROJECTIONS) == []
     # Of its first transaction each time, and of the second of the second time.
-    assert len(stored(engine)["runs"]) == RUNS - 3 * 4
+    assert len(read_tables(engine)["runs"]) == RUNS - 3 * 4
     assert prune(engine, PROJECTIONS, cut).runs == 30 - 3 * 4
     assert verify(engine, store, PROJECTIONS) == []
     engine.dispose()
 
 
 def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> None:
-    engine = migrated(database_url)
+    engine = open_migrated(database_url)
     done = threading.Event()
 
     def run() -> None:
@@ -261,5 +252,5 @@ def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> Non
     assert not runner.is_alive()
     assert verify(engine, store, PROJECTIONS) == []
     cut = BIRTH + timedelta(minutes=2 * RUNS - 15)
-    assert all(run[10] is None or run[10] >= cut for run in stored(engine)["runs"])
+    assert all(run[10] is None or run[10] >= cut for run in read_tables(engine)["runs"])
     engine.dispose()

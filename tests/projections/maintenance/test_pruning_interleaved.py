@@ -1,4 +1,4 @@
-"""Pruning, catching up and rebuilding in any turns: what is left is what one fold says."""
+"""Pruning, catching up and rebuilding in any order: equal to one plain fold."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +8,9 @@ from sqlalchemy import Engine, text
 from projections.maintenance.pruning import prune
 from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import pruned_before
+from projections.runner.checkpoint import read_pruned_before
 from projections.runner.rebuild import rebuild
-from tests.projections.maintenance.test_pruning import migrated
-from tests.support.reference_fold import ALL, appends, plainly, stored
+from tests.support.reference_fold import ALL, appends, fold_tables, open_migrated, read_tables
 from tests.support.run_builder import second
 from tracker.core import events as e
 from tracker.event_store import Append, open_event_store
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return migrated(f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'runs.db'}")
+    return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'runs.db'}")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -34,7 +33,7 @@ def test_any_turns_of_pruning_leave_what_one_fold_says(
 
 
 def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
-    engine = migrated(postgres_db)
+    engine = open_migrated(postgres_db)
 
     @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @given(appends(), st.data())
@@ -49,7 +48,7 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
     """Appends, catches up, prunes and rebuilds in turns, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
-        for name in stored(engine):
+        for name in read_tables(engine):
             connection.execute(text(f"DELETE FROM {name}"))
         connection.execute(text("DELETE FROM checkpoints"))
     while steps:
@@ -65,12 +64,12 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         rebuild(engine, store, data.draw(st.permutations(ALL)))
     with engine.connect() as connection:
-        cut = pruned_before(connection)
-    expected = plainly(store)
+        cut = read_pruned_before(connection)
+    expected = fold_tables(store)
     gone = {run[0] for run in expected["runs"] if cut and run[10] and run[10] < cut}
     for name in ("runs", "run_phases", "run_actions", "run_steps"):
         expected[name] = [row for row in expected[name] if row[0] not in gone]
-    assert stored(engine) == expected
+    assert read_tables(engine) == expected
     assert verify(engine, store, ALL) == []
 
 

@@ -1,4 +1,4 @@
-"""Prices that change, or are not there: what is priced with which, and proved."""
+"""Prices that change or are missing: the price of each run, and its verification."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,8 @@ from projections.database.engine import open_engine
 from projections.database.schema import cost_hourly, cost_totals, run_costs, runs
 from projections.projectors.costs import CostsProjection
 from projections.runner.rebuild import rebuild
-from projections.runner.replay import Until
-from projections.runner.shadow_tables import Shadowed
+from projections.runner.replay import StoreAtPosition
+from projections.runner.shadow_tables import ShadowProjection
 from tests.support.cost_fixtures import (
     COST,
     DOUBLED,
@@ -26,12 +26,12 @@ from tests.support.cost_fixtures import (
     TWICE,
     USED,
     PriceList,
-    correct,
+    add_ended_run,
+    correct_usage,
     cost_tables,
     money,
-    opened,
-    priced,
-    put,
+    open_views,
+    price_list,
 )
 from tests.support.run_builder import BIRTH, second
 from tracker.core.usage import Usage
@@ -50,10 +50,10 @@ def store() -> Iterator[EventStore]:
 
 def test_prices_are_those_of_the_creation(database_url: str, store: EventStore) -> None:
     change = second(3600)
-    put(store, "before", USED, occurred_at=change - timedelta(seconds=1))
-    put(store, "after", USED, occurred_at=change)
+    add_ended_run(store, "before", USED, occurred_at=change - timedelta(seconds=1))
+    add_ended_run(store, "after", USED, occurred_at=change)
     prices = PriceList({"small": [(BIRTH, FIRST), (change, TWICE)]})
-    with opened(database_url, store, prices) as views:
+    with open_views(database_url, store, prices) as views:
         hours = views.cost(by="hour")
     assert [money(row) for row in hours] == [COST, DOUBLED]
 
@@ -61,27 +61,27 @@ def test_prices_are_those_of_the_creation(database_url: str, store: EventStore) 
 def test_new_prices_count_from_then_on_and_a_rebuild_makes_them_count_for_all(
     database_url: str, store: EventStore
 ) -> None:
-    put(store, "a", USED)
-    put(store, "b", USED)
-    put(store, "silent", None)
-    opened(database_url, store, priced("small")).close()
-    put(store, "c", USED)
-    with opened(database_url, store, priced("small", TWICE, "fake 2")) as views:
+    add_ended_run(store, "a", USED)
+    add_ended_run(store, "b", USED)
+    add_ended_run(store, "silent", None)
+    open_views(database_url, store, price_list("small")).close()
+    add_ended_run(store, "c", USED)
+    with open_views(database_url, store, price_list("small", TWICE, "fake 2")) as views:
         assert views.cost(by=None)[0].price_versions == ("fake 1", "fake 2")
         assert views.cost(by=None)[0].total_dollars == 2 * COST[2] + DOUBLED[2]
         assert views.verify() == []
         # What it was counted as is taken away from where it was counted.
-        correct(store, "a", Usage(cached_tokens=0))
+        correct_usage(store, "a", Usage(cached_tokens=0))
         views.catch_up()
         [all_] = views.cost(by=None)
         assert all_.total_dollars == COST[2] + DOUBLED[2] + Decimal("0.004") + Decimal("0.0016")
         assert all_.runs == 4
         assert views.verify() == []
-        correct(store, "b", Usage(cached_tokens=300))
+        correct_usage(store, "b", Usage(cached_tokens=300))
         views.catch_up()
         # The one that is left there has no usage, and says no more than it did.
         assert version_rows(database_url)["fake 1"] == (1, 1, 0, None, None)
-        correct(store, "silent", USED)
+        correct_usage(store, "silent", USED)
         views.catch_up()
         assert set(version_rows(database_url)) == {"fake 2"}
         assert views.verify() == []
@@ -101,9 +101,9 @@ def version_rows(url: str) -> dict[str, tuple[Any, ...]]:
 
 
 def test_verify_finds_a_wrong_sum_of_old_prices(database_url: str, store: EventStore) -> None:
-    put(store, "a", USED)
-    opened(database_url, store, priced("small")).close()
-    with opened(database_url, store, priced("small", TWICE, "fake 2")) as views:
+    add_ended_run(store, "a", USED)
+    open_views(database_url, store, price_list("small")).close()
+    with open_views(database_url, store, price_list("small", TWICE, "fake 2")) as views:
         engine = open_engine(database_url)
         with engine.begin() as connection:
             connection.execute(text("UPDATE cost_totals SET input_nanodollars = 1"))
@@ -116,12 +116,12 @@ def test_verify_finds_a_wrong_sum_of_old_prices(database_url: str, store: EventS
 def test_a_rebuild_begun_with_other_prices_begins_anew(
     database_url: str, store: EventStore
 ) -> None:
-    put(store, "a", USED)
-    put(store, "b", USED)
-    old = CostsProjection(priced("small"))
-    with opened(database_url, store, priced("small")) as views:
+    add_ended_run(store, "a", USED)
+    add_ended_run(store, "b", USED)
+    old = CostsProjection(price_list("small"))
+    with open_views(database_url, store, price_list("small")) as views:
         begun = store.last_position()
-        put(store, "c", USED)
+        add_ended_run(store, "c", USED)
         engine = open_engine(database_url)
 
         class Killed(Exception):
@@ -131,10 +131,10 @@ def test_a_rebuild_begun_with_other_prices_begins_anew(
             raise Killed
 
         with pytest.raises(Killed):
-            rebuild(engine, Until(store, begun), [old], kill)
-        new = CostsProjection(priced("small", TWICE, "fake 2"))
+            rebuild(engine, StoreAtPosition(store, begun), [old], kill)
+        new = CostsProjection(price_list("small", TWICE, "fake 2"))
         rebuild(engine, store, [new])
-        assert Shadowed(new).name == "costs (rebuild)"
+        assert ShadowProjection(new).name == "costs (rebuild)"
         engine.dispose()
         assert views.cost(by=None)[0].price_versions == ("fake 2",)
         assert views.cost(by=None)[0].total_dollars == 3 * DOUBLED[2]
@@ -158,22 +158,22 @@ def test_sums_are_those_of_the_rows_whatever_the_order_of_prices(
 ) -> None:
     url = f"sqlite:///{tmp_path_factory.mktemp('costs') / 'runs.db'}"
     views = {
-        "fake 1": priced("small"),
-        "fake 2": priced("small", TWICE, "fake 2"),
+        "fake 1": price_list("small"),
+        "fake 2": price_list("small", TWICE, "fake 2"),
     }
     versions = dict.fromkeys(range(3), 0)
     with closing(open_event_store("memory://")) as store:
-        with opened(url, store, views["fake 1"]):
+        with open_views(url, store, views["fake 1"]):
             pass
         for (number, usage), version in steps:
             if versions[number]:
-                correct(store, f"run_{number}", usage, versions[number])
+                correct_usage(store, f"run_{number}", usage, versions[number])
                 versions[number] += 1
             else:
-                put(store, f"run_{number}", usage)
+                add_ended_run(store, f"run_{number}", usage)
                 versions[number] = 3
-            opened(url, store, views[version]).close()
-        with opened(url, store, views["fake 1"]) as current:
+            open_views(url, store, views[version]).close()
+        with open_views(url, store, views["fake 1"]) as current:
             assert current.verify() == []
         engine = open_engine(url)
         check_sums(engine)
@@ -214,7 +214,7 @@ def test_without_a_price_list_nothing_is_priced(
 ) -> None:
     # What the import system does where there is none.
     monkeypatch.setitem(sys.modules, "genai_prices", None)
-    put(store, "a", USED)
+    add_ended_run(store, "a", USED)
     with Views(database_url, store=store) as views:
         views.upgrade()
         assert views.catch_up() == 3
@@ -226,7 +226,7 @@ def test_without_a_price_list_nothing_is_priced(
     with pytest.raises(SettingsError, match=r'pip install "runfold\[cost\]"'):
         Prices()
     monkeypatch.undo()
-    with opened(database_url, store, priced("small")) as views:
+    with open_views(database_url, store, price_list("small")) as views:
         assert money(views.cost()[0]) == COST
 
 
@@ -236,8 +236,8 @@ def test_the_real_list_has_prices_by_time_and_names_of_deployments(
     # The price of o3 fell by four fifths in the night to 10 June 2025.
     night = datetime(2025, 6, 10, tzinfo=UTC)
     used = Usage(prompt_tokens=1_000_000, completion_tokens=100_000, reasoning_tokens=90_000)
-    put(store, "before", used, model="o3", occurred_at=night - timedelta(seconds=1))
-    put(store, "after", used, model="our-o3", occurred_at=night)
+    add_ended_run(store, "before", used, model="o3", occurred_at=night - timedelta(seconds=1))
+    add_ended_run(store, "after", used, model="our-o3", occurred_at=night)
     with Views(database_url, store=store, prices=Prices(models={"our-o3": "o3"})) as views:
         views.upgrade()
         views.catch_up()

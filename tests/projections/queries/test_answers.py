@@ -1,4 +1,4 @@
-"""What the views answer, the same on both databases."""
+"""Answers of the views, equal on both databases."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

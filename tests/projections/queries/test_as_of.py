@@ -1,4 +1,4 @@
-"""The answers as they were: at any position and any moment, for runs recorded in any order."""
+"""Answers as of any position and moment, for runs recorded in any order."""
 
 import gc
 import tempfile

@@ -1,4 +1,4 @@
-"""What runs cost: exact, at the prices of their time, and right after each correction."""
+"""Costs of runs: exact, at the prices of their time, and right after each correction."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -10,7 +10,15 @@ from sqlalchemy import text
 from projections import Views
 from projections.database.engine import open_engine
 from projections.row_types import UnpricedRow
-from tests.support.cost_fixtures import COST, USED, correct, money, opened, priced, put
+from tests.support.cost_fixtures import (
+    COST,
+    USED,
+    add_ended_run,
+    correct_usage,
+    money,
+    open_views,
+    price_list,
+)
 from tests.support.run_builder import BIRTH, created, second
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -29,14 +37,14 @@ def store() -> Iterator[EventStore]:
 @pytest.fixture
 def views(database_url: str, store: EventStore) -> Iterator[Views]:
     """Two runs that are priced, a failed one, one without usage, two of unknown models."""
-    put(store, "a", USED, thread_id="thread_1", assistant_id="asst_1")
-    put(store, "b", USED, occurred_at=second(86_400))
-    put(store, "c", Usage(prompt_tokens=0, completion_tokens=0), end=e.RunFailed)
-    put(store, "d", None, end=e.RunCancelled)
-    put(store, "e", USED, model="mystery")
-    put(store, "f", USED, model=None)
+    add_ended_run(store, "a", USED, thread_id="thread_1", assistant_id="asst_1")
+    add_ended_run(store, "b", USED, occurred_at=second(86_400))
+    add_ended_run(store, "c", Usage(prompt_tokens=0, completion_tokens=0), end=e.RunFailed)
+    add_ended_run(store, "d", None, end=e.RunCancelled)
+    add_ended_run(store, "e", USED, model="mystery")
+    add_ended_run(store, "f", USED, model=None)
     store.append([Append("assistants:g", 0, [created(run_id="g", model="small")])])
-    with opened(database_url, store, priced("small")) as views:
+    with open_views(database_url, store, price_list("small")) as views:
         yield views
 
 
@@ -88,7 +96,7 @@ def test_what_has_no_price_is_named(views: Views) -> None:
 
 
 def test_costs_of_the_past(views: Views, store: EventStore) -> None:
-    correct(store, "a", Usage(completion_tokens=200))
+    correct_usage(store, "a", Usage(completion_tokens=200))
     views.catch_up()
     before = store.last_position() - 1
     assert views.cost(by="model", until=second(1))[1].total_dollars == COST[2] + COST[1]
@@ -97,9 +105,9 @@ def test_costs_of_the_past(views: Views, store: EventStore) -> None:
 
 
 def test_a_correction_moves_the_sums_by_the_difference(views: Views, store: EventStore) -> None:
-    correct(store, "a", Usage(prompt_tokens=1100, cached_tokens=0))
-    correct(store, "d", USED)
-    correct(store, "e", Usage(completion_tokens=7))
+    correct_usage(store, "a", Usage(prompt_tokens=1100, cached_tokens=0))
+    correct_usage(store, "d", USED)
+    correct_usage(store, "e", Usage(completion_tokens=7))
     views.catch_up()
     by_outcome = {row.group["outcome"]: row for row in views.cost(by=("outcome", "model"))}
     assert money(by_outcome["cancelled"]) == COST
@@ -114,7 +122,7 @@ def test_a_run_whose_row_was_deleted_is_corrected_by_the_difference(
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM run_costs"))
     engine.dispose()
-    correct(store, "a", Usage(completion_tokens=200))
+    correct_usage(store, "a", Usage(completion_tokens=200))
     views.catch_up()
     small = next(row for row in views.cost() if row.group["model"] == "small")
     assert small[1:4] == (4, 1, 0)

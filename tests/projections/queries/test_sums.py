@@ -1,4 +1,4 @@
-"""Sums, counts and percentiles against plain Python over the same runs, in any zone."""
+"""Sums, counts and percentiles, compared with plain Python, in any time zone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from projections.database.engine import open_engine
 from projections.database.schema import metadata
 from projections.folding.micros import micros
 from projections.queries.grouping import local_times
-from projections.queries.periods import days
+from projections.queries.periods import local_days
 from tests.support.run_builder import created, ended
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -275,7 +275,7 @@ _number: Callable[[int], int] = lambda year: micros(datetime(year, 1, 1, tzinfo=
 @pytest.mark.parametrize("name", SOME_ZONES)
 def test_days_are_those_that_each_quarter_is_in(name: str) -> None:
     zone, first, end = ZoneInfo(name), _number(2024), _number(2027)
-    found = list(days(first, end, zone))
+    found = list(local_days(first, end, zone))
     assert found[0].first <= first
     assert found[-1].end >= end
     for day, following in zip(found, [*found[1:], None], strict=True):

@@ -1,4 +1,4 @@
-"""Rebuilds that are killed, run twice at once, or go on beside all else; and what survives them."""
+"""Rebuilds that are killed, run twice at once, or run beside other work."""
 
 import multiprocessing
 import os
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, inspect, select, text
@@ -15,13 +14,13 @@ from sqlalchemy import Engine, inspect, select, text
 from projections import Views
 from projections.database.engine import open_engine
 from projections.database.schema import SHADOW_PREFIX, checkpoints
-from tests.support.reference_fold import many_runs, plainly, stored
+from tests.support.paths import ROOT
+from tests.support.reference_fold import fold_tables, many_runs, read_tables
 from tracker.errors import SchemaError
 from tracker.event_store import EventStore, open_event_store
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
 RUNS = 60
 
 # Kills itself before a commit or after it, in the middle of a rebuild in small batches.
@@ -73,7 +72,7 @@ def check(url: str, engine: Engine, store: EventStore) -> None:
     with Views(url) as views:
         views.catch_up()
         assert views.verify() == []
-    found, expected = stored(engine), plainly(store)
+    found, expected = read_tables(engine), fold_tables(store)
     # Prices differ from release to release; what they make of these runs is verified above.
     for name in ("run_costs", "cost_hourly", "cost_totals"):
         del found[name], expected[name]
@@ -86,13 +85,13 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(
     database_url: str, store: EventStore
 ) -> None:
     engine, chance = open_engine(database_url), random.Random()
-    before, reached = stored(engine), 0
+    before, reached = read_tables(engine), 0
     for round_ in range(6):
         place = ("after", "before")[round_ % 2]
         command = [sys.executable, "-c", REBUILDER, database_url]
         process = subprocess.run([*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=60)
         assert process.returncode == -signal.SIGKILL
-        assert stored(engine) == before
+        assert read_tables(engine) == before
         positions = begun(engine)
         assert len(positions) == 7
         # Never from the beginning again, and on where a commit was let through.

@@ -1,4 +1,4 @@
-"""Any history, in any batches, by any number of runners, gives the rows of one plain fold."""
+"""Histories in any batches, by any number of runners: the rows of one plain fold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
 from projections.views import PROJECTIONS
 from tests.support.generated_runs import second
-from tests.support.reference_fold import ALL, ASIDES, appends, plainly, stored
+from tests.support.reference_fold import ALL, ASIDES, appends, fold_tables, read_tables
 from tests.support.run_builder import created, waiting
 from tracker.core import events as e
 from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
@@ -56,9 +56,9 @@ def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
         steps = steps[count:]
         applied += catch_up(engine, one_runner, ALL, batch=data.draw(st.integers(1, 9)))
     assert applied + meanwhile.applied == store.last_position()
-    assert stored(engine) == plainly(store)
+    assert read_tables(engine) == fold_tables(store)
     rebuild(engine, store, data.draw(st.permutations(ALL)))
-    assert stored(engine) == plainly(store)
+    assert read_tables(engine) == fold_tables(store)
 
 
 def test_a_step_recorded_before_its_pause_was_seen_leaves_no_phase_behind(
@@ -73,7 +73,7 @@ def test_a_step_recorded_before_its_pause_was_seen_leaves_no_phase_behind(
         store.append([Append("assistants:run_1", version, [event])])
     engine = _upgraded(database_url)
     catch_up(engine, store, PROJECTIONS, batch=1)
-    assert stored(engine) == plainly(store)
+    assert read_tables(engine) == fold_tables(store)
     engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""The tables made again from the events: proved, replaced, and left alone by a kill."""
+"""Rebuilds of the tables: verified, swapped in, and harmless when killed."""
 
 import random
 import subprocess
@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from sqlalchemy import text
 
 from projections import Views
 from projections.database.engine import open_engine
+from tests.support.paths import ROOT
 from tests.support.run_builder import created, ended, started, waiting
 from tracker import EventStore, open_event_store
 from tracker.core import events as e
@@ -23,7 +23,6 @@ from tracker.event_store import Append, RecordedEvent
 pytestmark = pytest.mark.integration
 
 RUNS = 120
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from projections.folding.batch_fold import BatchFold
 from projections.projectors.projection import Target
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import read
+from projections.runner.checkpoint import read_checkpoint
 from tests.support.generated_runs import second
-from tests.support.reference_fold import ALL, many_runs, plainly, stored
+from tests.support.reference_fold import ALL, fold_tables, many_runs, read_tables
 from tests.support.run_builder import created
 from tracker.core import events as e
 from tracker.event_store import Append, open_event_store
@@ -58,7 +58,7 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
         assert process.exitcode == 0
     assert sum(applied) == len(steps) - 2 * BATCH
     assert catch_up(engine, store, ALL) == 0
-    assert stored(engine) == plainly(store)
+    assert read_tables(engine) == fold_tables(store)
     counts.close()
     engine.dispose()
     store.close()
@@ -70,7 +70,7 @@ def _run_until_killed(url: str) -> None:
     class Fatal(RunsProjection):
         batches = 0
 
-        def begin(self, fold: BatchFold) -> RunsBatch:
+        def start_batch(self, fold: BatchFold) -> RunsBatch:
             self.batches += 1
             return FatalBatch(fold) if self.batches == 3 else RunsBatch(fold)
 
@@ -154,13 +154,13 @@ def test_a_projection_that_fails_leaves_a_follower_following(
         assert len(warnings) == 1
         assert "the projection 'steps' stopped after position 3, at the event" in warnings[0]
         with engine.begin() as connection:
-            checkpoint = read(connection, "steps")
+            checkpoint = read_checkpoint(connection, "steps")
             assert checkpoint is not None
             assert checkpoint.position == 3
             assert "stopped after position 3" in (checkpoint.failure or "")
             connection.execute(text("DROP INDEX fussy"))
         assert views.catch_up() > 0
         with engine.begin() as connection:
-            assert read(connection, "steps") == (6, 2, None, None)
+            assert read_checkpoint(connection, "steps") == (6, 1, None, None)
         engine.dispose()
     store.close()

@@ -1,4 +1,4 @@
-"""Projections that stop at an event, right before it, and go on once it can be applied."""
+"""Projections that stop before an event, and go on once it can be applied."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,8 @@ from projections.projectors.phases import PhasesProjection
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.projectors.steps import StepsProjection
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import read
-from tests.projections.runner.test_failures import many
-from tests.support.run_builder import started
+from projections.runner.checkpoint import read_checkpoint
+from tests.support.run_builder import created_runs, started
 from tracker.errors import (
     ProjectionFailed,
     UnreadableEvent,
@@ -30,13 +29,13 @@ pytestmark = pytest.mark.integration
 class Fussy(RunsProjection):
     """Cannot bear one run."""
 
-    def begin(self, fold: BatchFold) -> RunsBatch:
+    def start_batch(self, fold: BatchFold) -> RunsBatch:
         return FussyBatch(fold)
 
 
 class FussyBatch(RunsBatch):
-    def take(self, page: Sequence[RecordedEvent]) -> None:
-        super().take(page)
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        super().add_page(page)
         if any(it.stream == "assistants:run_700" for it in page):
             raise ZeroDivisionError("not this one")
 
@@ -44,7 +43,7 @@ class FussyBatch(RunsBatch):
 def test_a_failing_projection_stops_before_the_event_and_says_where(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(1000))
+    store.append(created_runs(1000))
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         with pytest.raises(ProjectionFailed) as caught:
@@ -54,7 +53,7 @@ def test_a_failing_projection_stops_before_the_event_and_says_where(database_url
             "stream 'assistants:run_700' (version 1, position 701): ZeroDivisionError: not this one"
         )
         with engine.connect() as connection:
-            checkpoint = read(connection, "runs")
+            checkpoint = read_checkpoint(connection, "runs")
             assert checkpoint is not None
             assert checkpoint.position == len(connection.execute(select(runs)).all()) == 700
     assert seen[-1] == (700, 1000)
@@ -65,13 +64,13 @@ def test_a_failing_projection_stops_before_the_event_and_says_where(database_url
 def test_a_failing_projection_leaves_the_others_running(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(1000))
+    store.append(created_runs(1000))
     projections = (PhasesProjection(), Fussy(), StepsProjection())
     for _ in range(2):
         with pytest.raises(ProjectionFailed, match="'runs' stopped after position 700,"):
             catch_up(engine, store, projections, batch=300)
     with engine.connect() as connection:
-        reached = [read(connection, it.name) for it in projections]
+        reached = [read_checkpoint(connection, it.name) for it in projections]
     assert [it and it.position for it in reached] == [1000, 700, 1000]
 
     assert catch_up(engine, store, [*projections[::2], RunsProjection()]) == 300
@@ -97,7 +96,7 @@ class Torn:
 def test_an_event_that_cannot_be_read_stops_it_right_before(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
-    store.append(many(100))
+    store.append(created_runs(100))
     with pytest.raises(ProjectionFailed, match=r"stopped after position 76: .*run\.painted/1"):
         catch_up(engine, Torn(store, 77), [RunsProjection()])  # type: ignore[arg-type]
     assert catch_up(engine, store, [RunsProjection()]) == 24
@@ -124,7 +123,7 @@ class Holed:
 
 def test_a_missing_event_stops_it(database_url: str) -> None:
     store = open_event_store("memory://")
-    store.append(many(1))
+    store.append(created_runs(1))
     store.append([Append("assistants:run_0", 1, [started(2, 1, 1)])])
     holed: EventStore = Holed(store)  # type: ignore[assignment]
     with Views(database_url, store=holed) as views:

@@ -1,26 +1,29 @@
-"""When to look next: every run owns a share of what may be asked. Pure functions of numbers."""
+"""The time until the next poll of a run: each run owns a share of the request budget."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What is kept back of the rate, for what the estimate of the total is off.
-USED = 0.95
+# Kept back from the rate, because the total of all shares is an estimate.
+USED_PART_OF_RATE = 0.95
 _JITTER = 0.05
+# A run is polled this long after it should have expired.
 _DEADLINE_SECONDS = 0.2
+# With many runs, none waits longer than this many times the average.
 _LONGEST_ROUNDS = 6.0
 
-_LEAST_FOR_OTHERS, _FOR_OTHERS, _FOR_US = 0.1, 3.0, 0.01
+_MIN_ACTION_WEIGHT, _ACTION_WEIGHT_PER_CHANGE, _OWN_ACTION_WEIGHT = 0.1, 3.0, 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
     """The bounds of polling, in seconds.
 
-    `shortest` and `longest` bound the wait between two looks at one run; where more runs are
-    watched than the service lets be asked, the longest grows. `step` is what a run has to earn
-    for a look even where the service allows any number: smaller is sooner, for more requests.
-    `start` is the rate to begin with, in requests a second, before the service's limit is known.
+    `shortest` and `longest` bound the time between two polls of one run; where more runs are
+    watched than the service allows requests for, the longest grows. `step` is what a run has to
+    earn for a poll even where the service allows any number: smaller is sooner, for more
+    requests. `start` is the rate to begin with, in requests a second, before the service's limit
+    is known.
     """
 
     shortest: float = 0.1
@@ -30,22 +33,25 @@ class Cadence:
 
 
 def weight(changes: float, *, answered_here: bool) -> float:
-    """How much a look at a run that waits for an action matters, next to one that works.
+    """Returns the weight of a poll of a run that needs an action; 1 for any other run.
 
-    `changes` is how often a run changes between two looks, on average over all. Where that is
-    rare, that it went on can be learned a little late; where it is not, it may have worked and
-    stopped again unseen. `answered_here` where our own code will answer it, and so knows.
+    `changes` is how often a run changes between two polls, averaged over all runs. Where that is
+    rare, it does no harm to see a little late that the run continued; where it is not, the run
+    may have continued and stopped again unseen. `answered_here` is true if our own code submits
+    the outputs, and so knows.
     """
-    return _FOR_US if answered_here else min(max(_FOR_OTHERS * changes, _LEAST_FOR_OTHERS), 1.0)
+    if answered_here:
+        return _OWN_ACTION_WEIGHT
+    return min(max(_ACTION_WEIGHT_PER_CHANGE * changes, _MIN_ACTION_WEIGHT), 1.0)
 
 
 def step(cadence: Cadence, total: float, rate: float) -> float:
-    """What a run has to earn for its next look, where all shares together are `total`."""
-    earned = total / (USED * rate)
+    """Returns what a run has to earn for its next poll; `total` is the sum of all shares."""
+    earned = total / (USED_PART_OF_RATE * rate)
     return earned if earned > cadence.step else cadence.step
 
 
-def wait(
+def poll_delay(
     cadence: Cadence,
     wanted: float,
     *,
@@ -55,12 +61,12 @@ def wait(
     hint: float | None = None,
     expires_in: float | None = None,
 ) -> float:
-    """The wait until the next look, where a run's share asks for `wanted` seconds.
+    """Returns the delay until the next poll of a run whose share asks for `wanted` seconds.
 
-    `jitter` from -1 to 1 moves it by up to 5 %. `hint`, what the service asked to wait at least,
-    always holds; else a look falls right after the run should have expired.
+    `jitter` from -1 to 1 moves it by up to 5 %. `hint`, the service's lower bound, always holds;
+    otherwise a run is polled right after it should have expired.
     """
-    # Comparisons, as this is worked out at each look and `max` takes six times as long.
+    # Comparisons, because this runs for each poll and `max` takes six times as long.
     pause, rounds = wanted * (1 + _JITTER * jitter), _LONGEST_ROUNDS * runs / rate
     if pause < cadence.shortest:
         pause = cadence.shortest
@@ -72,10 +78,11 @@ def wait(
 
 
 def backoff(failures: int, *, asked: float | None, jitter: float) -> float:
-    """The wait after `failures` looks in a row that did not come through.
+    """Returns the delay after `failures` requests in a row that failed.
 
-    `asked` is what the service asked to wait, capped at two minutes. Else full jitter:
-    `jitter` from 0 to 1 chooses between nothing and a bound that doubles from 1 to 60 seconds.
+    `asked` is the delay that the service asked for, capped at two minutes. Without it, full
+    jitter: `jitter` from 0 to 1 chooses between zero and a bound that doubles from 1 to 60
+    seconds.
     """
     if asked is not None:
         return min(max(asked, 0.0), 120.0)

@@ -1,55 +1,54 @@
-"""When a service that fails is left alone for a while. Pure: time and jitter are arguments."""
+"""A circuit breaker that pauses the requests to a failing service."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-_IN_A_ROW = 5
+_MAX_FAILURES_IN_A_ROW = 5
 _WINDOW = 20
 _LONGEST_SECONDS = 60.0
 
 
 class CircuitBreaker(NamedTuple):
-    """What came of the last requests to one service.
+    """The state of the breaker of one service."""
 
-    `recent` has a bit for each of the last 20, set where it failed; `row` counts the failures in
-    a row. `probes` counts how often it was opened since it was last closed, 0 while it is closed;
-    while open nothing is asked before `opens`, in monotonic seconds, and then one thing.
-    """
-
+    # One bit for each of the last 20 requests, set if it failed.
     recent: int = 0
-    row: int = 0
+    failures_in_a_row: int = 0
+    # Times it opened since it was last closed; 0 while it is closed.
     probes: int = 0
-    opens: float = 0.0
+    # While open, the next request (one, a probe) may be sent then; monotonic seconds.
+    probe_at: float = 0.0
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is left alone but for a probe."""
+        """True if nothing but a probe may be sent."""
         return self.probes > 0
 
 
-def succeeded(breaker: CircuitBreaker) -> CircuitBreaker:
-    """The breaker after an answer; one to a probe closes it and forgets what was."""
+def on_success(breaker: CircuitBreaker) -> CircuitBreaker:
+    """Returns the breaker after an answer; the answer to a probe closes and resets it."""
     if breaker.is_open:
         return CircuitBreaker()
     if not breaker.recent:
         return breaker
-    return breaker._replace(recent=_shifted(breaker.recent), row=0)
+    return breaker._replace(recent=_shift(breaker.recent), failures_in_a_row=0)
 
 
-def failed(breaker: CircuitBreaker, now: float, jitter: float) -> CircuitBreaker:
-    """The breaker after a failure of the service; `jitter` is from 0 to 1.
+def on_failure(breaker: CircuitBreaker, now: float, jitter: float) -> CircuitBreaker:
+    """Returns the breaker after a failure of the service; `jitter` is from 0 to 1.
 
-    It opens after 5 in a row or more than half of 20, with full jitter from 1 second up to a
-    bound that doubles with each probe that fails, at most 60 seconds.
+    It opens after 5 failures in a row or more than half of 20, with full jitter from 1 second up
+    to a bound that doubles with each failed probe, at most 60 seconds.
     """
-    recent, row = _shifted(breaker.recent) | 1, breaker.row + 1
-    if not breaker.is_open and row < _IN_A_ROW and recent.bit_count() <= _WINDOW // 2:
-        return breaker._replace(recent=recent, row=row)
+    recent, row = _shift(breaker.recent) | 1, breaker.failures_in_a_row + 1
+    may_stay_closed = row < _MAX_FAILURES_IN_A_ROW and recent.bit_count() <= _WINDOW // 2
+    if not breaker.is_open and may_stay_closed:
+        return breaker._replace(recent=recent, failures_in_a_row=row)
     probes = breaker.probes + 1
     bound = min(2.0 ** min(probes, 6), _LONGEST_SECONDS)
     return CircuitBreaker(recent, row, probes, now + 1.0 + jitter * (bound - 1.0))
 
 
-def _shifted(recent: int) -> int:
+def _shift(recent: int) -> int:
     return (recent << 1) & ((1 << _WINDOW) - 1)

@@ -1,4 +1,4 @@
-"""How likely a run of some kind is to change at an age: counted in bins, and integrated. Pure."""
+"""Hazard models: the probability that a run of some age changes, counted in bins of age."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ REFRESH_SECONDS = 5.0
 
 
 BINS = 48
-_FIRST_SECONDS = 0.25
+_FIRST_EDGE_SECONDS = 0.25
 _RATIO = 1.28
 
 # The lower edges, in seconds: 0, then geometric up to seven and a half hours.
-EDGES = (0.0, *(_FIRST_SECONDS * _RATIO**number for number in range(BINS - 1)))
+EDGES = (0.0, *(_FIRST_EDGE_SECONDS * _RATIO**number for number in range(BINS - 1)))
 _WIDTHS = tuple(b - a for a, b in pairwise(EDGES))
 _MIDDLES = (*(a + w / 2 for a, w in zip(EDGES, _WIDTHS, strict=False)), EDGES[-1] * _RATIO)
 
-# How many events' worth of trust the pool has against the counts of one kind.
+# The weight of the pool against the counts of one model, in events.
 _TRUST = 2.0
 
 
 def bin_of(age: float) -> int:
-    """The place of the bin of an age, in seconds."""
+    """Returns the index of the bin of an age, in seconds."""
     return bisect_right(EDGES, age) - 1
 
 
 class Counts:
-    """Per bin of age: how many changes were seen, and for how long runs were seen without one."""
+    """The changes of runs in each bin of age, and the seconds in which runs did not change."""
 
     __slots__ = ("_parts", "_whole", "events")
 
     def __init__(self) -> None:
         self.events = [0.0] * BINS
-        # Seconds in bins that were not gone through from edge to edge; and those that were, as
-        # how many more than of the bin before, as a wait may go through many of them.
+        # Seconds in bins that were entered or left midway.
         self._parts = [0.0] * BINS
+        # Bins that were crossed from edge to edge, as the difference to the bin before, because
+        # the time between two polls may cross many bins.
         self._whole = [0.0] * BINS
 
     @property
     def exposure(self) -> list[float]:
-        """Seconds of runs that did not change, in each bin."""
-        gone_through = list(accumulate(self._whole))
+        """The seconds of runs that did not change, in each bin."""
+        crossed = list(accumulate(self._whole))
         # The last bin has no end.
-        assert not gone_through[-1]
+        assert not crossed[-1]
         return [
             part + times * width
-            for part, times, width in zip(self._parts, gone_through, (*_WIDTHS, 0.0), strict=True)
+            for part, times, width in zip(self._parts, crossed, (*_WIDTHS, 0.0), strict=True)
         ]
 
-    def survived(self, since: float, until: float) -> None:
+    def add_exposure(self, since: float, until: float) -> None:
         """Counts a run that did not change between two ages, in seconds."""
         if until <= since:
             return
@@ -68,24 +69,24 @@ class Counts:
             self._whole[after] += 1.0
             self._whole[last] -= 1.0
 
-    def changed(self, age: float) -> None:
+    def add_change(self, age: float) -> None:
         """Counts a run that changed at an age, in seconds."""
         self.events[bin_of(age)] += 1.0
 
-    def pour(self, into: Counts, poured: Counts) -> None:
-        """Adds to `into` what is not yet in `poured`, which is what was added before."""
+    def merge_into(self, into: Counts, merged: Counts) -> None:
+        """Merges the counts since the last merge into `into`; `merged` remembers that merge."""
         for mine, theirs, before in (
-            (self.events, into.events, poured.events),
-            (self._parts, into._parts, poured._parts),
-            (self._whole, into._whole, poured._whole),
+            (self.events, into.events, merged.events),
+            (self._parts, into._parts, merged._parts),
+            (self._whole, into._whole, merged._whole),
         ):
             for number, value in enumerate(mine):
                 theirs[number] += value - before[number]
             before[:] = mine
 
 
-def prior(counts: Counts) -> list[float]:
-    """The hazard in each bin by the counts of all kinds together, a second (`polling.md`).
+def pooled_hazards(counts: Counts) -> list[float]:
+    """Returns the hazard per second in each bin, by the counts of all models together.
 
     Without counts it falls with the age, which is polling on the square root of the age.
     """
@@ -95,8 +96,8 @@ def prior(counts: Counts) -> list[float]:
     ]
 
 
-def learned(counts: Counts, pool: Sequence[float]) -> list[float]:
-    """The hazard in each bin of one kind, drawn to the `pool` where there are few counts."""
+def model_hazards(counts: Counts, pool: Sequence[float]) -> list[float]:
+    """Returns the hazard in each bin of one model, drawn to the `pool` where counts are few."""
     return [
         (events + _TRUST) / (exposure + _TRUST / hazard)
         for events, exposure, hazard in zip(counts.events, counts.exposure, pool, strict=True)
@@ -104,9 +105,9 @@ def learned(counts: Counts, pool: Sequence[float]) -> list[float]:
 
 
 class Curve:
-    """The share of a run by its age, the square root of its hazard, and the integral of it.
+    """The share of a run by its age (the square root of its hazard), and its integral.
 
-    `shares` has it for each bin.
+    `shares` has the share for each bin.
     """
 
     __slots__ = ("_integral", "_offsets", "shares")
@@ -114,18 +115,14 @@ class Curve:
     def __init__(self, hazards: Sequence[float]) -> None:
         self.shares = tuple(math.sqrt(hazard) for hazard in hazards)
         earned = (s * w for s, w in zip(self.shares, _WIDTHS, strict=False))
-        # At each edge, and without end after the last; in a bin it is offset + share * age.
+        # At each edge, and infinite after the last; within a bin it is offset + share * age.
         self._integral = (0.0, *accumulate(earned), math.inf)
         self._offsets = tuple(
             i - s * edge for i, s, edge in zip(self._integral, self.shares, EDGES, strict=False)
         )
 
-    def after(self, age: float, earned: float) -> float:
-        """The age at which a run of this age will have earned so much more."""
-        return age + self.wait(age, bin_of(age), earned)
-
-    def wait(self, age: float, place: int, earned: float) -> float:
-        """In how many seconds a run of this age, in the bin of this place, has earned so much."""
+    def delay(self, age: float, place: int, earned: float) -> float:
+        """Returns the seconds in which a run of this age, in bin `place`, earns so much."""
         share = self.shares[place]
         wanted = self._offsets[place] + share * age + earned
         if wanted < self._integral[place + 1]:
@@ -135,49 +132,49 @@ class Curve:
 
 
 class HazardModel:
-    """What is known of the runs of one assistant and model that work, or that wait for an action.
+    """The hazard of the runs of one assistant and model that work, or that need an action."""
 
-    Its `curve` was `drawn` at a moment, when its counts were `pooled` with those of the others.
-    """
+    __slots__ = ("counts", "curve", "needs_action", "pooled", "refreshed_at")
 
-    __slots__ = ("counts", "curve", "drawn", "pooled", "waits")
-
-    def __init__(self, curve: Curve, now: float, *, waits: bool) -> None:
+    def __init__(self, curve: Curve, now: float, *, needs_action: bool) -> None:
         self.counts = Counts()
+        # The counts as they were when they were last merged into the pool.
         self.pooled = Counts()
         self.curve = curve
-        self.drawn = now
-        self.waits = waits
+        # When the curve was computed; monotonic seconds.
+        self.refreshed_at = now
+        self.needs_action = needs_action
 
 
 class HazardModels:
-    """The kinds of runs of one source, and what those that work, or wait, have in common."""
+    """The hazard models of one source, and two pools: of working runs and of waiting ones."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str | None, str | None, bool], HazardModel] = {}
+        self._models: dict[tuple[str | None, str | None, bool], HazardModel] = {}
         self._pools = {False: Counts(), True: Counts()}
         self._unknown: HazardModel | None = None
 
-    def of(self, state: RunState, now: float) -> HazardModel:
-        """The kind of a run in a state."""
+    def for_state(self, state: RunState, now: float) -> HazardModel:
+        """Returns the model of a run in a state."""
         key = (state.assistant_id, state.model, state.needs_action)
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._kinds[key] = self._new(now, waits=state.needs_action)
-        return kind
+        model = self._models.get(key)
+        if model is None:
+            model = self._models[key] = self._create(now, needs_action=state.needs_action)
+        return model
 
-    def unknown(self, now: float) -> HazardModel:
-        """What to expect of a run of which nothing is known but that it has begun."""
+    def for_unknown(self, now: float) -> HazardModel:
+        """Returns the model for a run whose assistant and model are not known yet."""
         if self._unknown is None:
-            self._unknown = self._new(now, waits=False)
+            self._unknown = self._create(now, needs_action=False)
         return self._unknown
 
-    def refresh(self, kind: HazardModel, now: float) -> None:
-        """Draws the curve of a kind anew from what was counted since."""
-        pool = self._pools[kind.waits]
-        kind.counts.pour(pool, kind.pooled)
-        kind.curve = Curve(learned(kind.counts, prior(pool)))
-        kind.drawn = now
+    def refresh(self, model: HazardModel, now: float) -> None:
+        """Recomputes the curve of a model from the counts so far."""
+        pool = self._pools[model.needs_action]
+        model.counts.merge_into(pool, model.pooled)
+        model.curve = Curve(model_hazards(model.counts, pooled_hazards(pool)))
+        model.refreshed_at = now
 
-    def _new(self, now: float, *, waits: bool) -> HazardModel:
-        return HazardModel(Curve(learned(Counts(), prior(self._pools[waits]))), now, waits=waits)
+    def _create(self, now: float, *, needs_action: bool) -> HazardModel:
+        hazards = model_hazards(Counts(), pooled_hazards(self._pools[needs_action]))
+        return HazardModel(Curve(hazards), now, needs_action=needs_action)

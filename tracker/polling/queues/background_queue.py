@@ -1,4 +1,4 @@
-"""Requests that can wait until no poll is due: for the steps of a run, for the runs of a thread."""
+"""Background requests: requests that can wait until no poll is due, and their queues."""
 
 from __future__ import annotations
 
@@ -12,104 +12,106 @@ from tracker.errors import RunfoldError
 from tracker.polling.policy import rate_limiter
 from tracker.sources.source import Source
 
+# After this time in the queue, a request has its full reserved share.
+_FULL_RESERVE_SECONDS = 60.0
+
 
 @dataclass(eq=False, slots=True)
 class BackgroundRequest:
-    """A request that can wait; `key` says what it is about, in its source.
-
-    It is `due` at a moment in monotonic seconds and `waits` until it is taken. `failures` counts
-    the tries in a row that did not come through.
-    """
+    """A request that can wait; its `key` is unique in its queue."""
 
     source: Source
     key: str
+    # Monotonic seconds.
     due: float = 0.0
-    waits: bool = False
+    # False while it is being sent.
+    is_waiting: bool = False
+    # Failed tries in a row.
     failures: int = 0
 
 
-_WAIT_SECONDS = 60.0
-
-E = TypeVar("E", bound=BackgroundRequest)
+RequestT = TypeVar("RequestT", bound=BackgroundRequest)
 
 
-class BackgroundQueue(Generic[E]):
-    """The errands of one kind and source, the longest due first, no two with one key.
+class BackgroundQueue(Generic[RequestT]):
+    """The background requests of one type and source, the longest due first, one for each key.
 
-    They take `share` of the source's rate at most, and nothing before `held_until`, where they
-    were `denied`. Where polls could spend it all, the errands that wait get `claims` of it after
-    a minute.
+    They use `max_share` of the source's rate at most. While polls could use up the whole rate,
+    the queue gets `reserved_share` of it, in full once a request has waited for a minute.
     """
 
-    def __init__(self, share: float, claims: float) -> None:
+    def __init__(self, max_share: float, reserved_share: float) -> None:
+        # Nothing is sent before this moment, if the service denied these requests.
         self.held_until = -math.inf
         self.denied: RunfoldError | None = None
-        self._share = share
-        self._claims = claims
-        self._known: dict[str, E] = {}
-        self._heap: list[tuple[float, int, E]] = []
+        self._max_share = max_share
+        self._reserved_share = reserved_share
+        self._by_key: dict[str, RequestT] = {}
+        self._heap: list[tuple[float, int, RequestT]] = []
         self._order = count()
-        self._arrival, self._claimed = -math.inf, 0.0
+        # Theoretical arrival times: by `max_share`, and of requests sent before polls.
+        self._arrival, self._reserved_arrival = -math.inf, 0.0
 
     def __len__(self) -> int:
-        """How many there are, those that are being asked included."""
-        return len(self._known)
+        """Returns the number of requests, including those that are being sent."""
+        return len(self._by_key)
 
-    def find(self, key: str) -> E | None:
-        """The errand with that key, if it is not done yet."""
-        return self._known.get(key)
+    def find(self, key: str) -> RequestT | None:
+        """Returns the request with that key, if it is not finished."""
+        return self._by_key.get(key)
 
-    def add(self, errand: E, due: float) -> None:
-        """Has an errand wait until it is due, wherever it was before."""
-        self._known[errand.key] = errand
-        errand.due, errand.waits = due, True
-        heapq.heappush(self._heap, (due, next(self._order), errand))
+    def add(self, request: RequestT, due: float) -> None:
+        """Queues a request until it is due, or moves it there."""
+        self._by_key[request.key] = request
+        request.due, request.is_waiting = due, True
+        heapq.heappush(self._heap, (due, next(self._order), request))
 
     def is_due(self, now: float) -> bool:
-        """Whether one is due and may go, as far as these errands know."""
-        while self._heap and self._is_stale(self._heap[0]):
+        """True if a request is due and the service did not deny them for now."""
+        while self._heap and self._is_obsolete(self._heap[0]):
             heapq.heappop(self._heap)
         return bool(self._heap) and self._heap[0][0] <= now and now >= self.held_until
 
-    def claim(self, now: float) -> float:
-        """The part of the source's rate that polls leave to these now.
+    def reserved_part(self, now: float) -> float:
+        """Returns the part of the source's rate that polls leave to this queue now.
 
-        Else they would wait for ever where polls could spend it all. It grows while they wait,
-        so that it comes to what they need and no more.
+        Without it, requests would starve where polls could use up the rate. It grows while they
+        wait, up to what they need and no further.
         """
         if not self.is_due(now):
             return 0.0
-        waited = (now - self._heap[0][0]) / _WAIT_SECONDS
-        return self._claims * min(waited, 1.0)
+        waited = (now - self._heap[0][0]) / _FULL_RESERVE_SECONDS
+        return self._reserved_share * min(waited, 1.0)
 
-    def take(self, now: float, rate: float, *, before_polls: bool = False) -> E | None:
-        """Takes out the one that is due, where `rate` is what the whole source gets.
+    def pop_due(self, now: float, rate: float, *, before_polls: bool = False) -> RequestT | None:
+        """Removes and returns the request that is due; `rate` is that of the whole source.
 
-        `before_polls` where polls are due too, which leave only what is claimed.
+        `before_polls` is true if polls are due too; they leave only the reserve.
         """
-        pace = rate * self._share
+        pace = rate * self._max_share
         if (
             not self.is_due(now)
-            or rate_limiter.wait(self._arrival, now, pace, rate_limiter.burst(pace)) > 0
+            or rate_limiter.delay(self._arrival, now, pace, rate_limiter.burst(pace)) > 0
         ):
             return None
         if before_polls:
-            claimed = rate * self.claim(now)
-            if (now - self._claimed) * claimed < 1.0:
+            reserved = rate * self.reserved_part(now)
+            if (now - self._reserved_arrival) * reserved < 1.0:
                 return None
-            # What a late tick lost is made up for by the next, and no more than that.
-            self._claimed = max(self._claimed, now - 2.0 / claimed) + 1.0 / claimed
-        errand = heapq.heappop(self._heap)[2]
-        errand.waits = False
-        self._arrival = rate_limiter.taken(self._arrival, now, rate * self._share)
-        return errand
+            # The next request makes up for a late tick, but for no more than that.
+            earliest = max(self._reserved_arrival, now - 2.0 / reserved)
+            self._reserved_arrival = earliest + 1.0 / reserved
+        request = heapq.heappop(self._heap)[2]
+        request.is_waiting = False
+        self._arrival = rate_limiter.consume(self._arrival, now, rate * self._max_share)
+        return request
 
-    def drop(self, errand: E) -> None:
-        """Forgets an errand: it is done, or given up."""
-        errand.waits = False
-        if self._known.get(errand.key) is errand:
-            del self._known[errand.key]
+    def remove(self, request: RequestT) -> None:
+        """Removes a request: it is finished, or given up."""
+        request.is_waiting = False
+        if self._by_key.get(request.key) is request:
+            del self._by_key[request.key]
 
-    def _is_stale(self, place: tuple[float, int, E]) -> bool:
-        due, _, errand = place
-        return not errand.waits or errand.due != due
+    def _is_obsolete(self, place: tuple[float, int, RequestT]) -> bool:
+        due, _, request = place
+        return not request.is_waiting or request.due != due

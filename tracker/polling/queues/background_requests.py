@@ -1,62 +1,68 @@
-"""The kinds of background requests, as they wait in their queues."""
+"""The records of background requests, as they wait in their queues."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tracker.core.snapshot import StepSnapshot
 from tracker.polling.queues.background_queue import BackgroundRequest
 
 INTERVAL_SECONDS = 10.0
+# Runs on one page of a thread.
 PAGE_LIMIT = 100
 
 
 @dataclass(eq=False, slots=True)
 class StepsRequest(BackgroundRequest):
-    """The reading of one run's steps: those `seen` so far, up to the step `after`.
+    """The reading of one run's steps, page by page; its key is the run's id."""
 
-    `again` where the run has changed since it was asked. `hides_pause` where it may have waited
-    for an action while nobody looked. `old` counts the lists that were from before the run's
-    end, of which those steps are `kept` that had ended.
-    """
-
-    thread_id: str = ""
-    run_id: str = ""
-    after: str | None = None
+    thread_id: str | None = None
+    # The steps so far, from so many pages, and the id after which the next page begins.
+    steps: list[StepSnapshot] = field(default_factory=list)
     pages: int = 0
-    seen: list[StepSnapshot] = field(default_factory=list)
-    again: bool = False
+    after: str | None = None
+    # True if the run changed while the steps were being read.
+    read_again: bool = False
+    # True if the steps may show a wait for an action that no poll saw.
     hides_pause: bool = False
-    old: int = 0
-    kept: dict[str, StepSnapshot] = field(default_factory=dict)
+    # Lists from before the run's end, and the steps in them that had ended.
+    stale_lists: int = 0
+    ended_steps: dict[str, StepSnapshot] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """Forgets what was seen, to read from the first step on."""
-        self.after, self.pages, self.seen, self.again = None, 0, [], False
+    def restart(self) -> None:
+        """Drops the steps so far, to read from the first step on."""
+        self.after, self.pages, self.steps, self.read_again = None, 0, [], False
 
 
 @dataclass(eq=False, slots=True)
 class UsageRecheck(BackgroundRequest):
-    """The looks at a run that `ended` at a monotonic moment, `reached` so many seconds after it.
+    """The polls of an ended run whose usage may still change; its key is the run's id."""
 
-    `body` is the last answer about it.
-    """
-
-    thread_id: str = ""
+    thread_id: str | None = None
+    # The end of the run, in monotonic seconds.
     ended: float = 0.0
-    reached: float = 0.0
+    # Seconds after the end of the next re-check, or of the last one.
+    offset: float = 0.0
+    # The last answer about the run.
     body: bytes | None = None
+
+    def advance(self, offsets: Iterable[float]) -> bool:
+        """Moves on to the next of the source's offsets; False if there is none."""
+        later = [offset for offset in offsets if offset > self.offset]
+        if later:
+            self.offset = min(later)
+        return bool(later)
 
 
 @dataclass(eq=False, slots=True)
 class DiscoveryRequest(BackgroundRequest):
-    """The looking at a thread, whose id is the key, `every` so many seconds.
+    """The repeated listing of a thread's newest runs; its key is the thread's id."""
 
-    Its first look is at a long page. `ended` has the runs of the last page that have ended, so
-    that they need not be read again.
-    """
-
+    # Seconds between two listings.
     every: float = INTERVAL_SECONDS
+    # Runs on the next page; the first page is a long one.
     limit: int = PAGE_LIMIT
     is_first: bool = True
-    ended: frozenset[str] = field(default_factory=frozenset)
+    # The ended runs of the last page, so that they are not recorded again.
+    ended_ids: frozenset[str] = field(default_factory=frozenset)

@@ -1,4 +1,4 @@
-"""Which runs are due: a timer wheel, and the lines that form when more is due than may be asked."""
+"""A queue of due polls that is fair to threads when more are due than may be sent."""
 
 from __future__ import annotations
 
@@ -11,84 +11,88 @@ from math import inf
 from tracker.polling.watched_run import WatchedRun
 
 _PART_OF_ONE_THREAD = 0.25
-_PAID_AT_LEAST = 1024
+_MIN_PAID_ENTRIES = 1024
 
 
-# When a run was due, and a number that keeps those of one moment in the order they came in.
+# The time at which a run was due, and a number that keeps runs of one time in order of arrival.
 _Place = tuple[float, int, WatchedRun]
 
 
 class FairQueue:
-    """The runs of one source that are due, the longest due first.
+    """The runs of one source whose poll is due, the longest due first.
 
-    One thread gets a quarter of the rate while others wait.
+    A thread gets a quarter of the rate while other runs wait. Runs without a thread are not
+    limited.
     """
 
     def __init__(self) -> None:
-        # In order, as runs come out of the wheel. Those that come late lie in a heap, which takes
-        # longer the more there are.
+        # In order of `due`, as runs leave the timer wheel. Runs that arrive out of order are in a
+        # heap, which is slower the more there are.
         self._queue: deque[WatchedRun] = deque()
         self._last_due = -inf
         self._late: list[_Place] = []
-        # The runs of threads that have had their part, and until when each has.
+        # The runs of threads that have used up their part, and until when each thread has.
         self._held: dict[str, list[_Place]] = {}
         self._paid: dict[str, float] = {}
-        self._paid_at_most = _PAID_AT_LEAST
+        self._max_paid_entries = _MIN_PAID_ENTRIES
         self._order = count()
 
     def __bool__(self) -> bool:
-        """Whether there may be runs in line."""
+        """True if there may be queued runs."""
         return bool(self._queue or self._late or self._held)
 
     @property
-    def runs(self) -> int:
-        """How many runs are in line."""
+    def run_count(self) -> int:
+        """The number of queued runs."""
         late = chain(self._late, *self._held.values())
-        everybody = chain(self._queue, (watched for _, _, watched in late))
-        # One that was moved has left its old place behind.
-        return len({watched for watched in everybody if watched.in_line})
+        places = chain(self._queue, (watched for _, _, watched in late))
+        # A run that was moved has left its old place behind.
+        return len({watched for watched in places if watched.queued})
 
     def add(self, watched: WatchedRun) -> None:
-        """Puts a run in line; one that was refused gets its old place back by its `due`."""
-        watched.in_line = True
+        """Queues a run; one that was refused keeps its old place by its `due`."""
+        watched.queued = True
         if watched.due >= self._last_due or not self._queue:
             self._last_due = watched.due
             self._queue.append(watched)
         else:
             heapq.heappush(self._late, self._place(watched))
 
-    def take(self, now: float, rate: float, most: int) -> Iterator[WatchedRun]:
-        """The runs to ask about next, at most so many; `rate` is what the whole source gets.
+    def pop(self, now: float, rate: float, most: int) -> Iterator[WatchedRun]:
+        """Removes and yields the next runs, at most `most`; `rate` is that of the whole source.
 
-        One that was taken out of line before its turn is passed over.
+        Skips runs that were taken out of the queue meanwhile (`queued` is false).
         """
         queue, late, held = self._queue, self._late, self._held
         if len(queue) <= most and not late and not held:
-            # Nobody has to wait for another.
+            # No run has to wait for another.
             self._paid.clear()
             while queue:
                 watched = queue.popleft()
-                if watched.in_line:
-                    watched.in_line = False
+                if watched.queued:
+                    watched.queued = False
                     yield watched
             return
         between = 1 / (_PART_OF_ONE_THREAD * rate)
-        self._let_go_on(now, between)
+        self._release(now, between)
         while most > 0 and (queue or late or held):
             may_wait = bool(queue or late)
             if may_wait:
                 watched = self._next() if late else queue.popleft()
             else:
-                # Nobody else waits: one of them may have what the others leave.
+                # No other thread waits: one of these may use the rest of the rate.
                 watched = self._next_of(min(held, key=lambda thread_id: held[thread_id][0]))
-            if not watched.in_line:
+            if not watched.queued:
                 continue
-            paid = self._paid.get(watched.thread_id, now)
-            if may_wait and paid - now > between:
-                heapq.heappush(held.setdefault(watched.thread_id, []), self._place(watched))
-                continue
-            watched.in_line = False
-            self._pay(watched.thread_id, paid if paid > now else now, now, between)
+            thread_id = watched.thread_id
+            if thread_id is not None:
+                paid = self._paid.get(thread_id, now)
+                if may_wait and paid - now > between:
+                    heapq.heappush(held.setdefault(thread_id, []), self._place(watched))
+                    continue
+            watched.queued = False
+            if thread_id is not None:
+                self._pay(thread_id, paid if paid > now else now, now, between)
             most -= 1
             yield watched
 
@@ -97,8 +101,8 @@ class FairQueue:
 
     def _next(self) -> WatchedRun:
         queue, late = self._queue, self._late
-        # One that was moved is due at another moment than it was queued for.
-        while queue and not queue[0].in_line:
+        # A run that was moved is due at another time than it was queued for.
+        while queue and not queue[0].queued:
             queue.popleft()
         return queue.popleft() if queue and queue[0].due <= late[0][0] else heapq.heappop(late)[2]
 
@@ -109,20 +113,20 @@ class FairQueue:
             del self._held[thread_id]
         return watched
 
-    def _let_go_on(self, now: float, between: float) -> None:
-        """Puts the first of each thread in line that may go on; the next follows once it went."""
+    def _release(self, now: float, between: float) -> None:
+        """Queues the first run of each held thread that may continue; the next follows it."""
         for thread_id in list(self._held):
             if self._paid.get(thread_id, now) - now <= between:
                 heapq.heappush(self._late, self._place(self._next_of(thread_id)))
 
     def _pay(self, thread_id: str, paid: float, now: float, between: float) -> None:
-        """Has a thread pay for a request: two at once, and then one `between` seconds."""
+        """Charges a thread for a request: two at once, and then one each `between` seconds."""
         if not self._queue and not self:
             self._paid.clear()
             return
         self._paid[thread_id] = paid = paid + between
         if self._held and paid - now <= between and thread_id in self._held:
             heapq.heappush(self._late, self._place(self._next_of(thread_id)))
-        if len(self._paid) > self._paid_at_most:
+        if len(self._paid) > self._max_paid_entries:
             self._paid = {thread: until for thread, until in self._paid.items() if until > now}
-            self._paid_at_most = 2 * len(self._paid) + _PAID_AT_LEAST
+            self._max_paid_entries = 2 * len(self._paid) + _MIN_PAID_ENTRIES

@@ -1,4 +1,4 @@
-"""A timer wheel: runs by the moment at which they are due."""
+"""A timer wheel: runs by the time at which their next poll is due."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ _by_due = attrgetter("due")
 
 
 class TimerWheel:
-    """Runs by the moment at which they are due, in slots of 10 ms, on monotonic seconds.
+    """Runs by the time at which they are due, in slots of 10 ms of monotonic time.
 
-    Adding is O(1), and so is moving, which leaves the old entry behind to be passed over.
-    A run knows its slot by the list of those in it.
+    Adding is O(1). So is moving: it leaves the old entry behind, to be skipped later. A run knows
+    its slot by the list of the runs in it.
     """
 
     def __init__(self) -> None:
         self._slots: dict[int, list[WatchedRun]] = {}
+        # The last slot that was emptied.
         self._turned: int | None = None
 
     def add(self, watched: WatchedRun, due: float) -> None:
-        """Puts a run where it is due, wherever it was before."""
-        # Rounded up: a wait that a service asked for is never cut short.
+        """Adds a run at the time at which it is due, or moves it there."""
+        # Rounded up: the delay that a service asked for is never shortened.
         slot = ceil(due / SLOT_SECONDS)
         if self._turned is not None and slot <= self._turned:
             slot = self._turned + 1
@@ -34,10 +35,10 @@ class TimerWheel:
         if entries is None:
             entries = self._slots[slot] = []
         entries.append(watched)
-        watched.due, watched.slot = due, entries
+        watched.due, watched.timer_slot = due, entries
 
-    def take(self, now: float) -> list[WatchedRun]:
-        """Takes the runs out that are due, the longest due first, however late it is."""
+    def pop_due(self, now: float) -> list[WatchedRun]:
+        """Removes and returns the runs that are due, the longest due first."""
         reached = floor(now / SLOT_SECONDS)
         first = reached if self._turned is None else self._turned + 1
         if self._turned is None or reached - first > len(self._slots):
@@ -45,12 +46,12 @@ class TimerWheel:
         else:
             slots = [slot for slot in range(first, reached + 1) if slot in self._slots]
         self._turned = max(reached, first - 1)
-        taken: list[WatchedRun] = []
+        popped: list[WatchedRun] = []
         for slot in slots:
             entries = self._slots.pop(slot)
             for watched in entries:
-                if watched.slot is entries:
-                    watched.slot = None
-                    taken.append(watched)
-        taken.sort(key=_by_due)
-        return taken
+                if watched.timer_slot is entries:
+                    watched.timer_slot = None
+                    popped.append(watched)
+        popped.sort(key=_by_due)
+        return popped

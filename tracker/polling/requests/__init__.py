@@ -1,1 +1,1 @@
-"""One module for each kind of request that the poller makes."""
+"""One module for each type of request that the poller sends."""

@@ -1,4 +1,4 @@
-"""The requests of backfills, which somebody awaits: in the source's rate, behind its polls."""
+"""The requests of backfills: sent at the source's rate, behind its polls, and awaited."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from tracker.errors import PollAgain, RateLimited, RunfoldError, SettingsError, Unreachable
+from tracker.errors import PollAgain, RateLimited, RunfoldError, SettingsError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_queue import BackgroundRequest
+from tracker.polling.requests.source_errors import unexpected_as_unreachable
 from tracker.polling.watch_list import WatchList
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_source
@@ -21,88 +22,89 @@ from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.backfill")
 
-TRIES = 6
+# A 429 does not count: it only says when to send the request again.
+MAX_BACKFILL_TRIES = 6
 
-# A page of a list, and where to go on after it.
-Listed = tuple[Answer, Sequence[Mapping[str, Any]], str | None]
+# A page of a list, and the cursor of the next page.
+ListPage = tuple[Answer, Sequence[Mapping[str, Any]], str | None]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class BackfillRequest(BackgroundRequest):
-    """One request, and whoever waits for what comes of it."""
+    """One request for a page, and the future of its result."""
 
-    ask: Callable[[], Awaitable[Listed]]
-    answered: asyncio.Future[Listed]
+    fetch_page: Callable[[], Awaitable[ListPage]]
+    result: asyncio.Future[ListPage]
 
 
-class BackfillRequests:
-    """Sends each request when no poll is due, and again where a later try may do.
+class BackfillPages:
+    """The pages that backfills wait for: each is requested when no poll is due, with retries."""
 
-    A refusal for now (429) is no try: it says only when to come again.
-    """
-
-    def __init__(self, roster: WatchList, clock: Clock, failures: ErrorPolicy) -> None:
-        self._roster = roster
+    def __init__(self, watch_list: WatchList, clock: Clock, error_policy: ErrorPolicy) -> None:
+        self._watch_list = watch_list
         self._clock = clock
-        self._failures = failures
+        self._error_policy = error_policy
         self._numbers = count()
-        self._awaited: set[asyncio.Future[Listed]] = set()
+        self._awaited: set[asyncio.Future[ListPage]] = set()
         self._is_closed = False
 
-    async def ask(self, source: Source, ask: Callable[[], Awaitable[Listed]]) -> Listed:
-        """What a request brings once it came through.
+    async def fetch(
+        self, source: Source, fetch_page: Callable[[], Awaitable[ListPage]]
+    ) -> ListPage:
+        """Returns a page once its request has succeeded.
 
-        Raises the SourceError after which no later try would do, or that of the last of several
-        tries, and SettingsError where the tracker is left meanwhile.
+        Raises the SourceError that makes a retry pointless, or that of the last try, and
+        SettingsError if the tracker is closed meanwhile.
         """
         if self._is_closed:
-            raise _left()
-        answered: asyncio.Future[Listed] = asyncio.get_running_loop().create_future()
-        errands = self._roster.gate(source).backfill
-        errand = BackfillRequest(source, str(next(self._numbers)), ask=ask, answered=answered)
-        errands.add(errand, self._clock.monotonic())
-        self._awaited.add(answered)
+            raise _closed_error()
+        result: asyncio.Future[ListPage] = asyncio.get_running_loop().create_future()
+        queue = self._watch_list.dispatcher(source).backfill
+        key = str(next(self._numbers))
+        request = BackfillRequest(source, key, fetch_page=fetch_page, result=result)
+        queue.add(request, self._clock.monotonic())
+        self._awaited.add(result)
         try:
-            return await answered
+            return await result
         finally:
-            self._awaited.discard(answered)
-            errands.drop(errand)
+            self._awaited.discard(result)
+            queue.remove(request)
 
-    async def go(self, errand: BackfillRequest, gate: SourceDispatcher) -> None:
-        """Sends a request once, and tells who waits for it or has it sent again later."""
+    async def send(self, request: BackfillRequest, dispatcher: SourceDispatcher) -> None:
+        """Sends a request once; resolves its future, or queues it again."""
         try:
-            listed = await errand.ask()
-            self._roster.heed(gate, listed[0])
+            with unexpected_as_unreachable(logger, request.source.name, of_source):
+                page = await request.fetch_page()
+                self._watch_list.apply_rate_headers(dispatcher, page[0])
         except RunfoldError as error:
-            self._failed(errand, gate, error)
-        except Exception as error:
-            name = errand.source.name
-            logger.exception("%s: the source failed", name, extra=of_source(name))
-            self._failed(errand, gate, Unreachable(f"{type(error).__name__}: {error}"))
+            self._on_error(request, dispatcher, error)
         else:
-            if not errand.answered.done():
-                errand.answered.set_result(listed)
+            if not request.result.done():
+                request.result.set_result(page)
 
     def close(self) -> None:
-        """Lets nobody wait any longer."""
+        """Raises SettingsError in all backfills."""
         self._is_closed = True
-        for answered in self._awaited:
-            if not answered.done():
-                answered.set_exception(_left())
+        for result in self._awaited:
+            if not result.done():
+                result.set_exception(_closed_error())
 
-    def _failed(self, errand: BackfillRequest, gate: SourceDispatcher, error: RunfoldError) -> None:
+    def _on_error(
+        self, request: BackfillRequest, dispatcher: SourceDispatcher, error: RunfoldError
+    ) -> None:
         if not isinstance(error, RateLimited):
-            errand.failures += 1
-        pause = self._failures.of_source(gate, error, max(errand.failures, 1))
-        if errand.answered.done():
+            request.failures += 1
+        failures = max(request.failures, 1)
+        pause = self._error_policy.on_source_error(dispatcher, error, failures)
+        if request.result.done():
             return
-        if isinstance(error, PollAgain) and errand.failures < TRIES:
-            gate.backfill.add(errand, self._clock.monotonic() + pause)
+        if isinstance(error, PollAgain) and request.failures < MAX_BACKFILL_TRIES:
+            dispatcher.backfill.add(request, self._clock.monotonic() + pause)
         else:
-            errand.answered.set_exception(error)
-            # Whoever waited may be gone; the error was theirs to see.
-            errand.answered.exception()
+            request.result.set_exception(error)
+            # The backfill may have been cancelled; without this, asyncio logs the error.
+            request.result.exception()
 
 
-def _left() -> SettingsError:
+def _closed_error() -> SettingsError:
     return SettingsError("the tracker was left during a backfill: enter it and call it again")

@@ -1,19 +1,19 @@
-"""Finds the runs that begin on known threads, by a page of each thread now and then."""
+"""Discovery of runs that start on known threads, by listing each thread at intervals."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracker.core.events import run_stream
-from tracker.core.state import RunState
-from tracker.errors import RunfoldError, SettingsError, Unreachable
+from tracker.errors import RunfoldError, SettingsError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
-from tracker.polling.queues.background_queue import BackgroundQueue
 from tracker.polling.queues.background_requests import PAGE_LIMIT, DiscoveryRequest
+from tracker.polling.requests.source_errors import unexpected_as_unreachable
+from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Observation
@@ -24,128 +24,120 @@ from tracker.sources.source import PageSource, Source
 
 logger = logging.getLogger("runfold.discovery")
 
-# How often it is looked whether a thread is due.
+# The interval of the job that sends due requests.
 DISCOVERY_SECONDS = 0.2
-# Enough for what began since, unless no run of the last page was known.
+# Enough for the runs since the last page, unless none of that page was known.
 SHORT_PAGE = 20
-
-# Told the source, the thread and the state of a run that was found.
-Found = Callable[[Source, str, RunState], None]
 
 
 class Discovery:
-    """Looks at threads behind the polls that are due, with a tenth of the rate at most.
-
-    `found` is told of each run that is new and has not ended, `ended` of each that has.
-    """
+    """Lists threads behind the polls that are due, with a tenth of the rate at most."""
 
     def __init__(
         self,
-        roster: WatchList,
-        batching: GroupCommit,
+        watch_list: WatchList,
+        updates: RunUpdates,
+        commits: GroupCommit,
         clock: Clock,
-        failures: ErrorPolicy,
-        *,
-        found: Found,
-        ended: Found,
+        error_policy: ErrorPolicy,
     ) -> None:
-        self._roster = roster
-        self._batching = batching
+        self._watch_list = watch_list
+        self._updates = updates
+        self._commits = commits
         self._clock = clock
-        self._failures = failures
-        self._found = found
-        self._ended = ended
+        self._error_policy = error_policy
 
-    def watch(self, source: Source, thread_id: str, every: float) -> None:
-        """Looks at a thread from now on. Raises SettingsError for a source without pages."""
+    def watch_thread(self, source: Source, thread_id: str, every: float) -> None:
+        """Lists a thread from now on, every so many seconds.
+
+        Raises SettingsError for a source without pages, or an interval that is not positive.
+        """
         if not isinstance(source, PageSource):
             raise SettingsError(f"the source {source.name!r} cannot list the runs of a thread")
         if not every > 0:
             raise SettingsError(f"every has to be above 0 seconds, not {every}")
-        errands = self._roster.gate(source).discovery
-        known = errands.find(thread_id)
+        queue = self._watch_list.dispatcher(source).discovery
+        known = queue.find(thread_id)
         if known is not None:
             known.every = every
         else:
-            errands.add(DiscoveryRequest(source, thread_id, every=every), self._clock.monotonic())
+            queue.add(DiscoveryRequest(source, thread_id, every=every), self._clock.monotonic())
 
-    def unwatch(self, source: Source, thread_id: str) -> None:
-        """Looks at a thread no longer; one that is not looked at stays so."""
-        errands = self._roster.gate(source).discovery
-        known = errands.find(thread_id)
+    def unwatch_thread(self, source: Source, thread_id: str) -> None:
+        """Stops listing a thread, if it is listed."""
+        queue = self._watch_list.dispatcher(source).discovery
+        known = queue.find(thread_id)
         if known is not None:
-            errands.drop(known)
+            queue.remove(known)
 
-    async def look(self, errand: DiscoveryRequest, gate: SourceDispatcher) -> None:
-        """Asks for a page of a thread, and records what is new on it."""
-        source, pause = errand.source, errand.every
+    async def list_thread(self, request: DiscoveryRequest, dispatcher: SourceDispatcher) -> None:
+        """Fetches a page of a thread, and records the new runs on it."""
+        source, pause = request.source, request.every
         assert isinstance(source, PageSource)
         try:
-            answer, entries = await source.fetch_page(errand.key, errand.limit)
-            self._roster.heed(gate, answer)
-            errand.failures = 0
-            await self._take_in(errand, answer, entries)
+            with unexpected_as_unreachable(logger, source.name, of_source):
+                answer, entries = await source.fetch_page(request.key, request.limit)
+                self._watch_list.apply_rate_headers(dispatcher, answer)
+                request.failures = 0
+                await self._record_page(request, answer, entries)
         except RunfoldError as error:
-            pause = max(pause, self._failed(errand, gate, error))
-        except Exception as error:
-            logger.exception("%s: the source failed", source.name, extra=of_source(source.name))
-            unreachable = Unreachable(f"{type(error).__name__}: {error}")
-            pause = max(pause, self._failed(errand, gate, unreachable))
-        errands: BackgroundQueue[Any] = gate.discovery
-        if errands.find(errand.key) is errand:
-            errands.add(errand, self._clock.monotonic() + pause)
+            pause = max(pause, self._on_error(request, dispatcher, error))
+        # Unless the thread was unwatched meanwhile.
+        if dispatcher.discovery.find(request.key) is request:
+            dispatcher.discovery.add(request, self._clock.monotonic() + pause)
 
-    async def _take_in(
-        self, errand: DiscoveryRequest, answer: Answer, entries: Sequence[Mapping[str, Any]]
+    async def _record_page(
+        self, request: DiscoveryRequest, answer: Answer, entries: Sequence[Mapping[str, Any]]
     ) -> None:
-        source = errand.source
+        name = request.source.name
         ids = [str(entry.get("id")) for entry in entries]
         known = [
-            name in errand.ended or self._roster.find(run_stream(source.name, name)) is not None
-            for name in ids
+            run_id in request.ended_ids
+            or self._watch_list.find(run_stream(name, run_id)) is not None
+            for run_id in ids
         ]
         new = [entry for entry, is_known in zip(entries, known, strict=True) if not is_known]
-        ended = await asyncio.gather(*(self._record(errand, answer, entry) for entry in new))
-        errand.ended = errand.ended.intersection(ids).union(name for name in ended if name)
-        may_be_more = not (errand.is_first or any(known) or len(ids) < SHORT_PAGE)
-        errand.limit = PAGE_LIMIT if may_be_more else SHORT_PAGE
-        errand.is_first = False
+        ended = await asyncio.gather(*(self._record(request, answer, entry) for entry in new))
+        request.ended_ids = request.ended_ids.intersection(ids).union(filter(None, ended))
+        may_be_more = not (request.is_first or any(known) or len(ids) < SHORT_PAGE)
+        request.limit = PAGE_LIMIT if may_be_more else SHORT_PAGE
+        request.is_first = False
 
     async def _record(
-        self, errand: DiscoveryRequest, answer: Answer, entry: Mapping[str, Any]
+        self, request: DiscoveryRequest, answer: Answer, entry: Mapping[str, Any]
     ) -> str | None:
-        """Records a run; gives its id where it has ended."""
-        source = errand.source
+        """Records a run; returns its id if it has ended."""
+        source = request.source
         try:
             snapshot = source.snapshot(
                 entry, observed_at=answer.observed_at, asked_at=answer.asked_at
             )
-            observed = await self._batching.record(Observation.of(snapshot))
+            result = await self._commits.record(Observation.of(snapshot))
         except RunfoldError as error:
             logger.warning(
-                "%s: a run of it is not recorded: %s",
-                errand.key,
+                "%s: cannot record a run of this thread: %s",
+                request.key,
                 error,
                 extra=of_source(source.name),
             )
             return None
-        state = observed.state
-        if not state.is_ended:
-            self._found(source, errand.key, state)
+        if not result.state.is_ended:
+            self._updates.on_run_found(source, request.key, result.state)
             return None
-        if observed.events:
-            self._ended(source, errand.key, state)
+        if result.events:
+            self._updates.on_ended(source, request.key, result.state)
         return snapshot.run_id
 
-    def _failed(
-        self, errand: DiscoveryRequest, gate: SourceDispatcher, error: RunfoldError
+    def _on_error(
+        self, request: DiscoveryRequest, dispatcher: SourceDispatcher, error: RunfoldError
     ) -> float:
-        errand.failures += 1
-        if errand.failures == 1:
+        request.failures += 1
+        if request.failures == 1:
             logger.warning(
-                "%s: cannot be looked at for new runs: %s",
-                errand.key,
+                "%s: cannot list the runs of this thread: %s",
+                request.key,
                 error,
-                extra=of_source(errand.source.name),
+                extra=of_source(request.source.name),
             )
-        return self._failures.of_errand(gate, gate.discovery, error, errand.failures)
+        queue, failures = dispatcher.discovery, request.failures
+        return self._error_policy.on_background_error(dispatcher, queue, error, failures)

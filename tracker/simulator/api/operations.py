@@ -1,4 +1,4 @@
-"""The operations of the simulated service: a request that was understood in, a JSON value out."""
+"""The operations of the simulated service: from a parsed request to a JSON object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tracker.simulator.api.pages import PageRequest, cut_page
+from tracker.simulator.api.pages import PageRequest, paginate
 from tracker.simulator.api.payloads import (
     Version,
     assistant_body,
@@ -22,166 +22,172 @@ from tracker.simulator.api.responses import (
     find_response,
     response_body,
 )
-from tracker.simulator.model.errors import unknown
+from tracker.simulator.model.errors import not_found_error
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request: `now` is when it arrived, `age` how old the answer shall be (0: up to date)."""
+class ApiRequest:
+    """A parsed request."""
 
+    # Time of arrival, in unix seconds.
     now: float
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: dict[str, Any]
     version: Version = "v2"
+    # Age of the data in the response, in seconds; 0 for current data.
     age: float = 0.0
 
     @property
     def at(self) -> float:
-        """The moment to show."""
+        """The time that the response describes, in unix seconds."""
         return self.now - self.age
 
 
-Operation = Callable[[World, Asked], dict[str, Any]]
+Operation = Callable[[World, ApiRequest], dict[str, Any]]
 
 
-def create_thread(world: World, asked: Asked) -> dict[str, Any]:
-    """Makes a thread."""
-    return thread_body(world.create_thread(asked.now, asked.body))
+def create_thread(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Creates a thread."""
+    return thread_body(world.create_thread(request.now, request.body))
 
 
-def retrieve_thread(world: World, asked: Asked) -> dict[str, Any]:
-    """Shows a thread."""
-    return thread_body(world.thread(asked.path["thread_id"]))
+def retrieve_thread(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a thread."""
+    return thread_body(world.get_thread(request.path["thread_id"]))
 
 
-def create_message(world: World, asked: Asked) -> dict[str, Any]:
-    """Puts a message into a thread."""
-    return message_body(world.add_message(asked.now, asked.path["thread_id"], asked.body))
+def create_message(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Adds a message to a thread."""
+    return message_body(world.add_message(request.now, request.path["thread_id"], request.body))
 
 
-def list_messages(world: World, asked: Asked) -> dict[str, Any]:
-    """Lists the messages of a thread, those of its runs among them."""
-    thread = world.thread(asked.path["thread_id"])
-    messages = [message_body(each) for each in thread.messages if each.created_at <= asked.at]
+def list_messages(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Lists the messages of a thread, including those of its runs."""
+    thread = world.get_thread(request.path["thread_id"])
+    messages = [message_body(each) for each in thread.messages if each.created_at <= request.at]
     for run in thread.runs.values():
         messages += [
             reply_body(run, step)
-            for step in world.life(run).steps
-            if step.planned.message_id and step.status == "completed" and step.ended_at <= asked.at
+            for step in world.get_life(run).steps
+            if step.planned.message_id
+            and step.status == "completed"
+            and step.ended_at <= request.at
         ]
     messages.sort(key=lambda each: int(each["created_at"]))
-    return _page([(each["id"], each) for each in messages], asked)
+    return _page([(each["id"], each) for each in messages], request)
 
 
-def create_assistant(world: World, asked: Asked) -> dict[str, Any]:
-    """Makes an assistant."""
-    return assistant_body(world.create_assistant(asked.now, asked.body))
+def create_assistant(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Creates an assistant."""
+    return assistant_body(world.create_assistant(request.now, request.body))
 
 
-def retrieve_assistant(world: World, asked: Asked) -> dict[str, Any]:
-    """Shows an assistant."""
-    return assistant_body(world.assistant(asked.path["assistant_id"]))
+def retrieve_assistant(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns an assistant."""
+    return assistant_body(world.get_assistant(request.path["assistant_id"]))
 
 
-def list_assistants(world: World, asked: Asked) -> dict[str, Any]:
-    """Lists the assistants that somebody made."""
-    return _page([(id_, assistant_body(each)) for id_, each in world.assistants.items()], asked)
+def list_assistants(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Lists the assistants that clients created."""
+    return _page([(id_, assistant_body(each)) for id_, each in world.assistants.items()], request)
 
 
-def create_run(world: World, asked: Asked) -> dict[str, Any]:
+def create_run(world: World, request: ApiRequest) -> dict[str, Any]:
     """Starts a run."""
-    return _show(world, asked, world.create_run(asked.now, asked.path["thread_id"], asked.body))
+    return _show(
+        world, request, world.create_run(request.now, request.path["thread_id"], request.body)
+    )
 
 
-def create_thread_and_run(world: World, asked: Asked) -> dict[str, Any]:
-    """Makes a thread and starts a run in it."""
-    body = {key: value for key, value in asked.body.items() if key != "thread"}
+def create_thread_and_run(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Creates a thread and starts a run on it."""
+    body = {key: value for key, value in request.body.items() if key != "thread"}
     world.check_run(body)
-    thread = world.create_thread(asked.now, asked.body.get("thread"))
-    return _show(world, asked, world.create_run(asked.now, thread.id, body))
+    thread = world.create_thread(request.now, request.body.get("thread"))
+    return _show(world, request, world.create_run(request.now, thread.id, body))
 
 
-def retrieve_run(world: World, asked: Asked) -> dict[str, Any]:
-    """Shows a run."""
-    return _show(world, asked, _run(world, asked))
+def retrieve_run(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a run."""
+    return _show(world, request, _run(world, request))
 
 
-def update_run(world: World, asked: Asked) -> dict[str, Any]:
+def update_run(world: World, request: ApiRequest) -> dict[str, Any]:
     """Replaces the metadata of a run."""
-    run = _run(world, asked)
-    world.update_run(asked.now, run, asked.body)
-    return _show(world, asked, run)
+    run = _run(world, request)
+    world.update_run(request.now, run, request.body)
+    return _show(world, request, run)
 
 
-def list_runs(world: World, asked: Asked) -> dict[str, Any]:
+def list_runs(world: World, request: ApiRequest) -> dict[str, Any]:
     """Lists the runs of a thread."""
-    thread = world.thread(asked.path["thread_id"])
-    runs = [(id_, run) for id_, run in thread.runs.items() if run.created_at <= asked.at]
-    page, more, first, last = cut_page(runs, PageRequest.of(asked.query))
-    return _list([_show(world, asked, run) for run in page], more, first, last)
+    thread = world.get_thread(request.path["thread_id"])
+    runs = [(id_, run) for id_, run in thread.runs.items() if run.created_at <= request.at]
+    page, more, first, last = paginate(runs, PageRequest.of(request.query))
+    return _list([_show(world, request, run) for run in page], more, first, last)
 
 
-def cancel_run(world: World, asked: Asked) -> dict[str, Any]:
-    """Asks a run to stop."""
-    run = _run(world, asked)
-    world.cancel_run(asked.now, run)
-    return _show(world, asked, run)
+def cancel_run(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Cancels a run."""
+    run = _run(world, request)
+    world.cancel_run(request.now, run)
+    return _show(world, request, run)
 
 
-def submit_outputs(world: World, asked: Asked) -> dict[str, Any]:
-    """Takes the outputs that a run waits for."""
-    run = _run(world, asked)
-    world.submit_outputs(asked.now, run, asked.body)
-    return _show(world, asked, run)
+def submit_outputs(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Submits the tool outputs that a run waits for."""
+    run = _run(world, request)
+    world.submit_outputs(request.now, run, request.body)
+    return _show(world, request, run)
 
 
-def list_steps(world: World, asked: Asked) -> dict[str, Any]:
+def list_steps(world: World, request: ApiRequest) -> dict[str, Any]:
     """Lists the steps of a run."""
-    run = _run(world, asked)
-    life = world.life(run)
-    steps = [(each.planned.id, each) for each in life.steps if each.created_at <= asked.at]
-    page, more, first, last = cut_page(steps, PageRequest.of(asked.query))
-    return _list([step_body(run, life, step, asked.at) for step in page], more, first, last)
+    run = _run(world, request)
+    life = world.get_life(run)
+    steps = [(each.planned.id, each) for each in life.steps if each.created_at <= request.at]
+    page, more, first, last = paginate(steps, PageRequest.of(request.query))
+    return _list([step_body(run, life, step, request.at) for step in page], more, first, last)
 
 
-def retrieve_step(world: World, asked: Asked) -> dict[str, Any]:
-    """Shows a step of a run."""
-    run = _run(world, asked)
-    life = world.life(run)
+def retrieve_step(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a step of a run."""
+    run = _run(world, request)
+    life = world.get_life(run)
     for step in life.steps:
-        if step.planned.id == asked.path["step_id"] and step.created_at <= asked.now:
-            return step_body(run, life, step, asked.at)
-    raise unknown("run step", asked.path["step_id"])
+        if step.planned.id == request.path["step_id"] and step.created_at <= request.now:
+            return step_body(run, life, step, request.at)
+    raise not_found_error("run step", request.path["step_id"])
 
 
-def start_response(world: World, asked: Asked) -> dict[str, Any]:
+def start_response(world: World, request: ApiRequest) -> dict[str, Any]:
     """Starts a response in the background."""
-    return _show_response(world, asked, create_response(world, asked.now, asked.body))
+    return _show_response(world, request, create_response(world, request.now, request.body))
 
 
-def retrieve_response(world: World, asked: Asked) -> dict[str, Any]:
-    """Shows a response."""
-    return _show_response(world, asked, find_response(world, asked.path["response_id"]))
+def retrieve_response(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a response."""
+    return _show_response(world, request, find_response(world, request.path["response_id"]))
 
 
-def stop_response(world: World, asked: Asked) -> dict[str, Any]:
-    """Stops a response."""
-    record = find_response(world, asked.path["response_id"])
-    cancel_response(world, asked.now, record)
-    return _show_response(world, asked, record)
+def stop_response(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Cancels a response."""
+    record = find_response(world, request.path["response_id"])
+    cancel_response(world, request.now, record)
+    return _show_response(world, request, record)
 
 
-def delete_response(world: World, asked: Asked) -> dict[str, Any]:
-    """Forgets a response, as the service does by itself after a while."""
-    record = find_response(world, asked.path["response_id"])
+def delete_response(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Deletes a response, as the real service does by itself after some time."""
+    record = find_response(world, request.path["response_id"])
     del world.responses[record.id]
     return {"id": record.id, "object": "response", "deleted": True}
 
 
-# The first match counts, and a poll is the most frequent request.
+# Routes are tried in this order, and polls are the most frequent requests.
 OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "/threads/{thread_id}/runs/{run_id}", retrieve_run),
     ("GET", "/threads/{thread_id}/runs", list_runs),
@@ -206,20 +212,20 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
 )
 
 
-def _run(world: World, asked: Asked) -> RunRecord:
-    return world.run(asked.path["thread_id"], asked.path["run_id"])
+def _run(world: World, request: ApiRequest) -> RunRecord:
+    return world.get_run(request.path["thread_id"], request.path["run_id"])
 
 
-def _show(world: World, asked: Asked, run: RunRecord) -> dict[str, Any]:
-    return run_body(run, world.life(run), asked.at, asked.version)
+def _show(world: World, request: ApiRequest, run: RunRecord) -> dict[str, Any]:
+    return run_body(run, world.get_life(run), request.at, request.version)
 
 
-def _show_response(world: World, asked: Asked, record: RunRecord) -> dict[str, Any]:
-    return response_body(record, world.life(record), asked.at)
+def _show_response(world: World, request: ApiRequest, record: RunRecord) -> dict[str, Any]:
+    return response_body(record, world.get_life(record), request.at)
 
 
-def _page(items: list[tuple[str, dict[str, Any]]], asked: Asked) -> dict[str, Any]:
-    return _list(*cut_page(items, PageRequest.of(asked.query)))
+def _page(items: list[tuple[str, dict[str, Any]]], request: ApiRequest) -> dict[str, Any]:
+    return _list(*paginate(items, PageRequest.of(request.query)))
 
 
 def _list(

@@ -1,4 +1,4 @@
-"""Pages of a list: cursors, order and limit. Pure."""
+"""Pages of a list: cursors, order and limit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tracker.simulator.model.errors import Refused, wrong_value
+from tracker.simulator.model.errors import Refused, wrong_value_error
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list is wanted."""
+    """The part of a list that a request asks for."""
 
     limit: int = 20
     newest_first: bool = True
@@ -22,26 +22,26 @@ class PageRequest:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> PageRequest:
-        """Reads the query of a request. Raises Refused."""
+        """Parses the query of a request. Raises Refused."""
         text = query.get("limit", "20")
         if not text.isdecimal() or not 1 <= int(text) <= 100:
-            raise wrong_value("limit", "expected an integer from 1 to 100.")
+            raise wrong_value_error("limit", "expected an integer from 1 to 100.")
 
         order = query.get("order", "desc")
         if order not in ("asc", "desc"):
-            raise wrong_value("order", "expected 'asc' or 'desc'.")
+            raise wrong_value_error("order", "expected 'asc' or 'desc'.")
 
         return cls(
             int(text), order == "desc", query.get("after") or None, query.get("before") or None
         )
 
 
-def cut_page(
+def paginate(
     items: Sequence[tuple[str, Item]], request: PageRequest
 ) -> tuple[list[Item], bool, str | None, str | None]:
-    """The items of a page, whether there are more, and the ids of its first and last item.
+    """Returns the items of a page, True if there are more, and the ids of its first and last item.
 
-    `items` are pairs of id and item, oldest first. Before a cursor the nearest items count.
+    `items` are pairs of id and item, oldest first. A page `before` a cursor ends at the cursor.
     Raises Refused for a cursor that is not in the list.
     """
     ordered = list(reversed(items)) if request.newest_first else list(items)

@@ -1,4 +1,4 @@
-"""Bodies of the simulated service, as JSON values, at a moment (unix seconds). Pure."""
+"""JSON bodies of the simulated service at a given time (unix seconds)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracker.core.status import (
     INCOMPLETE,
 )
 from tracker.simulator.model.catalogue import REPLIES
-from tracker.simulator.model.identifiers import number
+from tracker.simulator.model.identifiers import stable_hash
 from tracker.simulator.model.records import AssistantRecord, MessageRecord, RunRecord, ThreadRecord
 from tracker.simulator.model.run_life import Life, Step
 
@@ -26,10 +26,10 @@ ERRORS = {
 
 
 def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") -> dict[str, Any]:
-    """A run."""
+    """Returns the body of a run."""
     moment = life.at(now)
     status, ended_at = moment.status, moment.ended_at
-    asked = life.asks(now)
+    action = life.find_action(now)
     tokens = life.tokens if ended_at is not None else None
     settings = run.settings
     instructions = settings.get("instructions") or "Be brief, and use the tools."
@@ -48,7 +48,7 @@ def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") ->
         "cancelled_at": _seconds(ended_at if status == CANCELLED else None),
         "failed_at": _seconds(ended_at if status == FAILED else None),
         "completed_at": _seconds(ended_at if status in (COMPLETED, INCOMPLETE, EXPIRED) else None),
-        "required_action": _required_action(asked) if asked else None,
+        "required_action": _required_action(action) if action else None,
         "last_error": _last_error(life) if status == FAILED else None,
         "model": run.model,
         "instructions": instructions,
@@ -61,7 +61,7 @@ def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") ->
         "truncation_strategy": settings.get("truncation_strategy")
         or {"type": "auto", "last_messages": None},
         "incomplete_details": {"reason": life.plan.reason} if status == INCOMPLETE else None,
-        "usage": tokens.wire() if tokens else None,
+        "usage": tokens.to_run_usage() if tokens else None,
         "response_format": settings.get("response_format", "auto"),
         "tool_choice": settings.get("tool_choice", "auto"),
         "parallel_tool_calls": settings.get("parallel_tool_calls", True),
@@ -75,7 +75,7 @@ def run_body(run: RunRecord, life: Life, now: float, version: Version = "v2") ->
 
 
 def step_body(run: RunRecord, life: Life, step: Step, now: float) -> dict[str, Any]:
-    """A step of a run."""
+    """Returns the body of a step."""
     ended = step.ended_at <= now
     status = step.status if ended else IN_PROGRESS
     tokens = step.tokens if ended else None
@@ -96,12 +96,12 @@ def step_body(run: RunRecord, life: Life, step: Step, now: float) -> dict[str, A
         "last_error": _last_error(life) if status == FAILED else None,
         "step_details": _step_details(run, step, answered=status == COMPLETED),
         "metadata": None,
-        "usage": tokens.wire() if tokens else None,
+        "usage": tokens.to_run_usage() if tokens else None,
     }
 
 
 def thread_body(thread: ThreadRecord) -> dict[str, Any]:
-    """A thread."""
+    """Returns the body of a thread."""
     return {
         "id": thread.id,
         "object": "thread",
@@ -112,7 +112,7 @@ def thread_body(thread: ThreadRecord) -> dict[str, Any]:
 
 
 def message_body(message: MessageRecord) -> dict[str, Any]:
-    """A message that a client wrote."""
+    """Returns the body of a client's message."""
     content = message.content
     if isinstance(content, str):
         content = [{"type": "text", "text": {"value": content, "annotations": []}}]
@@ -131,15 +131,15 @@ def message_body(message: MessageRecord) -> dict[str, Any]:
 
 
 def reply_body(run: RunRecord, step: Step) -> dict[str, Any]:
-    """The message that a run wrote in a step."""
-    text = REPLIES[number(step.planned.id) % len(REPLIES)]
+    """Returns the body of the message that a run wrote in a step."""
+    text = REPLIES[stable_hash(step.planned.id) % len(REPLIES)]
     message_id = str(step.planned.message_id)
-    said = MessageRecord(message_id, run.thread_id, step.created_at, "assistant", text, {})
-    return {**message_body(said), "assistant_id": run.assistant_id, "run_id": run.id}
+    message = MessageRecord(message_id, run.thread_id, step.created_at, "assistant", text, {})
+    return {**message_body(message), "assistant_id": run.assistant_id, "run_id": run.id}
 
 
 def assistant_body(assistant: AssistantRecord) -> dict[str, Any]:
-    """An assistant."""
+    """Returns the body of an assistant."""
     settings = assistant.settings
     return {
         "id": assistant.id,
@@ -173,14 +173,14 @@ def _last_error(life: Life) -> dict[str, Any]:
     return {"code": code, "message": ERRORS[code]}
 
 
-def _required_action(asked: Step) -> dict[str, Any]:
+def _required_action(action: Step) -> dict[str, Any]:
     calls = [
         {
             "id": call.id,
             "type": "function",
             "function": {"name": call.function, "arguments": call.text},
         }
-        for call in asked.planned.calls
+        for call in action.planned.calls
     ]
     return {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": calls}}
 

@@ -1,4 +1,4 @@
-"""The events of the streams that show a run or a response being made. Pure."""
+"""Events of the streams that report the progress of a run or a response."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from tracker.core.status import CANCELLED, COMPLETED, IN_PROGRESS, REQUIRES_ACTION, is_ended
 from tracker.simulator.api.payloads import Version, reply_body, run_body, step_body
-from tracker.simulator.api.responses import items_of, response_body
+from tracker.simulator.api.responses import list_output_items, response_body
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.run_life import Life, Step
 
 
 class StreamEvent(NamedTuple):
-    """An event of a stream that comes at a moment (unix seconds)."""
+    """An event of a stream, sent at `at` (unix seconds)."""
 
     at: float
     name: str
@@ -22,7 +22,7 @@ class StreamEvent(NamedTuple):
 
     @property
     def text(self) -> str:
-        """It as it is sent."""
+        """The event in the format of server-sent events."""
         data = self.data if isinstance(self.data, str) else json.dumps(self.data)
         return f"event: {self.name}\ndata: {data}\n\n"
 
@@ -30,19 +30,20 @@ class StreamEvent(NamedTuple):
 def run_events(
     run: RunRecord, life: Life, since: float, version: Version = "v2"
 ) -> list[StreamEvent]:
-    """The events of a stream that began at `since`, to the run's next stop, the last one `done`.
+    """Returns the events from `since` until the run ends or requires action, then `done`.
 
-    It has no end while the run has none. What comes of it later changes nothing before that.
+    There is no `done` while no such end is planned. Later changes of the run never change events
+    that are due already.
     """
-    found: list[StreamEvent] = []
+    planned: list[StreamEvent] = []
     for number, (status, at, _) in enumerate(_transitions(life)):
         body = run_body(run, life, at, version)
         if number == 0:
-            found.append(StreamEvent(at, "thread.run.created", body))
-        found.append(StreamEvent(at, f"thread.run.{status}", body))
+            planned.append(StreamEvent(at, "thread.run.created", body))
+        planned.append(StreamEvent(at, f"thread.run.{status}", body))
     for step in life.steps:
-        found += _step_events(run, life, step)
-    events = [each for each in sorted(found, key=lambda each: each.at) if each.at >= since]
+        planned += _step_events(run, life, step)
+    events = [each for each in sorted(planned, key=lambda each: each.at) if each.at >= since]
     stops = [
         place
         for place, each in enumerate(events)
@@ -52,7 +53,7 @@ def run_events(
     if not stops:
         return events
     at = events[stops[0]].at
-    # What becomes of its steps at that moment is told before.
+    # Events of steps come before the event of the run at the same time.
     of_steps = [
         each
         for each in events[stops[0] + 1 :]
@@ -63,11 +64,11 @@ def run_events(
 
 
 def response_events(record: RunRecord, life: Life) -> list[StreamEvent]:
-    """The events of the stream of a response; of one that was cancelled the last is missing."""
-    found: list[StreamEvent] = []
+    """Returns the events of a response; a cancelled one has no final event."""
+    events: list[StreamEvent] = []
 
     def add(at: float, kind: str, **more: Any) -> None:
-        found.append(StreamEvent(at, kind, {"type": kind, **more}))
+        events.append(StreamEvent(at, kind, {"type": kind, **more}))
 
     last = None
     for number, (status, at, _) in enumerate(_transitions(life)):
@@ -80,17 +81,17 @@ def response_events(record: RunRecord, life: Life) -> list[StreamEvent]:
             last = (at, f"response.{status}", body)
     place = 0
     for step in life.steps:
-        for item in items_of(record, step) if step.status == COMPLETED else ():
+        for item in list_output_items(record, step) if step.status == COMPLETED else ():
             _add_item(add, step, place, item)
             place += 1
-    found.sort(key=lambda each: each.at)
+    events.sort(key=lambda each: each.at)
     if last is not None:
         at, kind, body = last
-        found = [each for each in found if each.at <= at]
+        events = [each for each in events if each.at <= at]
         add(at, kind, response=body)
     return [
         each._replace(data={**each.data, "sequence_number": number})
-        for number, each in enumerate(found)
+        for number, each in enumerate(events)
     ]
 
 
@@ -99,21 +100,21 @@ def _transitions(life: Life) -> Iterator[tuple[str, float, int]]:
 
 
 def _step_events(run: RunRecord, life: Life, step: Step) -> Iterator[StreamEvent]:
-    begun = step_body(run, life, step, min(step.created_at, step.ended_at - 1e-6))
-    yield StreamEvent(step.created_at, "thread.run.step.created", begun)
-    yield StreamEvent(step.created_at, f"thread.run.step.{IN_PROGRESS}", begun)
+    open_step = step_body(run, life, step, min(step.created_at, step.ended_at - 1e-6))
+    yield StreamEvent(step.created_at, "thread.run.step.created", open_step)
+    yield StreamEvent(step.created_at, f"thread.run.step.{IN_PROGRESS}", open_step)
     if step.planned.message_id is not None:
         message = {**reply_body(run, step), "status": IN_PROGRESS}
         yield StreamEvent(step.created_at, "thread.message.created", {**message, "content": []})
         for word in message["content"][0]["text"]["value"].split(" "):
-            said = {"index": 0, "type": "text", "text": {"value": f"{word} ", "annotations": []}}
+            content = {"index": 0, "type": "text", "text": {"value": f"{word} ", "annotations": []}}
             delta = {"id": message["id"], "object": "thread.message.delta"}
             yield StreamEvent(
-                step.created_at, "thread.message.delta", {**delta, "delta": {"content": [said]}}
+                step.created_at, "thread.message.delta", {**delta, "delta": {"content": [content]}}
             )
         if step.status == COMPLETED:
-            whole = {**message, "status": COMPLETED}
-            yield StreamEvent(step.ended_at, "thread.message.completed", whole)
+            completed = {**message, "status": COMPLETED}
+            yield StreamEvent(step.ended_at, "thread.message.completed", completed)
     if step.ended_at != float("inf"):
         ended = step_body(run, life, step, step.ended_at)
         yield StreamEvent(step.ended_at, f"thread.run.step.{step.status}", ended)
@@ -121,11 +122,11 @@ def _step_events(run: RunRecord, life: Life, step: Step) -> Iterator[StreamEvent
 
 def _add_item(add: Any, step: Step, place: int, item: dict[str, Any]) -> None:
     at, index = step.ended_at, {"output_index": place}
-    begun = {**item, "status": IN_PROGRESS}
+    open_item = {**item, "status": IN_PROGRESS}
     if item["type"] != "message":
-        add(at, "response.output_item.added", item=begun, **index)
+        add(at, "response.output_item.added", item=open_item, **index)
     else:
-        add(at, "response.output_item.added", item={**begun, "content": []}, **index)
+        add(at, "response.output_item.added", item={**open_item, "content": []}, **index)
         [part] = item["content"]
         of_part = {"item_id": item["id"], "content_index": 0, **index}
         add(at, "response.content_part.added", part={**part, "text": ""}, **of_part)

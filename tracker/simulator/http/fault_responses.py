@@ -1,4 +1,4 @@
-"""Answers that went wrong: each fault as an HTTP response."""
+"""HTTP responses of the simulated faults."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PAGE = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1><
 _BLOCK = 64 * 1024
 
 
-def refuse(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
-    """The answer to a request that was not executed."""
+def make_rejection(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
+    """Returns the response to a request that is rejected without being executed."""
     match kind:
         case "rate_limited" | "rate_limited_silently":
             if kind == "rate_limited":
@@ -39,15 +39,17 @@ def refuse(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
         case "redirect":
             return Response(b"", 302, {**headers, "location": "/health"})
         case "reset":
-            return Torn(None)
+            return BrokenResponse(None)
         case _:
             status = {"server_error": 500, "unavailable": 503, "overloaded": 529}[kind]
             body = error_body("The server had an error processing the request.", "server_error")
             return JSONResponse(body, status, headers)
 
 
-def spoil(kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]) -> Response:
-    """The answer 200 to a request that was executed."""
+def make_faulty_response(
+    kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]
+) -> Response:
+    """Returns a faulty 200 response to a request that was executed."""
     content = json.dumps(body).encode()
     match kind:
         case "slow_drip":
@@ -56,10 +58,10 @@ def spoil(kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, st
                 _drip(content, faults), 200, headers, media_type="application/json"
             )
         case "truncated":
-            return Torn(content[: len(content) // 2], headers)
+            return BrokenResponse(content[: len(content) // 2], headers)
         case "cut":
             headers = {**headers, "content-length": str(len(content))}
-            return Torn(content[: len(content) // 2], headers)
+            return BrokenResponse(content[: len(content) // 2], headers)
         case "malformed":
             content = content.replace(b'": ', b'" = ', 3)
         case "html":
@@ -67,21 +69,21 @@ def spoil(kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, st
         case "empty":
             content = b""
         case "wrong_id":
-            content = json.dumps(_renamed(body)).encode()
+            content = json.dumps(_replace_ids(body)).encode()
         case "huge":
             return StreamingResponse(
-                _padded(content, faults.huge_bytes), 200, headers, media_type="application/json"
+                _pad(content, faults.huge_bytes), 200, headers, media_type="application/json"
             )
         case "gzip_bomb":
-            content = _bomb(content, faults.bomb_bytes)
+            content = _make_gzip_bomb(content, faults.bomb_bytes)
             headers = {**headers, "content-encoding": "gzip"}
         case _:
             raise ValueError(f"no such fault: {kind}")
     return Response(content, 200, headers, "application/json")
 
 
-class Torn(Response):
-    """Half an answer, or none, and the end of the connection."""
+class BrokenResponse(Response):
+    """Sends half a response, or nothing, and closes the connection."""
 
     def __init__(self, half: bytes | None, headers: dict[str, str] | None = None) -> None:
         super().__init__(half, 200, headers)
@@ -91,9 +93,9 @@ class Torn(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = scope.get("state", {}).get("transport")
         if transport is None:
-            raise ConnectionResetError("the simulator tore the connection")
+            raise ConnectionResetError("the simulator broke the connection")
 
-        # Below ASGI, which does not let an application break HTTP.
+        # ASGI cannot send invalid HTTP, so this writes to the transport.
         if self._half is None:
             linger = struct.pack("ii", 1, 0)
             raw = transport.get_extra_info("socket")
@@ -104,7 +106,7 @@ class Torn(Response):
             transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode("latin-1") + self._half)
             transport.close()
 
-        # The server would answer for an application that returns while connected.
+        # The server sends a response of its own if the application returns before the disconnect.
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -116,14 +118,14 @@ async def _drip(content: bytes, faults: Faults) -> AsyncIterator[bytes]:
         yield content[start : start + faults.drip_bytes]
 
 
-async def _padded(content: bytes, size: int) -> AsyncIterator[bytes]:
+async def _pad(content: bytes, size: int) -> AsyncIterator[bytes]:
     yield content[:-1] + b', "padding": "'
     for _ in range(0, size, _BLOCK):
         yield b"x" * _BLOCK
     yield b'"}'
 
 
-def _bomb(content: bytes, size: int) -> bytes:
+def _make_gzip_bomb(content: bytes, size: int) -> bytes:
     squeeze = zlib.compressobj(1, wbits=31)
     parts = [squeeze.compress(content[:-1] + b', "padding": "')]
     parts += [squeeze.compress(b"x" * _BLOCK) for _ in range(0, size, _BLOCK)]
@@ -131,9 +133,9 @@ def _bomb(content: bytes, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _renamed(body: dict[str, Any]) -> dict[str, Any]:
+def _replace_ids(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(body.get("data"), list):
-        return {**body, "data": [_renamed(each) for each in body["data"]]}
+        return {**body, "data": [_replace_ids(each) for each in body["data"]]}
 
     id_ = str(body.get("id", "run_"))
     return {**body, "id": id_[:-4] + ("0000" if not id_.endswith("0000") else "1111")}

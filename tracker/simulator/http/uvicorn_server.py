@@ -1,4 +1,4 @@
-"""The HTTP server of the simulator: uvicorn, quiet, and quick to stop."""
+"""The HTTP server of the simulator: uvicorn without logs and with a fast shutdown."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_PATIENCE = 0.5
+_GRACE_SECONDS = 0.5
 
 
 class _Connection(H11Protocol):
-    """A connection that hands its transport to the application, which may tear it."""
+    """A connection that gives the application its transport, so that faults can break it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Head and body are two writes; asyncio sees to this only for sockets of another making.
+        # Head and body are two writes, and asyncio sets this only on sockets that it created.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class Server(uvicorn.Server):
-    """Serves an application until it is told to stop, from any thread."""
+    """Serves an application until `stop` is called, from any thread."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """Ends the serving soon; harmless when it has ended."""
+        """Requests a shutdown; does nothing after one."""
         self.should_exit = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
             connection.shutdown()
         tasks = list(self.server_state.tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=_PATIENCE)
+            await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

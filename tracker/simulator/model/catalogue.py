@@ -1,4 +1,4 @@
-"""What simulated assistants are made of: models, tools, and the calls that they make."""
+"""Sample data of simulated assistants: models, tools, arguments and replies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from tracker.simulator.model.identifiers import number
+from tracker.simulator.model.identifiers import stable_hash
 
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "o4-mini")
 
@@ -58,42 +58,45 @@ FILES = ("handbook.pdf", "prices-2026.csv", "contract.docx", "minutes.txt")
 
 
 def kind_of(assistant_id: str, kinds: int) -> int:
-    """Which of the kinds an assistant is, from 0."""
-    return number("kind", assistant_id) % kinds
+    """Returns the kind of an assistant, from 0 to `kinds` - 1."""
+    return stable_hash("kind", assistant_id) % kinds
 
 
-def model_of(assistant_id: str) -> str:
-    """The model of an assistant that was given none."""
-    return MODELS[number("model", assistant_id) % len(MODELS)]
+def default_model(assistant_id: str) -> str:
+    """Returns the model of an assistant that was not created by a client."""
+    return MODELS[stable_hash("model", assistant_id) % len(MODELS)]
 
 
 @lru_cache(maxsize=1024)
-def tools_of(assistant_id: str) -> list[dict[str, Any]]:
-    """The tools of an assistant that was given none: three functions and the built-in ones.
+def default_tools(assistant_id: str) -> list[dict[str, Any]]:
+    """Returns three functions and the built-in tools, for an assistant not created by a client.
 
-    The list is shared, and not to be changed.
+    The list is cached: do not modify it.
     """
-    names = Random(number("tools", assistant_id)).sample(sorted(_FUNCTIONS), 3)
-    functions = [{"type": "function", "function": _definition(each)} for each in names]
+    names = Random(stable_hash("tools", assistant_id)).sample(sorted(_FUNCTIONS), 3)
+    functions = [{"type": "function", "function": _make_definition(each)} for each in names]
     return [*functions, {"type": "code_interpreter"}, {"type": "file_search"}]
 
 
-def arguments_for(rng: Random, definition: dict[str, Any]) -> str:
-    """JSON text of arguments that fit a function's definition, as far as it is understood."""
-    known = _FUNCTIONS.get(str(definition.get("name")))
-    if known:
-        return json.dumps({key: rng.choice(values) for key, values in known[1].items()})
+def draw_arguments(rng: Random, definition: dict[str, Any]) -> str:
+    """Draws arguments that fit a function's definition, as JSON text.
+
+    Supports object schemas with properties of basic types; other schemas give `{}`.
+    """
+    sample = _FUNCTIONS.get(str(definition.get("name")))
+    if sample:
+        return json.dumps({key: rng.choice(values) for key, values in sample[1].items()})
 
     parameters = definition.get("parameters")
     properties = parameters.get("properties") if isinstance(parameters, dict) else None
     if not isinstance(properties, dict):
         return "{}"
 
-    return json.dumps({key: _example(rng, schema) for key, schema in properties.items()})
+    return json.dumps({key: _draw_value(rng, schema) for key, schema in properties.items()})
 
 
-def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
-    """The definitions of the functions among the tools."""
+def list_functions(tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """Returns the definitions of the functions among the tools."""
     return [
         tool["function"]
         for tool in tools
@@ -101,8 +104,8 @@ def functions_in(tools: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def built_in(tools: Sequence[Any]) -> list[str]:
-    """The types of the tools that run without a client's help."""
+def list_built_in_tools(tools: Sequence[Any]) -> list[str]:
+    """Returns the types of the tools that the service runs by itself."""
     return [
         "file_search" if tool["type"] == "retrieval" else str(tool["type"])
         for tool in tools
@@ -111,7 +114,7 @@ def built_in(tools: Sequence[Any]) -> list[str]:
     ]
 
 
-def _definition(function: str) -> dict[str, Any]:
+def _make_definition(function: str) -> dict[str, Any]:
     description, values = _FUNCTIONS[function]
     properties = {key: {"type": _TYPES[type(each[0])]} for key, each in values.items()}
     return {
@@ -122,7 +125,7 @@ def _definition(function: str) -> dict[str, Any]:
     }
 
 
-def _example(rng: Random, schema: object) -> object:
+def _draw_value(rng: Random, schema: object) -> object:
     if not isinstance(schema, dict):
         return None
     if isinstance(schema.get("enum"), list) and schema["enum"]:

@@ -1,4 +1,4 @@
-"""Simulated time: unix seconds that pass faster, slower, or only when a test says so."""
+"""Simulated time in unix seconds: scaled, or advanced by hand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from tracker.errors import SettingsError
 
 
 class SimulatedClock(Protocol):
-    """What time it is in the simulation."""
+    """The time of a simulation."""
 
     def now(self) -> float:
-        """Unix seconds; never runs backwards."""
+        """Returns the time in unix seconds; never decreases."""
         ...
 
 
 class SpeedClock:
-    """Runs at `speed` times the machine's clock, from `start` (unix seconds; now, by default)."""
+    """A clock that runs `speed` times as fast as real time.
+
+    `start` is in unix seconds, the current time by default. Raises SettingsError for a `speed`
+    that is not above 0.
+    """
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         if not speed > 0:
@@ -32,7 +36,7 @@ class SpeedClock:
 
 
 class ManualClock:
-    """Stands still until it is advanced; may be advanced from any thread."""
+    """A clock that moves only by `advance`, from any thread."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self._now = start
@@ -42,9 +46,9 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: float) -> float:
-        """Moves the clock forward by `seconds` and returns the new time."""
+        """Moves the clock forward by `seconds` (not below 0) and returns the new time."""
         if seconds < 0:
-            raise SettingsError(f"a clock does not run backwards: {seconds} s")
+            raise SettingsError(f"a clock cannot be moved backwards: {seconds} s")
 
         with self._lock:
             self._now += seconds

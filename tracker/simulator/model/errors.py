@@ -1,4 +1,4 @@
-"""What the simulated service refuses, in the words that clients know from the real one."""
+"""Error responses of the simulated service, worded like those of the real one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from tracker.errors import RunfoldError
 
 
 class Refused(RunfoldError):
-    """A request that the simulated service answers with an error; `kind` says of which sort."""
+    """A request that the simulated service rejects with an error response.
+
+    `kind` gives the status: "invalid" 400, "unknown" 404, "key" 401.
+    """
 
     def __init__(
         self,
@@ -24,31 +27,31 @@ class Refused(RunfoldError):
         self.code = code
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
+        """Returns the JSON body of the error response."""
         return error_body(str(self), "invalid_request_error", self.param, self.code)
 
 
 def error_body(
     message: str, type_: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """The JSON body of any error."""
+    """Returns the JSON body of an error response."""
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
 
 
-def unknown(what: str, id_: str) -> Refused:
-    """There is no such thread, run, step or assistant."""
-    return Refused(f"No {what} found with id '{id_}'.", kind="unknown")
+def not_found_error(resource: str, id_: str) -> Refused:
+    """Returns the error for an unknown thread, run, step or assistant."""
+    return Refused(f"No {resource} found with id '{id_}'.", kind="unknown")
 
 
-def missing(param: str) -> Refused:
-    """A parameter is required and was not sent."""
+def missing_parameter_error(param: str) -> Refused:
+    """Returns the error for a missing required parameter."""
     return Refused(
         f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
     )
 
 
-def wrong_type(param: str, expected: str, value: object) -> Refused:
-    """A parameter is of another type."""
+def wrong_type_error(param: str, expected: str, value: object) -> Refused:
+    """Returns the error for a parameter of the wrong type."""
     names = {bool: "a boolean", int: "an integer", float: "a number", list: "an array"}
     got = names.get(type(value), "an object" if isinstance(value, dict) else "a string")
     got = "null" if value is None else got
@@ -59,13 +62,13 @@ def wrong_type(param: str, expected: str, value: object) -> Refused:
     )
 
 
-def wrong_value(param: str, message: str) -> Refused:
-    """A parameter has a value that is not allowed."""
+def wrong_value_error(param: str, message: str) -> Refused:
+    """Returns the error for a parameter with an invalid value."""
     return Refused(f"Invalid '{param}': {message}", param=param, code="invalid_value")
 
 
-def wrong_key(key: str | None) -> Refused:
-    """The API key is missing or wrong; no more of it is repeated than its first characters."""
+def wrong_key_error(key: str | None) -> Refused:
+    """Returns the error for a missing or wrong API key; repeats at most its first 3 characters."""
     if not key:
         return Refused("You didn't provide an API key.", kind="key", code="invalid_api_key")
 
@@ -76,22 +79,22 @@ def wrong_key(key: str | None) -> Refused:
 
 
 def check_metadata(metadata: object) -> dict[str, str]:
-    """Returns metadata that keeps to the limits: 16 pairs, keys to 64, values to 512 characters.
+    """Validates metadata: at most 16 pairs, keys up to 64 and values up to 512 characters.
 
-    Raises Refused.
+    Returns a copy. Raises Refused.
     """
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
-        raise wrong_type("metadata", "an object", metadata)
+        raise wrong_type_error("metadata", "an object", metadata)
     if len(metadata) > 16:
-        raise wrong_value("metadata", "at most 16 pairs are allowed.")
+        raise wrong_value_error("metadata", "at most 16 pairs are allowed.")
 
     for key, value in metadata.items():
         if not isinstance(value, str):
-            raise wrong_type(f"metadata.{key}", "a string", value)
+            raise wrong_type_error(f"metadata.{key}", "a string", value)
         if len(key) > 64:
-            raise wrong_value("metadata", "a key has at most 64 characters.")
+            raise wrong_value_error("metadata", "a key has at most 64 characters.")
         if len(value) > 512:
-            raise wrong_value(f"metadata.{key}", "a value has at most 512 characters.")
+            raise wrong_value_error(f"metadata.{key}", "a value has at most 512 characters.")
     return dict(metadata)

@@ -1,4 +1,4 @@
-"""Names of simulated things: the same for the same seed, and shaped like the real ones."""
+"""Ids of simulated objects: determined by the seed, in the format of the real ones."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import hashlib
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def number(*parts: object) -> int:
-    """A large number that depends on the parts alone."""
+def stable_hash(*parts: object) -> int:
+    """Returns a large number that depends on the parts only, in every process."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
 
 
-def name(prefix: str, *parts: object) -> str:
-    """`prefix`, an underscore and 24 letters and digits that depend on the parts alone."""
-    rest = number(prefix, *parts)
+def make_id(prefix: str, *parts: object) -> str:
+    """Returns `prefix`, an underscore and 24 letters and digits that depend on the parts only."""
+    rest = stable_hash(prefix, *parts)
     text = ""
     for _ in range(24):
         rest, digit = divmod(rest, 62)

@@ -1,4 +1,4 @@
-"""The plan of a run's life, drawn before it begins: what it will do if nobody interferes."""
+"""The plan of a run, drawn when it is created: its course if no client intervenes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
-from tracker.simulator.model.catalogue import CODE, FILES, arguments_for, built_in, functions_in
-from tracker.simulator.model.identifiers import name
+from tracker.simulator.model.catalogue import (
+    CODE,
+    FILES,
+    draw_arguments,
+    list_built_in_tools,
+    list_functions,
+)
+from tracker.simulator.model.identifiers import make_id
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.tokens import Context, Tokens
 
@@ -18,7 +24,7 @@ End = Literal["completed", "failed", "incomplete", "cancelled", "endless"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool; `function` is the name, else `text` is what the tool worked on."""
+    """A tool call; `text` holds the arguments of a function, or the input of a built-in tool."""
 
     id: str
     type: str
@@ -28,7 +34,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step: from `begins` to `ends`, in seconds of its lap's work; None: ends by an answer."""
+    """A step from `begins` to `ends`, in seconds of its lap's work.
+
+    `ends` is None for a step that ends when tool outputs are submitted.
+    """
 
     id: str
     type: Literal["message_creation", "tool_calls"]
@@ -41,22 +50,21 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """Once through the queue and to work: `work` may be infinite.
+    """A stretch of queueing and work, up to an action or the end of the run."""
 
-    `asks` is the step of functions that the lap stops for; `wait` is when others answer it,
-    in seconds, or None if they never do.
-    """
-
+    # In seconds; `work` may be infinite.
     queued: float
     work: float
     steps: tuple[PlannedStep, ...]
-    asks: PlannedStep | None = None
+    # The step of function calls that the lap ends with.
+    action: PlannedStep | None = None
+    # Seconds until the simulated client submits outputs; None for never.
     wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The laps of a run and how the last one ends; `cancelling` is how long a stop takes."""
+    """The laps of a run and its outcome; `cancelling` is the time that a cancellation takes."""
 
     laps: tuple[Lap, ...]
     end: End
@@ -77,16 +85,18 @@ def draw_plan(
     tools: Sequence[Any] = (),
     reasons: bool = False,
 ) -> Plan:
-    """Draws the life of a run; the same arguments always give the same plan."""
+    """Draws the plan of a run; equal arguments give equal plans."""
     rng = Random(f"{seed}:{run_id}")
     end = _draw_end(rng, parameters)
     at_once = end == "failed" and rng.random() < parameters.failed_at_once
     endless = end == "endless"
     others = parameters.answers == "others"
-    functions = functions_in(tools)
+    functions = list_functions(tools)
     stops = _draw_stops(rng, parameters) if functions else 0
 
-    hand = _Hand(rng, run_id, built_in(tools), Context(rng.randrange(150, 2500), reasons))
+    drawer = _StepDrawer(
+        rng, run_id, list_built_in_tools(tools), Context(rng.randrange(150, 2500), reasons)
+    )
     laps = []
     for index in range(stops + 1):
         last = index == stops
@@ -96,14 +106,14 @@ def draw_plan(
 
         queued = parameters.queue(rng) if index == 0 or parameters.requeued else 0.0
         if last:
-            steps = () if at_once else hand.work(work, closing=True, endless=endless)
+            steps = () if at_once else drawer.draw_work(work, closing=True, endless=endless)
             laps.append(Lap(queued, math.inf if endless else work, steps))
             continue
 
-        steps = hand.work(work, closing=False, endless=False)
-        asks = hand.ask(functions, work)
+        steps = drawer.draw_work(work, closing=False, endless=False)
+        action = drawer.draw_action(functions, work)
         wait = parameters.answer(rng) if rng.random() >= parameters.unanswered else None
-        laps.append(Lap(queued, work, steps, asks, wait if others else None))
+        laps.append(Lap(queued, work, steps, action, wait if others else None))
 
     code = parameters.error_code or rng.choice(("rate_limit_exceeded", "server_error"))
     reason = rng.choice(("max_completion_tokens", "max_prompt_tokens"))
@@ -141,8 +151,8 @@ def _draw_stops(rng: Random, parameters: Parameters) -> int:
     return stops
 
 
-class _Hand:
-    """Draws the steps of one run, one after the other."""
+class _StepDrawer:
+    """Draws the steps of one run in sequence."""
 
     def __init__(self, rng: Random, run_id: str, tools: list[str], context: Context) -> None:
         self._rng = rng
@@ -151,39 +161,39 @@ class _Hand:
         self._context = context
         self._count = 0
 
-    def work(self, seconds: float, *, closing: bool, endless: bool) -> tuple[PlannedStep, ...]:
-        """Steps that fill `seconds` of work, the last of them a message if `closing`."""
+    def draw_work(self, seconds: float, *, closing: bool, endless: bool) -> tuple[PlannedStep, ...]:
+        """Draws steps that fill `seconds` of work; the last is a message if `closing`."""
         used = self._rng.choices((0, 1, 2), (6, 3, 1))[0] if self._tools else 0
         cuts = sorted(self._rng.uniform(0.05, 0.95) for _ in range(used + 1))
         edges = [cut * seconds for cut in cuts] + [seconds]
 
-        steps = [self._tool(edges[i], edges[i + 1]) for i in range(used)]
+        steps = [self._draw_tool_step(edges[i], edges[i + 1]) for i in range(used)]
         if closing:
-            steps.append(self._message(edges[used], math.inf if endless else seconds))
+            steps.append(self._draw_message_step(edges[used], math.inf if endless else seconds))
         return tuple(steps)
 
-    def ask(self, functions: list[dict[str, Any]], begins: float) -> PlannedStep:
-        """The step of one to three function calls that a run stops for."""
+    def draw_action(self, functions: list[dict[str, Any]], begins: float) -> PlannedStep:
+        """Draws the step of one to three function calls that a run waits for."""
         count = self._rng.choices((1, 2, 3), (7, 2, 1))[0]
         calls = []
         for index in range(count):
             function = self._rng.choice(functions)
-            text = arguments_for(self._rng, function)
-            call_id = name("call", self._run_id, self._count, index)
+            text = draw_arguments(self._rng, function)
+            call_id = make_id("call", self._run_id, self._count, index)
             calls.append(Call(call_id, "function", text, str(function.get("name"))))
 
         spent = self._context.spend(self._rng, 30 * count)
         return PlannedStep(self._next_id(), "tool_calls", begins, None, spent, tuple(calls))
 
-    def _tool(self, begins: float, ends: float) -> PlannedStep:
+    def _draw_tool_step(self, begins: float, ends: float) -> PlannedStep:
         tool = self._rng.choice(self._tools)
         text = self._rng.choice(CODE if tool == "code_interpreter" else FILES)
-        call = Call(name("call", self._run_id, self._count), tool, text)
+        call = Call(make_id("call", self._run_id, self._count), tool, text)
         spent = self._context.spend(self._rng, 80)
         return PlannedStep(self._next_id(), "tool_calls", begins, ends, spent, (call,))
 
-    def _message(self, begins: float, ends: float) -> PlannedStep:
-        message_id = name("msg", self._run_id, self._count)
+    def _draw_message_step(self, begins: float, ends: float) -> PlannedStep:
+        message_id = make_id("msg", self._run_id, self._count)
         spent = self._context.spend(self._rng, 220)
         return PlannedStep(
             self._next_id(), "message_creation", begins, ends, spent, message_id=message_id
@@ -191,4 +201,4 @@ class _Hand:
 
     def _next_id(self) -> str:
         self._count += 1
-        return name("step", self._run_id, self._count)
+        return make_id("step", self._run_id, self._count)

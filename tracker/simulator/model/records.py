@@ -1,4 +1,4 @@
-"""What the simulated service keeps of threads, messages, assistants and runs."""
+"""Stored threads, messages, assistants and runs of the simulated service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tracker.simulator.model.parameters import Parameters
 
 @dataclass(slots=True)
 class MessageRecord:
-    """A message that a client put into a thread."""
+    """A message that a client added to a thread."""
 
     id: str
     thread_id: str
@@ -22,7 +22,7 @@ class MessageRecord:
 
 @dataclass(slots=True)
 class AssistantRecord:
-    """An assistant that a client made."""
+    """An assistant that a client created."""
 
     id: str
     created_at: float
@@ -32,11 +32,7 @@ class AssistantRecord:
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run: what was asked for, how such runs live, and what clients did to it since.
-
-    `answers` holds when the outputs of a lap were submitted, `outputs` their texts by call,
-    `looked_at` when the run was last retrieved; `revision` counts what changed its life.
-    """
+    """A run or a response: its request, its parameters, and the interventions of clients."""
 
     id: str
     thread_id: str
@@ -47,10 +43,14 @@ class RunRecord:
     tools: list[Any]
     metadata: dict[str, str]
     parameters: Parameters
+    # The time of submission of tool outputs, by lap.
     answers: dict[int, float] = field(default_factory=dict)
+    # The tool outputs by call id.
     outputs: dict[str, str] = field(default_factory=dict)
     cancel_at: float | None = None
-    looked_at: float | None = None
+    # The time that the last response to a poll described.
+    last_polled_at: float | None = None
+    # The number of interventions so far.
     revision: int = 0
 
 

@@ -1,4 +1,4 @@
-"""The life of a response: one lap of a run's, since the answer to its calls is another. Pure."""
+"""The life of a response: one lap of a run, since tool outputs go to a new response."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tracker.core.status import CANCELLING, COMPLETED, EXPIRED, FAILED, REQUIRES
 from tracker.simulator.model.catalogue import kind_of
 from tracker.simulator.model.plan import PlannedStep, draw_plan
 from tracker.simulator.model.records import RunRecord
-from tracker.simulator.model.run_life import Life, Transition, live
+from tracker.simulator.model.run_life import Life, Transition, build_life
 
 
-def response_life(seed: int, record: RunRecord, continued: int) -> Life:
-    """The life of a response that is the last of so many that went on from one another.
+def build_response_life(seed: int, record: RunRecord, continued: int) -> Life:
+    """Builds the life of a response; `continued` is the number of its predecessors.
 
-    It completes where a run would stop for its caller, and fails where a run would expire. It
-    makes calls as long as a run of its parameters would.
+    It completes at the time that a run would require action, and fails at the time that a run
+    would expire. A chain of responses makes as many calls as one run of its parameters.
     """
     stops = min(1, max(0, record.parameters.max_actions - continued))
     plan = draw_plan(
@@ -24,11 +24,11 @@ def response_life(seed: int, record: RunRecord, continued: int) -> Life:
         record.id,
         replace(record.parameters, max_actions=stops, answers="client"),
         kind=kind_of(record.model, record.parameters.kinds),
-        tools=[_nested(tool) for tool in record.tools],
+        tools=[_to_assistant_tool(tool) for tool in record.tools],
         reasons=record.model.startswith("o"),
     )
     reason = plan.reason and "max_output_tokens"
-    life = live(
+    life = build_life(
         replace(plan, cancelling=0.0, reason=reason), record.created_at, cancel_at=record.cancel_at
     )
     transitions = tuple(
@@ -52,15 +52,15 @@ def response_life(seed: int, record: RunRecord, continued: int) -> Life:
     )
 
 
-def asked_of_the_caller(life: Life, now: float = math.inf) -> PlannedStep | None:
-    """The step of calls with which a response completed by `now`, if it did."""
+def find_call_step(life: Life, now: float = math.inf) -> PlannedStep | None:
+    """Returns the step of function calls that a response completed with by `now`, if any."""
     if life.at(now).status != COMPLETED:
         return None
     return next((step.planned for step in life.steps if step.planned.ends is None), None)
 
 
-def _nested(tool: object) -> object:
-    """A function as an assistant has it: under a key of its own."""
+def _to_assistant_tool(tool: object) -> object:
+    """Converts a function from the format of responses to that of assistants."""
     if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
         return {"type": "function", "function": tool}
     return tool

@@ -1,4 +1,4 @@
-"""The life of a run: its plan on the clock, with what clients did to it. Pure."""
+"""The life of a run: its plan at actual times, with the interventions of clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENDS = {"completed": COMPLETED, "failed": FAILED, "incomplete": INCOMPLETE}
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A run went to `status` at a moment (unix seconds), in the lap of this number."""
+    """A change to `status` at `at` (unix seconds), in the lap with this index."""
 
     status: str
     at: float
@@ -37,7 +37,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step with its times (unix seconds; infinite while nothing ends it) and its end."""
+    """A step with its times (unix seconds; infinite while no end is planned) and final status."""
 
     planned: PlannedStep
     lap: int
@@ -47,13 +47,13 @@ class Step:
 
     @property
     def tokens(self) -> Tokens | None:
-        """What it used; a step that was cut off reports nothing."""
+        """The tokens it reports; None for a step that was cut off."""
         return self.planned.tokens if self.status in (COMPLETED, FAILED) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a run is at one moment."""
+    """The state of a run at one time."""
 
     status: str
     lap: int
@@ -63,7 +63,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """All transitions and steps of a run, past and to come, if nobody interferes any more."""
+    """All transitions and steps of a run, past and future, if no client intervenes any more."""
 
     plan: Plan
     created_at: float
@@ -73,7 +73,7 @@ class Life:
 
     @property
     def tokens(self) -> Tokens | None:
-        """The usage that the run shows at its end: the sum of its steps'."""
+        """The tokens that the run reports at its end: the sum of its steps."""
         if self.plan.blank_usage and self.transitions[-1].status == FAILED:
             return None
 
@@ -81,7 +81,7 @@ class Life:
         return reduce(Tokens.__add__, (each for each in spent if each), Tokens())
 
     def at(self, now: float) -> Moment:
-        """What the run is at `now`; before its creation, what it was then."""
+        """Returns the state at `now`; before the creation, the initial state."""
         count = max(1, bisect_right(self.transitions, now, key=lambda each: each.at))
         current = self.transitions[count - 1]
         starts = [each.at for each in self.transitions[:count] if each.status == IN_PROGRESS]
@@ -92,8 +92,8 @@ class Life:
             ended_at=current.at if is_ended(current.status) else None,
         )
 
-    def asks(self, now: float) -> Step | None:
-        """The step whose outputs the run waits for at `now`."""
+    def find_action(self, now: float) -> Step | None:
+        """Returns the step that the run waits for outputs of at `now`, if any."""
         moment = self.at(now)
         if moment.status != REQUIRES_ACTION:
             return None
@@ -103,16 +103,16 @@ class Life:
         )
 
 
-def live(
+def build_life(
     plan: Plan,
     created_at: float,
     answers: Mapping[int, float] | None = None,
     cancel_at: float | None = None,
 ) -> Life:
-    """Puts a plan on the clock.
+    """Builds the life of a run from its plan and the interventions of clients.
 
-    `answers` holds when a client submitted the outputs of a lap, `cancel_at` when one cancelled
-    the run. Neither changes anything that was before it.
+    `answers` holds the times of submitted outputs by lap, `cancel_at` the time of a cancellation
+    (unix seconds). Neither changes anything before it.
     """
     expires_at = created_at + plan.expires_after
     transitions, steps = _unfold(plan, created_at, answers or {})
@@ -131,12 +131,12 @@ def live(
             Transition(CANCELLED, ended_at, stop.lap),
         ]
         steps = [step for step in steps if step.created_at <= cancel_at]
-        steps = _cut(steps, cancel_at, ended_at, CANCELLED)
+        steps = _end_open_steps(steps, cancel_at, ended_at, CANCELLED)
     elif due == expires_at:
         transitions = [each for each in transitions if each.at < expires_at]
         transitions.append(Transition(EXPIRED, expires_at, transitions[-1].lap))
         steps = [step for step in steps if step.created_at < expires_at]
-        steps = _cut(steps, expires_at, expires_at, EXPIRED)
+        steps = _end_open_steps(steps, expires_at, expires_at, EXPIRED)
 
     return Life(plan, created_at, expires_at, tuple(transitions), tuple(steps))
 
@@ -144,7 +144,7 @@ def live(
 def _unfold(
     plan: Plan, created_at: float, answers: Mapping[int, float]
 ) -> tuple[list[Transition], list[Step]]:
-    """The transitions and steps of a plan that runs its course, without expiry."""
+    """Returns the transitions and steps of a plan without cancellation and expiry."""
     transitions: list[Transition] = []
     steps: list[Step] = []
     now = created_at
@@ -161,13 +161,13 @@ def _unfold(
         now += lap.work
         if math.isinf(now):
             return transitions, steps
-        if lap.asks is None:
+        if lap.action is None:
             continue
 
         transitions.append(Transition(REQUIRES_ACTION, now, index))
         default = math.inf if lap.wait is None else now + lap.wait
         answered = answers.get(index, default)
-        steps.append(Step(lap.asks, index, now, answered, COMPLETED))
+        steps.append(Step(lap.action, index, now, answered, COMPLETED))
         if math.isinf(answered):
             return transitions, steps
         now = answered
@@ -187,8 +187,8 @@ def _lap_at(transitions: list[Transition], now: float) -> int:
     return max((each.lap for each in transitions if each.at <= now), default=0)
 
 
-def _cut(steps: list[Step], cut: float, ended_at: float, status: str) -> list[Step]:
-    """The steps, those still going at `cut` ended then with the run."""
+def _end_open_steps(steps: list[Step], cut: float, ended_at: float, status: str) -> list[Step]:
+    """Returns the steps; those open at `cut` end with the run, at `ended_at`."""
     return [
         step if step.ended_at <= cut else replace(step, ended_at=ended_at, status=status)
         for step in steps

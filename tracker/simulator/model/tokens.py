@@ -1,4 +1,4 @@
-"""Tokens of simulated steps, and the text on the wire for them."""
+"""Token counts of simulated steps, and their JSON objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tracker.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Counts; `prompt` includes `cached`, `completion` includes `reasoning`."""
+    """Token counts; `prompt` includes `cached`, `completion` includes `reasoning`."""
 
     prompt: int = 0
     completion: int = 0
@@ -29,8 +29,8 @@ class Tokens:
             self.reasoning + other.reasoning,
         )
 
-    def wire(self) -> dict[str, object]:
-        """The usage object of a run or a step."""
+    def to_run_usage(self) -> dict[str, object]:
+        """Returns the usage object of a run or a step."""
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
@@ -39,8 +39,8 @@ class Tokens:
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
-    def directed(self) -> dict[str, object]:
-        """The usage object of a response."""
+    def to_response_usage(self) -> dict[str, object]:
+        """Returns the usage object of a response."""
         return {
             "input_tokens": self.prompt,
             "input_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": 0},
@@ -49,8 +49,8 @@ class Tokens:
             "total_tokens": self.total,
         }
 
-    def usage(self) -> Usage:
-        """The same in the tracker's own words."""
+    def to_usage(self) -> Usage:
+        """Returns the counts as the tracker's Usage."""
         return Usage(
             prompt_tokens=self.prompt,
             completion_tokens=self.completion,
@@ -62,7 +62,7 @@ class Tokens:
 
 @dataclass(slots=True)
 class Context:
-    """What a run has in its window: each step reads all of it and adds to it."""
+    """The context window of a run: each step reads all of it and adds to it."""
 
     size: int
     reasons: bool

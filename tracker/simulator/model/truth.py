@@ -1,4 +1,4 @@
-"""What really happened to a run, for tests to hold a tracker against."""
+"""The true history of a run, to compare with a tracker's records in tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracker.simulator.model.run_life import Life
 
 @dataclass(frozen=True, slots=True)
 class TrueStep:
-    """A step: unix seconds with fractions; `ended_at` and `usage` are None until it ended."""
+    """A step; times are unix seconds with fractions, `ended_at` and `usage` None until it ends."""
 
     id: str
     type: str
@@ -24,10 +24,10 @@ class TrueStep:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All of a run up to a moment: unix seconds with fractions.
+    """The history of a run up to a given time. Times are unix seconds with fractions.
 
-    `transitions` are pairs of status and time, from `queued` at the creation to the last one
-    so far. `ended_at`, `usage`, `error_code` and `incomplete_reason` are None until the end.
+    `transitions` are pairs of status and time, from `queued` at the creation to the latest one.
+    `ended_at`, `usage`, `error_code` and `incomplete_reason` are None until the end.
     """
 
     run_id: str
@@ -45,12 +45,12 @@ class Truth:
 
     @property
     def status(self) -> str:
-        """The last status so far."""
+        """The latest status."""
         return self.transitions[-1][0]
 
 
-def tell(run: RunRecord, life: Life, now: float) -> Truth:
-    """The truth about a run up to `now`; later than all its times, what is planned for it."""
+def build_truth(run: RunRecord, life: Life, now: float) -> Truth:
+    """Builds the history of a run up to `now`, including planned events if `now` is later."""
     moment = life.at(now)
     ended = moment.ended_at is not None
     tokens = life.tokens if ended else None
@@ -58,16 +58,16 @@ def tell(run: RunRecord, life: Life, now: float) -> Truth:
     for step in life.steps:
         if step.created_at > now:
             continue
-        over = step.ended_at <= now
+        is_over = step.ended_at <= now
         steps.append(
             TrueStep(
                 id=step.planned.id,
                 type=step.planned.type,
-                status=step.status if over else "in_progress",
+                status=step.status if is_over else "in_progress",
                 tools=tuple(call.function or call.type for call in step.planned.calls),
                 created_at=step.created_at,
-                ended_at=step.ended_at if over else None,
-                usage=step.tokens.usage() if over and step.tokens else None,
+                ended_at=step.ended_at if is_over else None,
+                usage=step.tokens.to_usage() if is_over and step.tokens else None,
             )
         )
 
@@ -81,7 +81,7 @@ def tell(run: RunRecord, life: Life, now: float) -> Truth:
         transitions=tuple((each.status, each.at) for each in life.transitions if each.at <= now),
         steps=tuple(steps),
         ended_at=moment.ended_at,
-        usage=tokens.usage() if tokens else None,
+        usage=tokens.to_usage() if tokens else None,
         error_code=life.plan.error_code if moment.status == "failed" else None,
         incomplete_reason=life.plan.reason if moment.status == "incomplete" else None,
     )

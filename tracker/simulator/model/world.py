@@ -1,4 +1,4 @@
-"""The state of the simulated service. It is told the time; it asks no clock and does no I/O."""
+"""The state of the simulated service; takes the time as an argument and does no I/O."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from tracker.core.status import IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
-from tracker.simulator.model.catalogue import kind_of, model_of, tools_of
-from tracker.simulator.model.errors import Refused, check_metadata, missing, unknown, wrong_type
-from tracker.simulator.model.identifiers import name
+from tracker.simulator.model.catalogue import default_model, default_tools, kind_of
+from tracker.simulator.model.errors import (
+    Refused,
+    check_metadata,
+    missing_parameter_error,
+    not_found_error,
+    wrong_type_error,
+)
+from tracker.simulator.model.identifiers import make_id
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.plan import draw_plan
 from tracker.simulator.model.records import AssistantRecord, MessageRecord, RunRecord, ThreadRecord
-from tracker.simulator.model.response_life import response_life
-from tracker.simulator.model.run_life import Life, live
+from tracker.simulator.model.response_life import build_response_life
+from tracker.simulator.model.run_life import Life, build_life
 
 _LIVES_KEPT = 4096
 
 
 class World:
-    """Threads, assistants and runs; every method takes the simulated time, in unix seconds.
+    """The threads, assistants, runs and responses of the service.
 
-    A thread has one active run at a time unless `many_active`. `parameters` may be replaced at
-    any time; runs that exist keep theirs. The methods raise Refused.
+    Times are simulated, in unix seconds. A thread has one active run at a time unless
+    `many_active`. `parameters` may be replaced at any time; existing runs keep theirs. The methods
+    raise Refused.
     """
 
     def __init__(
@@ -39,46 +46,46 @@ class World:
         self._lives: OrderedDict[tuple[str, int], Life] = OrderedDict()
 
     def create_thread(self, now: float, body: dict[str, Any] | None = None) -> ThreadRecord:
-        """Makes a thread, with the messages of `body`."""
+        """Creates a thread with the messages of `body`."""
         body = body or {}
         metadata = check_metadata(body.get("metadata"))
-        thread = ThreadRecord(self.new_name("thread"), now, metadata)
+        thread = ThreadRecord(self.new_id("thread"), now, metadata)
         for message in _list(body, "messages"):
-            self._add(thread, now, message)
+            self._add_message(thread, now, message)
 
         self.threads[thread.id] = thread
         return thread
 
-    def thread(self, thread_id: str) -> ThreadRecord:
-        """The thread of this id."""
+    def get_thread(self, thread_id: str) -> ThreadRecord:
+        """Returns the thread with this id."""
         if thread_id not in self.threads:
-            raise unknown("thread", thread_id)
+            raise not_found_error("thread", thread_id)
         return self.threads[thread_id]
 
     def create_assistant(self, now: float, body: dict[str, Any]) -> AssistantRecord:
-        """Makes an assistant; runs also take ids of assistants that nobody made."""
+        """Creates an assistant; runs also accept the ids of assistants never created."""
         if not body.get("model"):
-            raise missing("model")
+            raise missing_parameter_error("model")
 
         _list(body, "tools")
         metadata = check_metadata(body.get("metadata"))
-        assistant = AssistantRecord(self.new_name("asst"), now, _given(body), metadata)
+        assistant = AssistantRecord(self.new_id("asst"), now, _drop_nulls(body), metadata)
         self.assistants[assistant.id] = assistant
         return assistant
 
-    def assistant(self, assistant_id: str) -> AssistantRecord:
-        """The assistant of this id, if somebody made it."""
+    def get_assistant(self, assistant_id: str) -> AssistantRecord:
+        """Returns the assistant with this id, if a client created it."""
         if assistant_id not in self.assistants:
-            raise unknown("assistant", assistant_id)
+            raise not_found_error("assistant", assistant_id)
         return self.assistants[assistant_id]
 
     def add_message(self, now: float, thread_id: str, body: dict[str, Any]) -> MessageRecord:
-        """Puts a message into a thread, unless a run is at work there."""
-        thread = self.thread(thread_id)
-        active = self.active_run(now, thread)
+        """Adds a message to a thread without an active run."""
+        thread = self.get_thread(thread_id)
+        active = self.find_active_run(now, thread)
         if active:
             raise Refused(f"Can't add messages to {thread.id} while a run {active.id} is active.")
-        return self._add(thread, now, body)
+        return self._add_message(thread, now, body)
 
     def create_run(
         self,
@@ -87,23 +94,26 @@ class World:
         body: dict[str, Any],
         parameters: Parameters | None = None,
     ) -> RunRecord:
-        """Starts a run; `parameters` are for this run alone."""
-        thread = self.thread(thread_id)
+        """Starts a run; `parameters` apply to it alone."""
+        thread = self.get_thread(thread_id)
         assistant_id = self.check_run(body)
-        active = self.active_run(now, thread)
+        active = self.find_active_run(now, thread)
         if active:
             raise Refused(f"Thread {thread.id} already has an active run {active.id}.")
 
-        made = self.assistants.get(assistant_id)
-        settings = {**({"tools": [], **made.settings} if made else {}), **_given(body)}
-        tools = settings["tools"] if "tools" in settings else tools_of(assistant_id)
+        assistant = self.assistants.get(assistant_id)
+        settings = {
+            **({"tools": [], **assistant.settings} if assistant else {}),
+            **_drop_nulls(body),
+        }
+        tools = settings["tools"] if "tools" in settings else default_tools(assistant_id)
         metadata = check_metadata(body.get("metadata"))
         for message in _list(body, "additional_messages"):
-            self._add(thread, now, message)
+            self._add_message(thread, now, message)
 
-        model = str(settings.get("model") or model_of(assistant_id))
+        model = str(settings.get("model") or default_model(assistant_id))
         run = RunRecord(
-            id=self.new_name("run"),
+            id=self.new_id("run"),
             thread_id=thread.id,
             assistant_id=assistant_id,
             model=model,
@@ -117,48 +127,48 @@ class World:
         return run
 
     def check_run(self, body: dict[str, Any]) -> str:
-        """The id of the assistant that a request for a run names, if all of it is in order."""
+        """Validates a request for a run. Returns the id of its assistant."""
         assistant_id = body.get("assistant_id")
         if assistant_id is None:
-            raise missing("assistant_id")
+            raise missing_parameter_error("assistant_id")
         if not isinstance(assistant_id, str):
-            raise wrong_type("assistant_id", "a string", assistant_id)
+            raise wrong_type_error("assistant_id", "a string", assistant_id)
         if assistant_id not in self.assistants and not assistant_id.startswith("asst_"):
-            raise unknown("assistant", assistant_id)
+            raise not_found_error("assistant", assistant_id)
 
         _list(body, "tools")
         check_metadata(body.get("metadata"))
         return assistant_id
 
-    def run(self, thread_id: str, run_id: str) -> RunRecord:
-        """The run of this id in this thread."""
-        thread = self.thread(thread_id)
+    def get_run(self, thread_id: str, run_id: str) -> RunRecord:
+        """Returns the run with this id on this thread."""
+        thread = self.get_thread(thread_id)
         if run_id not in thread.runs:
-            raise unknown("run", run_id)
+            raise not_found_error("run", run_id)
         return thread.runs[run_id]
 
     def find(self, run_id: str) -> RunRecord:
-        """The run or the response of this id."""
+        """Returns the run or the response with this id."""
         found = self.runs.get(run_id) or self.responses.get(run_id)
         if found is None:
-            raise unknown("run", run_id)
+            raise not_found_error("run", run_id)
         return found
 
-    def life(self, run: RunRecord) -> Life:
-        """The life of a run as far as it is settled: drawn when asked for, the latest kept."""
+    def get_life(self, run: RunRecord) -> Life:
+        """Returns the life of a run as planned now; draws it on first use, in a bounded cache."""
         key = (run.id, run.revision)
         if key in self._lives:
             self._lives.move_to_end(key)
             return self._lives[key]
 
-        life = self._lives[key] = self._draw(run)
+        life = self._lives[key] = self._draw_life(run)
         if len(self._lives) > _LIVES_KEPT:
             self._lives.popitem(last=False)
         return life
 
-    def _draw(self, run: RunRecord) -> Life:
+    def _draw_life(self, run: RunRecord) -> Life:
         if run.id in self.responses:
-            return response_life(self.seed, run, self._continued(run))
+            return build_response_life(self.seed, run, self._count_predecessors(run))
         plan = draw_plan(
             self.seed,
             run.id,
@@ -167,40 +177,40 @@ class World:
             tools=run.tools,
             reasons=run.model.startswith("o"),
         )
-        return live(plan, run.created_at, run.answers, run.cancel_at)
+        return build_life(plan, run.created_at, run.answers, run.cancel_at)
 
-    def _continued(self, response: RunRecord) -> int:
-        """How many responses went before this one, each going on from the other."""
+    def _count_predecessors(self, response: RunRecord) -> int:
+        """Returns the number of previous responses in the chain of this one."""
         count, previous = 0, response.settings.get("previous_response_id")
         while previous in self.responses:
             count += 1
             previous = self.responses[previous].settings.get("previous_response_id")
         return count
 
-    def status(self, now: float, run: RunRecord) -> str:
-        """What the run is at `now`."""
-        return self.life(run).at(now).status
+    def get_status(self, now: float, run: RunRecord) -> str:
+        """Returns the status of a run at `now`."""
+        return self.get_life(run).at(now).status
 
-    def active_run(self, now: float, thread: ThreadRecord) -> RunRecord | None:
-        """The run that locks the thread; none ever does where many may be active."""
+    def find_active_run(self, now: float, thread: ThreadRecord) -> RunRecord | None:
+        """Returns the run that locks the thread; None with `many_active`."""
         if self.many_active or not thread.runs:
             return None
 
         latest = next(reversed(thread.runs.values()))
-        return None if is_ended(self.status(now, latest)) else latest
+        return None if is_ended(self.get_status(now, latest)) else latest
 
     def update_run(self, now: float, run: RunRecord, body: dict[str, Any]) -> None:
-        """Replaces the metadata of a run, unless it is at work."""
+        """Replaces the metadata of a run that is not in progress."""
         metadata = check_metadata(body.get("metadata"))
-        status = self.status(now, run)
+        status = self.get_status(now, run)
         if status == IN_PROGRESS:
             raise Refused(f"Cannot update run with status '{status}'.")
         if "metadata" in body:
             run.metadata = metadata
 
     def cancel_run(self, now: float, run: RunRecord) -> None:
-        """Asks a run to stop; it takes a while."""
-        status = self.status(now, run)
+        """Starts the cancellation of a run."""
+        status = self.get_status(now, run)
         if status not in (QUEUED, IN_PROGRESS, REQUIRES_ACTION):
             raise Refused(f"Cannot cancel run with status '{status}'.")
 
@@ -208,56 +218,56 @@ class World:
         run.revision += 1
 
     def submit_outputs(self, now: float, run: RunRecord, body: dict[str, Any]) -> None:
-        """Takes the outputs of all the calls that a run waits for, and lets it go on."""
-        life = self.life(run)
-        asked = life.asks(now)
-        if asked is None:
+        """Submits the outputs of all calls that a run waits for, and continues it."""
+        life = self.get_life(run)
+        action = life.find_action(now)
+        if action is None:
             status = life.at(now).status
             raise Refused(f'Runs in status "{status}" do not accept tool outputs.')
 
         outputs: dict[str, str] = {}
         for each in _list(body, "tool_outputs", required=True):
             if not isinstance(each, dict) or not isinstance(each.get("tool_call_id"), str):
-                raise missing("tool_outputs[].tool_call_id")
+                raise missing_parameter_error("tool_outputs[].tool_call_id")
             outputs[each["tool_call_id"]] = str(each.get("output") or "")
 
-        expected = [call.id for call in asked.planned.calls]
+        expected = [call.id for call in action.planned.calls]
         if sorted(outputs) != sorted(expected):
             raise Refused(f"Expected tool outputs for call_ids {expected}, got {list(outputs)}")
 
         run.outputs.update(outputs)
-        run.answers[asked.lap] = now
+        run.answers[action.lap] = now
         run.revision += 1
 
-    def _add(self, thread: ThreadRecord, now: float, body: Any) -> MessageRecord:
+    def _add_message(self, thread: ThreadRecord, now: float, body: Any) -> MessageRecord:
         if not isinstance(body, dict):
-            raise wrong_type("messages", "an object", body)
+            raise wrong_type_error("messages", "an object", body)
         if body.get("role") not in ("user", "assistant"):
-            raise missing("role")
+            raise missing_parameter_error("role")
         if body.get("content") is None:
-            raise missing("content")
+            raise missing_parameter_error("content")
 
         metadata = check_metadata(body.get("metadata"))
         message = MessageRecord(
-            self.new_name("msg"), thread.id, now, body["role"], body["content"], metadata
+            self.new_id("msg"), thread.id, now, body["role"], body["content"], metadata
         )
         thread.messages.append(message)
         return message
 
-    def new_name(self, prefix: str) -> str:
-        """An id that nothing else here has."""
+    def new_id(self, prefix: str) -> str:
+        """Returns a new unique id."""
         self._counts[prefix] += 1
-        return name(prefix, self.seed, self._counts[prefix])
+        return make_id(prefix, self.seed, self._counts[prefix])
 
 
-def _given(body: dict[str, Any]) -> dict[str, Any]:
+def _drop_nulls(body: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value is not None}
 
 
 def _list(body: dict[str, Any], param: str, *, required: bool = False) -> list[Any]:
     value = body.get(param)
     if value is None and required:
-        raise missing(param)
+        raise missing_parameter_error(param)
     if value is not None and not isinstance(value, list):
-        raise wrong_type(param, "an array", value)
+        raise wrong_type_error(param, "an array", value)
     return value or []

@@ -1,4 +1,4 @@
-"""The turns of sessions of the Agents API, to be watched: what they do, wait for and use."""
+"""The source of turns of sessions of the Agents API."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from tracker.core.state import RunState
 from tracker.errors import RequestRefused
 from tracker.sources.agents import snapshots
 from tracker.sources.agents.snapshots import TURN_OBJECT, WAITING, with_session
-from tracker.sources.answer import Answer, following
+from tracker.sources.answer import Answer, count_requests
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
-from tracker.sources.http.requests import ask_for_entries, check, page_query
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.requests import ask_for_entries, page_query
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.source import SETTLING_SECONDS
+from tracker.sources.wire import check_entity
 
 _SESSION = {"object": "agent.session"}
 
 
 class AgentTurns(HttpSource):
-    """A service that speaks the Agents API. Nothing is opened before the first call.
+    """A service with the Agents API. Nothing is opened before the first call.
 
-    A turn of a session is a run, and its session is the thread. What a turn waits for, and the
-    model of its agent, are shown by its session, which is asked with the first look at a turn,
-    with each page, and while a turn waits: two requests then. Its usage may be corrected after its
-    end, so it is asked about again ten seconds, a minute and ten minutes after that.
+    A turn of a session is a run, and its session is the thread. The calls that a turn waits for,
+    and the model of its agent, are fields of the session. So the session is requested too with
+    the first poll of a turn, with each page, and while a turn waits. The usage of a turn may be
+    corrected after its end: it is polled again ten seconds, a minute and ten minutes later.
 
     `beta` is the version of the API, None for a service that wants no such header.
     """
 
-    reading = Reading(snapshots.turn_snapshot, snapshots.glance, snapshots.is_turn)
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,
@@ -52,9 +53,9 @@ class AgentTurns(HttpSource):
         )
 
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        """The answer about one turn of the session `thread_id`, with what the session says of it.
+        """Returns the answer about one turn of the session `thread_id`, with the session's fields.
 
-        Raises RequestRefused where the session is not known.
+        Raises RequestRefused if the session is not known.
         """
         if not thread_id:
             raise RequestRefused(f"{run_id} is not asked about: say which session it is in")
@@ -62,46 +63,48 @@ class AgentTurns(HttpSource):
         answer, turn = await self._transport.ask("GET", path, known=known)
         if answer.body is known:
             return answer
-        check(f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id})
+        check_entity(
+            f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id}
+        )
         if known is not None and turn.get("status") != WAITING:
             return answer
-        with following(answer):
-            seen, session = await self._session(thread_id)
-        return answer.then(seen, to_json(with_session(turn, session)))
+        with count_requests(answer):
+            second, session = await self._session(thread_id)
+        return answer.then(second, to_json(with_session(turn, session)))
 
     async def fetch_page(
         self, thread_id: str, limit: int
     ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
-        """The newest turns of a session, at most `limit` (to 100), with what it says of them."""
+        """Returns the newest turns of a session, at most `limit` (up to 100), with its fields."""
         expected = {"object": TURN_OBJECT, "session_id": thread_id}
         query = page_query(after=None, before=None, limit=limit, order="desc")
         path = _turns_path(thread_id)
         answer, turns, _ = await ask_for_entries(self._transport, path, expected, query)
-        with following(answer):
-            seen, session = await self._session(thread_id)
-        return answer.then(seen), [with_session(turn, session) for turn in turns]
+        with count_requests(answer):
+            second, session = await self._session(thread_id)
+        return answer.then(second), [with_session(turn, session) for turn in turns]
 
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """Up to 100 of a session's turns, oldest first, and the id to go on after."""
+        """Returns up to 100 of a session's turns, oldest first, and the id to go on after."""
         expected = {"object": TURN_OBJECT, "session_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
         answer, turns, more = await ask_for_entries(
             self._transport, _turns_path(thread_id), expected, query
         )
-        with following(answer):
-            seen, session = await self._session(thread_id)
-        return answer.then(seen), [with_session(turn, session) for turn in turns], more
+        with count_requests(answer):
+            second, session = await self._session(thread_id)
+        return answer.then(second), [with_session(turn, session) for turn in turns], more
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
-        """When to ask again about a turn that has ended, in seconds after its end."""
+        """Returns the seconds after its end at which to ask again about a turn."""
         return SETTLING_SECONDS
 
     async def _session(self, session_id: str) -> tuple[Answer, dict[str, Any]]:
         path = path_of("agents", "sessions", session_id)
         answer, session = await self._transport.ask("GET", path)
-        check(f"GET {path}", session, {**_SESSION, "id": session_id})
+        check_entity(f"GET {path}", session, {**_SESSION, "id": session_id})
         return answer, session
 
 

@@ -1,7 +1,7 @@
-"""From what an Agents service sends of a session's turn to what the core knows. Pure.
+"""Mapping of turns of an Agents service to snapshots.
 
-What a turn waits for, and the model of its agent, are with its session: `with_session` puts both
-into the turn's document, beside what the service sent of the turn itself.
+The calls that a turn waits for, and the model of its agent, are fields of its session:
+`with_session` adds both to the turn's document.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.responses.snapshots import Tokens, usage_of
 from tracker.sources.stamps import Stamp
-from tracker.sources.wire import Answered, Error, failure, text_of
+from tracker.sources.wire import Entity, Error, run_error, text_of
 
 TURN_OBJECT = "agent.session.turn"
 WAITING = "waiting"
@@ -38,7 +39,7 @@ _DOCUMENTED = Documented(
     ends=("completed_at",),
     objects=("error", "usage"),
 )
-_GLANCED = (
+_TRACKED = (
     "id",
     "status",
     "started_at",
@@ -51,10 +52,9 @@ _GLANCED = (
 )
 
 
-class Turn(Answered):
-    """A turn of a session; `agent` and `required_actions` are those of the session."""
+class Turn(Entity):
+    """A turn of a session; `agent` and `required_actions` are fields of the session."""
 
-    id: str
     object: str | None = None
     status: str
     session_id: str | None = None
@@ -71,21 +71,20 @@ class Turn(Answered):
 
 
 def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
-    """A turn's document with what its session says of it; those of other turns are left out."""
-    whole = {**turn, "agent": session.get("agent")}
+    """Returns a turn's document with the fields of its session, without actions of other turns."""
+    document = {**turn, "agent": session.get("agent")}
     if turn.get("status") == WAITING:
-        whole["required_actions"] = [
+        document["required_actions"] = [
             action
             for action in objects_in(session.get("required_actions"))
             if action.get("turn_id") in (turn.get("id"), None)
         ]
-    return whole
+    return document
 
 
 def glance(body: bytes) -> dict[str, Any]:
-    """The tracked fields of a turn's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
-    return {name: document[name] for name in _GLANCED if name in document}
+    """Returns the tracked fields of a turn's body, as sent. Raises PayloadError."""
+    return pick(decode(body), _TRACKED)
 
 
 def turn_snapshot(
@@ -96,14 +95,14 @@ def turn_snapshot(
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """A turn as a snapshot; its thread is its session.
+    """Returns a turn as a snapshot; its thread is its session.
 
-    Raises PayloadError naming the field that keeps it from being one, and why.
+    Raises PayloadError naming the missing or wrong fields.
     """
-    document = document_in(body)
-    turn = read(Turn, document, "a turn of a session")
-    waits = turn.status == WAITING
-    calls = _calls(turn.required_actions) if waits else ()
+    document = decode(body)
+    turn = validate(Turn, document, "a turn of a session")
+    is_waiting = turn.status == WAITING
+    calls = _calls(turn.required_actions) if is_waiting else ()
     agent = turn.agent or {}
     ended_at = turn.completed_at or turn.failed_at or turn.cancelled_at
     fields = {
@@ -112,7 +111,7 @@ def turn_snapshot(
         "observed_at": observed_at,
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
-        "status": REQUIRES_ACTION if waits else turn.status,
+        "status": REQUIRES_ACTION if is_waiting else turn.status,
         "thread_id": turn.session_id,
         "assistant_id": turn.agent_id or text_of(agent.get("id")),
         "model": text_of(agent.get("model")),
@@ -121,15 +120,15 @@ def turn_snapshot(
         "ended_at": ended_at if turn.status in ENDED else None,
         "tool_calls": calls,
         "usage": usage_of(turn.usage),
-        "error": failure(turn.error),
+        "error": run_error(turn.error),
         "configuration": _configuration(agent) if agent else None,
-        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=waits and not calls),
+        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=is_waiting and not calls),
     }
-    return read(RunSnapshot, fields, "a turn that can be tracked")
+    return validate(RunSnapshot, fields, "a turn that can be tracked")
 
 
 def is_turn(body: Mapping[str, Any]) -> bool:
-    """Whether a document of unknown origin has this shape."""
+    """True if a document of unknown origin is a turn."""
     return bool(body.get("object") == TURN_OBJECT)
 
 
@@ -138,14 +137,14 @@ def _calls(actions: object) -> tuple[ToolCall, ...]:
 
 
 def _call(number: int, action: dict[str, Any]) -> ToolCall:
-    kind = text_of(action.get("type")) or "function_call"
+    action_type = text_of(action.get("type")) or "function_call"
     request = action.get("request")
     content = request if isinstance(request, dict) else action
-    place = action.get("call_id") or action.get("request_id") or action.get("environment_id")
+    call_id = action.get("call_id") or action.get("request_id") or action.get("environment_id")
     arguments = content.get("arguments", request)
     return ToolCall(
-        id=text_of(place) or f"call {number}",
-        type="function" if kind == "function_call" else kind,
+        id=text_of(call_id) or f"call {number}",
+        type="function" if action_type == "function_call" else action_type,
         name=text_of(content.get("name")),
         arguments=text_of(arguments),
     )
@@ -154,7 +153,7 @@ def _call(number: int, action: dict[str, Any]) -> ToolCall:
 def _configuration(agent: dict[str, Any]) -> Configuration:
     tools = agent.get("tools")
     settings = {name: agent[name] for name in _SETTINGS if agent.get(name) is not None}
-    return read(
+    return validate(
         Configuration,
         {
             "instructions": text_of(agent.get("instructions")),
@@ -163,3 +162,6 @@ def _configuration(agent: dict[str, Any]) -> Configuration:
         },
         "a configuration",
     )
+
+
+FORMAT = PayloadFormat(Api.agents, is_turn, glance, turn_snapshot)

@@ -1,8 +1,8 @@
-"""Runs and their steps as an Assistants service sends them.
+"""Models of runs and their steps as an Assistants service sends them.
 
-The wire is taken as it comes: fields that are not named here are kept as given, any text may
-stand where the documentation lists values, and all but `id` and `status` may be missing or null.
-Stamps are aware times in UTC, and unix seconds again in JSON; see `read_stamp`.
+Validation is lenient: unknown fields are kept as sent, any text is accepted where the
+documentation lists values, and all fields but `id` and `status` may be missing or null. Stamps are
+aware times in UTC, and unix seconds again in JSON; see `read_stamp`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from tracker.sources.stamps import Stamp
-from tracker.sources.wire import Answered, Error, Incomplete, Object, Wire, object_or_none
+from tracker.sources.wire import Entity, Error, Incomplete, Object, Wire, object_or_none
 
 
 class PromptTokenDetails(Wire):
-    """What the prompt tokens include."""
+    """Parts of the prompt tokens."""
 
     cached_tokens: int | None = None
 
 
 class CompletionTokenDetails(Wire):
-    """What the completion tokens include."""
+    """Parts of the completion tokens."""
 
     reasoning_tokens: int | None = None
 
 
 class TokenUsage(Wire):
-    """Tokens of a run or a step. OpenAI sends `prompt_token_details`, look-alikes an s more."""
+    """Tokens of a run or a step. OpenAI sends `prompt_token_details`, look-alikes with an s."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -72,14 +72,14 @@ class SubmitToolOutputs(Wire):
 
 
 class RequiredAction(Wire):
-    """What a run waits for; of other types than `submit_tool_outputs`, the content is extra."""
+    """The action that a run waits for; the content of other types is in extra fields."""
 
     type: str | None = None
     submit_tool_outputs: SubmitToolOutputs | None = None
 
 
 class TruncationStrategy(Wire):
-    """How much of its thread a run reads."""
+    """The part of its thread that a run reads."""
 
     type: str | None = None
     last_messages: int | None = None
@@ -89,10 +89,9 @@ Tokens = Annotated[TokenUsage | None, BeforeValidator(object_or_none)]
 Action = Annotated[RequiredAction | None, BeforeValidator(object_or_none)]
 
 
-class Run(Answered):
+class Run(Entity):
     """A run of an assistant on a thread."""
 
-    id: str
     object: str | None = None
     thread_id: str | None = None
     assistant_id: str | None = None
@@ -131,7 +130,7 @@ class MessageCreation(Wire):
 
 
 class StepToolCall(Wire):
-    """A call that a step made; what came of it is under the name of its type."""
+    """A call that a step made; its result is under the name of its type."""
 
     id: str | None = None
     type: str | None = None
@@ -141,17 +140,16 @@ class StepToolCall(Wire):
 
 
 class StepDetails(Wire):
-    """What a step did: `message_creation` or `tool_calls`."""
+    """The content of a step: `message_creation` or `tool_calls`."""
 
     type: str | None = None
     message_creation: MessageCreation | None = None
     tool_calls: list[StepToolCall] | None = None
 
 
-class RunStep(Answered):
+class RunStep(Entity):
     """A step of a run."""
 
-    id: str
     object: str | None = None
     run_id: str | None = None
     thread_id: str | None = None

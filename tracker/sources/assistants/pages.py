@@ -1,4 +1,4 @@
-"""Pages of runs and steps, which go on to the next by themselves."""
+"""Pages of runs and steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Assistants resource: runs of assistants on threads, in full, and as snapshots.
+"""The Assistants resource, and the source of its runs.
 
 Follows the OpenAI API reference, versions 1 and 2 of the beta, as OpenAI, Azure and their
 look-alikes serve it.
@@ -19,37 +19,36 @@ from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.assistants.steps import Steps
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import (
-    answered,
     ask_for,
     ask_for_entries,
     ask_for_page,
-    check,
     page_query,
     runs_path,
     without_stream,
 )
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
+from tracker.sources.wire import check_entity, read_answer
 
 
 class Assistants(HttpSource):
-    """A service that speaks the Assistants API. Nothing is opened before the first call.
+    """A service with the Assistants API. Nothing is opened before the first call.
 
-    `name` is what its runs are filed under. `beta` is the version of the API, None for a service
-    that wants no such header. The rest is as in `HttpSource`.
+    `name` is the `source` of its runs. `beta` is the version of the API, None for a service that
+    wants no such header. The other parameters are documented at `HttpSource`.
 
-    For Azure, give `api_version`, `beta=None`, and either the resource's key with
-    `auth_header="api-key"`, or as `api_key` a function, async or not, that gives a token of
-    Entra ID; it is called for each request, so let it keep the token while it is good. Foundry's
-    classic agents are at `https://….services.ai.azure.com/api/projects/PROJECT`, version
-    `2025-05-01`; a run there may also wait for `submit_tool_approval`, which is answered with
+    For Azure, set `api_version`, `beta=None`, and either the resource's key with
+    `auth_header="api-key"`, or as `api_key` a function, async or not, that returns a token of
+    Entra ID; it is called for each request, so it should cache the token. Foundry's classic
+    agents are at `https://….services.ai.azure.com/api/projects/PROJECT`, version `2025-05-01`; a
+    run there may also wait for `submit_tool_approval`, which is answered with
     `submit_tool_outputs(thread, run, [], tool_approvals=[{"tool_call_id": …, "approve": True}])`.
 
-    Every call is one request, never repeated, and raises SourceError where it did not come
-    through. What it gives has the answer it came in as `.answer`.
+    Every call is one request, never repeated, and raises SourceError if it fails. Its result has
+    the answer that it came in as `.answer`.
     """
 
-    reading = Reading(snapshots.run_snapshot, snapshots.glance, snapshots.is_run)
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,
@@ -88,7 +87,8 @@ class Assistants(HttpSource):
     ) -> Run:
         """Starts a run of an assistant on a thread.
 
-        What is None is left out. `more` is sent as it is: whatever else the service takes.
+        Parameters that are None are left out. `more` is sent as it is, for other parameters of
+        the service.
         """
         named = {
             "additional_instructions": additional_instructions,
@@ -101,10 +101,12 @@ class Assistants(HttpSource):
         return await self._post(thread_id, document={"assistant_id": assistant_id, **given, **more})
 
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
-        """One run as it is now."""
+        """Returns one run as it is now."""
         path = runs_path(thread_id, run_id)
-        answer, document = await ask_for(self._transport, "GET", path, _expected(thread_id, run_id))
-        return answered(Run, answer, document, f"GET {path}")
+        answer, document = await ask_for(
+            self._transport, "GET", path, _expected_fields(thread_id, run_id)
+        )
+        return read_answer(Run, answer, document, f"GET {path}")
 
     async def update(
         self, thread_id: str, run_id: str, *, metadata: Mapping[str, str] | None
@@ -119,10 +121,10 @@ class Assistants(HttpSource):
     async def submit_tool_outputs(
         self, thread_id: str, run_id: str, tool_outputs: Iterable[Mapping[str, Any]], **more: Any
     ) -> Run:
-        """Answers all the calls that a run waits for: each a `tool_call_id` and an `output`.
+        """Submits the outputs of all calls that a run waits for.
 
-        `more` is sent as it is, for services that wait for other things too; where there is some,
-        no outputs are left out.
+        Each output has a `tool_call_id` and an `output`. `more` is sent as it is, for services
+        that wait for other answers too; with it, empty outputs are left out.
         """
         outputs = [*tool_outputs]
         document = {**({"tool_outputs": outputs} if outputs or not more else {}), **more}
@@ -137,29 +139,29 @@ class Assistants(HttpSource):
         limit: int | None = None,
         order: Literal["asc", "desc"] | None = None,
     ) -> RunPage:
-        """A page of a thread's runs, the newest first unless `order` says otherwise."""
+        """Returns a page of a thread's runs, the newest first unless `order` says otherwise."""
         query = page_query(after=after, before=before, limit=limit, order=order)
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         return await ask_for_page(self._transport, runs_path(thread_id), RunPage, expected, query)
 
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        """The answer about one run, checked to be about it and otherwise unread.
+        """Returns the answer about one run, checked to be about it and not decoded further.
 
-        The body `known`, which an earlier answer brought, is taken as checked. Raises
-        RequestRefused where the thread is not known.
+        A body equal to `known`, that of an earlier answer, is not checked again. Raises
+        RequestRefused if the thread is not known.
         """
         if not thread_id:
             raise RequestRefused(f"{run_id} is not asked about: say which thread it is in")
         path = runs_path(thread_id, run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
-            check(f"GET {path}", found, _expected(thread_id, run_id))
+            check_entity(f"GET {path}", found, _expected_fields(thread_id, run_id))
         return answer
 
     async def fetch_page(
         self, thread_id: str, limit: int
     ) -> tuple[Answer, Sequence[Mapping[str, Any]]]:
-        """The newest runs of a thread, at most `limit` (to 100), checked to be its runs."""
+        """Returns the newest runs of a thread, at most `limit` (up to 100)."""
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         query = page_query(after=None, before=None, limit=limit, order="desc")
         answer, entries, _ = await ask_for_entries(
@@ -170,7 +172,7 @@ class Assistants(HttpSource):
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """A page of up to 100 of a thread's runs, oldest first, and the id to go on after."""
+        """Returns up to 100 of a thread's runs, oldest first, and the id to go on after."""
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
         return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
@@ -178,14 +180,14 @@ class Assistants(HttpSource):
     async def fetch_steps(
         self, thread_id: str, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """A page of up to 100 of a run's steps, oldest first, and the id to go on after."""
+        """Returns up to 100 of a run's steps, oldest first, and the id to go on after."""
         expected = {"object": STEP_OBJECT, "run_id": run_id, "thread_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
         path = runs_path(thread_id, run_id, "steps")
         return await ask_for_entries(self._transport, path, expected, query)
 
     def steps_snapshot(self, body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
-        """A step as a snapshot. Raises PayloadError as `snapshot` does."""
+        """Returns a step as a snapshot. Raises PayloadError as `snapshot` does."""
         return snapshots.step_snapshot(body)
 
     async def _post(
@@ -196,12 +198,12 @@ class Assistants(HttpSource):
             self._transport,
             "POST",
             path,
-            _expected(thread_id, *more[:1]),
+            _expected_fields(thread_id, *more[:1]),
             without_stream(document or {}),
         )
-        return answered(Run, answer, found, f"POST {path}")
+        return read_answer(Run, answer, found, f"POST {path}")
 
 
-def _expected(thread_id: str, run_id: str | None = None) -> dict[str, str]:
+def _expected_fields(thread_id: str, run_id: str | None = None) -> dict[str, str]:
     known = {"object": RUN_OBJECT, "thread_id": thread_id}
     return known if run_id is None else {**known, "id": run_id}

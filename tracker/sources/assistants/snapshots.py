@@ -1,4 +1,4 @@
-"""From what an Assistants service sends to what the core knows. Pure."""
+"""Mapping of runs and steps of an Assistants service to snapshots."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from tracker.core.status import (
 from tracker.core.usage import Usage
 from tracker.errors import PayloadError
 from tracker.sources.assistants.models import Run, RunStep, TokenUsage
-from tracker.sources.documents import complaints, decode, document_in, read
+from tracker.sources.documents import decode, describe_errors, objects_in, validate
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
-from tracker.sources.wire import counted, failure, text_of
+from tracker.sources.wire import counted, run_error, text_of
 
 RUN_OBJECT = "thread.run"
+STEP_OBJECT = "thread.run.step"
 
 # Not the model: that is a column of its own.
 _SETTINGS = {
@@ -44,7 +46,7 @@ _SETTINGS = {
 }
 _CONFIGURATION = {"instructions", "tools", *_SETTINGS}
 
-# In these a run waits for no calls, whatever an old `required_action` still says.
+# In these statuses a run waits for no calls, even if it still has an old `required_action`.
 _NOT_WAITING = ENDED | {QUEUED, IN_PROGRESS, CANCELLING}
 
 _DOCUMENTED = Documented(
@@ -61,7 +63,7 @@ _DOCUMENTED = Documented(
 
 
 class Glance(TypedDict, total=False):
-    """The fields of a run that change while it lives, as sent."""
+    """The fields of a run that change during its life, as sent."""
 
     id: str
     status: str
@@ -81,16 +83,16 @@ _glances = TypeAdapter(Glance)
 
 
 def glance(body: bytes) -> Glance:
-    """The tracked fields of a run's body, as sent. Raises PayloadError for what is no object."""
+    """Returns the tracked fields of a run's body, as sent. Raises PayloadError."""
     try:
         return _glances.validate_json(body)
     except ValidationError:
-        document, _ = decode(body)
+        document = decode(body)
     try:
         return _glances.validate_python(document)
     except ValidationError as error:
-        why = complaints(error)
-    raise PayloadError(f"not a run: {why}")
+        reason = describe_errors(error)
+    raise PayloadError(f"not a run: {reason}")
 
 
 def run_snapshot(
@@ -101,12 +103,12 @@ def run_snapshot(
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """A run as a snapshot. Raises PayloadError naming the field that keeps it from being one.
+    """Returns a run as a snapshot. Raises PayloadError naming the missing or wrong fields.
 
-    `expired` and `incomplete` have no stamp of their own: services put the moment in another.
+    `expired` and `incomplete` have no stamp of their own: services send their time in another.
     """
-    document = body.body if isinstance(body, Run) else document_in(body)
-    run = body if isinstance(body, Run) else read(Run, document, "a run")
+    document = body.body if isinstance(body, Run) else decode(body)
+    run = body if isinstance(body, Run) else validate(Run, document, "a run")
     calls = _tool_calls(run)
     lacks_calls = run.status == REQUIRES_ACTION and not calls
     ended_at = run.completed_at or run.failed_at or run.cancelled_at
@@ -127,29 +129,29 @@ def run_snapshot(
         "ended_at": ended_at if is_ended(run.status) else None,
         "tool_calls": calls,
         "usage": _usage(run.usage),
-        "error": failure(run.last_error),
+        "error": run_error(run.last_error),
         "incomplete_reason": details.reason if details else None,
         "metadata": run.metadata or {},
         "configuration": _configuration(run),
         "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=lacks_calls),
     }
-    return read(RunSnapshot, fields, "a run that can be tracked")
+    return validate(RunSnapshot, fields, "a run that can be tracked")
 
 
 def is_run(body: Mapping[str, Any]) -> bool:
-    """Whether a document of unknown origin has this shape.
+    """True if a document of unknown origin is a run.
 
     Look-alikes leave `object` out; then an id, a status and a thread make a run.
     """
-    kind = body.get("object")
-    if kind is None:
+    object_type = body.get("object")
+    if object_type is None:
         return {"id", "status", "thread_id"} <= body.keys() and "run_id" not in body
-    return bool(kind == RUN_OBJECT)
+    return bool(object_type == RUN_OBJECT)
 
 
 def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
-    """A step as a snapshot. Raises PayloadError naming the field that keeps it from being one."""
-    step = body if isinstance(body, RunStep) else read(RunStep, document_in(body), "a step")
+    """Returns a step as a snapshot. Raises PayloadError naming the missing or wrong fields."""
+    step = body if isinstance(body, RunStep) else validate(RunStep, decode(body), "a step")
     details = step.step_details
     calls = (details.tool_calls if details else None) or []
     ended_at = step.completed_at or step.failed_at or step.cancelled_at or step.expired_at
@@ -165,9 +167,9 @@ def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
         "created_at": step.created_at,
         "ended_at": ended_at if is_ended(step.status) else None,
         "usage": _usage(step.usage),
-        "error": failure(step.last_error),
+        "error": run_error(step.last_error),
     }
-    return read(StepSnapshot, fields, "a step that can be tracked")
+    return validate(StepSnapshot, fields, "a step that can be tracked")
 
 
 def _tool_calls(run: Run) -> tuple[ToolCall, ...]:
@@ -178,25 +180,25 @@ def _tool_calls(run: Run) -> tuple[ToolCall, ...]:
 
 
 def _calls(action: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The calls of any type of action: under `tool_calls`, else in the first list there is."""
+    """Yields the calls of any type of action: in `tool_calls`, else in its first list."""
     contents = [value for value in action.values() if isinstance(value, dict)]
     lists = [content.get("tool_calls") for content in contents]
     lists += [value for content in [action, *contents] for value in content.values()]
     found = next((entry for entry in lists if isinstance(entry, list)), [])
-    return (call for call in found if isinstance(call, dict))
+    yield from objects_in(found)
 
 
 def _tool_call(number: int, call: dict[str, Any]) -> ToolCall:
-    kind = text_of(call.get("type")) or "function"
-    own = call.get(kind)
+    call_type = text_of(call.get("type")) or "function"
+    own = call.get(call_type)
     content = own if isinstance(own, dict) else call
     arguments = content.get("arguments")
     if arguments is None and content is own:
         arguments = {key: value for key, value in own.items() if key not in ("name", "output")}
     return ToolCall(
-        # A call without an id is told from its neighbours by its place.
+        # A call without an id is identified by its place.
         id=text_of(call.get("id")) or text_of(call.get("tool_call_id")) or f"call {number}",
-        type=kind,
+        type=call_type,
         name=text_of(content.get("name")),
         arguments=text_of(arguments) if arguments or arguments == "" else None,
     )
@@ -229,4 +231,4 @@ def _configuration(run: Run) -> Configuration | None:
     )
 
 
-STEP_OBJECT = "thread.run.step"
+FORMAT = PayloadFormat(Api.assistants, is_run, glance, run_snapshot)

@@ -1,4 +1,4 @@
-"""Where a service is, and what is asked there: addresses, paths and headers, checked."""
+"""Validation of addresses, paths and headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracker.errors import SettingsError
 
 
 class QuietUrl(httpx.URL):
-    """A URL that is sent whole, and shown with stars for the values of some of its query.
+    """A URL that hides the values of some query parameters in logs, not in the request.
 
     httpx logs the address of every request.
     """
@@ -34,7 +34,7 @@ class QuietUrl(httpx.URL):
 
 
 def service_url(text: str) -> httpx.URL:
-    """The address of an API, without a slash at its end. Raises SettingsError.
+    """Returns the address of an API, without a trailing slash. Raises SettingsError.
 
     The message does not repeat the address, which may hold a password.
     """
@@ -42,7 +42,7 @@ def service_url(text: str) -> httpx.URL:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
         raise SettingsError("base_url is not a URL: give one like https://host/v1") from None
-    # httpx quotes what cannot be in a host, and would look for that.
+    # httpx percent-encodes characters that a host cannot have, and would resolve the result.
     if url.scheme not in ("http", "https") or not url.host or b"%" in url.raw_host:
         raise SettingsError("base_url has to begin with https:// or http:// and a host")
     if url.userinfo:
@@ -55,7 +55,7 @@ def service_url(text: str) -> httpx.URL:
 
 
 def path_below(base: httpx.URL, url: Any) -> str | None:
-    """The path of `url` below the address of an API, as sent; None where it is not below.
+    """Returns the path of `url` below the address of an API, None if it is not below it.
 
     `url` may be of httpx, or of a library with the same interface.
     """
@@ -67,7 +67,7 @@ def path_below(base: httpx.URL, url: Any) -> str | None:
 
 
 def is_loopback(url: httpx.URL) -> bool:
-    """Whether a service runs on this machine, so that no proxy leads to it."""
+    """True if a service runs on this machine, so that no proxy leads to it."""
     if url.host == "localhost":
         return True
     try:
@@ -77,7 +77,7 @@ def is_loopback(url: httpx.URL) -> bool:
 
 
 def path_of(*segments: str) -> str:
-    """The path of these segments, quoted. Raises SettingsError for an id that would lead astray."""
+    """Returns the path of these segments, quoted. Raises SettingsError for an unusable id."""
     for segment in segments:
         if not segment or segment in (".", "..") or len(segment) > 256:
             raise SettingsError(f"{segment[:80]!r} cannot be an id: give that of a thread or run")
@@ -86,8 +86,8 @@ def path_of(*segments: str) -> str:
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
-def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Headers of the caller. Raises SettingsError naming one that cannot be sent, not its value."""
+def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Returns the caller's headers. Raises SettingsError naming an invalid one, not its value."""
     checked: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if not (name and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):

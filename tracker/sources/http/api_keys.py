@@ -1,4 +1,4 @@
-"""API keys: asked for at each request, sent, and kept out of everything that is shown."""
+"""API keys: read before each request, and removed from all texts that are shown."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from tracker.errors import KeyRefused
 ApiKey = str | Callable[[], str] | Callable[[], Awaitable[str]] | None
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
-# What is shorter protects nothing, and its letters stand in every other word.
+# Shorter values protect nothing, and would be replaced inside ordinary words.
 _SHORTEST_SECRET = 4
 
 
 class Secrets:
-    """What one request carries that nobody else may read: its key, and headers of its sender.
+    """The secrets of one request: its key, secret headers of its sender, and `more` texts.
 
-    `more` are texts that its sender put in elsewhere.
-
-    Neither `repr` nor `str` shows any of it.
+    Neither `repr` nor `str` shows them.
     """
 
     __slots__ = ("_hidden", "key")
@@ -45,26 +43,26 @@ class Secrets:
         return "Secrets(…)"
 
     def scrub(self, text: str) -> str:
-        """`text` with three stars in place of each secret."""
+        """Returns `text` with three stars in place of each secret."""
         for hidden in self._hidden:
             text = text.replace(hidden, "***")
         return text
 
 
 async def current_key(given: ApiKey) -> str | None:
-    """The key to use now; None where there is none.
+    """Returns the key to use now, None if there is none.
 
-    Calls `given` where it can be called, each time, so that a rotated key is used at once. Raises
-    KeyRefused where it fails or gives what cannot be sent; its own error, which may hold the key,
-    is named by its type only.
+    Calls `given` each time if it is a function, so that a rotated key is used at once. Raises
+    KeyRefused if the function fails or the key cannot be sent; of the function's own error, which
+    may hold the key, the message has the type only.
     """
     if given is None:
         return None
-    key, failure = await _ask(given)
-    if failure is not None:
-        raise KeyRefused(f"the function given as api_key failed with {failure}: let it give a key")
+    key, error = await _ask(given)
+    if error is not None:
+        raise KeyRefused(f"the function given as api_key failed with {error}: let it return a key")
     if not isinstance(key, str):
-        raise KeyRefused(f"api_key gave {type(key).__name__}: let it give the key as text")
+        raise KeyRefused(f"api_key returned {type(key).__name__}: let it return the key as text")
     key = key.strip()
     if not key:
         raise KeyRefused("the key is empty: give one, or None for a service that takes none")
@@ -80,5 +78,5 @@ async def _ask(given: object) -> tuple[object, str | None]:
         key = given()
         return (await key if inspect.isawaitable(key) else key), None
     except Exception as error:
-        # Raised from here, it would drag the other along as its context.
+        # Not raised here: this error would be its context.
         return None, type(error).__name__

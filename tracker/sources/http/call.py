@@ -1,4 +1,4 @@
-"""One question on its way, and what came of it."""
+"""One HTTP call: the progress of its response, and its result."""
 
 from __future__ import annotations
 
@@ -16,110 +16,117 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.sources.answer import Answer, is_json, kept_headers, server_date, wait_hint
-from tracker.sources.documents import decode, decode_list
+from tracker.sources.answer import Answer, is_json, select_headers, server_date, wait_hint
+from tracker.sources.documents import decode_body, decode_list
 from tracker.sources.http.api_keys import Secrets
-from tracker.sources.http.body_reader import Unfit
-from tracker.sources.http.error_mapping import quote, refusal, words
+from tracker.sources.http.body_reader import UnusableBody
+from tracker.sources.http.error_mapping import map_error, quote, read_message
 
 
 @dataclass(slots=True)
 class Call:
-    """One question and how far its answer has come.
+    """One request, and its response as far as it was received."""
 
-    `asked` is the method and the path, `where` the host, `deadline` in seconds, `cap` in bytes.
-    `known` is a body that was found good before: the same again is not decoded. `listed` says
-    that an array is to come, which is taken as the `data` of an object.
-    `secrets` is None until the key is known, `status` until the head of the answer came.
-    """
-
-    asked: str
-    where: str
+    # Method and path, for errors.
+    request: str
+    host: str
+    # In seconds.
     deadline: float
+    # Largest size of the body, in bytes.
     cap: int
+    # An earlier body that was checked: an equal one is not decoded.
     known: bytes | None = None
-    listed: bool = False
+    # True if the response is an array, which is returned as the `data` of an object.
+    is_list: bool = False
+    # None until the key is known.
     secrets: Secrets | None = None
     asked_at: datetime | None = None
+    # None until the head of the response was received.
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     body: bytearray = field(default_factory=bytearray, repr=False)
 
     @property
-    def succeeded(self) -> bool:
-        """Whether the head of an answer came that promises the thing asked for."""
+    def is_success(self) -> bool:
+        """True if the head of a successful response was received."""
         return self.status in (200, 201)
 
     @property
     def is_json(self) -> bool:
-        """Whether the head of the answer says that it is JSON."""
+        """True if the head of the response says that its body is JSON."""
         return is_json(self.headers)
 
-    def without_key(self, error: KeyRefused) -> KeyRefused:
-        """The error where the key could not be had."""
-        return KeyRefused(f"{self.asked} was not sent: {error}")
+    def key_error(self, error: KeyRefused) -> KeyRefused:
+        """Returns the error of the key with the request that was not sent."""
+        return KeyRefused(f"{self.request} was not sent: {error}")
 
-    def outcome(
-        self, now: datetime, trouble: Exception | None
+    def result(
+        self, now: datetime, failure: Exception | None
     ) -> tuple[Answer, dict[str, Any]] | SourceError:
-        """The answer and the object in it, or the error that it amounts to, not yet raised.
+        """Returns the answer and its object, or the error to raise.
 
-        `trouble` is what ended the call before the answer was whole.
+        `failure` is the error that ended the call before the response was complete, if any.
         """
         if self.secrets is None:
-            return KeyRefused(f"{self.asked} was not sent: no key came in {self.deadline:g} s")
-        if self.status is not None and not self.succeeded:
-            # As far as it came: the status alone says what to do.
-            return refusal(
-                self.secrets.scrub(self.asked),
+            return KeyRefused(f"{self.request} was not sent: no key came in {self.deadline:g} s")
+        if self.status is not None and not self.is_success:
+            # The body may be incomplete: the status alone decides.
+            return map_error(
+                self.secrets.scrub(self.request),
                 self.status,
                 self.headers,
                 bytes(self.body),
                 now=now,
                 secrets=self.secrets,
             )
-        if trouble is not None:
-            return self._failure(trouble, self.secrets)
-        return self._success(now, self.secrets)
+        if failure is not None:
+            return self._map_failure(failure, self.secrets)
+        return self._read_success(now, self.secrets)
 
-    def _failure(self, trouble: Exception, secrets: Secrets) -> SourceError:
-        asked = secrets.scrub(self.asked)
-        said = quote(str(trouble), secrets) or "the connection broke"
-        if isinstance(trouble, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+    def _map_failure(self, failure: Exception, secrets: Secrets) -> SourceError:
+        request = secrets.scrub(self.request)
+        reason = quote(str(failure), secrets) or "the connection broke"
+        if isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
             return Unreachable(
-                f"{asked} was not sent, there is no way to {self.where}: {said}. "
+                f"{request} was not sent, there is no way to {self.host}: {reason}. "
                 "Check base_url and the network."
             )
-        if isinstance(trouble, httpx.LocalProtocolError):
-            return Misconfigured(f"{asked} cannot be sent: check the headers.")
-        if isinstance(trouble, Unfit):
-            return UnusableAnswer(f"{asked} brought an answer of no use: {said}.{self._doubt}")
-        if isinstance(trouble, TimeoutError | httpx.TimeoutException):
-            return Unreachable(
-                f"{asked} brought no whole answer in {self.deadline:g} s.{self._doubt}"
+        if isinstance(failure, httpx.LocalProtocolError):
+            return Misconfigured(f"{request} cannot be sent: check the headers.")
+        if isinstance(failure, UnusableBody):
+            return UnusableAnswer(
+                f"{request} brought an answer of no use: {reason}.{self._post_note}"
             )
-        if self.succeeded and isinstance(trouble, httpx.ProtocolError):
-            return UnusableAnswer(f"{asked} brought an answer cut off: {said}.{self._doubt}")
-        return Unreachable(f"{asked} brought no whole answer: {said}.{self._doubt}")
+        if isinstance(failure, TimeoutError | httpx.TimeoutException):
+            return Unreachable(
+                f"{request} brought no whole answer in {self.deadline:g} s.{self._post_note}"
+            )
+        if self.is_success and isinstance(failure, httpx.ProtocolError):
+            return UnusableAnswer(
+                f"{request} brought an answer cut off: {reason}.{self._post_note}"
+            )
+        return Unreachable(f"{request} brought no whole answer: {reason}.{self._post_note}")
 
-    def _success(
+    def _read_success(
         self, now: datetime, secrets: Secrets
     ) -> tuple[Answer, dict[str, Any]] | UnusableAnswer:
-        asked = secrets.scrub(self.asked)
+        request = secrets.scrub(self.request)
         if not self.is_json:
-            kind = quote(self.headers.get("content-type", ""), secrets) or "something"
+            media_type = quote(self.headers.get("content-type", ""), secrets) or "something"
             return UnusableAnswer(
-                f"{asked} brought {kind} instead of JSON. "
-                f"If it stays so, check base_url.{self._doubt}"
+                f"{request} brought {media_type} instead of JSON. "
+                f"If it stays so, check base_url.{self._post_note}"
             )
         try:
-            document, body = self._decoded(bytes(self.body))
+            document, body = self._decode(bytes(self.body))
         except PayloadError as error:
             size = f"{len(self.body)} bytes"
-            return UnusableAnswer(f"{asked} brought {size} of no use: {error}.{self._doubt}")
+            return UnusableAnswer(f"{request} brought {size} of no use: {error}.{self._post_note}")
         if document and "id" not in document and isinstance(document.get("error"), dict | str):
-            said = quote(words(body).text, secrets)
-            return UnusableAnswer(f"{asked} brought an error as a success: {said}.{self._doubt}")
+            message = quote(read_message(body).text, secrets)
+            return UnusableAnswer(
+                f"{request} brought an error as a success: {message}.{self._post_note}"
+            )
         assert self.status is not None
         assert self.asked_at is not None
         answer = Answer(
@@ -129,16 +136,16 @@ class Call:
             now,
             server_date(self.headers),
             wait_hint(self.headers, now),
-            kept_headers(self.headers),
+            select_headers(self.headers),
         )
         return answer, document
 
-    def _decoded(self, body: bytes) -> tuple[dict[str, Any], bytes]:
-        if self.listed:
+    def _decode(self, body: bytes) -> tuple[dict[str, Any], bytes]:
+        if self.is_list:
             return {"data": decode_list(body)}, body
-        return ({}, self.known) if self.known == body else decode(body)
+        return ({}, self.known) if self.known == body else decode_body(body)
 
     @property
-    def _doubt(self) -> str:
-        posted = self.asked.startswith("POST ")
+    def _post_note(self) -> str:
+        posted = self.request.startswith("POST ")
         return " The service may have done it all the same." if posted else ""

@@ -1,6 +1,6 @@
-"""What an answer that is no success means: which error, and its message.
+"""Mapping of unsuccessful responses to errors and their messages.
 
-The kinds follow what OpenAI, Azure and their look-alikes send; `x-should-retry` is OpenAI's.
+Follows the responses of OpenAI, Azure and their look-alikes; `x-should-retry` is OpenAI's.
 """
 
 from __future__ import annotations
@@ -27,24 +27,26 @@ from tracker.sources.answer import wait_hint
 from tracker.sources.documents import decode
 from tracker.sources.http.api_keys import Secrets
 
-_LONGEST_WORDS = 300
+_LONGEST_QUOTE = 300
 
 _NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "arrearage"}
-# What frameworks and gateways say of an address that they do not know: no run was looked for.
+# Messages of frameworks and gateways for an unknown address: no run was looked up.
 _NO_SUCH_ADDRESS = {"", "not found", "page not found", "404 page not found", "resource not found"}
-_NO_SUCH_ADDRESS_FOLLOWED_BY_IT = ("invalid url", "unknown request url")
+_NO_SUCH_ADDRESS_PREFIXES = ("invalid url", "unknown request url")
 
 
-class Words(NamedTuple):
-    """What a service itself said: `own` where it is an error of the API and not of a page."""
+class ServiceMessage(NamedTuple):
+    """The message in the body of an unsuccessful response."""
 
     text: str
+    # Its `code` and `type`, in lower case.
     codes: frozenset[str] = frozenset()
-    own: bool = False
+    # True if the API itself sent it, not a framework or gateway in front of it.
+    is_from_api: bool = False
 
 
-def refusal(
-    asked: str,
+def map_error(
+    request: str,
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -52,46 +54,46 @@ def refusal(
     now: datetime,
     secrets: Secrets,
 ) -> SourceError:
-    """The error for an answer with `status`; the message says what was asked, came and cures it.
+    """Returns the error of a response; its message has the request, the response and a cure.
 
-    `headers` are in lower case. Services repeat the key that they refuse, so `secrets` are taken
-    out of what they say.
+    `headers` are in lower case. Services repeat the key that they refuse, so `secrets` are removed
+    from their message.
     """
-    said = words(body)
-    kind, cure = _kind(status, said)
-    verdict = headers.get("x-should-retry", "").lower()
-    if verdict == "true" and not issubclass(kind, (PollAgain, Misconfigured)):
-        kind, cure = Busy, "The service asks to be asked again."
-    # A rate limit ends by itself, whatever is said about this one request.
-    if verdict == "false" and issubclass(kind, (Busy, Unreachable)):
-        kind, cure = RequestRefused, "The service says that asking again will not help."
-    quoted = quote(said.text, secrets)
-    message = f"{asked} was answered {_named(status)}{quoted and f': {quoted}'}. {cure}"
-    if issubclass(kind, PollAgain):
-        return kind(message, retry_after=wait_hint(headers, now))
-    return kind(message)
+    sent = read_message(body)
+    error_type, cure = _classify(status, sent)
+    should_retry = headers.get("x-should-retry", "").lower()
+    if should_retry == "true" and not issubclass(error_type, (PollAgain, Misconfigured)):
+        error_type, cure = Busy, "The service asks to be asked again."
+    # A rate limit ends by itself, whatever the header says about this one request.
+    if should_retry == "false" and issubclass(error_type, (Busy, Unreachable)):
+        error_type, cure = RequestRefused, "The service says that asking again will not help."
+    quoted = quote(sent.text, secrets)
+    message = f"{request} was answered {_describe(status)}{quoted and f': {quoted}'}. {cure}"
+    if issubclass(error_type, PollAgain):
+        return error_type(message, retry_after=wait_hint(headers, now))
+    return error_type(message)
 
 
 def quote(text: str, secrets: Secrets) -> str:
-    """What a service said, on one line, without secrets, at most 300 characters of it."""
-    # Before cutting, lest a half of a secret stays; and again, for one that had a gap.
+    """Returns at most 300 characters of a service's text, on one line and without secrets."""
+    # Before cutting, so that no half of a secret stays; and again, for one that had a line break.
     shown = secrets.scrub(text)
     shown = secrets.scrub("".join(char if char.isprintable() else " " for char in shown))
     shown = " ".join(shown.split()).rstrip(".")
-    return shown if len(shown) <= _LONGEST_WORDS else f"{shown[:_LONGEST_WORDS]}…"
+    return shown if len(shown) <= _LONGEST_QUOTE else f"{shown[:_LONGEST_QUOTE]}…"
 
 
-def words(body: bytes) -> Words:
-    """The service's own message in an error's body, or the beginning of whatever came instead."""
+def read_message(body: bytes) -> ServiceMessage:
+    """Returns the message in the body of an error, or the body itself if it has none."""
     try:
-        document, _ = decode(body)
+        document = decode(body)
     except PayloadError:
-        return Words(body.decode("utf-8", "replace"))
+        return ServiceMessage(body.decode("utf-8", "replace"))
     error = document.get("error")
     content = error if isinstance(error, dict) else document
     text = next((value for value in _messages(content, error) if isinstance(value, str)), "")
     codes = (content.get(name) for name in ("code", "type"))
-    return Words(
+    return ServiceMessage(
         text,
         frozenset(code.lower() for code in codes if isinstance(code, str)),
         not _is_about_the_address(text.strip(" .").lower()),
@@ -99,28 +101,28 @@ def words(body: bytes) -> Words:
 
 
 def _is_about_the_address(text: str) -> bool:
-    return text in _NO_SUCH_ADDRESS or text.startswith(_NO_SUCH_ADDRESS_FOLLOWED_BY_IT)
+    return text in _NO_SUCH_ADDRESS or text.startswith(_NO_SUCH_ADDRESS_PREFIXES)
 
 
-def _messages(content: dict[str, Any], error: object) -> tuple[object, ...]:
+def _messages(content: Mapping[str, Any], error: object) -> tuple[object, ...]:
     return content.get("message"), error, content.get("detail"), content.get("code")
 
 
-def _kind(status: int, said: Words) -> tuple[type[SourceError], str]:
-    if said.codes & _NO_QUOTA or status == HTTPStatus.PAYMENT_REQUIRED:
+def _classify(status: int, sent: ServiceMessage) -> tuple[type[SourceError], str]:
+    if sent.codes & _NO_QUOTA or status == HTTPStatus.PAYMENT_REQUIRED:
         return KeyRefused, "Check the plan and the quota of the key."
     match status:
         case 401:
             return KeyRefused, "Check api_key."
         case 403:
-            return KeyRefused, "Check what api_key may do, and what stands between."
+            return KeyRefused, "Check what api_key may do, and any gateway in between."
         case 429:
             return RateLimited, "Ask less often, or later."
-        case 404 | 410 if "deploymentnotfound" in said.codes:
+        case 404 | 410 if "deploymentnotfound" in sent.codes:
             return Misconfigured, "Check base_url, which names the deployment."
-        case 404 | 410 if "model_not_found" in said.codes:
+        case 404 | 410 if "model_not_found" in sent.codes:
             return RequestRefused, "Change the model."
-        case 404 | 410 if said.own:
+        case 404 | 410 if sent.is_from_api:
             return NotFound, "Check the ids, and that the key belongs to their project."
         case 404 | 405 | 407 | 410:
             return Misconfigured, "Check that base_url leads to this API, with its /v1 or the like."
@@ -136,7 +138,7 @@ def _kind(status: int, said: Words) -> tuple[type[SourceError], str]:
             return UnusableAnswer, "Only 200 and 201 bring an answer: ask again."
 
 
-def _named(status: int) -> str:
+def _describe(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

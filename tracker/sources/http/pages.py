@@ -1,24 +1,28 @@
-"""Pages of a list."""
+"""Pages of a list, each of which fetches the one after it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
 from tracker.errors import UnusableAnswer
-from tracker.sources.assistants.models import Run, RunStep
-from tracker.sources.wire import Answered
+from tracker.sources.answer import Answer
+from tracker.sources.wire import Answered, Entity, attach_answer, check_fields, read_answer
 
-Item = TypeVar("Item", bound=Run | RunStep)
+Item = TypeVar("Item", bound=Entity)
+PageType = TypeVar("PageType", bound="Page[Any]")
+# Called with "after" or "before" and the id from which the list goes on.
+FetchPage = Callable[[str, str], Awaitable[PageType]]
 
 
 class Page(Answered, Generic[Item]):
     """Part of a list: `data`, the ids at its ends, and whether there are more.
 
-    `async for` gives the items of this page and then of those that follow, asking for each page
-    when it is reached. With `before` and no `after` it goes backwards.
+    `async for` gives the items of this page and then of the following pages; each page is
+    fetched when it is reached. A page that was asked for with `before` and without `after` is
+    followed by earlier ones.
     """
 
     object: str | None = None
@@ -27,40 +31,40 @@ class Page(Answered, Generic[Item]):
     last_id: str | None = None
     has_more: bool | None = None
 
-    _turn: Callable[[str, str], Awaitable[Any]] | None = PrivateAttr(default=None)
-    _backwards: bool = PrivateAttr(default=False)
+    _fetch: FetchPage[Any] | None = PrivateAttr(default=None)
+    _is_backwards: bool = PrivateAttr(default=False)
 
-    def seen_by(self, look: Callable[[Self], Awaitable[None]]) -> Self:
-        """This page, where `look` is called with each further page before it is given."""
-        turn = self._turn
-        if turn is None:
-            return self
+    def on_next_page(self, callback: Callable[[Self], Awaitable[None]]) -> None:
+        """Calls `callback` with each following page, before the page is returned."""
+        fetch = self._fetch
+        if fetch is None:
+            return
 
-        async def turn_and_look(direction: str, cursor: str) -> Self:
-            page: Self = await turn(direction, cursor)
-            await look(page)
-            return page.seen_by(look)
+        async def fetch_and_call(direction: str, cursor: str) -> Self:
+            page: Self = await fetch(direction, cursor)
+            await callback(page)
+            page.on_next_page(callback)
+            return page
 
-        self._turn = turn_and_look
-        return self
+        self._fetch = fetch_and_call
 
     async def next_page(self) -> Self | None:
-        """The page that follows, or None where there is none. Raises SourceError.
+        """Returns the page that follows, None after the last one. Raises SourceError.
 
-        UnusableAnswer where the service says that there are more and gives no place to go on.
+        UnusableAnswer if the service says that there are more and gives no id to go on from.
         """
-        if not self.has_more or self._turn is None:
+        if not self.has_more or self._fetch is None:
             return None
         cursor = self._cursor
         if cursor is None:
             raise UnusableAnswer("the service says that a list goes on, but not from where")
-        page: Self = await self._turn("before" if self._backwards else "after", cursor)
+        page: Self = await self._fetch("before" if self._is_backwards else "after", cursor)
         return page
 
     async def __aiter__(self) -> AsyncIterator[Item]:
-        """The items of this page and all that follow. Raises SourceError.
+        """Yields the items of this page and of all that follow. Raises SourceError.
 
-        UnusableAnswer where the service gives the same items again and would do so for ever.
+        UnusableAnswer if the service repeats items, and would do so without end.
         """
         page: Page[Item] | None = self
         cursors: set[str | None] = set()
@@ -69,8 +73,8 @@ class Page(Answered, Generic[Item]):
             fresh = [item for item in page.data if item.id not in previous]
             for item in fresh:
                 yield item
-            going_on = page.has_more and page._turn is not None
-            if going_on and (page._cursor in cursors or (page.data and not fresh)):
+            goes_on = page.has_more and page._fetch is not None
+            if goes_on and (page._cursor in cursors or (page.data and not fresh)):
                 raise UnusableAnswer(
                     f"the service gives the same part of a list again, after {page._cursor!r}"
                 )
@@ -80,6 +84,32 @@ class Page(Answered, Generic[Item]):
 
     @property
     def _cursor(self) -> str | None:
-        if self._backwards:
+        if self._is_backwards:
             return self.first_id or (self.data[0].id if self.data else None)
         return self.last_id or (self.data[-1].id if self.data else None)
+
+
+def read_page(
+    page_type: type[PageType],
+    answer: Answer,
+    body: dict[str, Any],
+    request: str,
+    expected: Mapping[str, str],
+    *,
+    fetch: FetchPage[PageType] | None = None,
+    is_backwards: bool = False,
+) -> PageType:
+    """Returns the body of an answer as a page, each of whose items knows its answer.
+
+    `fetch` gets the page that follows; without it, this page is the last one. Raises
+    UnusableAnswer for something else than a list of `expected` items.
+    """
+    if not isinstance(body.get("data"), list):
+        raise UnusableAnswer(f"{request} brought no list: `data` is missing.")
+    for sent in body["data"]:
+        check_fields(request, sent if isinstance(sent, dict) else {}, expected)
+    page = read_answer(page_type, answer, body, request)
+    for item, sent in zip(page.data, body["data"], strict=True):
+        attach_answer(item, answer, sent)
+    page._fetch, page._is_backwards = fetch, is_backwards
+    return page

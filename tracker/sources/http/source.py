@@ -1,10 +1,10 @@
-"""What all services over HTTP have in common: a name, an address, connections."""
+"""The base class of sources over HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from tracker.core.snapshot import RunSnapshot
 from tracker.errors import SettingsError
@@ -12,13 +12,14 @@ from tracker.runtime.clock import Clock
 from tracker.sources.answer import Answer
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.transport import RUN_CAP, AuthHeader, Query, Transport
+from tracker.sources.payload_format import PayloadFormat
 
 if TYPE_CHECKING:
     import httpx
 
 
 class HttpSettings(TypedDict, total=False):
-    """How a service is reached, beside its address, key and headers; see `Transport`."""
+    """Settings of the connection beside address, key and headers; see `Transport`."""
 
     params: Mapping[str, str] | None
     deadline: float
@@ -28,28 +29,17 @@ class HttpSettings(TypedDict, total=False):
     transport: httpx.AsyncBaseTransport | None
 
 
-class Reading(NamedTuple):
-    """How what a service sends of a run is read.
-
-    `snapshot` takes a body, the name of the source and the moments of `Source.snapshot`. The
-    others do as the methods of a `Source` do that are called so.
-    """
-
-    snapshot: Callable[..., RunSnapshot]
-    glance: Callable[[bytes], object]
-    recognises: Callable[[Mapping[str, Any]], bool]
-
-
 class HttpSource:
-    """A service that is asked over HTTP; the base of the sources here, and of your own.
+    """A service that is asked over HTTP: the base class of the sources here, and of your own.
 
-    One of your own has a `fetch`, and either a `reading` or the methods that use it, which are
-    `snapshot`, `glance` and `recognises`. `name` is what its runs are filed under. `api_version`
-    is Azure's. The rest is as in `Transport`. Nothing is opened before the first call; after
-    `aclose` it opens anew. Raises SettingsError for a name or an address that cannot be used.
+    A subclass implements `fetch`, and either sets `payload_format` or overrides `snapshot`,
+    `glance` and `recognises`. `name` is the `source` of its runs, `api_version` a parameter of
+    Azure; the others are documented at `Transport`. Nothing is opened before the first call; a
+    call after `aclose` opens new connections. Raises SettingsError for an unusable name or
+    address.
     """
 
-    reading: ClassVar[Reading]
+    payload_format: ClassVar[PayloadFormat]
 
     def __init__(
         self,
@@ -67,7 +57,7 @@ class HttpSource:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._name = _checked_name(name)
+        self._name = _check_name(name)
         self._transport = Transport(
             base_url,
             api_key=api_key,
@@ -83,11 +73,11 @@ class HttpSource:
 
     @property
     def name(self) -> str:
-        """What the runs of this service are filed under."""
+        """The `source` of the runs of this service."""
         return self._name
 
     def path_below(self, url: Any) -> str | None:
-        """The path of a URL (of httpx) below `base_url`, None where it is not below it."""
+        """Returns the path of a URL (of httpx) below `base_url`, None if it is not below it."""
         return self._transport.path_below(url)
 
     def __repr__(self) -> str:
@@ -100,11 +90,11 @@ class HttpSource:
         await self.aclose()
 
     def glance(self, body: bytes) -> object:
-        """The fields of a run that change, as sent, to be compared with `==`; cheap.
+        """Returns the fields of a run that change, as sent, to be compared with `==`; cheap.
 
-        Raises PayloadError for what is no run.
+        Raises PayloadError for a body that is not a run.
         """
-        return self.reading.glance(body)
+        return self.payload_format.glance(body)
 
     def snapshot(
         self,
@@ -114,11 +104,11 @@ class HttpSource:
         asked_at: datetime | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunSnapshot:
-        """A run as a snapshot: `body` is bytes, an object of JSON, or a model of the source's own.
+        """Returns a run as a snapshot; `body` is bytes, a JSON object, or a model of this source.
 
-        Raises PayloadError naming the field that keeps it from being one, and why.
+        Raises PayloadError naming the missing or wrong fields.
         """
-        return self.reading.snapshot(
+        return self.payload_format.snapshot(
             body,
             self._name,
             observed_at=observed_at,
@@ -127,8 +117,8 @@ class HttpSource:
         )
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Whether a document of unknown origin has this API's shape of a run, and no other's."""
-        return self.reading.recognises(body)
+        """True if a document of unknown origin is a run of this API, and of no other."""
+        return self.payload_format.recognises(body)
 
     async def aclose(self) -> None:
         """Closes the connections; a later call opens new ones."""
@@ -144,13 +134,13 @@ class HttpSource:
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
     ) -> tuple[Answer, dict[str, Any]]:
-        """The answer to one request, and the JSON object in it, as `Transport.ask` gives them."""
+        """Sends one request. Returns the answer and the JSON object in it, as `Transport.ask`."""
         return await self._transport.ask(
             method, path, cap=cap, query=query, document=document, known=known
         )
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not (0 < len(name) <= 64 and name.isprintable() and ":" not in name):
         raise SettingsError(
             f"a source cannot be named {name[:80]!r}: take 1 to 64 printable characters, no colon"

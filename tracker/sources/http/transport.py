@@ -1,6 +1,6 @@
-"""One question, one answer: over HTTP, within a deadline and a size, or a RunfoldError.
+"""HTTP transport: one request, one response within a deadline and a size, or a RunfoldError.
 
-It never asks twice: when to ask again is for the caller, who sees the whole of a source.
+A request is never repeated: retries are left to the caller, who knows the state of the source.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tracker.sources.answer import Answer
 from tracker.sources.documents import encode
 from tracker.sources.http.address import (
     QuietUrl,
-    checked_headers,
+    check_headers,
     is_loopback,
     path_below,
     service_url,
 )
 from tracker.sources.http.api_keys import ApiKey, Secrets, current_key
-from tracker.sources.http.body_reader import Unfit, receive
+from tracker.sources.http.body_reader import UnusableBody, read_body
 from tracker.sources.http.call import Call
 
 RUN_CAP = 2_000_000
 PAGE_CAP = 8_000_000
 
-# An error says what it has to say in less.
+# Enough for the message of an error.
 ERROR_CAP = 65_536
 # Connections are kept between polls: a handshake costs more than a poll.
 _KEPT_SECONDS = 30.0
@@ -39,14 +39,14 @@ AuthHeader = Literal["bearer", "api-key", "x-api-key"]
 
 
 class Transport:
-    """The way to one service. It opens nothing before the first question.
+    """HTTP access to one service. Opens nothing before the first request.
 
     `api_key` is a text or a function, async or not, called at each request; one that is not
-    async must not block. `auth_header` says whether it goes as `Authorization: Bearer`, or as
-    `api-key` or `x-api-key`. `deadline` is in seconds, for the whole of a call, the waiting for
-    its key and a free connection included. `params` are added to every query, and their values
-    are shown nowhere but for `api-version`. Use it within one event loop; after `aclose` it opens
-    anew.
+    async must not block. `auth_header` is the header of the key: `Authorization: Bearer`,
+    `api-key` or `x-api-key`. `deadline` is in seconds and covers a whole call, including the wait
+    for its key and a free connection. `params` are added to every query; their values, except
+    `api-version`, are hidden in logs and errors. Use it within one event loop; a call after
+    `aclose` opens new connections.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Transport:
         self._url = service_url(base_url)
         self._api_key = api_key
         self._auth_header = auth_header
-        self._headers = checked_headers(headers)
+        self._headers = check_headers(headers)
         self._params = dict(params or {})
-        # Whatever else a caller puts into each address may be a key.
+        # Other parameters of a caller may be keys.
         self._hidden = {name: self._params[name] for name in self._params.keys() - {"api-version"}}
         self._deadline = deadline
         self._connect_timeout = connect_timeout
@@ -93,29 +93,29 @@ class Transport:
         query: Query = (),
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
-        listed: bool = False,
+        is_list: bool = False,
     ) -> tuple[Answer, dict[str, Any]]:
-        """The answer to one request, and the JSON object in it. `cap` is in bytes.
+        """Sends one request. Returns the answer and the JSON object in it; `cap` is in bytes.
 
-        An answer with the body `known` is not decoded: its object is empty. Where the service
-        answers with a bare array (`listed`), that is the `data` of the object.
+        An answer whose body equals `known` is not decoded: its object is empty. With `is_list`
+        the response is a bare array, returned as the `data` of the object.
 
-        Raises SourceError as `error_mapping` reads the status; Unreachable where no
-        whole answer came in time; UnusableAnswer for one that is too large, cut off or no JSON
-        object; KeyRefused where the key could not be had; SettingsError for a document that is
-        no JSON. No message, cause or context holds the key.
+        Raises SourceError as `error_mapping` maps the status; Unreachable if no complete response
+        came in time; UnusableAnswer for one that is too large, cut off or not a JSON object;
+        KeyRefused if there is no key to send; SettingsError for a document that JSON cannot
+        hold. No message, cause or context holds the key.
         """
         content = None if document is None else encode(document)
-        asked = f"{method} {self._url.path.rstrip('/')}{path}"
-        call = Call(asked, self._url.netloc.decode(), self._deadline, cap, known, listed)
-        # Raised out here, so that no exception that holds the request stays its context.
-        outcome = await self._settle(call, method, path, query, content)
-        if isinstance(outcome, SourceError):
-            raise outcome
-        return outcome
+        request = f"{method} {self._url.path.rstrip('/')}{path}"
+        call = Call(request, self._url.netloc.decode(), self._deadline, cap, known, is_list)
+        # Raised here, so that no exception that holds the request is its context.
+        result = await self._perform(call, method, path, query, content)
+        if isinstance(result, SourceError):
+            raise result
+        return result
 
     def path_below(self, url: Any) -> str | None:
-        """The path of a URL below the address of the service, None where it is not below it."""
+        """Returns the path of a URL below the address of the service, else None."""
         return path_below(self._url, url)
 
     async def aclose(self) -> None:
@@ -124,49 +124,49 @@ class Transport:
         if client is not None:
             await client.aclose()
 
-    async def _settle(
+    async def _perform(
         self, call: Call, method: str, path: str, query: Query, content: bytes | None
     ) -> tuple[Answer, dict[str, Any]] | SourceError:
-        trouble: Exception | None = None
+        failure: Exception | None = None
         try:
             async with asyncio.timeout(self._deadline):
                 key = await current_key(self._api_key)
                 call.secrets = Secrets(key, self._headers, self._hidden.values())
                 await self._exchange(
-                    call, self._request(call.secrets, method, path, query, content)
+                    call, self._build_request(call.secrets, method, path, query, content)
                 )
         except KeyRefused as error:
-            return call.without_key(error)
-        except (TimeoutError, Unfit, httpx.HTTPError, httpx.StreamError, OSError) as error:
-            trouble = error
+            return call.key_error(error)
+        except (TimeoutError, UnusableBody, httpx.HTTPError, httpx.StreamError, OSError) as error:
+            failure = error
         try:
-            return call.outcome(self._clock.now(), trouble)
+            return call.result(self._clock.now(), failure)
         finally:
-            # An error refers to the frames that it came through, which would keep it for long.
+            # An error refers to the frames that it came through, which would keep the body alive.
             call.body.clear()
 
     async def _exchange(self, call: Call, request: httpx.Request) -> None:
         call.asked_at = self._clock.now()
-        response = await self._connected().send(request, stream=True)
+        response = await self._open_client().send(request, stream=True)
         try:
             call.headers = dict(response.headers)
             call.status = response.status_code
-            if call.succeeded and not call.is_json:
+            if call.is_success and not call.is_json:
                 return
-            # The stream itself: httpx would unpack it without a bound.
+            # The raw stream: httpx would decompress it without a limit.
             stream = response.stream
             assert isinstance(stream, httpx.AsyncByteStream)
-            await receive(
+            await read_body(
                 stream,
                 call.body,
                 encoding=call.headers.get("content-encoding", ""),
                 length=call.headers.get("content-length", ""),
-                cap=call.cap if call.succeeded else ERROR_CAP,
+                cap=call.cap if call.is_success else ERROR_CAP,
             )
         finally:
             await response.aclose()
 
-    def _request(
+    def _build_request(
         self, secrets: Secrets, method: str, path: str, query: Query, content: bytes | None
     ) -> httpx.Request:
         headers = {
@@ -183,20 +183,20 @@ class Transport:
             headers[self._auth_header] = secrets.key
         url = f"{str(self._url).rstrip('/')}{path}"
         params = httpx.QueryParams([*self._params.items(), *query])
-        request = self._connected().build_request(
+        request = self._open_client().build_request(
             method, url, params=params, headers=headers, content=content
         )
         if self._hidden:
             request.url = QuietUrl(request.url, self._hidden)
         return request
 
-    def _connected(self) -> httpx.AsyncClient:
+    def _open_client(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
                 transport=self._transport,
                 follow_redirects=False,
                 trust_env=not is_loopback(self._url),
-                # The deadline bounds what these leave open.
+                # The deadline covers the other phases.
                 timeout=httpx.Timeout(None, connect=self._connect_timeout),
                 limits=httpx.Limits(
                     max_connections=self._max_connections,

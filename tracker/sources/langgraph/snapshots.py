@@ -1,8 +1,8 @@
-"""From what a LangGraph server sends of a run to what the core knows. Pure.
+"""Mapping of runs of a LangGraph server to snapshots.
 
-A run that stopped at an interrupt says `success`, and so does one that is done; what tells them
-apart is the state of the thread. `with_state` puts what counts of it into the run's document. The
-answer to an interrupt is another run on the thread, which ends the wait of the first.
+A run that stopped at an interrupt has the status `success`, like one that is done; only the state
+of the thread tells them apart. `with_state` adds the relevant part of it to the run's document. An
+interrupt is answered with another run on the thread, which ends the wait of the first.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
-from tracker.sources.wire import Answered, Error, Object, failure, text_of
+from tracker.sources.wire import Answered, Error, Object, run_error, text_of
 
 SUCCESS = "success"
 ERROR = "error"
@@ -36,7 +37,7 @@ _STATUSES = {
     SUCCESS: COMPLETED,
     ERROR: FAILED,
     "timeout": EXPIRED,
-    # What a run is when somebody stopped it; one that waits for somebody is a success.
+    # A run that was stopped; one that waits at an interrupt is a success.
     "interrupted": CANCELLED,
 }
 _DOCUMENTED = Documented(
@@ -49,11 +50,11 @@ _DOCUMENTED = Documented(
     has_usage=False,
     stamps_are_texts=True,
 )
-_GLANCED = ("run_id", "status", "metadata", "state", "error")
+_TRACKED = ("run_id", "status", "metadata", "state", "error")
 
 
 class GraphRun(Answered):
-    """A run of a graph; `state` is what the state of its thread says of it."""
+    """A run of a graph; `state` is the relevant part of its thread's state."""
 
     run_id: str
     status: str
@@ -67,7 +68,7 @@ class GraphRun(Answered):
 
 
 def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's document with what the state of its thread says of it, without the values."""
+    """Returns a run's document with the state of its thread, without the values."""
     kept = [
         {name: task.get(name) for name in ("id", "name", "error", "interrupts")}
         for task in objects_in(state.get("tasks"))
@@ -76,9 +77,8 @@ def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
 
 
 def glance(body: bytes) -> dict[str, Any]:
-    """The tracked fields of a run's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
-    return {name: document[name] for name in _GLANCED if name in document}
+    """Returns the tracked fields of a run's body, as sent. Raises PayloadError."""
+    return pick(decode(body), _TRACKED)
 
 
 def graph_run_snapshot(
@@ -89,17 +89,17 @@ def graph_run_snapshot(
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """A run of a graph as a snapshot.
+    """Returns a run of a graph as a snapshot.
 
-    The server stamps changes only, so the last one of a run that ended is its end. Raises
-    PayloadError naming the field that keeps it from being one, and why.
+    The server stamps only changes, so the last one of a run that ended is its end. Raises
+    PayloadError naming the missing or wrong fields.
     """
-    document = document_in(body)
-    run = read(GraphRun, document, "a run of a graph")
+    document = decode(body)
+    run = validate(GraphRun, document, "a run of a graph")
     tasks = objects_in((run.state or {}).get("tasks"))
     calls = _calls(run.state or {}, tasks) if run.status == SUCCESS else ()
     status = REQUIRES_ACTION if calls else _STATUSES.get(run.status, run.status)
-    error = failure(run.error)
+    error = run_error(run.error)
     if status == FAILED and error is None:
         error = next(
             (RunError(message=text_of(task["error"])) for task in tasks if task.get("error")), None
@@ -120,16 +120,16 @@ def graph_run_snapshot(
         "metadata": run.metadata or {},
         "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
     }
-    return read(RunSnapshot, fields, "a run of a graph that can be tracked")
+    return validate(RunSnapshot, fields, "a run of a graph that can be tracked")
 
 
 def is_graph_run(body: Mapping[str, Any]) -> bool:
-    """Whether a document of unknown origin has this shape: it has no `object`, but a `run_id`."""
+    """True if a document of unknown origin is a run: it has no `object`, but a `run_id`."""
     return "object" not in body and {"run_id", "status", "thread_id"} <= body.keys()
 
 
 def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolCall, ...]:
-    """What the thread waits for: its interrupts, else the nodes before which it was stopped."""
+    """Returns the interrupts of a thread, else the nodes before which it was stopped."""
     found = [
         (task, interrupt) for task in tasks for interrupt in objects_in(task.get("interrupts"))
     ]
@@ -148,3 +148,6 @@ def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolC
         ToolCall(id=f"before {text_of(node)}", type="breakpoint", name=text_of(node))
         for node in (nodes if isinstance(nodes, list) else ())
     )
+
+
+FORMAT = PayloadFormat(Api.langgraph, is_graph_run, glance, graph_run_snapshot)

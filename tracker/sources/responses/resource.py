@@ -1,4 +1,4 @@
-"""The Responses resource in background mode: responses that are made now and come later."""
+"""The Responses resource in background mode, and the source of its responses."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ from tracker.core.status import COMPLETED, INCOMPLETE
 from tracker.sources.answer import Answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
-from tracker.sources.http.requests import answered, ask_for, check, without_stream
-from tracker.sources.http.source import HttpSettings, HttpSource, Reading
+from tracker.sources.http.requests import ask_for, without_stream
+from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.responses import snapshots
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
 from tracker.sources.source import SETTLING_SECONDS
+from tracker.sources.wire import check_entity, read_answer
 
-_KIND = {"object": RESPONSE_OBJECT}
+_EXPECTED = {"object": RESPONSE_OBJECT}
 
 
 class Responses(HttpSource):
-    """A service that speaks the Responses API. Nothing is opened before the first call.
+    """A service with the Responses API. Nothing is opened before the first call.
 
-    A response is a run. It has no thread but its conversation, and no list, so responses are
-    tracked that `Tracker.responses` creates, that are watched by their id, or observed. One that
-    completed with calls requires an action, until a response goes on from it
-    (`previous_response_id`). A service forgets a response after a while: that is no failure, it
-    vanished. One that completed without a usage is asked about again ten seconds, a minute and
-    ten minutes later.
+    A response is a run; its thread is its conversation. The API has no list, so only those
+    responses are tracked that `Tracker.responses` creates, that are watched by their id, or
+    observed. A response that completed with calls requires an action, until another one continues
+    it (`previous_response_id`). Services delete responses after a while: such a one vanished, it
+    did not fail. One that completed without a usage is polled again ten seconds, a minute and ten
+    minutes later.
 
-    Every call is one request, never repeated, and raises SourceError where it did not come
-    through. What it gives has the answer it came in as `.answer`.
+    Every call is one request, never repeated, and raises SourceError if it fails. Its result has
+    the answer that it came in as `.answer`.
     """
 
-    reading = Reading(
-        snapshots.response_snapshot,
-        snapshots.glance,
-        snapshots.is_response,
-    )
+    payload_format = snapshots.FORMAT
 
     def __init__(
         self,
@@ -70,10 +67,10 @@ class Responses(HttpSource):
         background: bool = True,
         **more: Any,
     ) -> Response:
-        """Starts a response. What is None is left out; `more` is sent as it is.
+        """Starts a response. Parameters that are None are left out; `more` is sent as it is.
 
-        To answer the calls of another, name it as `previous_response_id` and give their outputs,
-        each with its `call_id`, as `input`.
+        To answer the calls of another response, pass its id as `previous_response_id`, and their
+        outputs, each with its `call_id`, as `input`.
         """
         named = {
             "input": input,
@@ -84,32 +81,34 @@ class Responses(HttpSource):
         given = {name: value for name, value in named.items() if value is not None}
         path = path_of("responses")
         answer, found = await ask_for(
-            self._transport, "POST", path, _KIND, without_stream({**given, **more})
+            self._transport, "POST", path, _EXPECTED, without_stream({**given, **more})
         )
-        return answered(Response, answer, found, f"POST {path}")
+        return read_answer(Response, answer, found, f"POST {path}")
 
     async def retrieve(self, response_id: str) -> Response:
-        """One response as it is now."""
-        return await self._one("GET", response_id)
+        """Returns one response as it is now."""
+        return await self._ask("GET", response_id)
 
     async def cancel(self, response_id: str) -> Response:
         """Stops a response that is made in the background."""
-        return await self._one("POST", response_id, "cancel")
+        return await self._ask("POST", response_id, "cancel")
 
     async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
-        """The answer about one response, checked to be about it; `thread_id` may be empty."""
+        """Returns the answer about one response, checked to be about it. Ignores `thread_id`."""
         path = path_of("responses", run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
-            check(f"GET {path}", found, {**_KIND, "id": run_id})
+            check_entity(f"GET {path}", found, {**_EXPECTED, "id": run_id})
         return answer
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
-        """When to ask again about a response that has ended, in seconds after its end."""
+        """Returns the seconds after its end at which to ask again about a response."""
         lacks = state.usage is None and state.status in (COMPLETED, INCOMPLETE)
         return SETTLING_SECONDS if lacks else ()
 
-    async def _one(self, method: str, response_id: str, *more: str) -> Response:
+    async def _ask(self, method: str, response_id: str, *more: str) -> Response:
         path = path_of("responses", response_id, *more)
-        answer, found = await ask_for(self._transport, method, path, {**_KIND, "id": response_id})
-        return answered(Response, answer, found, f"{method} {path}")
+        answer, found = await ask_for(
+            self._transport, method, path, {**_EXPECTED, "id": response_id}
+        )
+        return read_answer(Response, answer, found, f"{method} {path}")

@@ -1,8 +1,8 @@
-"""From what a Responses service sends to what the core knows. Pure.
+"""Mapping of responses of a Responses service to snapshots.
 
 A response that completed with calls whose outputs are not in it requires an action: the caller
-runs them and sends their outputs with another response, which goes on from this one. The service
-shows this one as completed all the while, so it is the other that ends the wait.
+runs them and sends their outputs with another response, which continues this one. The service
+keeps reporting this one as completed, so only the other one shows the end of the wait.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from tracker.core.status import (
     REQUIRES_ACTION,
 )
 from tracker.core.usage import Usage
-from tracker.sources.documents import decode, document_in, objects_in, read
+from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
 from tracker.sources.stamps import Stamp
 from tracker.sources.wire import (
-    Answered,
+    Entity,
     Error,
     Incomplete,
     Object,
     Wire,
     counted,
-    failure,
     object_or_none,
+    run_error,
     text_of,
 )
 
@@ -62,7 +63,7 @@ _DOCUMENTED = Documented(
     ends=("completed_at",),
     objects=("metadata", "error", "incomplete_details", "usage"),
 )
-_GLANCED = (
+_TRACKED = (
     "id",
     "status",
     "completed_at",
@@ -77,7 +78,7 @@ _GLANCED = (
 
 
 class TokenDetails(Wire):
-    """What the tokens of one direction include."""
+    """Parts of the tokens of one direction."""
 
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
@@ -98,10 +99,9 @@ class DirectedTokens(Wire):
 Tokens = Annotated[DirectedTokens | None, BeforeValidator(object_or_none)]
 
 
-class Response(Answered):
-    """A response. `output` is what it has brought so far; all but `id` and `status` may lack."""
+class Response(Entity):
+    """A response with its output so far; all fields but `id` and `status` may be missing."""
 
-    id: str
     object: str | None = None
     status: str
     created_at: Stamp = None
@@ -133,12 +133,12 @@ class Response(Answered):
 
 
 def glance(body: bytes) -> dict[str, Any]:
-    """The tracked fields of a response's body, as sent. Raises PayloadError for no object."""
-    document, _ = decode(body)
-    seen = {name: document[name] for name in _GLANCED if name in document}
+    """Returns the tracked fields of a response's body, as sent. Raises PayloadError."""
+    document = decode(body)
+    tracked = pick(document, _TRACKED)
     if document.get("status") == COMPLETED:
-        seen["waiting"] = [call.id for call in waiting_calls(document.get("output"))]
-    return seen
+        tracked["waiting"] = [call.id for call in waiting_calls(document.get("output"))]
+    return tracked
 
 
 def response_snapshot(
@@ -149,13 +149,13 @@ def response_snapshot(
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """A response as a snapshot. Raises PayloadError naming the field that keeps it from being one.
+    """Returns a response as a snapshot. Raises PayloadError naming the missing or wrong fields.
 
-    Its thread is its conversation, None where it is in none. Its assistant is the agent or the
-    stored prompt that it was made with.
+    Its thread is its conversation, None if it has none. Its assistant is the agent or the stored
+    prompt that it was made with.
     """
-    document = body.body if isinstance(body, Response) else document_in(body)
-    response = body if isinstance(body, Response) else read(Response, document, "a response")
+    document = body.body if isinstance(body, Response) else decode(body)
+    response = body if isinstance(body, Response) else validate(Response, document, "a response")
     calls = tuple(waiting_calls(response.output)) if response.status == COMPLETED else ()
     ended_at = response.completed_at or response.failed_at or response.cancelled_at
     details = response.incomplete_details
@@ -166,14 +166,14 @@ def response_snapshot(
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
         "status": REQUIRES_ACTION if calls else response.status,
-        "thread_id": _named(response.conversation, "id"),
-        "assistant_id": _named(response.agent, "id", "name") or _named(response.prompt, "id"),
+        "thread_id": _id_of(response.conversation, "id"),
+        "assistant_id": _id_of(response.agent, "id", "name") or _id_of(response.prompt, "id"),
         "model": response.model,
         "created_at": response.created_at,
         "ended_at": ended_at if response.status in ENDED else None,
         "tool_calls": calls,
         "usage": usage_of(response.usage),
-        "error": failure(response.error),
+        "error": run_error(response.error),
         "incomplete_reason": details.reason if details else None,
         "metadata": response.metadata or {},
         "configuration": _configuration(response),
@@ -181,13 +181,13 @@ def response_snapshot(
         "stays_waiting": bool(calls),
         "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
     }
-    return read(RunSnapshot, fields, "a response that can be tracked")
+    return validate(RunSnapshot, fields, "a response that can be tracked")
 
 
 def waiting_calls(output: object) -> Iterator[ToolCall]:
-    """The calls in an output that wait for their caller: no output of theirs is in it.
+    """Yields the calls in an output that have no output yet.
 
-    Calls that a service runs itself have no `call_id`, or say that it is the server who runs them.
+    Calls that a service runs itself have no `call_id`, or `execution` is "server".
     """
     items = objects_in(output)
     answered = {
@@ -196,26 +196,27 @@ def waiting_calls(output: object) -> Iterator[ToolCall]:
         if str(item.get("type")).endswith(("_output", "_response"))
     }
     for item in items:
-        kind = str(item.get("type"))
-        place = text_of(item.get("id" if kind == "mcp_approval_request" else "call_id"))
-        calls = kind == "mcp_approval_request" or kind.endswith("_call")
-        if calls and place and place not in answered and item.get("execution") != "server":
+        item_type = str(item.get("type"))
+        is_approval = item_type == "mcp_approval_request"
+        call_id = text_of(item.get("id" if is_approval else "call_id"))
+        is_call = is_approval or item_type.endswith("_call")
+        if is_call and call_id and call_id not in answered and item.get("execution") != "server":
             yield ToolCall(
-                id=place,
-                type="function" if kind == "function_call" else kind,
+                id=call_id,
+                type="function" if item_type == "function_call" else item_type,
                 name=text_of(item.get("name")),
                 arguments=text_of(_content(item)),
             )
 
 
 def answers_in(items: object) -> list[str]:
-    """The ids of the calls that the input of a new response answers."""
+    """Returns the ids of the calls that the input of a new response answers."""
     ids = (item.get("call_id") or item.get("approval_request_id") for item in objects_in(items))
-    return [str(place) for place in ids if place]
+    return [str(call_id) for call_id in ids if call_id]
 
 
 def usage_of(sent: DirectedTokens | None) -> Usage | None:
-    """Tokens in and out as a usage. Raises PayloadError for what cannot be counted."""
+    """Returns tokens in and out as a usage. Raises PayloadError for invalid counts."""
     if sent is None:
         return None
     into, out = sent.input_tokens, sent.output_tokens
@@ -230,11 +231,11 @@ def usage_of(sent: DirectedTokens | None) -> Usage | None:
 
 
 def is_response(body: Mapping[str, Any]) -> bool:
-    """Whether a document of unknown origin has this shape."""
+    """True if a document of unknown origin is a response."""
     return bool(body.get("object") == RESPONSE_OBJECT)
 
 
-def _named(value: object, *names: str) -> str | None:
+def _id_of(value: object, *names: str) -> str | None:
     if isinstance(value, dict):
         value = next((value[name] for name in names if value.get(name)), None)
     return value if isinstance(value, str) and value else None
@@ -250,7 +251,7 @@ def _configuration(response: Response) -> Configuration | None:
         return None
     settings = response.model_dump(include=_SETTINGS, exclude_unset=True)
     tools = response.tools
-    return read(
+    return validate(
         Configuration,
         {
             "instructions": text_of(response.instructions),
@@ -259,3 +260,6 @@ def _configuration(response: Response) -> Configuration | None:
         },
         "a configuration",
     )
+
+
+FORMAT = PayloadFormat(Api.responses, is_response, glance, response_snapshot)

@@ -15,7 +15,34 @@ CREATE TABLE public.checkpoints (
     projection text NOT NULL,
     "position" bigint NOT NULL,
     version integer NOT NULL,
-    failure text
+    failure text,
+    pruned_before timestamp with time zone
+);
+CREATE TABLE public.cost_hourly (
+    hour timestamp with time zone NOT NULL,
+    quarter integer NOT NULL,
+    source text NOT NULL,
+    assistant_id text NOT NULL,
+    model text NOT NULL,
+    outcome text NOT NULL,
+    price_version text NOT NULL,
+    runs bigint NOT NULL,
+    runs_without_usage bigint NOT NULL,
+    unpriced_runs bigint NOT NULL,
+    input_nanodollars bigint,
+    output_nanodollars bigint
+);
+CREATE TABLE public.cost_totals (
+    source text NOT NULL,
+    assistant_id text NOT NULL,
+    model text NOT NULL,
+    outcome text NOT NULL,
+    price_version text NOT NULL,
+    runs bigint NOT NULL,
+    runs_without_usage bigint NOT NULL,
+    unpriced_runs bigint NOT NULL,
+    input_nanodollars bigint,
+    output_nanodollars bigint
 );
 CREATE TABLE public.runs (
     run_key text NOT NULL,
@@ -76,6 +103,12 @@ CREATE TABLE public.run_actions (
     resolved_at timestamp with time zone,
     waited_seconds double precision,
     uncertainty_seconds double precision
+);
+CREATE TABLE public.run_costs (
+    run_key text NOT NULL,
+    price_version text NOT NULL,
+    input_nanodollars bigint,
+    output_nanodollars bigint
 );
 CREATE TABLE public.run_phases (
     run_key text NOT NULL,
@@ -219,12 +252,27 @@ CREATE TABLE public.usage_totals (
     reasoning_tokens bigint
 );
 ALTER TABLE ONLY public.runfold_events ALTER COLUMN "position" SET DEFAULT nextval('public.runfold_events_position_seq'::regclass);
-INSERT INTO public.checkpoints VALUES ('runs', 71, 3, NULL);
-INSERT INTO public.checkpoints VALUES ('phases', 71, 1, NULL);
-INSERT INTO public.checkpoints VALUES ('actions', 71, 1, NULL);
-INSERT INTO public.checkpoints VALUES ('steps', 71, 2, NULL);
-INSERT INTO public.checkpoints VALUES ('usage', 71, 1, NULL);
-INSERT INTO public.checkpoints VALUES ('timing', 71, 1, NULL);
+INSERT INTO public.checkpoints VALUES ('runs', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('phases', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('actions', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('steps', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('usage', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('timing', 71, 1, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('costs', 71, 1, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '0.2.3', 1, 1, 0, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 1, 0, 0, 2500, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 0, 0, 5000, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 1, 0, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 1, 0, 0, 12500, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 1, 0, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 0, 0, 17500, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '0.2.3', 1, 0, 0, 20000, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 0, 0, 25000, 50000);
+INSERT INTO public.cost_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 0, 0, 27500, 50000);
+INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'completed', '0.2.3', 2, 1, 0, 20000, 50000);
+INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 2, 0, 0, 15000, 100000);
+INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 3, 1, 0, 30000, 100000);
+INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 3, 1, 0, 45000, 100000);
 INSERT INTO public.run_actions VALUES ('assistants:run_0', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_1', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_2', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
@@ -237,6 +285,16 @@ INSERT INTO public.run_actions VALUES ('assistants:run_8', 1, 'call_1', 'functio
 INSERT INTO public.run_actions VALUES ('assistants:run_9', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', NULL, NULL, 4);
 INSERT INTO public.run_actions VALUES ('assistants:run_10', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_11', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
+INSERT INTO public.run_costs VALUES ('assistants:run_0', '0.2.3', NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_1', '0.2.3', 2500, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_2', '0.2.3', 5000, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_3', '0.2.3', NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_5', '0.2.3', 12500, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_6', '0.2.3', NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_7', '0.2.3', 17500, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_8', '0.2.3', 20000, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_10', '0.2.3', 25000, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_11', '0.2.3', 27500, 50000);
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 1, 'queued', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:01-03:30', 1, 2, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 2, 'in_progress', '2026-01-01 08:30:01-03:30', '2026-01-01 08:30:05-03:30', 4, 2, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 3, 'requires_action', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 'server');
@@ -303,7 +361,7 @@ INSERT INTO public.run_steps VALUES ('assistants:run_7', 'step_1', 'tool_calls',
 INSERT INTO public.run_steps VALUES ('assistants:run_8', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 8, 5, 13, NULL, NULL);
 INSERT INTO public.run_steps VALUES ('assistants:run_10', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 10, 5, 15, NULL, NULL);
 INSERT INTO public.run_steps VALUES ('assistants:run_11', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 11, 5, 16, NULL, NULL);
-INSERT INTO public.runfold_alembic_version VALUES ('0003');
+INSERT INTO public.runfold_alembic_version VALUES ('0001');
 INSERT INTO public.runfold_events VALUES (1, 'assistants:run_0', 1, 'run.created/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30312e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30305a222c22736f75726365223a22617373697374616e7473222c2272756e5f6964223a2272756e5f30222c22737461747573223a22717565756564222c227468726561645f6964223a227468726561645f30222c226d6f64656c223a226770742d346f222c22657870697265735f6174223a22323032362d30312d30315431323a31303a30305a222c226d65746164617461223a7b2275736572223a22616e6e27732030222c2264656570223a5b312c6e756c6c5d7d7d');
 INSERT INTO public.runfold_events VALUES (2, 'assistants:run_0', 2, 'run.status_changed/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30322e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30315a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a30312e3235303030305a222c2270726576696f7573223a22717565756564222c22737461747573223a22696e5f70726f6772657373227d');
 INSERT INTO public.runfold_events VALUES (3, 'assistants:run_0', 3, 'run.action_required/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30382e3235303030305a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a30342e3235303030305a222c2270726576696f7573223a22696e5f70726f6772657373222c22746f6f6c5f63616c6c73223a5b7b226964223a2263616c6c5f31222c226e616d65223a227072696365222c22617267756d656e7473223a227b7d227d5d7d');
@@ -476,8 +534,14 @@ INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expi
 SELECT pg_catalog.setval('public.runfold_events_position_seq', 71, true);
 ALTER TABLE ONLY public.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (projection);
+ALTER TABLE ONLY public.cost_hourly
+    ADD CONSTRAINT cost_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, price_version);
+ALTER TABLE ONLY public.cost_totals
+    ADD CONSTRAINT cost_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, price_version);
 ALTER TABLE ONLY public.run_actions
     ADD CONSTRAINT run_actions_pkey PRIMARY KEY (run_key, seq, tool_call_id);
+ALTER TABLE ONLY public.run_costs
+    ADD CONSTRAINT run_costs_pkey PRIMARY KEY (run_key);
 ALTER TABLE ONLY public.run_phases
     ADD CONSTRAINT run_phases_pkey PRIMARY KEY (run_key, seq);
 ALTER TABLE ONLY public.run_steps
@@ -506,5 +570,6 @@ ALTER TABLE ONLY public.usage_totals
     ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome);
 CREATE INDEX ix_run_actions_waiting ON public.run_actions USING btree (required_at) WHERE (resolved_at IS NULL);
 CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
+CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX ix_runs_open ON public.runs USING btree (status) WHERE (outcome IS NULL);
 CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id);
