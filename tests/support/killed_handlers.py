@@ -11,8 +11,8 @@ from tracker.sources import Assistants
 
 
 async def main(url: str, path: str, last: int) -> None:
-    # So that the next takes over within the time of a test.
     """Delivers events until position `last`, noting each."""
+    # The next process is to take over within the time of a test.
     lease.DELIVERY_LEASE_SECONDS = 0.4
     lease.RENEWAL_SECONDS = lease.ACQUISITION_SECONDS = 0.1
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
