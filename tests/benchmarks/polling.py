@@ -120,7 +120,7 @@ class Counting(Assistants):
     steps_asked = 0
 
     async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
+        self, thread_id: str | None, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
         """Asks, and counts."""
         self.steps_asked += 1

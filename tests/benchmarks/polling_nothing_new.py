@@ -63,7 +63,7 @@ class Ready:
         self._answers: dict[str, Iterator[Answer]] = {}
         self.fetched = self.decoded = 0
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         self.fetched += 1
         answers = self._answers.get(run_id)
         if answers is None:

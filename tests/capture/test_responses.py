@@ -134,7 +134,7 @@ class Counting(Responses):
         super().__init__(base_url)
         self.asked: set[str] = set()
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         self.asked.add(run_id)
         return await super().fetch(thread_id, run_id, known)
 

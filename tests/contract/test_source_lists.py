@@ -22,7 +22,9 @@ class Stopping(Assistants):
         answer, runs, _ = await super().fetch_runs(thread_id, after)
         return answer, runs, None
 
-    async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Listed:
+    async def fetch_steps(
+        self, thread_id: str | None, run_id: str, after: str | None = None
+    ) -> Listed:
         answer, steps, _ = await super().fetch_steps(thread_id, run_id, after)
         return answer, steps, None
 
@@ -33,7 +35,9 @@ class Repeating(Assistants):
     async def fetch_runs(self, thread_id: str, after: str | None = None) -> Listed:
         return await super().fetch_runs(thread_id)
 
-    async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Listed:
+    async def fetch_steps(
+        self, thread_id: str | None, run_id: str, after: str | None = None
+    ) -> Listed:
         return await super().fetch_steps(thread_id, run_id)
 
 
@@ -48,7 +52,9 @@ class Turned(Assistants):
         answer, runs, more = await super().fetch_runs(thread_id, after)
         return answer, runs[::-1], more
 
-    async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Listed:
+    async def fetch_steps(
+        self, thread_id: str | None, run_id: str, after: str | None = None
+    ) -> Listed:
         answer, steps, more = await super().fetch_steps(thread_id, run_id, after)
         return answer, steps[::-1], more
 

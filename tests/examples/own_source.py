@@ -22,7 +22,7 @@ STATUSES = {
 class RenderFarm(HttpSource):
     """`GET /jobs/{job}`; jobs belong to no thread."""
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         answer, job = await self.ask("GET", f"/jobs/{run_id}", known=known)
         if answer.body is not known and job.get("job") != run_id:
             raise UnusableAnswer(f"GET /jobs/{run_id} brought another job.")

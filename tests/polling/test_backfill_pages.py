@@ -41,7 +41,7 @@ class Listing(Stepping):
         self.page_failures: list[Exception] = []
         self.pages: list[tuple[float, str | None]] = []
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         [found] = [entry for entry in self.runs if entry["id"] == run_id]
         now = self.clock.now()
         return Answer(json.dumps(found).encode(), 200, now, now)

@@ -100,7 +100,9 @@ def test_the_last_answer_is_handed_on_so_that_the_same_costs_little() -> None:
     class Knowing(Settling):
         known: list[bytes | None]
 
-        async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+        async def fetch(
+            self, thread_id: str | None, run_id: str, known: bytes | None = None
+        ) -> Any:
             self.known.append(known)
             return await super().fetch(thread_id, run_id, known)
 
@@ -169,7 +171,7 @@ class Failing(Settling):
 
     error: Exception | None = None
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Any:
         answer = await super().fetch(thread_id, run_id, known)
         if len(self.asked) > 1 and self.error is not None:
             raise self.error.with_traceback(None)
@@ -242,7 +244,7 @@ def test_polls_go_first() -> None:
             asked: list[str] = []
             plain = service.fetch
 
-            async def fetch(thread_id: str, run_id: str, known: bytes | None = None) -> Any:
+            async def fetch(thread_id: str | None, run_id: str, known: bytes | None = None) -> Any:
                 asked.append(run_id)
                 return await plain(thread_id, run_id, known)
 

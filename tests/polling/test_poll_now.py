@@ -34,7 +34,7 @@ def test_news_that_come_while_a_run_is_looked_at_have_it_looked_at_again() -> No
 
         class Late(Scripted):
             async def fetch(
-                self, thread_id: str, run_id: str, known: bytes | None = None
+                self, thread_id: str | None, run_id: str, known: bytes | None = None
             ) -> Answer:
                 answer = await super().fetch(thread_id, run_id, known)
                 if len(self.asked) == 1:

@@ -144,7 +144,9 @@ def test_a_run_that_is_refused_three_times_is_set_aside() -> None:
 
 def test_a_source_that_breaks_does_not_lose_the_run() -> None:
     class Broken(Scripted):
-        async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+        async def fetch(
+            self, thread_id: str | None, run_id: str, known: bytes | None = None
+        ) -> Answer:
             if not self.asked:
                 self.asked.append(self.clock.monotonic())
                 raise ZeroDivisionError("a defect")

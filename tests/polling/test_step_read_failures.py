@@ -135,7 +135,9 @@ def test_a_service_that_comes_back_after_an_hour_gives_the_steps_still() -> None
 
 def test_a_step_that_is_none_is_passed_over_and_a_list_that_repeats_itself_ends() -> None:
     class Repeating(Stepping):
-        async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Any:
+        async def fetch_steps(
+            self, thread_id: str | None, run_id: str, after: str | None = None
+        ) -> Any:
             answer, shown, _ = await super().fetch_steps(thread_id, run_id)
             return answer, shown, "step_2"
 

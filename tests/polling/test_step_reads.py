@@ -53,7 +53,9 @@ def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() ->
     class Held(Stepping):
         gate = asyncio.Event()
 
-        async def fetch_steps(self, thread_id: str, run_id: str, after: str | None = None) -> Any:
+        async def fetch_steps(
+            self, thread_id: str | None, run_id: str, after: str | None = None
+        ) -> Any:
             page = await super().fetch_steps(thread_id, run_id, after)
             await self.gate.wait()
             return page

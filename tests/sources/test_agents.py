@@ -135,4 +135,4 @@ def test_another_turn_or_session_is_no_answer() -> None:
         with pytest.raises(UnusableAnswer):
             call(lambda api: api.fetch("sess_1", "turn_1"), turn, session)
     with pytest.raises(RequestRefused, match="which session"):
-        call(lambda api: api.fetch("", "turn_1"), TURN)
+        call(lambda api: api.fetch(None, "turn_1"), TURN)

@@ -170,7 +170,7 @@ def test_what_is_no_answer() -> None:
         with pytest.raises(UnusableAnswer):
             call(fetch, **replies)
     with pytest.raises(RequestRefused, match="which thread"):
-        call(lambda api: api.fetch("", "run-1"))
+        call(lambda api: api.fetch(None, "run-1"))
     with pytest.raises(PayloadError, match="not a run of a graph: status"):
         LangGraph("https://host").snapshot({"run_id": "r"}, observed_at=NOW)
 

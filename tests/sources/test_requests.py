@@ -158,7 +158,7 @@ class Scripted(Plain):
 
     took = 1
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         try:
             answer = await super().fetch(thread_id, run_id, known)
         except SourceError as error:

@@ -211,7 +211,7 @@ def test_each_operation() -> None:
     assert (request.method, request.url.path) == ("GET", "/v1/responses/resp_1")
     _, [request] = call(lambda api: api.cancel("resp_1"), reply)
     assert (request.method, request.url.path) == ("POST", "/v1/responses/resp_1/cancel")
-    fetched, [request] = call(lambda api: api.fetch("", "resp_1"), reply)
+    fetched, [request] = call(lambda api: api.fetch(None, "resp_1"), reply)
     assert json.loads(fetched.body) == body("queued")
     assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
     with pytest.raises(UnusableAnswer):
@@ -223,7 +223,7 @@ def test_each_operation() -> None:
 def test_one_that_the_service_forgot_is_not_there() -> None:
     error = {"error": {"message": "Response with id 'resp_1' not found.", "code": None}}
     with pytest.raises(NotFound):
-        call(lambda api: api.fetch("", "resp_1"), httpx.Response(404, json=error))
+        call(lambda api: api.fetch(None, "resp_1"), httpx.Response(404, json=error))
 
 
 def test_what_the_input_answers() -> None:

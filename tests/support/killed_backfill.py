@@ -28,7 +28,7 @@ class Counting(Assistants):
         return await super().fetch_runs(thread_id, after)
 
     async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
+        self, thread_id: str | None, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
         if len(self.steps_of) == self.dies_after:
             signal.raise_signal(signal.SIGKILL)

@@ -22,7 +22,7 @@ class Paged(Scripted):
         self.pages: list[int] = []
         self.singles: list[str] = []
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         self.singles.append(run_id)
         return self._answer(self.runs[run_id])
 

@@ -56,7 +56,7 @@ class Scripted:
         self.asked: list[float] = []
         self.read = 0
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         self.asked.append(self.clock.monotonic())
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, RunfoldError):

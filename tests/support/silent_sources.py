@@ -16,7 +16,7 @@ class SilentAssistants(Assistants):
 
     decoded = 0
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         raise Unreachable("it is not asked here")
 
     async def fetch_page(
@@ -43,7 +43,7 @@ class SilentResponses(Responses):
 
     decoded = 0
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         raise Unreachable("it is not asked here")
 
     def snapshot(

@@ -33,7 +33,7 @@ class Stepping(Scripted):
         self.steps_asked: list[tuple[float, str, str | None]] = []
 
     async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
+        self, thread_id: str | None, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
         self.steps_asked.append((self.clock.monotonic(), run_id, after))
         if self.failures:

@@ -25,7 +25,7 @@ class Counting(Assistants):
         self.asked: Counter[str] = Counter()
         self.gone: set[str] = set()
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         self.asked[run_id] += 1
         if run_id in self.gone:
             raise NotFound(f"no run {run_id}")

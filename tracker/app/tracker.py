@@ -146,7 +146,7 @@ class Tracker:
 
         `thread_id` is None for a source without threads, such as `Responses`.
         """
-        await self._require_session().watch(thread_id or None, run_id, source)
+        await self._require_session().watch(thread_id, run_id, source)
 
     def watch_thread(
         self, thread_id: str, *, source: str | None = None, every: float = INTERVAL_SECONDS

@@ -12,7 +12,7 @@ from tracker.errors import NotFound, StoreError, UnreadableEvent
 from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
-from tracker.polling.recovery import resume_ended
+from tracker.polling.recovery import resume_ended_runs
 from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
@@ -141,7 +141,7 @@ class ShardCoordinator:
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
         # The previous holder may have read none of these steps; there is no way to know.
-        resume_ended(self._updates, self._sources, without_steps)
+        resume_ended_runs(self._updates, self._sources, without_steps)
         logger.info(
             "%d shards gained with %d open runs and %d without steps, %d lost: %d held",
             len(gained),

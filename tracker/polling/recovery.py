@@ -34,10 +34,10 @@ def resume(
         watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
     if known:
         logger.info("resuming %d open runs", len(known))
-    resume_ended(updates, sources, pending.without_steps)
+    resume_ended_runs(updates, sources, pending.without_steps)
 
 
-def resume_ended(
+def resume_ended_runs(
     updates: RunUpdates, sources: Mapping[str, Source], ended: Iterable[RunState]
 ) -> None:
     """Queues step reads and usage re-checks for runs of `sources` that ended a while ago."""

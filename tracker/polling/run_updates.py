@@ -104,7 +104,7 @@ class RunUpdates:
     def on_ended(self, source: Source, thread_id: str | None, state: RunState) -> None:
         """Applies that a run has ended which is not watched."""
         now = self._clock.now()
-        if thread_id is not None and now - (state.ended_at or now) < STEPS_WITHIN:
+        if thread_id and now - (state.ended_at or now) < STEPS_WITHIN:
             self.queue_steps(source, thread_id, state.run_id, hides_pause=may_hide_pause(state))
         self._queue_recheck(source, thread_id, state)
 

@@ -102,7 +102,8 @@ class WatchList:
         stream = run_stream(source.name, run_id)
         if (known := self.find(stream)) is not None:
             return known
-        watched = WatchedRun(source, thread_id, run_id, stream, state)
+        # A payload may name an empty thread.
+        watched = WatchedRun(source, thread_id or None, run_id, stream, state)
         self.add(watched, after)
         return watched
 

@@ -22,10 +22,10 @@ class Source(Protocol):
         """The `source` of its runs and of every snapshot."""
         ...
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the service's answer about one run, complete and checked, but not decoded.
 
-        `thread_id` is empty if it is not known, or the service has no threads. `known` is the
+        `thread_id` is None if it is not known, or the service has no threads. `known` is the
         body of an earlier answer: an equal body need not be checked again.
 
         Raises SourceError: PollAgain if a later attempt may succeed, else StopPolling.
@@ -101,7 +101,7 @@ class StepSource(Protocol):
     """A source that can show the steps of a run."""
 
     async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
+        self, thread_id: str | None, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
         """Returns a page of a run's steps, the oldest first, each as a body for `steps_snapshot`.
 

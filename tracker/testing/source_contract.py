@@ -184,14 +184,14 @@ class SourceContract(SourceUnderTest):
             if not isinstance(source, RunListSource):
                 return
             found = run_call(
-                source, _fetch_all(lambda after: source.fetch_runs(self._thread_id, after))
+                source, _fetch_all(lambda after: source.fetch_runs(self._listed_thread_id, after))
             )
         names = [entry["id"] for entry in found]
         # Oldest first, or newest first if the service has no other order.
         assert names in (ids, ids[::-1])
         for entry in found:
             seen = self._snapshot(entry)
-            assert (seen.run_id, seen.thread_id or "") == (entry["id"], self._thread_id)
+            assert (seen.run_id, seen.thread_id) == (entry["id"], self._thread_id)
 
     def test_a_page_shows_the_newest_runs_first(self) -> None:
         ids, runs = self._make_runs()
@@ -199,7 +199,7 @@ class SourceContract(SourceUnderTest):
             with self._serve(self._serve_list(runs)) as source:
                 if not isinstance(source, PageSource):
                     return
-                _, found = run_call(source, source.fetch_page(self._thread_id, limit))
+                _, found = run_call(source, source.fetch_page(self._listed_thread_id, limit))
             assert [entry["id"] for entry in found] == ids[::-1][:limit]
             assert [self._snapshot(entry).run_id for entry in found] == ids[::-1][:limit]
 

@@ -44,8 +44,14 @@ class SourceUnderTest:
         return self._snapshot(self.bodies[0]).run_id
 
     @property
-    def _thread_id(self) -> str:
-        return self._snapshot(self.bodies[0]).thread_id or ""
+    def _thread_id(self) -> str | None:
+        return self._snapshot(self.bodies[0]).thread_id
+
+    @property
+    def _listed_thread_id(self) -> str:
+        thread_id = self._thread_id
+        assert thread_id, "a source that lists the runs of a thread has to show runs with a thread"
+        return thread_id
 
     def _snapshot(self, body: bytes | Mapping[str, Any]) -> RunSnapshot:
         return self._source.snapshot(body, observed_at=START)

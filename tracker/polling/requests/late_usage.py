@@ -39,7 +39,7 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                answer = await source.fetch(request.thread_id or "", request.key, request.body)
+                answer = await source.fetch(request.thread_id, request.key, request.body)
                 self._watch_list.apply_rate_headers(dispatcher, answer)
                 request.body = answer.body
                 snapshot = source.snapshot(

@@ -70,7 +70,7 @@ class RunPolls:
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
         source = watched.source
-        answer = await source.fetch(watched.thread_id or "", watched.run_id, watched.body)
+        answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         self._watch_list.apply_rate_headers(dispatcher, answer)
         state: RunState | None = watched.state
         if answer.body != watched.body:

@@ -82,7 +82,7 @@ class StepReads:
         source, queue = request.source, dispatcher.steps_queue(hides_pause=request.hides_pause)
         assert isinstance(source, StepSource)
         answer, entries, after = await source.fetch_steps(
-            request.thread_id or "", request.key, request.after
+            request.thread_id, request.key, request.after
         )
         self._watch_list.apply_rate_headers(dispatcher, answer)
         request.steps.extend(parse_steps(source, _stream(request), entries))

@@ -52,7 +52,7 @@ class AgentTurns(HttpSource):
             base_url, api_key, name=name, auth_header=auth_header, headers=sent, **settings
         )
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one turn of the session `thread_id`, with the session's fields.
 
         Raises RequestRefused if the session is not known.

@@ -144,14 +144,14 @@ class Assistants(HttpSource):
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         return await ask_for_page(self._transport, runs_path(thread_id), RunPage, expected, query)
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one run, checked to be about it and not decoded further.
 
         A body equal to `known`, that of an earlier answer, is not checked again. Raises
         RequestRefused if the thread is not known.
         """
         if not thread_id:
-            raise RequestRefused(f"{run_id} is not asked about: say which thread it is in")
+            raise _no_thread(run_id)
         path = runs_path(thread_id, run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
@@ -178,9 +178,14 @@ class Assistants(HttpSource):
         return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
 
     async def fetch_steps(
-        self, thread_id: str, run_id: str, after: str | None = None
+        self, thread_id: str | None, run_id: str, after: str | None = None
     ) -> tuple[Answer, Sequence[Mapping[str, Any]], str | None]:
-        """Returns up to 100 of a run's steps, oldest first, and the id to go on after."""
+        """Returns up to 100 of a run's steps, oldest first, and the id to go on after.
+
+        Raises RequestRefused if the thread is not known.
+        """
+        if not thread_id:
+            raise _no_thread(run_id)
         expected = {"object": STEP_OBJECT, "run_id": run_id, "thread_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
         path = runs_path(thread_id, run_id, "steps")
@@ -207,3 +212,7 @@ class Assistants(HttpSource):
 def _expected_fields(thread_id: str, run_id: str | None = None) -> dict[str, str]:
     known = {"object": RUN_OBJECT, "thread_id": thread_id}
     return known if run_id is None else {**known, "id": run_id}
+
+
+def _no_thread(run_id: str) -> RequestRefused:
+    return RequestRefused(f"{run_id} is not asked about: say which thread it is in")

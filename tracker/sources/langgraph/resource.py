@@ -50,7 +50,7 @@ class LangGraph(HttpSource):
             base_url, api_key, name=name, auth_header=auth_header, headers=headers, **settings
         )
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one run, with the state of its thread if that explains it.
 
         Raises RequestRefused if the thread is not known.

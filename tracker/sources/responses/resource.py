@@ -93,7 +93,7 @@ class Responses(HttpSource):
         """Stops a response that is made in the background."""
         return await self._ask("POST", response_id, "cancel")
 
-    async def fetch(self, thread_id: str, run_id: str, known: bytes | None = None) -> Answer:
+    async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one response, checked to be about it. Ignores `thread_id`."""
         path = path_of("responses", run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
