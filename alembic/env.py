@@ -1,4 +1,4 @@
-"""Alembic's entry point: uses the connection it is given, or a URL."""
+"""Entry point of Alembic: migrates over a given connection, or a URL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from alembic import context
 from projections.database.engine import open_engine
-from projections.database.migrations import include_name, locked
+from projections.database.migrations import begin_exclusive, include_name
 from projections.database.schema import VERSION_TABLE, metadata
 
 config = context.config
@@ -16,7 +16,7 @@ def _url() -> str:
     url = context.get_x_argument(as_dictionary=True).get("db")
     url = url or config.get_main_option("sqlalchemy.url")
     if not url:
-        raise SystemExit("which database? alembic -x db=sqlite:///runfold.db upgrade head")
+        raise SystemExit("no database given: alembic -x db=sqlite:///runfold.db upgrade head")
     return url
 
 
@@ -48,7 +48,7 @@ elif (given := config.attributes.get("connection")) is not None:
 else:
     engine = open_engine(_url(), create=True)
     try:
-        with locked(engine) as connection:
+        with begin_exclusive(engine) as connection:
             _migrate(connection)
     finally:
         engine.dispose()

@@ -1,30 +1,30 @@
-"""Every exception that runfold raises. The first fork is what the caller does next.
+"""The exceptions that runfold raises. The branches tell the caller what to do next.
 
 RunfoldError
 ├── SourceError                 a service's answer could not be used; no run has failed by it
 │   ├── PollAgain               ask again later; nothing about the run is known to have changed
-│   │   ├── Unreachable         no whole answer came: refused, reset, timed out, service down
-│   │   ├── UnusableAnswer      an answer came that is not the one asked for
+│   │   ├── Unreachable         no complete answer: refused, reset, timed out, service down
+│   │   ├── UnusableAnswer      an answer that is not the one that was asked for
 │   │   ├── RateLimited         the service refuses for now and may say until when
 │   │   └── Busy                the service asks for the same request once more
-│   └── StopPolling             asking again will not help until somebody changes something
+│   └── StopPolling             asking again does not help until somebody changes something
 │       ├── KeyRefused          the key is missing, wrong, without rights or without quota
 │       ├── NotFound            the service knows no such thing
 │       ├── RequestRefused      the service understood and refused the request
 │       └── Misconfigured       the address does not lead to this API
 ├── PayloadError                a document is not a run (also a ValueError)
-├── WebhookRefused              a webhook is not to be believed: forged, changed or old
-│   └── WebhookReplayed         one that was taken in already: answer it as a success
+├── WebhookRefused              a webhook is not authentic: forged, changed or old
+│   └── WebhookReplayed         one that was recorded already: answer it as a success
 ├── WaitTimeout                 the deadline passed before the run got there (also a TimeoutError)
 ├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
-├── NotEnded                    runs that are to be forgotten go on: they would come again
+├── NotEnded                    runs that are to be forgotten have not ended: they would come back
 ├── AlreadyPolled               another tracker polls for this SQLite file
 ├── SettingsError               an argument, URL or name cannot be used (also a ValueError)
-├── StoreError                  the event store could not do it; what it acknowledged stands
+├── StoreError                  the event store failed; events that it acknowledged are safe
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
 │   ├── StoreUnavailable        the database cannot be reached or opened
-│   └── UnreadableEvent         a recorded event is of a kind or version not known here
-├── ExportFailed                an exporter did not take the spans of a run; they are sent again
+│   └── UnreadableEvent         this release does not know the type or version of an event
+├── ExportFailed                an exporter did not accept the spans of a run; they are sent again
 └── ViewsError                  the tables could not be read or brought up to date
     ├── SchemaError             the tables are of another release
     └── ProjectionFailed        a projection stopped at an event; its checkpoint stays before it
@@ -34,15 +34,13 @@ from __future__ import annotations
 
 
 class RunfoldError(Exception):
-    """The base of all exceptions raised by runfold."""
+    """The base of all exceptions that runfold raises."""
 
 
 class SourceError(RunfoldError):
-    """A service's answer could not be used; the run it was asked about is unchanged.
+    """A service's answer could not be used; the run it was asked about is unchanged."""
 
-    `requests` is how many had been sent for it when it failed.
-    """
-
+    # The number of requests that were sent for the answer.
     requests = 1
 
 
@@ -55,15 +53,15 @@ class PollAgain(SourceError):
 
 
 class Unreachable(PollAgain):
-    """No whole answer came: refused, reset, timed out, or the service is down."""
+    """No complete answer came: refused, reset, timed out, or the service is down."""
 
 
 class UnusableAnswer(PollAgain):
-    """An answer came that is not the one asked for: no JSON, cut off, too large, another id."""
+    """The answer is not the one that was asked for: no JSON, cut off, too large, another id."""
 
 
 class RateLimited(PollAgain):
-    """The service refuses for now. `retry_after` says until when, where the service did."""
+    """The service refuses for now; `retry_after` is set if it said for how long."""
 
 
 class Busy(PollAgain):
@@ -71,7 +69,7 @@ class Busy(PollAgain):
 
 
 class StopPolling(SourceError):
-    """Asking again will not help until somebody changes something."""
+    """Asking again does not help until somebody changes something."""
 
 
 class KeyRefused(StopPolling):
@@ -83,7 +81,7 @@ class NotFound(StopPolling):
 
 
 class RequestRefused(StopPolling):
-    """The service understood the request and refused it; its own words are in the message."""
+    """The service understood the request and refused it; the message quotes it."""
 
 
 class Misconfigured(StopPolling):
@@ -91,15 +89,15 @@ class Misconfigured(StopPolling):
 
 
 class PayloadError(RunfoldError, ValueError):
-    """A document is not a run: the message says which field is missing or wrong."""
+    """A document is not a run; the message names the field that is missing or wrong."""
 
 
 class WebhookRefused(RunfoldError):
-    """A webhook is not to be believed: forged, changed, too old, or without its headers."""
+    """A webhook is not authentic: forged, changed, too old, or without its headers."""
 
 
 class WebhookReplayed(WebhookRefused):
-    """A webhook was taken in already; answered as a success, it is not sent again."""
+    """A webhook was recorded already; if it is answered as a success, it is not sent again."""
 
 
 class WaitTimeout(RunfoldError, TimeoutError):
@@ -119,11 +117,11 @@ class AlreadyPolled(RunfoldError):
 
 
 class SettingsError(RunfoldError, ValueError):
-    """An argument, URL or name cannot be used; the message says what would do."""
+    """An argument, URL or name cannot be used; the message says what can."""
 
 
 class StoreError(RunfoldError):
-    """The event store could not do it; everything that it acknowledged stands."""
+    """The event store failed; events that it acknowledged are safe."""
 
 
 class ConcurrencyError(StoreError):
@@ -135,11 +133,11 @@ class StoreUnavailable(StoreError):
 
 
 class UnreadableEvent(StoreError):
-    """A recorded event is of a kind or version that this release does not know."""
+    """This release does not know the type or version of a recorded event."""
 
 
 class ExportFailed(RunfoldError):
-    """An exporter did not take the spans of a run; they are sent again."""
+    """An exporter did not accept the spans of a run; they are sent again."""
 
 
 class ViewsError(RunfoldError):
@@ -147,13 +145,11 @@ class ViewsError(RunfoldError):
 
 
 class SchemaError(ViewsError):
-    """The tables are of another release; the message names the command that cures it."""
+    """The tables are of another release; the message names the command that helps."""
 
 
 class ProjectionFailed(ViewsError):
-    """A projection stopped at an event; its checkpoint stays before that event.
+    """A projection stopped at an event; its checkpoint stays before that event."""
 
-    `projections` are the names of all that stopped.
-    """
-
+    # The names of all projections that stopped.
     projections: tuple[str, ...] = ()

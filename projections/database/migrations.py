@@ -1,6 +1,6 @@
-"""The tables' migrations: which revision they are at, and bringing them to the newest.
+"""Migrations of the tables with Alembic.
 
-The only home of Alembic. It keeps its place in a table of its own, and sees no table but ours.
+The revision is kept in a version table of our own, and Alembic sees no tables but ours.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tracker.errors import SchemaError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-# Any number that no other program is likely to lock: "runfold" in ASCII.
+# An advisory lock that no other program is likely to use: "runfold" in ASCII.
 _LOCK = 0x72756E666F6C64
 _ATTEMPTS = 50
 
 
 def head() -> str:
-    """The newest revision that this release knows."""
+    """Returns the newest revision that this release knows."""
     from alembic.script import ScriptDirectory
 
     revision = ScriptDirectory.from_config(_config()).get_current_head()
@@ -44,15 +44,15 @@ def head() -> str:
 
 
 def current(engine: Engine) -> str | None:
-    """The revision that the database is at; None where it has none of our tables."""
+    """Returns the revision of the database; None if it has none of our tables."""
     with engine.connect() as connection:
         return _current(connection)
 
 
 def upgrade(engine: Engine) -> None:
-    """Brings the tables to this release, all steps or none; safe from several processes at once.
+    """Migrates the tables to this release in one transaction; safe from several processes.
 
-    Raises SchemaError where a newer release has been there.
+    Raises SchemaError if they belong to a newer release.
     """
     from alembic import command
 
@@ -60,40 +60,40 @@ def upgrade(engine: Engine) -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Takes the tables back to `revision`, or to none for `base`; the events stay."""
+    """Migrates the tables back to `revision`, or removes them for `base`; the events stay."""
     from alembic import command
 
     _run(engine, lambda config: command.downgrade(config, revision))
 
 
 def check(engine: Engine) -> None:
-    """Raises SchemaError unless the tables are the ones that this release reads and writes."""
+    """Raises SchemaError unless the tables have the revision of this release."""
     found = current(engine)
     if found == REVISION:
         return
     cure = "run `runfold upgrade --db URL` or call Views.upgrade()"
     if found is not None and found > REVISION:
-        cure = "a newer release has been here; use that one"
+        cure = "they belong to a newer release; use that one"
     raise SchemaError(
-        f"the tables are at {found or 'nothing'}, this release needs {REVISION}: {cure}"
+        f"the tables are at {found or 'no revision'}, this release needs {REVISION}: {cure}"
     )
 
 
 def include_name(name: str | None, type_: str, parent_names: object) -> bool:
-    """Whether Alembic may look at a thing of the database: our tables, and what is in them."""
+    """True if Alembic may inspect an object of the database: only our tables and their parts."""
     return type_ != "table" or name in metadata.tables
 
 
 @contextmanager
-def locked(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that no other upgrade can share; commits at the end."""
+def begin_exclusive(engine: Engine) -> Iterator[Connection]:
+    """Yields a connection in a transaction that excludes other ones of this kind; commits it."""
     with engine.connect() as connection:
         if connection.dialect.name != "sqlite":
             with connection.begin():
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
                 yield connection
             return
-        # The driver's own BEGIN comes late and takes no lock, so that tables could be half made.
+        # The driver's own BEGIN comes late and takes no lock, so that a migration could be partial.
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         _write_ahead(connection)
         with connection.begin():
@@ -104,7 +104,7 @@ def locked(engine: Engine) -> Iterator[Connection]:
 def _run(engine: Engine, action: Callable[[Config], object]) -> None:
     from alembic.util import CommandError
 
-    with locked(engine) as connection:
+    with begin_exclusive(engine) as connection:
         config = _config()
         config.attributes["connection"] = connection
         before = _current(connection)
@@ -113,7 +113,7 @@ def _run(engine: Engine, action: Callable[[Config], object]) -> None:
         except CommandError as error:
             raise SchemaError(
                 f"the tables are at {_current(connection)}, which this release (at {REVISION}) "
-                "does not know: a newer release has been here; use that one"
+                "does not know: they belong to a newer release; use that one"
             ) from error
 
         if _current(connection) != before:
@@ -121,7 +121,7 @@ def _run(engine: Engine, action: Callable[[Config], object]) -> None:
 
 
 def _drop_shadows(connection: Connection) -> None:
-    """Ends rebuilds that were begun with tables of another shape."""
+    """Drops unfinished rebuilds, whose tables have other columns."""
     names = inspect(connection).get_table_names()
     for name in names:
         if name.startswith(SHADOW_PREFIX):
@@ -139,12 +139,15 @@ def _current(connection: Connection) -> str | None:
 
 
 def _write_ahead(connection: Connection) -> None:
-    """Lets readers go on beside a writer; SQLite keeps it for the file."""
+    """Turns on write-ahead logging, in which readers do not wait for a writer.
+
+    SQLite stores the mode in the file.
+    """
     for _ in range(_ATTEMPTS):
         try:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL").close()
         except OperationalError as error:
-            # Changing the mode waits for nobody, whatever the timeout.
+            # Changing the mode does not wait for other connections, whatever the timeout.
             if "locked" not in str(error.orig):
                 raise
             time.sleep(0.1)

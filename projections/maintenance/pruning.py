@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
 
 from projections.database.engine import translate_errors
-from projections.database.migrations import locked
+from projections.database.migrations import begin_exclusive
 from projections.database.run_deletion import (
     RUNS_PER_BATCH,
     delete_rows,
@@ -53,7 +53,7 @@ def prune(
             ensure_checkpoint(engine, projection)
         while True:
             started = time.monotonic()
-            with locked(engine) as connection:
+            with begin_exclusive(engine) as connection:
                 _check_no_rebuild(connection)
                 done = read_pruned_before(connection)
                 if done is not None and done >= before:
@@ -83,7 +83,7 @@ def remove_thread(engine: Engine, thread_id: str, source: str | None) -> Pruned:
     mine = select(runs.c.run_key).where(runs.c.thread_id == stored_name(thread_id))
     if source is not None:
         mine = mine.where(runs.c.source == source)
-    with translate_errors(engine), locked(engine) as connection:
+    with translate_errors(engine), begin_exclusive(engine) as connection:
         _check_no_rebuild(connection)
         keys = list(connection.execute(mine).scalars())
         return _make_result({it.name: delete_rows(connection, it, keys) for it in tables})

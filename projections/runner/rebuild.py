@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 
 from projections.database.engine import translate_errors
-from projections.database.migrations import locked
+from projections.database.migrations import begin_exclusive
 from projections.projectors.costs import CostsProjection
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress, catch_up
@@ -47,7 +47,7 @@ def rebuild(
     """
     position = store.last_position()
     with translate_errors(engine):
-        with locked(engine) as connection:
+        with begin_exclusive(engine) as connection:
             for projection in chosen:
                 _prepare(connection, projection, position)
         remaining = [ShadowProjection(it) for it in chosen]

@@ -250,7 +250,7 @@ def test_somebody_who_reads_puts_it_off(tmp_path: Path, caplog: pytest.LogCaptur
     assert reader.execute("SELECT count(*) FROM runfold_events").fetchone() != (0,)
     with caplog.at_level(logging.WARNING, "runfold"):
         assert forget_thread(store, "thread_1").runs == 1
-    assert "somebody reads the database" in caplog.text
+    assert "the database is being read" in caplog.text
     assert store.read("assistants:run_1") == []
     reader.execute("ROLLBACK")
     reader.close()

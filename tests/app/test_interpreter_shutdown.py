@@ -67,9 +67,9 @@ def test_threads_last_until_the_interpreter_has_waited_for_all() -> None:
 import threading, time
 from tracker.runtime.worker_threads import ExitSafeExecutor
 threads = ExitSafeExecutor(max_workers=1)
-assert not threads.is_last
+assert not threads.is_interpreter_ending
 def work():
-    while not threads.is_last:
+    while not threads.is_interpreter_ending:
         time.sleep(0.01)
     print([threads.submit(pow, number, 2).result() for number in range(5)])
     def fail():
@@ -79,7 +79,7 @@ def work():
     try:
         threads.submit(pow, 2, 2)
     except RuntimeError:
-        print("closed", threads.is_last)
+        print("closed", threads.is_interpreter_ending)
 threading.Thread(target=work).start()
 print("main ends")
 """
@@ -98,7 +98,7 @@ print("main ends")
 def test_they_are_a_pool_like_any_other_before(monkeypatch: pytest.MonkeyPatch) -> None:
     with ExitSafeExecutor(max_workers=1) as threads:
         assert threads.submit(pow, 2, 3).result() == 8
-        assert not threads.is_last
+        assert not threads.is_interpreter_ending
         number = threading.active_count()
         assert [threads.submit(abs, -it).result() for it in range(10)] == list(range(10))
         assert threading.active_count() == number
@@ -110,4 +110,4 @@ def test_they_are_a_pool_like_any_other_before(monkeypatch: pytest.MonkeyPatch) 
     with ExitSafeExecutor() as others, pytest.raises(RuntimeError, match="can't start"):
         others.submit(pow, 2, 3)
     with ExitSafeExecutor() as others:
-        assert not others.is_last
+        assert not others.is_interpreter_ending

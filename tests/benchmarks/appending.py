@@ -34,7 +34,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings({1: 2, 10: 5}, rounds=1)
+TINY = Settings({1: 2, 10: 5}, rounds=0)
 
 T = TypeVar("T")
 _STOCK, _OURS, _WHOLE, _RAW = "stock save", "ours", "ours, decide and append", "raw executemany"

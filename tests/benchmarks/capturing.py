@@ -42,7 +42,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(calls=3, rounds=1)
+TINY = Settings(calls=3, rounds=0)
 
 
 def serve(channel: Connection) -> None:

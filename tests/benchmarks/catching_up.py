@@ -47,7 +47,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(runs=20, waves=2, singles=5, rounds=1)
+TINY = Settings(runs=20, waves=2, singles=5, rounds=0)
 
 
 def measure(fresh: Fresh, settings: Settings) -> tuple[int, dict[str, list[float]]]:

@@ -34,7 +34,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(rounds=1)
+TINY = Settings(rounds=0)
 
 
 def loaded(statement: str) -> list[str]:

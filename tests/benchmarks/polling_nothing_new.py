@@ -50,7 +50,7 @@ class Settings:
 
 
 FULL = Settings()
-TINY = Settings(runs=20, ticks=2, gets=2, rounds=1)
+TINY = Settings(runs=20, ticks=2, gets=2, rounds=0)
 
 
 class Ready:

@@ -16,16 +16,17 @@ from statistics import median
 def take_turns(
     contenders: Mapping[str, Callable[[int], float]], rounds: int
 ) -> dict[str, list[float]]:
-    """What each contender measured in each round; they go A B C A B C, so noise hits all alike.
+    """Measures contenders in turns, A B C A B C, so that noise hits all alike.
 
-    A contender is called with the number of the round. A first round, of number 0, warms up.
+    A contender is called with the number of the round. A first round, of number 0, warms up; if
+    no others are asked for, its results are returned.
     """
     measured: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, measure in contenders.items():
             settle()
             value = measure(number)
-            if number:
+            if number or not rounds:
                 measured[name].append(value)
     return measured
 

@@ -9,9 +9,10 @@ from itertools import groupby
 from operator import itemgetter
 from random import Random
 
-from tracker.core.decider import decide, evolve, initial_state
+from tracker.core.decider import decide
 from tracker.core.events import Event, RunCompleted, RunCreated, RunStatusChanged, run_stream
 from tracker.core.snapshot import Configuration, RunSnapshot
+from tracker.core.state import evolve, initial_state
 from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore, RecordedEvent
 

@@ -48,7 +48,9 @@ def blocking(simulator: Simulator, **settings: Any) -> OpenAI:
     return OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **settings)
 
 
-def kinds(tracker: Tracker | BackgroundTracker, run_id: str, **source: str) -> list[type[Event]]:
+def event_types(
+    tracker: Tracker | BackgroundTracker, run_id: str, **source: str
+) -> list[type[Event]]:
     return [type(entry.event) for entry in tracker.history(run_id, **source)]
 
 
@@ -57,8 +59,8 @@ def outputs_for(run: Any) -> list[Any]:
     return [{"tool_call_id": call.id, "output": "1"} for call in calls]
 
 
-def check_told(database_url: str, simulator: Simulator, *run_ids: str) -> None:
-    """The rows say what happened, and the tokens once."""
+def check_rows(database_url: str, simulator: Simulator, *run_ids: str) -> None:
+    """Checks that the rows agree with the simulator, and count each token once."""
     with Views(database_url) as views:
         views.upgrade()
         views.catch_up()
@@ -87,7 +89,7 @@ def test_runs_of_the_official_client(database_url: str, simulator: Simulator) ->
                 run_id=run.id, thread_id=thread, tool_outputs=outputs_for(run), **POLL
             )
             assert run.status == "completed"
-            seen = kinds(tracker, run.id)
+            seen = event_types(tracker, run.id)
             assert seen[0] is RunCreated
             assert seen[-1] is RunCompleted
             assert seen.count(ToolOutputsSubmitted) == seen.count(RunActionRequired) == 1
@@ -96,12 +98,12 @@ def test_runs_of_the_official_client(database_url: str, simulator: Simulator) ->
 
             page = await runs.steps.list(run.id, thread_id=thread)
             ended = [step.id for step in page.data if step.status == "completed"]
-            assert kinds(tracker, run.id).count(RunStepRecorded) == len(ended) > 0
+            assert event_types(tracker, run.id).count(RunStepRecorded) == len(ended) > 0
             await runs.steps.retrieve(ended[0], run_id=run.id, thread_id=thread)
-            assert kinds(tracker, run.id).count(RunStepRecorded) == len(ended)
+            assert event_types(tracker, run.id).count(RunStepRecorded) == len(ended)
             return run.id
 
-    check_told(database_url, simulator, asyncio.run(scenario()))
+    check_rows(database_url, simulator, asyncio.run(scenario()))
 
 
 def test_a_change_is_decoded_once_however_often_it_is_asked_for(
@@ -130,12 +132,12 @@ def test_a_change_is_decoded_once_however_often_it_is_asked_for(
                 await runs.list(thread)
             # The one, and the page of both.
             assert api.decoded - before == 1 + 2
-            assert kinds(tracker, theirs.run_id) == [RunCreated]
+            assert event_types(tracker, theirs.run_id) == [RunCreated]
             # What somebody else made is watched by whom it is of concern to.
             assert tracker.watching == watched
 
             await runs.update(made.id, thread_id=thread, metadata={"team": "blue"})
-            assert kinds(tracker, made.id)[-1] is RunMetadataChanged
+            assert event_types(tracker, made.id)[-1] is RunMetadataChanged
             moment = datetime.now(UTC)
             await runs.retrieve(theirs.run_id, thread_id=thread)
             await runs.cancel(theirs.run_id, thread_id=thread)
@@ -150,7 +152,7 @@ def test_a_change_is_decoded_once_however_often_it_is_asked_for(
                 if run.status == "cancelled":
                     break
                 await asyncio.sleep(0.02)
-            assert kinds(tracker, theirs.run_id)[-1] is RunCancelled
+            assert event_types(tracker, theirs.run_id)[-1] is RunCancelled
 
     asyncio.run(scenario())
 
@@ -185,14 +187,14 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
                     input=given_back, previous_response_id=response.id, **ask
                 )
             assert len(chain) > 1
-            assert kinds(tracker, chain[0])[-2:] == [ToolOutputsSubmitted, RunCompleted]
-            assert kinds(tracker, chain[-1])[-1] is RunCompleted
+            assert event_types(tracker, chain[0])[-2:] == [ToolOutputsSubmitted, RunCompleted]
+            assert event_types(tracker, chain[-1])[-1] is RunCompleted
             assert tracker.watching == []
 
             simulator.parameters = QUEUED
             stopped = await responses.create(input="Hi", **ask)
             await responses.cancel(stopped.id)
-            assert kinds(tracker, stopped.id)[-1] is RunCancelled
+            assert event_types(tracker, stopped.id)[-1] is RunCancelled
             return chain
 
     chain = asyncio.run(scenario())
@@ -217,7 +219,7 @@ def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator)
             run = runs.submit_tool_outputs_and_poll(
                 run_id=run.id, thread_id=thread, tool_outputs=outputs_for(run), **POLL
             )
-            seen = kinds(tracker, run.id)
+            seen = event_types(tracker, run.id)
             assert (seen[0], seen[-1]) == (RunCreated, RunCompleted)
             assert seen.count(ToolOutputsSubmitted) == 1
             return run.id
@@ -227,5 +229,5 @@ def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator)
         simulator.parameters = QUEUED
         response = client.responses.create(model="gpt-5", input="Hi", background=True)
         client.responses.cancel(response.id)
-        assert kinds(tracker, response.id) == [RunCreated, RunCancelled]
-    check_told(database_url, simulator, *run_ids)
+        assert event_types(tracker, response.id) == [RunCreated, RunCancelled]
+    check_rows(database_url, simulator, *run_ids)

@@ -42,11 +42,11 @@ def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
     return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
 
 
-def known(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
+def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
     return [type(entry.event) for entry in tracker.history(run_id, source=source)]
 
 
-def answering(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
+def make_client(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url=HOST)
 
 
@@ -69,7 +69,7 @@ def test_a_tracker_that_is_closed_in_the_middle(
             assert [run.status for run in late] == ["queued"] * 3
             async with tracker:
                 await runs.retrieve(early.id, thread_id=thread)
-                assert known(tracker, early.id) == [RunCreated]
+                assert event_types(tracker, early.id) == [RunCreated]
             assert len({run.id for run in made}) == 20
 
     asyncio.run(scenario())
@@ -88,14 +88,14 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
         async with tracker, official(simulator, max_retries=30) as given:
             runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
             run = await runs.create(thread, assistant_id="asst_1")
-            assert known(tracker, run.id) == [RunCreated]
+            assert event_types(tracker, run.id) == [RunCreated]
             simulator.faults = Faults(server_error=0.4)
             for _ in range(200):
                 run = await runs.retrieve(run.id, thread_id=thread)
                 if run.status == "completed":
                     break
                 await asyncio.sleep(0.02)
-            assert known(tracker, run.id)[-1] is RunCompleted
+            assert event_types(tracker, run.id)[-1] is RunCompleted
             simulator.faults = Faults(unavailable=1.0)
             with pytest.raises(openai.InternalServerError):
                 await given.with_options(max_retries=0).beta.threads.runs.retrieve(
@@ -125,13 +125,13 @@ def test_garbage_passes_as_it_came_and_is_not_believed(
         ):
             client = tracker.capture(given)
             await client.get(path)
-            assert known(tracker, run.run_id) == [RunCreated]
+            assert event_types(tracker, run.run_id) == [RunCreated]
             simulator.faults = Faults(**{fault: 1.0})  # type: ignore[arg-type]
             answers = [await asker.get(path) for asker in (plain, client, client)]
             assert answers[0].status_code == answers[1].status_code == 200
             if fault != "wrong_id":
                 assert answers[0].content == answers[1].content == answers[2].content
-            assert known(tracker, run.run_id) == [RunCreated]
+            assert event_types(tracker, run.run_id) == [RunCreated]
             assert [state.run_id for state in tracker.watching] == []
 
     asyncio.run(scenario())
@@ -157,14 +157,17 @@ def test_streams_reach_the_application_chunk_by_chunk() -> None:
 
         sent.clear()
         chunks = []
-        async with Tracker("memory://", SilentAssistants(HOST)) as tracker, answering(answer) as it:
+        async with (
+            Tracker("memory://", SilentAssistants(HOST)) as tracker,
+            make_client(answer) as it,
+        ):
             async with tracker.capture(it).stream("GET", path) as response:
                 async for chunk in response.aiter_raw():
                     chunks.append(chunk)
                     # Nobody has read ahead.
                     assert len(sent) == len(chunks)
             if kind == "application/json" and path == PATH:
-                assert known(tracker, "run_1") == [RunCreated]
+                assert event_types(tracker, "run_1") == [RunCreated]
             else:
                 with pytest.raises(UnknownRun):
                     tracker.history("run_1")
@@ -184,7 +187,7 @@ def test_a_body_that_is_not_read_or_packed_or_read_before() -> None:
 
     async def scenario() -> None:
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        given = answering(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
+        given = make_client(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
         async with Tracker("memory://", SilentAssistants(HOST)) as tracker, given as client:
             tracker.capture(client)
             async with client.stream("GET", PATH):
@@ -192,13 +195,13 @@ def test_a_body_that_is_not_read_or_packed_or_read_before() -> None:
             with pytest.raises(UnknownRun):
                 tracker.history("run_1")
             assert (await client.get(PATH)).json() == RUN
-            assert known(tracker, "run_1") == [RunCreated]
-        given = answering(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
+            assert event_types(tracker, "run_1") == [RunCreated]
+        given = make_client(lambda _: httpx.Response(200, headers=headers, content=_chunks(packed)))
         given.event_hooks["response"].append(reads)
         async with Tracker("memory://", SilentAssistants(HOST)) as tracker, given as client:
             tracker.capture(client)
             assert (await client.get(PATH)).json() == RUN
-            assert known(tracker, "run_1") == [RunCreated]
+            assert event_types(tracker, "run_1") == [RunCreated]
 
     asyncio.run(scenario())
 
@@ -222,14 +225,17 @@ def test_responses_that_come_whole_are_not_tracked_but_end_waits() -> None:
         return httpx.Response(200, json=whole if request.method == "POST" else waiting)
 
     async def scenario() -> None:
-        async with Tracker("memory://", SilentResponses(HOST)) as tracker, answering(answer) as it:
+        async with (
+            Tracker("memory://", SilentResponses(HOST)) as tracker,
+            make_client(answer) as it,
+        ):
             client = tracker.capture(it)
             await client.get("/responses/resp_1")
-            assert known(tracker, "resp_1")[-1] is not RunCompleted
+            assert event_types(tracker, "resp_1")[-1] is not RunCompleted
             answers = [{"type": "function_call_output", "call_id": "call_1", "output": "1"}]
             sent = {"input": answers, "previous_response_id": "resp_1"}
             await client.post("/responses", json=sent)
-            assert known(tracker, "resp_1")[-1] is RunCompleted
+            assert event_types(tracker, "resp_1")[-1] is RunCompleted
             with pytest.raises(UnknownRun):
                 tracker.history("resp_2")
 

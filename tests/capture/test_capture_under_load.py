@@ -36,7 +36,7 @@ def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
     return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
 
 
-def known(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
+def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
     return [type(entry.event) for entry in tracker.history(run_id, source=source)]
 
 
@@ -60,7 +60,7 @@ def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
                 other.execute("ROLLBACK")
             other.close()
             async with tracker:
-                assert all(known(tracker, run.id) == [RunCreated] for run in made)
+                assert all(event_types(tracker, run.id) == [RunCreated] for run in made)
                 ids = {state.run_id for state in tracker.watching}
                 # The one that was given up by the application, too.
                 assert ids == set(simulator.run_ids())
@@ -69,7 +69,7 @@ def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
 
 
 class FailingStore:
-    """An event store that takes nothing while it is told so."""
+    """An event store that can be made to fail."""
 
     def __init__(self) -> None:
         self._store = open_event_store("memory://")
@@ -120,7 +120,7 @@ def test_a_hundred_creations_with_two_clients_at_once(
                 )
             )
             assert len(tracker.watching) == 100
-            assert all(known(tracker, run.id) == [RunCreated] for run in made)
+            assert all(event_types(tracker, run.id) == [RunCreated] for run in made)
 
     asyncio.run(scenario())
 
@@ -141,12 +141,12 @@ def test_each_tracker_hears_of_its_own_and_two_at_one_address_are_told_apart(
             for tracker in (both, alone, elsewhere):
                 tracker.capture(client)
             run = await runs.create(thread, assistant_id="asst_1")
-            assert known(alone, run.id) == [RunCreated]
+            assert event_types(alone, run.id) == [RunCreated]
             assert (both.watching, elsewhere.watching) == ([], [])
             assert "say which" in caplog.text
             both.capture(client, source="b")
             await runs.retrieve(run.id, thread_id=thread)
-            assert known(both, run.id, "b") == [RunCreated]
+            assert event_types(both, run.id, "b") == [RunCreated]
 
     asyncio.run(scenario())
 

@@ -27,7 +27,9 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def kinds(tracker: Tracker | BackgroundTracker, run_id: str, **source: str) -> list[type[Event]]:
+def event_types(
+    tracker: Tracker | BackgroundTracker, run_id: str, **source: str
+) -> list[type[Event]]:
     return [type(entry.event) for entry in tracker.history(run_id, **source)]
 
 
@@ -43,11 +45,11 @@ def test_a_blocking_client_beside_a_tracker_on_an_event_loop(
                 path = f"/threads/{simulator.create_thread()}/runs"
                 body = {"assistant_id": "asst_1"}
                 made = await asyncio.to_thread(client.post, path, json=body)
-                assert kinds(tracker, made.json()["id"]) == [RunCreated]
+                assert event_types(tracker, made.json()["id"]) == [RunCreated]
                 # On the loop itself nobody waits for the loop; leaving does.
                 again = client.post(path, json=body).json()["id"]  # noqa: ASYNC212
             with Tracker(f"sqlite:///{tmp_path}/runs.db", api).in_background() as later:
-                assert kinds(later, again) == [RunCreated]
+                assert event_types(later, again) == [RunCreated]
 
     asyncio.run(scenario())
 
@@ -58,7 +60,7 @@ def test_blocking_responses(database_url: str, simulator: Simulator) -> None:
         assert [state.run_id for state in tracker.watching] == [made.id]
         assert tracker.responses.retrieve(made.id).status == "queued"
         assert tracker.responses_of("responses").cancel(made.id).status == "cancelled"
-        assert kinds(tracker, made.id) == [RunCreated, RunCancelled]
+        assert event_types(tracker, made.id) == [RunCreated, RunCancelled]
         with pytest.raises(SettingsError, match="nobody"):
             tracker.responses_of("nobody").retrieve(made.id)
         with pytest.raises(NotFound):
@@ -107,7 +109,7 @@ def test_the_client_of_azure(tmp_path: Path) -> None:
                 runs = tracker.capture(given).beta.threads.runs
                 for _ in range(2):
                     await runs.retrieve("run_1", thread_id="thread_1")
-                assert kinds(tracker, "run_1")[-1] is RunCompleted
+                assert event_types(tracker, "run_1")[-1] is RunCompleted
             assert all(b" /openai/threads/thread_1/runs/run_1?" in head for head in service.heads)
 
     asyncio.run(scenario())

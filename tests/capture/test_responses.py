@@ -128,7 +128,7 @@ def test_a_response_is_watched_again_after_a_restart(tmp_path: Any, simulator: S
 
 
 class Counting(Responses):
-    """Knows which responses it was asked about."""
+    """A source that records which responses it was asked about."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url)

@@ -16,7 +16,7 @@ Page = tuple[Answer, Sequence[Mapping[str, Any]]]
 
 
 class Stopping(Assistants):
-    """Goes no further than the first page."""
+    """Ends after the first page."""
 
     async def fetch_runs(self, thread_id: str, after: str | None = None) -> Listed:
         answer, runs, _ = await super().fetch_runs(thread_id, after)
@@ -28,7 +28,7 @@ class Stopping(Assistants):
 
 
 class Repeating(Assistants):
-    """Begins again with each page."""
+    """Repeats the first page."""
 
     async def fetch_runs(self, thread_id: str, after: str | None = None) -> Listed:
         return await super().fetch_runs(thread_id)
@@ -38,7 +38,7 @@ class Repeating(Assistants):
 
 
 class Turned(Assistants):
-    """Shows each page in the other order."""
+    """Returns each page in reverse order."""
 
     async def fetch_page(self, thread_id: str, limit: int) -> Page:
         answer, runs = await super().fetch_page(thread_id, limit)
@@ -54,7 +54,7 @@ class Turned(Assistants):
 
 
 class Renaming(Assistants):
-    """Gives the runs other ids than they have."""
+    """Returns the runs with wrong ids."""
 
     async def fetch_page(self, thread_id: str, limit: int) -> Page:
         answer, runs = await super().fetch_page(thread_id, limit)
@@ -66,7 +66,7 @@ class Renaming(Assistants):
 
 
 class Forgiving(Assistants):
-    """Takes whatever comes for a list of nothing."""
+    """Accepts any answer as an empty list."""
 
     async def fetch_page(self, thread_id: str, limit: int) -> Page:
         try:
@@ -77,7 +77,7 @@ class Forgiving(Assistants):
 
 
 class Greedy(Assistants):
-    """Shows more runs than were asked for."""
+    """Returns more runs than requested."""
 
     async def fetch_page(self, thread_id: str, limit: int) -> Page:
         return await super().fetch_page(thread_id, limit + 1)
@@ -105,7 +105,7 @@ STEPS = "test_all_steps_of_a_run_are_listed_once_the_oldest_first"
         (Turned, {ALL, NEWEST, STEPS}),
         (Renaming, {ALL, NEWEST}),
         (Greedy, {NEWEST}),
-        (Forgiving, {"test_what_is_no_list_is_asked_for_again"}),
+        (Forgiving, {"test_a_response_that_is_not_a_list_is_polled_again"}),
     ],
 )
 def test_who_lists_badly_is_told(kind: type[Assistants], fails: set[str]) -> None:

@@ -28,7 +28,7 @@ class TestAssistants(AssistantsContract):
 
 
 class TestAzureAgents(SourceContract):
-    """Foundry's classic agents: approvals, and straight back to work after them."""
+    """Foundry's classic agents: approvals, and `in_progress` right after them."""
 
     steps = (STEP,)
 
@@ -50,7 +50,7 @@ class TestAzureAgents(SourceContract):
 
 
 class TestLookAlike(SourceContract):
-    """Milliseconds beside seconds, fields that are not there, no usage, few statuses."""
+    """A look-alike: milliseconds beside seconds, missing fields, no usage, few statuses."""
 
     steps = ({"id": "s1", "status": "failed", "created_at": BIRTH * 1000, "failed_at": BIRTH + 2},)
 

@@ -26,7 +26,7 @@ from tracker.core.events import (
     RunVanished,
     ToolOutputsSubmitted,
 )
-from tracker.core.other_decisions import decide_steps, decide_submitted, decide_vanished
+from tracker.core.other_decisions import decide_disappearance, decide_steps, decide_submission
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.usage import Usage
 from tracker.testing import given
@@ -54,7 +54,7 @@ def test_a_document_of_the_past_changes_nothing(old: RunSnapshot) -> None:
     history(*passed, ended("completed", 10, 9, started=7)).when(old).then_nothing()
 
 
-def test_a_fresh_look_that_went_back_is_an_anomaly_once() -> None:
+def test_a_fresh_snapshot_that_goes_back_is_an_anomaly_once() -> None:
     history(seen("in_progress", 2, started=1)).when(seen("queued", 3), seen("queued", 4)).then(
         RunAnomalyObserved(
             observed_at=at(3), kind="status_went_back", status="queued", known_status="in_progress"
@@ -121,23 +121,23 @@ def test_an_expiry_that_is_gone_at_the_end_is_no_change() -> None:
 
 def test_a_run_may_vanish_and_reappear() -> None:
     known = given().when(seen("queued", 1)).decided
-    vanished = decide_vanished(fold(known), at(20))
+    vanished = decide_disappearance(fold(known), at(20))
     assert vanished == [RunVanished(observed_at=at(20))]
     gone = fold([*known, *vanished])
-    assert decide_vanished(gone, at(30)) == []
+    assert decide_disappearance(gone, at(30)) == []
     assert decide(gone, document("queued", 40)) == []
     assert decide(gone, seen("queued", 40)) == [RunReappeared(observed_at=at(40))]
 
 
 def test_an_ended_run_does_not_vanish() -> None:
-    assert decide_vanished(fold(given().when(ended("completed", 9, 8)).decided), at(20)) == []
+    assert decide_disappearance(fold(given().when(ended("completed", 9, 8)).decided), at(20)) == []
 
 
 def test_submitted_outputs_are_recorded_once() -> None:
     known = given().when(waiting(4)).decided
-    submitted = decide_submitted(fold(known), ["call_1"], at(5))
+    submitted = decide_submission(fold(known), ["call_1"], at(5))
     assert submitted == [ToolOutputsSubmitted(observed_at=at(5), tool_call_ids=("call_1",))]
-    assert decide_submitted(fold([*known, *submitted]), ["call_1"], at(6)) == []
+    assert decide_submission(fold([*known, *submitted]), ["call_1"], at(6)) == []
 
 
 def test_steps_are_recorded_once_when_they_ended() -> None:

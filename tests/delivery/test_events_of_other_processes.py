@@ -13,7 +13,7 @@ from tracker.core.events import RunCompleted, RunCreated
 from tracker.delivery import subscription
 from tracker.errors import StoreUnavailable
 from tracker.event_store.memory import MemoryRecorder
-from tracker.event_store.recorded import RecordedEventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 
 pytestmark = pytest.mark.integration
 
@@ -21,9 +21,9 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No look by itself: what comes has been told of."""
-    monkeypatch.setattr(subscription, "LOOK_SECONDS", HOUR)
+def without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a subscription rely on being woken."""
+    monkeypatch.setattr(subscription, "FALLBACK_SECONDS", HOUR)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def elsewhere(database_url: str) -> Iterator[EventStore]:
     store.close()
 
 
-class Deaf(RecordedEventStore):
-    """A store in memory that nobody can wait at."""
+class DeafStore(RecorderEventStore):
+    """A store in memory whose `wait` fails."""
 
     waits = 0
 
@@ -50,8 +50,8 @@ def listeners() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "runfold-events"]
 
 
-@pytest.mark.usefixtures("never_by_itself")
-def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: EventStore) -> None:
+@pytest.mark.usefixtures("without_fallback")
+def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: EventStore) -> None:
     tracker = unpolled_tracker(database_url)
     seen: list[str] = []
     ends: list[str] = []
@@ -66,7 +66,7 @@ def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: Eve
 
     async def scenario() -> None:
         async with tracker:
-            # One thread, however many names there are.
+            # One thread for any number of names.
             assert len(listeners()) == 1
             for number in range(1, 6):
                 elsewhere.append([created(number)])
@@ -79,7 +79,7 @@ def test_events_of_other_processes_are_told_of(database_url: str, elsewhere: Eve
     assert seen == ends == [f"run_{number}" for number in range(1, 6)]
 
 
-@pytest.mark.usefixtures("never_by_itself")
+@pytest.mark.usefixtures("without_fallback")
 def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: EventStore) -> None:
     tracker = unpolled_tracker(database_url)
     seen: list[str] = []
@@ -108,10 +108,10 @@ def test_without_handlers_nobody_listens(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_where_nobody_can_listen_events_come_a_second_later(
+def test_without_a_listener_events_come_a_second_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    store = Deaf()
+    store = DeafStore()
     tracker = unpolled_tracker(store)
     seen: list[str] = []
 
@@ -128,6 +128,6 @@ def test_where_nobody_can_listen_events_come_a_second_later(
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
     said = [text for text in caplog.messages if "delivered late: nobody waits here" in text]
-    # Once, and not at each try.
+    # Once, not at each attempt.
     assert len(said) == 1
     store.close()

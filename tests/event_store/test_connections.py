@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventsourcing.persistence import ConnectionPoolClosedError
 
 from tracker import open_event_store
 from tracker.errors import StoreUnavailable
-from tracker.event_store import sqlite
-from tracker.event_store.sqlite import DurableConnectionPool
+from tracker.event_store import sqlite_pool
+from tracker.event_store.sqlite_pool import DurableConnectionPool
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
-    """The connections that are open at the moment; all are closed in the end."""
+    """The connections that are open now; fails if one is still open at the end."""
     found: set[int] = set()
     connect = sqlite3.connect
 
@@ -31,7 +32,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
             super().close()
 
     monkeypatch.setattr(
-        sqlite.sqlite3, "connect", lambda *args, **more: connect(*args, factory=Counted, **more)
+        sqlite3,
+        "connect",
+        lambda *args, **more: connect(*args, factory=Counted, **more),
     )
     yield found
     assert found == set()
@@ -46,7 +49,7 @@ def test_a_file_that_is_no_database_is_closed(tmp_path: Path, opened: set[int]) 
 def test_one_that_stays_locked_is_closed(
     tmp_path: Path, opened: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(sqlite_pool, "LOCK_TIMEOUT_SECONDS", 0.3)
     other = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StoreUnavailable, match="locked"):
@@ -62,11 +65,11 @@ def test_none_is_opened_once_the_store_is_closed(tmp_path: Path, opened: set[int
         store.last_position()
 
     class LateToClose(DurableConnectionPool):
-        """Is closed between the moment at which a connection is asked for and that it is made."""
+        """A pool that is closed after a connection was asked for and before it is made."""
 
         def _get_connection(self, timeout: float = 0.0) -> Any:
             self.close()
             return super()._get_connection(timeout)
 
-    with pytest.raises(sqlite.ConnectionPoolClosedError):
+    with pytest.raises(ConnectionPoolClosedError):
         LateToClose(db_name=str(tmp_path / "runs.db")).get_connection()

@@ -13,9 +13,10 @@ from projections import Views
 from tests.support.corpus import lines, needs_corpus
 from tracker import open_event_store
 from tracker.cli.import_ import import_files
-from tracker.core.decider import decide, fold, initial_state
+from tracker.core.decider import decide, fold
 from tracker.core.events import Event, RunActionRequired, RunCreated, RunEnded, RunStatusChanged
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import initial_state
 from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 
 pytestmark = [pytest.mark.integration, needs_corpus]
@@ -25,8 +26,8 @@ SEQUENCES = [line for line in lines("sequences.jsonl") if line["order"] == "reco
 ENDED = {"completed", "failed", "cancelled", "expired", "incomplete"}
 
 
-def wrapped(sequence: dict[str, Any]) -> Iterator[str]:
-    """The lines of a file to import: with the time of each observation where it is known."""
+def wrap_lines(sequence: dict[str, Any]) -> Iterator[str]:
+    """Yields the lines of a file to import, with the known times of observation."""
     for body, http in zip(sequence["snapshots"], sequence["http"], strict=True):
         date = (http or {}).get("date")
         # A stream's header dates its beginning, not each of its events.
@@ -46,7 +47,7 @@ def transitions(database_url: str) -> int:
 
 def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "sequences.jsonl"
-    file.write_text("".join(f"{line}\n" for s in SEQUENCES for line in wrapped(s)))
+    file.write_text("".join(f"{line}\n" for s in SEQUENCES for line in wrap_lines(s)))
     assert import_files(database_url, [file], source="assistants")
     with Views(database_url) as views:
         for sequence in SEQUENCES:
@@ -68,7 +69,7 @@ def test_recorded_sequences_end_as_they_ended(database_url: str, tmp_path: Path)
         ended = [s for s in SEQUENCES if s["snapshots"][-1]["status"] in ENDED]
         for _ in range(3):
             shuffled = [
-                line for s in ended for line in rng.sample(list(wrapped(s)), len(s["http"]))
+                line for s in ended for line in rng.sample(list(wrap_lines(s)), len(s["http"]))
             ]
             file.write_text("".join(f"{line}\n" for line in shuffled))
             import_files(database_url, [file], source="assistants")

@@ -111,13 +111,13 @@ def test_two_at_once_add_each_event_once(database_url: str) -> None:
     lines = export_lines(store_of_stories(*(f"run_{number}" for number in range(300))))
     reports: list[ImportReport] = []
 
-    def bring() -> None:
+    def import_all() -> None:
         store = open_event_store(database_url)
         reports.append(import_exported(store, lines))
         store.close()
 
     open_event_store(database_url).close()
-    threads = [threading.Thread(target=bring) for _ in range(2)]
+    threads = [threading.Thread(target=import_all) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -47,7 +47,7 @@ def store(url: str) -> Iterator[EventStore]:
 
 @st.composite
 def polls(draw: st.DrawFn) -> list[RunSnapshot]:
-    """Looks at the lives of several runs, in an order that mixes them."""
+    """Draws polls of several runs, in a mixed order."""
     seen = [
         draw(lives(run_id=name).flatmap(looks))
         for name in NAMES[: draw(st.integers(1, len(NAMES)))]

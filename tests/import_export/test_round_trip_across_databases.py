@@ -31,23 +31,23 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def urls(tmp_path: Path, postgres_db: str) -> list[str]:
-    """Empty stores, to be gone through one after another."""
+    """The URLs of empty stores."""
     return [f"sqlite:///{tmp_path}/first.db", postgres_db, f"sqlite:///{tmp_path}/last.db"]
 
 
-def bring(store: EventStore, lines: bytes) -> None:
+def import_all(store: EventStore, lines: bytes) -> None:
     report = import_exported(store, lines)
     assert report.bad == []
     assert report.recorded == report.events == lines.count(b"\n")
 
 
-def through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]]]:
-    """Brings an export through each store, and gives what each of them has then."""
+def import_through(urls: list[str], lines: bytes) -> list[list[tuple[str, int, e.Event]]]:
+    """Imports an export into each store in turn. Returns the events of each."""
     histories = []
     for url in urls:
         store = open_event_store(url)
         assert export_lines(store) == b""
-        bring(store, lines)
+        import_all(store, lines)
         again = export_lines(store)
         assert again == lines
         histories.append([(it.stream, it.version, it.event) for it in store.read_all(0, 100_000)])
@@ -78,7 +78,7 @@ def test_every_golden_event(urls: list[str]) -> None:
         for stream, version, document in golden_lines()
     ]
     origin = open_event_store("memory://")
-    bring(origin, b"".join(lines))
+    import_all(origin, b"".join(lines))
     whole = export_lines(origin)
     topics = [json.loads(line)["topic"] for line in whole.splitlines()]
     assert set(topics) == {f"{kind.topic}/{kind.topic_version}" for kind in e.EVENTS.values()}
@@ -87,7 +87,7 @@ def test_every_golden_event(urls: list[str]) -> None:
         (stream, version, decode(document["topic"], json.dumps(document["event"]).encode()))
         for stream, version, document in golden_lines()
     ]
-    for found in through(urls, whole):
+    for found in import_through(urls, whole):
         assert found == expected
 
 
@@ -104,12 +104,12 @@ def test_a_golden_database(golden: str, urls: list[str], tmp_path: Path, postgre
     store.close()
     assert lines.count(b"\n") > 50
     assert b"run.step_recorded" in lines
-    through(urls, lines)
+    import_through(urls, lines)
     assert tables(urls[-1]) == tables(urls[0]) == tables(origin)
 
 
 def tables(url: str) -> dict[str, list[dict[str, Any]]]:
-    """What the tables are once they are made from the events alone."""
+    """Returns the tables as rebuilt from the events alone."""
     with Views(url) as views:
         views.upgrade()
         views.rebuild()
@@ -144,26 +144,26 @@ def test_what_was_forgotten_leaves_no_trace(urls: list[str]) -> None:
     assert b"thread_1" in whole
     assert b"thread_1" not in lines
     assert lines.count(b"configuration.recorded/1") == 4
-    through(urls[1:], lines)
+    import_through(urls[1:], lines)
 
 
 @st.composite
-def taken_back(draw: st.DrawFn) -> list[RunSnapshot]:
-    """Looks at two runs whose service also takes back what it said."""
+def retracted_polls(draw: st.DrawFn) -> list[RunSnapshot]:
+    """Draws polls of two runs whose service also retracts earlier answers."""
     seen = [it for name in ("run_1", "run_2") for it in draw(lives(run_id=name).flatmap(looks))]
     status = st.sampled_from(("queued", "in_progress", "failed", "completed", "resting"))
     again = draw(st.lists(st.sampled_from(seen), max_size=4) if seen else st.just([]))
     return [*seen, *(it.model_copy(update={"status": draw(status)}) for it in again)]
 
 
-@given(taken_back())
+@given(retracted_polls())
 def test_whatever_a_service_takes_back(seen: list[RunSnapshot]) -> None:
     origin, there = open_event_store("memory://"), open_event_store("memory://")
     histories = RunRepository(origin)
     for snapshot in seen:
         histories.record([Observation.of(snapshot)])
     lines = export_lines(origin)
-    bring(there, lines)
+    import_all(there, lines)
     assert export_lines(there) == lines
 
 
@@ -183,5 +183,5 @@ def test_anomalies_steps_and_outputs(urls: list[str]) -> None:
     origin.append([Append("assistants:run_1", version, [step, sent])])
     lines = export_lines(origin)
     assert lines.count(b"run.anomaly_observed/1") == 1
-    for found in through(urls, lines):
+    for found in import_through(urls, lines):
         assert [event for *_, event in found] == [it.event for it in origin.read_all()]

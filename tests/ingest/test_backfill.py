@@ -60,8 +60,8 @@ def runs_on(simulator: Simulator, thread: str) -> list[str]:
     return [run for run in simulator.run_ids() if simulator.truth(run).thread_id == thread]
 
 
-def histories(tracker: Tracker, runs: Sequence[str]) -> Histories:
-    """What happened to each run, without when we saw it."""
+def read_histories(tracker: Tracker, runs: Sequence[str]) -> Histories:
+    """Returns the events of each run, without the times of their observation."""
     return {
         run: [entry.event.model_copy(update={"observed_at": NOW}) for entry in tracker.history(run)]
         for run in runs
@@ -81,13 +81,13 @@ def runs_with_steps(url: str, runs: Sequence[str]) -> set[str]:
     }
 
 
-def backfilled(
+def backfill_thread(
     url: str, api: Counting, thread: str, runs: Sequence[str]
 ) -> tuple[Backfilled, Histories]:
     async def scenario() -> tuple[Backfilled, Histories]:
         async with tracker_of(url, api) as tracker:
             done = await asyncio.wait_for(tracker.backfill(thread), 120)
-            return done, histories(tracker, runs)
+            return done, read_histories(tracker, runs)
 
     return asyncio.run(scenario())
 
@@ -96,7 +96,7 @@ def test_a_thread_of_three_pages_comes_in_whole_and_once(
     database_url: str, simulator: Simulator, thread: str
 ) -> None:
     api, runs = Counting(simulator.base_url), runs_on(simulator, thread)
-    done, seen = backfilled(database_url, api, thread, runs)
+    done, seen = backfill_thread(database_url, api, thread, runs)
     assert (done.runs, done.failed) == (RUNS, 0)
     assert len(api.pages) == 3
     assert sorted(api.steps_of) == sorted(runs)
@@ -107,7 +107,7 @@ def test_a_thread_of_three_pages_comes_in_whole_and_once(
         assert len(steps) == len(set(steps))
         assert set(steps) == true
     assert done.steps == sum(len(simulator.truth(run).steps) for run in runs)
-    assert backfilled(database_url, api, thread, runs) == (Backfilled(RUNS, 0, 0), seen)
+    assert backfill_thread(database_url, api, thread, runs) == (Backfilled(RUNS, 0, 0), seen)
     assert len(api.steps_of) == RUNS
     with Views(database_url) as views:
         views.upgrade()
@@ -118,10 +118,10 @@ def test_a_thread_of_three_pages_comes_in_whole_and_once(
 
 def test_faults_cost_only_time(tmp_path: Path, simulator: Simulator, thread: str) -> None:
     api, runs = Counting(simulator.base_url), runs_on(simulator, thread)
-    _, seen = backfilled("memory://", api, thread, runs)
+    _, seen = backfill_thread("memory://", api, thread, runs)
     simulator.faults = Faults(rate_limited=0.04, server_error=0.04, truncated=0.04, retry_after=0.1)
     url = f"sqlite:///{tmp_path}/runs.db"
-    done, found = backfilled(url, Counting(simulator.base_url), thread, runs)
+    done, found = backfill_thread(url, Counting(simulator.base_url), thread, runs)
     assert found == seen
     assert (done.runs, done.failed) == (RUNS, 0)
 
@@ -130,7 +130,7 @@ def test_after_a_kill_it_goes_on_and_asks_for_no_recorded_steps(
     database_url: str, simulator: Simulator, thread: str
 ) -> None:
     runs = runs_on(simulator, thread)
-    _, seen = backfilled("memory://", Counting(simulator.base_url), thread, runs)
+    _, seen = backfill_thread("memory://", Counting(simulator.base_url), thread, runs)
     arguments = [database_url, simulator.base_url, thread, "120"]
     died = subprocess.run(
         [sys.executable, "-m", "tests.support.killed_backfill", *arguments],
@@ -142,7 +142,7 @@ def test_after_a_kill_it_goes_on_and_asks_for_no_recorded_steps(
     whole = runs_with_steps(database_url, runs)
     assert 0 < len(whole) <= 120
     api = Counting(simulator.base_url)
-    done, found = backfilled(database_url, api, thread, runs)
+    done, found = backfill_thread(database_url, api, thread, runs)
     assert found == seen
     assert sorted(api.steps_of) == sorted(set(runs) - whole)
     assert done.runs == RUNS

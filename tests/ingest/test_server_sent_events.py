@@ -34,17 +34,17 @@ CASES = [
 ]  # fmt: skip
 
 
-def parsed(*pieces: bytes, cap: int = 1000) -> list[ServerSentEvent]:
+def parse(*pieces: bytes, cap: int = 1000) -> list[ServerSentEvent]:
     parser = EventParser(cap)
     return [event for piece in pieces for event in parser.feed(piece)]
 
 
 @pytest.mark.parametrize(("stream", "expected"), CASES)
 def test_a_stream_is_read(stream: bytes, expected: list[tuple[str, bytes]]) -> None:
-    assert parsed(stream) == expected
-    assert parsed(*(bytes([byte]) for byte in stream)) == expected
+    assert parse(stream) == expected
+    assert parse(*(bytes([byte]) for byte in stream)) == expected
     for cut in range(len(stream)):
-        assert parsed(stream[:cut], b"", stream[cut:]) == expected
+        assert parse(stream[:cut], b"", stream[cut:]) == expected
 
 
 @given(
@@ -57,7 +57,7 @@ def test_where_it_is_cut_does_not_matter(parts: list[bytes], data: st.DataObject
     stream = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    assert parsed(*pieces) == parsed(stream)
+    assert parse(*pieces) == parse(stream)
 
 
 @given(st.integers(0, 60), st.integers(1, 30), st.data())

@@ -25,7 +25,7 @@ NOW = 1_767_225_600.0
 AT = datetime.fromtimestamp(NOW + 3600, UTC)
 
 
-def streamed(seed: int, api: str) -> list[StreamEvent]:
+def make_events(seed: int, api: str) -> list[StreamEvent]:
     parameters = Parameters(action=0.0, endless=0.0, cancelled=0.0)
     world = World(seed, parameters)
     if api == "responses":
@@ -57,7 +57,7 @@ def history(shown: Sequence[StreamPayload], api: str) -> list[Event]:
 def test_what_came_whole_is_seen_wherever_it_is_cut(
     api: str, seed: int, data: st.DataObject
 ) -> None:
-    texts = [each.text.encode() for each in streamed(seed, api)]
+    texts = [each.text.encode() for each in make_events(seed, api)]
     stream = b"".join(texts)
     off = data.draw(st.integers(0, len(stream)))
     cuts = sorted(data.draw(st.lists(st.integers(0, off), max_size=5)))
@@ -75,7 +75,7 @@ def test_what_came_whole_is_seen_wherever_it_is_cut(
 @pytest.mark.parametrize("api", ["assistants", "responses"])
 @given(st.integers(0, 2**16))
 def test_a_whole_stream_leads_to_the_end_with_every_step(api: str, seed: int) -> None:
-    events = streamed(seed, api)
+    events = make_events(seed, api)
     complete = history(read([each.text.encode() for each in events]), api)
     assert fold(complete).is_ended
     steps = [event for event in complete if isinstance(event, RunStepRecorded)]
@@ -89,7 +89,7 @@ def test_what_the_simulator_has_streamed_stays_so_when_it_is_cancelled(
 ) -> None:
     world, at = World(seed), NOW + after
 
-    def sent() -> list[StreamEvent]:
+    def list_events() -> list[StreamEvent]:
         life = world.get_life(record)
         if api == "responses":
             return [each for each in response_events(record, life) if each.at < at]
@@ -100,11 +100,11 @@ def test_what_the_simulator_has_streamed_stays_so_when_it_is_cancelled(
     else:
         thread = world.create_thread(NOW)
         record = world.create_run(NOW, thread.id, {"assistant_id": "asst_1"})
-    before = sent()
+    before = list_events()
     if is_ended(world.get_status(at, record)) or world.get_status(at, record) == "cancelling":
         return
     if api == "responses":
         cancel_response(world, at, record)
     else:
         world.cancel_run(at, record)
-    assert sent() == before
+    assert list_events() == before

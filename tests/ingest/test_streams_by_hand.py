@@ -26,7 +26,7 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-async def given(items: Iterable[Any]) -> AsyncIterator[Any]:
+async def stream_of(items: Iterable[Any]) -> AsyncIterator[Any]:
     for item in items:
         yield item
 
@@ -35,7 +35,7 @@ RUN = {"id": "run_1", "object": "thread.run", "thread_id": "thread_1", "created_
 STEP = {**RUN, "id": "step_1", "object": "thread.run.step", "run_id": "run_1"}
 
 
-def named(name: str, data: dict[str, Any] | str) -> str:
+def encode_event(name: str, data: dict[str, Any] | str) -> str:
     return f"event: {name}\ndata: {data if isinstance(data, str) else json.dumps(data)}\n\n"
 
 
@@ -46,13 +46,13 @@ def test_what_comes_in_goes_out_whatever_it_is(caplog: pytest.LogCaptureFixture)
 
             async def through(items: Iterable[Any]) -> None:
                 items = list(items)
-                assert [item async for item in tracker.observing(given(items))] == items
+                assert [item async for item in tracker.observing(stream_of(items))] == items
 
-            text = named("thread.run.queued", {**RUN, "status": "queued"})
+            text = encode_event("thread.run.queued", {**RUN, "status": "queued"})
             await through(text.splitlines())
             assert topics(tracker, "run_1") == ["run.created"]
             await through(
-                [named("thread.run.in_progress", {**RUN, "status": "in_progress"}).encode()]
+                [encode_event("thread.run.in_progress", {**RUN, "status": "in_progress"}).encode()]
             )
             assert len(topics(tracker, "run_1")) == 2
             await through(
@@ -114,7 +114,7 @@ def test_a_step_of_a_run_that_is_not_known_has_it_watched(simulator: Simulator) 
         ended = {"event": "thread.run.step.completed", "data": {**step, "status": "completed"}}
         source = Assistants(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
-            assert [event async for event in tracker.observing(given([ended]))] == [ended]
+            assert [event async for event in tracker.observing(stream_of([ended]))] == [ended]
             assert (await tracker.wait(theirs.run_id, timeout=20)).status == "completed"
 
     asyncio.run(scenario())
@@ -129,7 +129,7 @@ def test_a_response_that_is_not_kept_is_not_asked_about(simulator: Simulator) ->
         ]
         source = Responses(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
-            async for _ in tracker.observing(given(events)):
+            async for _ in tracker.observing(stream_of(events)):
                 assert tracker.watching == []
             assert topics(tracker, "resp_1")[-1] == "run.completed"
             assert not simulator.traffic
@@ -138,7 +138,7 @@ def test_a_response_that_is_not_kept_is_not_asked_about(simulator: Simulator) ->
 
 
 class Failing:
-    """An event store that fails while it is told to."""
+    """An event store that can be made to fail."""
 
     def __init__(self) -> None:
         self.fails = False
@@ -162,7 +162,7 @@ def test_a_store_that_fails_does_not_fail_the_stream(simulator: Simulator) -> No
         async with Tracker(checked, source, cadence=QUICK) as tracker:
             store.fails = True
             queued = {"event": "thread.run.queued", "data": simulator.body(theirs.run_id)}
-            assert [event async for event in tracker.observing(given([queued]))] == [queued]
+            assert [event async for event in tracker.observing(stream_of([queued]))] == [queued]
             store.fails = False
             assert (await tracker.wait(theirs.run_id, timeout=20)).status == "completed"
 

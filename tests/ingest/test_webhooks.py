@@ -46,7 +46,7 @@ Delivery = tuple[bytes, Mapping[str, str]]
 
 
 def delivery(kind: str, data: Any, *, age: float = 0.0, secret: str = SECRET) -> Delivery:
-    """What OpenAI sends: an event about something, which it names."""
+    """Returns a webhook as OpenAI sends it: an event with the id of its subject."""
     number = next(_numbers)
     event = {"id": f"evt_{number}", "object": "event", "type": kind, "created_at": 1, "data": data}
     body = json.dumps(event).encode()
@@ -54,11 +54,11 @@ def delivery(kind: str, data: Any, *, age: float = 0.0, secret: str = SECRET) ->
     return body, sign(body, secret, f"wh_{number}", sent_at)
 
 
-def told(response_id: str, kind: str = "response.completed") -> Delivery:
+def make_delivery(response_id: str, kind: str = "response.completed") -> Delivery:
     return delivery(kind, {"id": response_id})
 
 
-async def ended(simulator: Simulator, run_id: str) -> None:
+async def wait_for_end(simulator: Simulator, run_id: str) -> None:
     for _ in range(2000):
         if simulator.truth(run_id).ended_at is not None:
             return
@@ -72,8 +72,8 @@ def test_a_response_of_somebody_else_is_asked_about_and_recorded(
     async def scenario() -> None:
         theirs = simulator.create_response().run_id
         async with Tracker(database_url, Responses(simulator.base_url)) as tracker:
-            await ended(simulator, theirs)
-            message = told(theirs)
+            await wait_for_end(simulator, theirs)
+            message = make_delivery(theirs)
             state = await tracker.webhook(*message, secret=["whsec_b3RoZXI=", SECRET])
             assert state is not None
             assert (state.run_id, state.status) == (theirs, "completed")
@@ -98,10 +98,10 @@ def test_the_next_look_is_brought_forward(simulator: Simulator) -> None:
         source = Responses(simulator.base_url)
         async with Tracker("memory://", source, cadence=SLOW) as tracker:
             made = await tracker.responses.create(model="gpt-5", input="Hi")
-            await ended(simulator, made.id)
+            await wait_for_end(simulator, made.id)
             # The call showed it, and the first look is to come in eight minutes.
             waiting = asyncio.create_task(tracker.wait(made.id, timeout=20))
-            state = await tracker.webhook(*told(made.id), secret=SECRET, timeout=20)
+            state = await tracker.webhook(*make_delivery(made.id), secret=SECRET, timeout=20)
             assert state is not None
             assert state.status == "completed"
             assert simulator.traffic["200"] == 2
@@ -129,7 +129,7 @@ def test_a_run_that_waited_is_looked_at_when_it_is_told_to_have_ended(simulator:
             assert state is not None
             assert state.needs_action
             simulator.submit_outputs(theirs.run_id)
-            await ended(simulator, theirs.run_id)
+            await wait_for_end(simulator, theirs.run_id)
             message = delivery("thread.run.completed", named)
             state = await tracker.webhook(*message, secret=SECRET, timeout=20)
             assert state is not None
@@ -141,11 +141,11 @@ def test_a_run_that_waited_is_looked_at_when_it_is_told_to_have_ended(simulator:
 def test_one_whose_handling_failed_may_come_again(simulator: Simulator) -> None:
     async def scenario() -> None:
         theirs = simulator.create_response().run_id
-        await ended(simulator, theirs)
+        await wait_for_end(simulator, theirs)
         source = Responses(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             simulator.faults = Faults(empty=1.0)
-            message = told(theirs)
+            message = make_delivery(theirs)
             for _ in range(2):
                 with pytest.raises(WaitTimeout, match="was not seen within"):
                     await tracker.webhook(*message, secret=SECRET, timeout=0.3)
@@ -163,7 +163,7 @@ def test_what_is_not_believed_changes_nothing(simulator: Simulator) -> None:
     async def scenario() -> None:
         theirs = simulator.create_response().run_id
         async with Tracker("memory://", Responses(simulator.base_url)) as tracker:
-            body, headers = told(theirs)
+            body, headers = make_delivery(theirs)
             for changed, given in (
                 (body, delivery("response.completed", {}, secret="whsec_b3RoZXI=")[1]),
                 (body.replace(b"completed", b"cancelled"), headers),
@@ -206,7 +206,7 @@ def test_a_whole_run_is_recorded_and_watched(simulator: Simulator) -> None:
             assert len(tracker.history(theirs.run_id)) == recorded
             # A run that was never heard of, ended: its steps are read.
             other = simulator.create_run(parameters=PLAIN).run_id
-            await ended(simulator, other)
+            await wait_for_end(simulator, other)
             body = json.dumps(simulator.body(other)).encode()
             headers = sign(body, SECRET, "wh_whole", datetime.now(UTC))
             assert await tracker.webhook(body, headers, secret=SECRET) is not None
@@ -233,7 +233,7 @@ def test_what_is_about_no_run_is_let_by() -> None:
                 with pytest.raises(PayloadError, match="not a JSON object, but an array"):
                     await tracker.webhook(body, headers, secret=SECRET)
             with pytest.raises(SettingsError, match="a webhook secret is"):
-                await tracker.webhook(*told("resp_1"), secret="sk-4f1d9c22b7")
+                await tracker.webhook(*make_delivery("resp_1"), secret="sk-4f1d9c22b7")
 
     asyncio.run(scenario())
 
@@ -242,19 +242,19 @@ def test_the_source_is_the_one_that_speaks_of_it(simulator: Simulator) -> None:
     async def scenario() -> None:
         url = simulator.base_url
         first, second = (simulator.create_response().run_id for _ in range(2))
-        await ended(simulator, second)
+        await wait_for_end(simulator, second)
         async with Tracker("memory://", Assistants(url), Responses(url)) as tracker:
-            state = await tracker.webhook(*told(first), secret=SECRET)
+            state = await tracker.webhook(*make_delivery(first), secret=SECRET)
             assert state is not None
             assert state.source == "responses"
         async with Tracker("memory://", Assistants(url)) as tracker:
             with pytest.raises(SettingsError, match="0 sources have the Responses resource"):
-                await tracker.webhook(*told(second), secret=SECRET)
+                await tracker.webhook(*make_delivery(second), secret=SECRET)
         two = Responses(url, name="a"), Responses(url, name="b")
         async with Tracker("memory://", *two) as tracker:
             with pytest.raises(SettingsError, match="say which, with source='…'"):
-                await tracker.webhook(*told(second), secret=SECRET)
-            state = await tracker.webhook(*told(second), secret=SECRET, source="b")
+                await tracker.webhook(*make_delivery(second), secret=SECRET)
+            state = await tracker.webhook(*make_delivery(second), secret=SECRET, source="b")
             assert state is not None
             assert state.source == "b"
 
@@ -265,7 +265,7 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     theirs = simulator.create_response().run_id
     tracker = Tracker(database_url, Responses(simulator.base_url), cadence=QUICK)
     with tracker.in_background() as background:
-        message = told(theirs)
+        message = make_delivery(theirs)
         state = background.webhook(*message, secret=SECRET, timeout=20)
         assert state is not None
         assert state.status == "completed"

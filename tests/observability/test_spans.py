@@ -1,4 +1,4 @@
-"""Spans of a run, from its events alone."""
+"""Tests of the spans of a run, built from its events."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tracker.core.decider import decide, fold
 from tracker.core.snapshot import RunError, RunSnapshot, ToolCall
 from tracker.core.usage import Usage
 from tracker.event_store import RecordedEvent
-from tracker.observability.spans import SpanData, spans_of, usage_of
+from tracker.observability.spans import SpanData, build_spans, find_usage
 
 USAGE = Usage(
     prompt_tokens=100,
@@ -28,7 +28,7 @@ def recorded(*events: e.Event, stream: str = "assistants:run_1") -> list[Recorde
 
 
 def spans(*events: e.Event) -> list[SpanData]:
-    return spans_of(recorded(*events), "openai")
+    return build_spans(recorded(*events), "openai")
 
 
 def test_a_run_is_a_span_and_its_phases_are_below_it() -> None:
@@ -66,7 +66,7 @@ def test_a_run_is_a_span_and_its_phases_are_below_it() -> None:
     assert all("gen_ai.usage" not in name for span in phases for name in span.attributes)
     assert {span.parent_id for span in phases} == {root.span_id}
     assert {span.trace_id for span in phases} == {root.trace_id}
-    # What was said, and to which tool, is nobody's business here.
+    # Arguments of tool calls are not exported.
     assert '{"a": 1}' not in repr([root, *phases])
 
 
@@ -105,8 +105,8 @@ def test_a_correction_of_the_usage_counts_and_counts_once() -> None:
     events = [created(1), ended(e.RunCompleted, 31, 30, 29, usage=USAGE), report]
     [root, *_] = spans(*events)
     assert root.attributes["gen_ai.usage.input_tokens"] == 200
-    assert usage_of(recorded(*events)) == more
-    assert usage_of(recorded(created(1))) is None
+    assert find_usage(recorded(*events)) == more
+    assert find_usage(recorded(created(1))) is None
 
 
 def test_a_run_that_has_not_ended_has_none() -> None:
@@ -116,9 +116,9 @@ def test_a_run_that_has_not_ended_has_none() -> None:
 
 def test_ids_are_of_the_stream() -> None:
     events = [created(1), ended(e.RunCompleted, 31, 30, 29)]
-    first = spans_of(recorded(*events), "openai")
-    again = spans_of(recorded(*events), "azure.ai.openai")
-    other = spans_of(recorded(*events, stream="assistants:run_2"), "openai")
+    first = build_spans(recorded(*events), "openai")
+    again = build_spans(recorded(*events), "azure.ai.openai")
+    other = build_spans(recorded(*events, stream="assistants:run_2"), "openai")
     assert [span.span_id for span in first] == [span.span_id for span in again]
     assert first[0].trace_id == again[0].trace_id != other[0].trace_id
     assert not {span.span_id for span in first} & {span.span_id for span in other}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.poller_bench import Bench, body, run
 from tests.support.step_source import Stepping, step
-from tracker.core.state import RunState, place
+from tracker.core.state import RunState, progress_marker
 from tracker.core.status import REQUIRES_ACTION
 from tracker.errors import RateLimited
 from tracker.polling.policy import rate_limiter
@@ -92,7 +92,7 @@ def ended(started: float, *past: tuple[object, ...]) -> RunState:
 
 
 SEEN = ("place", REQUIRES_ACTION, at(1), "call_1")
-INFERRED = place(REQUIRES_ACTION, at(1), ())
+INFERRED = progress_marker(REQUIRES_ACTION, at(1), ())
 
 
 @pytest.mark.parametrize(

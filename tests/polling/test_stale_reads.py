@@ -7,9 +7,9 @@ import pytest
 from tests.support.observations import CALL, at, seen, statuses, waiting
 from tests.support.poller_bench import Bench, Scripted, body, run, watch
 from tracker.core.decider import fold
-from tracker.core.other_decisions import decide_submitted
-from tracker.core.stale_reads import BELIEVED_LOOKS, StaleRead, detect_stale_read
-from tracker.core.state import RunState, place
+from tracker.core.other_decisions import decide_submission
+from tracker.core.stale_reads import CONFIRMING_READS, StaleRead, detect_stale_read
+from tracker.core.state import RunState, progress_marker
 from tracker.testing import given
 
 BIRTH = 1_767_225_600
@@ -43,12 +43,12 @@ def test_a_look_that_goes_on_is_not_doubted() -> None:
 
 def test_a_look_that_goes_back_is_doubted_until_it_came_thrice() -> None:
     for state, look in ((WAITS, seen("in_progress", 8, started=1)), (QUEUES, waiting(8))):
-        doubt: StaleRead | None = None
-        for number in range(1, BELIEVED_LOOKS + 1):
-            doubt = detect_stale_read(state, look, doubt)
-            assert doubt is not None
-            assert (doubt.looks, doubt.since) == (number, at(8))
-            assert doubt.is_over is (number == BELIEVED_LOOKS)
+        stale: StaleRead | None = None
+        for number in range(1, CONFIRMING_READS + 1):
+            stale = detect_stale_read(state, look, stale)
+            assert stale is not None
+            assert (stale.reads, stale.since) == (number, at(8))
+            assert stale.is_confirmed is (number == CONFIRMING_READS)
 
 
 def test_a_wait_that_was_missed_is_doubted_when_it_is_shown_later() -> None:
@@ -58,15 +58,15 @@ def test_a_wait_that_was_missed_is_doubted_when_it_is_shown_later() -> None:
 
 
 def test_another_look_back_is_another_doubt() -> None:
-    before = StaleRead(place("in_progress", at(1), ()), at(7), 2)
+    before = StaleRead(progress_marker("in_progress", at(1), ()), at(7), 2)
     assert detect_stale_read(QUEUES, waiting(8), before) == StaleRead(
-        place("requires_action", at(1), (CALL,)), at(8)
+        progress_marker("requires_action", at(1), (CALL,)), at(8)
     )
 
 
 def test_a_run_whose_calls_we_answered_goes_on() -> None:
     known = given().when(seen("in_progress", 2, started=1), waiting(4)).decided
-    answered = fold([*known, *decide_submitted(fold(known), ["call_1"], at(5))])
+    answered = fold([*known, *decide_submission(fold(known), ["call_1"], at(5))])
     assert detect_stale_read(answered, seen("in_progress", 8, started=1), None) is None
 
 

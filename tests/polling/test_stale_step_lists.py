@@ -4,7 +4,7 @@ from tests.support.observations import USAGE, at, ended, seen
 from tests.support.poller_bench import Bench, body, run, watch
 from tests.support.step_source import Stepping, recorded, step
 from tracker.core.decider import fold
-from tracker.core.other_decisions import misses_steps
+from tracker.core.other_decisions import is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.status import is_ended
 from tracker.core.usage import Usage
@@ -27,16 +27,18 @@ def test_a_list_of_steps_from_before_the_end_is_known_as_such() -> None:
     done = fold(given().when(ended("completed", 9, 8, usage=USAGE)).decided)
     cut = fold(given().when(ended("expired", 9, 8)).decided)
     never = fold(given().when(ended("failed", 9, 8, started=None)).decided)
-    assert not misses_steps(fold(given().when(seen("queued", 1)).decided), [])
-    assert misses_steps(done, [])
-    assert misses_steps(done, [_step(1, "completed", 4, 14)])
-    assert misses_steps(done, [_step(1, "completed", 4, 15), _step(2, "in_progress", 7, None)])
-    assert not misses_steps(done, [_step(1, "completed", 4, 10), _step(2, "completed", 7, 5)])
+    assert not is_stale_step_list(fold(given().when(seen("queued", 1)).decided), [])
+    assert is_stale_step_list(done, [])
+    assert is_stale_step_list(done, [_step(1, "completed", 4, 14)])
+    assert is_stale_step_list(
+        done, [_step(1, "completed", 4, 15), _step(2, "in_progress", 7, None)]
+    )
+    assert not is_stale_step_list(done, [_step(1, "completed", 4, 10), _step(2, "completed", 7, 5)])
     # Nobody says what they used.
-    assert not misses_steps(done, [_step(1, "completed", 4, None)])
-    assert misses_steps(cut, [_step(1, "completed", 4, 5)])
-    assert not misses_steps(cut, [_step(1, "completed", 4, 5), _step(2, "expired", 8, None)])
-    assert not misses_steps(never, [])
+    assert not is_stale_step_list(done, [_step(1, "completed", 4, None)])
+    assert is_stale_step_list(cut, [_step(1, "completed", 4, 5)])
+    assert not is_stale_step_list(cut, [_step(1, "completed", 4, 5), _step(2, "expired", 8, None)])
+    assert not is_stale_step_list(never, [])
 
 
 def test_an_old_list_is_asked_for_again_and_taken_in_the_end() -> None:

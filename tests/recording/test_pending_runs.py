@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.observations import at, ended, seen
 from tracker import open_event_store
-from tracker.core.other_decisions import decide_steps, decide_vanished
+from tracker.core.other_decisions import decide_disappearance, decide_steps
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.recording.observation import Observation
 from tracker.recording.pending_runs import Pending
@@ -73,6 +73,6 @@ def test_a_run_without_steps_is_told_with_its_thread() -> None:
 
 
 def test_a_run_that_vanished_is_open_still() -> None:
-    gone = Observation("assistants:run_1", lambda state: decide_vanished(state, at(5)))
+    gone = Observation("assistants:run_1", lambda state: decide_disappearance(state, at(5)))
     [state] = left(WORKING, gone).open
     assert state.vanished

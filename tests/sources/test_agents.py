@@ -20,7 +20,7 @@ from tracker.sources import AgentTurns, PageSource
 Use = Callable[[AgentTurns], Awaitable[Any]]
 
 
-def used(use: Use, turn: object, session: object = SESSION) -> tuple[Any, list[httpx.Request]]:
+def call(use: Use, turn: object, session: object = SESSION) -> tuple[Any, list[httpx.Request]]:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -39,7 +39,7 @@ def paths(asked: list[httpx.Request]) -> list[str]:
 
 
 def test_the_session_is_asked_at_first_and_while_a_turn_waits() -> None:
-    first, asked = used(lambda api: api.fetch("sess_1", "turn_1"), TURN)
+    first, asked = call(lambda api: api.fetch("sess_1", "turn_1"), TURN)
     assert paths(asked) == ["sess_1/turns/turn_1", "sess_1"]
     assert {request.headers["openai-beta"] for request in asked} == {"agents=v1"}
     api = AgentTurns("https://host/v1")
@@ -47,20 +47,20 @@ def test_the_session_is_asked_at_first_and_while_a_turn_waits() -> None:
     assert (seen.thread_id, seen.assistant_id, seen.model) == ("sess_1", "agent_1", "gpt-6")
     assert seen.started_at == NOW + timedelta(seconds=1)
     assert seen.configuration == Configuration(instructions="Be brief.", tools=())
-    later, asked = used(lambda api: api.fetch("sess_1", "turn_1", first.body), TURN)
+    later, asked = call(lambda api: api.fetch("sess_1", "turn_1", first.body), TURN)
     assert paths(asked) == ["sess_1/turns/turn_1"]
     assert api.glance(later.body) == api.glance(first.body)
-    same, _ = used(lambda api: api.fetch("sess_1", "turn_1", later.body), TURN)
+    same, _ = call(lambda api: api.fetch("sess_1", "turn_1", later.body), TURN)
     assert same.body is later.body
     waiting = TURN | {"status": "waiting"}
-    found, asked = used(lambda api: api.fetch("sess_1", "turn_1", first.body), waiting)
+    found, asked = call(lambda api: api.fetch("sess_1", "turn_1", first.body), waiting)
     assert paths(asked) == ["sess_1/turns/turn_1", "sess_1"]
     assert api.glance(found.body) != api.glance(first.body)
 
 
 def test_what_a_turn_waits_for_is_told_from_what_others_do() -> None:
     waiting = TURN | {"status": "waiting"}
-    found, _ = used(lambda api: api.fetch("sess_1", "turn_1"), waiting)
+    found, _ = call(lambda api: api.fetch("sess_1", "turn_1"), waiting)
     seen = AgentTurns("https://host").snapshot(found.body, observed_at=NOW)
     assert seen.status == "requires_action"
     assert seen.tool_calls == (
@@ -72,7 +72,7 @@ def test_what_a_turn_waits_for_is_told_from_what_others_do() -> None:
 
 def test_a_page_shows_turns_with_their_session() -> None:
     page = {"data": [TURN | {"id": "turn_2", "status": "waiting"}, TURN], "has_more": False}
-    (answer, turns), asked = used(lambda api: api.fetch_page("sess_1", 7), page)
+    (answer, turns), asked = call(lambda api: api.fetch_page("sess_1", 7), page)
     assert paths(asked) == ["sess_1/turns", "sess_1"]
     assert dict(asked[0].url.params) == {"limit": "7", "order": "desc"}
     assert answer.asked_at <= answer.observed_at
@@ -85,7 +85,7 @@ def test_a_page_shows_turns_with_their_session() -> None:
 
 def test_all_turns_of_a_session_are_listed_from_the_oldest() -> None:
     page = {"object": "list", "data": [TURN], "last_id": "turn_9", "has_more": True}
-    (_, turns, more), asked = used(lambda api: api.fetch_runs("sess_1", "turn_0"), page)
+    (_, turns, more), asked = call(lambda api: api.fetch_runs("sess_1", "turn_0"), page)
     assert (len(turns), more) == (1, "turn_9")
     assert "order=asc" in str(asked[0])
     assert "after=turn_0" in str(asked[0])
@@ -133,6 +133,6 @@ def test_another_turn_or_session_is_no_answer() -> None:
         (TURN, SESSION | {"id": "sess_2"}),
     ):
         with pytest.raises(UnusableAnswer):
-            used(lambda api: api.fetch("sess_1", "turn_1"), turn, session)
+            call(lambda api: api.fetch("sess_1", "turn_1"), turn, session)
     with pytest.raises(RequestRefused, match="which session"):
-        used(lambda api: api.fetch("", "turn_1"), TURN)
+        call(lambda api: api.fetch("", "turn_1"), TURN)

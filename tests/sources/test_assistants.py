@@ -26,8 +26,8 @@ STEP = {
 Use = Callable[[Assistants], Awaitable[Any]]
 
 
-def used(use: Use, document: object = None, **settings: Any) -> tuple[Any, list[httpx.Request]]:
-    """What `use` gives with a service that always answers `document`, and the requests made."""
+def call(use: Use, document: object = None, **settings: Any) -> tuple[Any, list[httpx.Request]]:
+    """Returns the result of `use` with a service that answers `document`, and the requests."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -101,7 +101,7 @@ def used(use: Use, document: object = None, **settings: Any) -> tuple[Any, list[
     ],
 )
 def test_each_operation_on_a_run(use: Use, method: str, path: str, sent: object) -> None:
-    run, [request] = used(use)
+    run, [request] = call(use)
     assert (request.method, request.url.path) == (method, f"/v1/threads/thread_1/runs{path}")
     assert (json.loads(request.content) if request.content else None) == sent
     assert run.status == "queued"
@@ -109,7 +109,7 @@ def test_each_operation_on_a_run(use: Use, method: str, path: str, sent: object)
 
 
 def test_a_step_is_retrieved() -> None:
-    step, [request] = used(
+    step, [request] = call(
         lambda api: api.steps.retrieve("thread_1", "run_1", "step_1", include=["a[*].b"]), STEP
     )
     assert request.url.path == "/v1/threads/thread_1/runs/run_1/steps/step_1"
@@ -118,12 +118,12 @@ def test_a_step_is_retrieved() -> None:
 
 
 def test_the_headers_of_a_request() -> None:
-    _, [request] = used(lambda api: api.fetch("thread_1", "run_1"), api_key="sk-4f1d9c22b7")
+    _, [request] = call(lambda api: api.fetch("thread_1", "run_1"), api_key="sk-4f1d9c22b7")
     assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
     assert request.headers["openai-beta"] == "assistants=v2"
     assert request.headers["accept-encoding"] == "identity"
     assert not request.url.query
-    _, [request] = used(
+    _, [request] = call(
         lambda api: api.fetch("thread_1", "run_1"),
         api_key=lambda: "azure-4f1d9c22b7",
         auth_header="api-key",
@@ -191,18 +191,18 @@ def test_what_the_poller_needs() -> None:
 )
 def test_another_run_than_the_one_asked_for_is_unusable(document: object, says: str) -> None:
     with pytest.raises(UnusableAnswer) as raised:
-        used(lambda api: api.fetch("thread_1", "run_1"), document)
+        call(lambda api: api.fetch("thread_1", "run_1"), document)
     assert says in str(raised.value)
     assert "GET /threads/thread_1/runs/run_1" in str(raised.value)
 
 
 def test_a_run_without_a_status_is_unusable_as_a_run() -> None:
     with pytest.raises(UnusableAnswer, match="status: Field required"):
-        used(lambda api: api.retrieve("thread_1", "run_1"), {"id": "run_1"})
+        call(lambda api: api.retrieve("thread_1", "run_1"), {"id": "run_1"})
 
 
 def test_a_thread_that_is_not_named_is_no_reason_to_doubt() -> None:
-    run, _ = used(lambda api: api.retrieve("thread_1", "run_1"), {"id": "run_1", "status": "x"})
+    run, _ = call(lambda api: api.retrieve("thread_1", "run_1"), {"id": "run_1", "status": "x"})
     assert run.thread_id is None
 
 
@@ -210,24 +210,24 @@ def test_a_thread_that_is_not_named_is_no_reason_to_doubt() -> None:
 def test_an_id_that_would_lead_elsewhere_is_refused(id_: str) -> None:
     for use in (lambda api: api.fetch("thread_1", id_), lambda api: api.list(id_)):
         with pytest.raises(SettingsError):
-            used(use)
+            call(use)
 
 
 def test_an_id_is_quoted() -> None:
     use = lambda api: api.retrieve("a/b?c", "../ä")  # noqa: E731
-    _, [request] = used(use, {"id": "../ä", "status": "queued"})
+    _, [request] = call(use, {"id": "../ä", "status": "queued"})
     assert request.url.raw_path == b"/v1/threads/a%2Fb%3Fc/runs/..%2F%C3%A4"
 
 
 def test_a_stream_is_not_offered() -> None:
     with pytest.raises(SettingsError, match="stream is not offered"):
-        used(lambda api: api.create("thread_1", assistant_id="asst_1", stream=True))
+        call(lambda api: api.create("thread_1", assistant_id="asst_1", stream=True))
 
 
 @pytest.mark.parametrize("value", ["\ud83d", object()])
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(SettingsError, match="cannot be written as JSON"):
-        used(lambda api: api.update("thread_1", "run_1", metadata={"a": value}))
+        call(lambda api: api.update("thread_1", "run_1", metadata={"a": value}))
 
 
 def test_it_opens_anew_after_it_was_closed() -> None:

@@ -26,8 +26,8 @@ def page(*ids: str, more: bool | None = False, **fields: Any) -> dict[str, Any]:
     return {"object": "list", "data": data, "has_more": more} | ends | fields
 
 
-def listed(answer: Answerer, **query: Any) -> tuple[list[str], list[dict[str, str]]]:
-    """The ids that iterating over a list gives, and the queries it made."""
+def list_all(answer: Answerer, **query: Any) -> tuple[list[str], list[dict[str, str]]]:
+    """Returns the ids of a whole list, and the queries that it took."""
     queries: list[dict[str, str]] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -44,7 +44,7 @@ def listed(answer: Answerer, **query: Any) -> tuple[list[str], list[dict[str, st
 
 
 def service(query: Mapping[str, str]) -> dict[str, Any]:
-    """A thread with seven runs, the first the oldest, paged as the real service does it."""
+    """Answers for a thread with seven runs, the first the oldest, in pages as the real service."""
     items = [(f"run_{number}", run(f"run_{number}")) for number in range(1, 8)]
     data, more, first, last = paginate(items, PageRequest.of(query))
     return {"data": data, "has_more": more, "first_id": first, "last_id": last}
@@ -67,7 +67,7 @@ def test_one_page() -> None:
 
 
 def test_a_list_goes_on_to_its_end() -> None:
-    ids, queries = listed(service, limit=3)
+    ids, queries = list_all(service, limit=3)
     assert ids == [f"run_{number}" for number in range(7, 0, -1)]
     assert queries == [
         {"limit": "3"},
@@ -77,24 +77,24 @@ def test_a_list_goes_on_to_its_end() -> None:
 
 
 def test_a_list_goes_on_from_a_cursor_in_its_order() -> None:
-    ids, queries = listed(service, limit=2, order="asc", after="run_3")
+    ids, queries = list_all(service, limit=2, order="asc", after="run_3")
     assert ids == ["run_4", "run_5", "run_6", "run_7"]
     assert [query["after"] for query in queries] == ["run_3", "run_5"]
 
 
 def test_a_list_before_a_cursor_goes_backwards() -> None:
-    ids, queries = listed(service, limit=2, before="run_2")
+    ids, queries = list_all(service, limit=2, before="run_2")
     assert ids == ["run_4", "run_3", "run_6", "run_5", "run_7"]
     assert [query["before"] for query in queries] == ["run_2", "run_4", "run_6"]
 
 
 def test_a_list_between_two_cursors_goes_forwards() -> None:
-    ids, _ = listed(service, limit=2, after="run_7", before="run_2")
+    ids, _ = list_all(service, limit=2, after="run_7", before="run_2")
     assert ids == ["run_6", "run_5", "run_4", "run_3"]
 
 
 def test_nothing_is_listed() -> None:
-    assert listed(lambda _: page()) == ([], [{}])
+    assert list_all(lambda _: page()) == ([], [{}])
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_nothing_is_listed() -> None:
 )
 def test_a_list_that_would_never_end_is_unusable(answer: Answerer) -> None:
     with pytest.raises(UnusableAnswer, match=r"a list goes on|same part of a list"):
-        listed(answer)
+        list_all(answer)
 
 
 def test_pages_that_overlap_give_each_run_once() -> None:
     pages = {None: page("run_1", "run_2", more=True), "run_2": page("run_2", "run_3")}
-    assert listed(lambda query: pages[query.get("after")])[0] == ["run_1", "run_2", "run_3"]
+    assert list_all(lambda query: pages[query.get("after")])[0] == ["run_1", "run_2", "run_3"]
 
 
 def test_a_service_without_cursors_is_asked_by_the_last_run() -> None:
@@ -121,7 +121,7 @@ def test_a_service_without_cursors_is_asked_by_the_last_run() -> None:
         None: page("run_1", more=True, first_id=None, last_id=None),
         "run_1": page("run_2", more=None, last_id=None),
     }
-    assert listed(lambda query: pages[query.get("after")])[0] == ["run_1", "run_2"]
+    assert list_all(lambda query: pages[query.get("after")])[0] == ["run_1", "run_2"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_service_without_cursors_is_asked_by_the_last_run() -> None:
 )
 def test_another_list_is_unusable(document: dict[str, Any], says: str) -> None:
     with pytest.raises(UnusableAnswer) as raised:
-        listed(lambda _: document)
+        list_all(lambda _: document)
     assert says in str(raised.value)
 
 
@@ -165,8 +165,8 @@ def step(name: str, **fields: Any) -> dict[str, Any]:
     return {"id": name, **kind, "status": "completed", "type": "tool_calls", **fields}
 
 
-def steps_after(document: dict[str, Any], after: str | None = None) -> Any:
-    """What `fetch_steps` gives for a document, and the request that it made."""
+def fetch_steps_after(document: dict[str, Any], after: str | None = None) -> Any:
+    """Returns the result of `fetch_steps` for a document, and the URL that it requested."""
     requests: list[httpx.Request] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
@@ -193,7 +193,7 @@ def steps_after(document: dict[str, Any], after: str | None = None) -> Any:
 )
 def test_steps_come_oldest_first_with_where_to_go_on(more: dict[str, Any], cursor: str) -> None:
     document = {"object": "list", "data": [step("step_1"), step("step_2")], **more}
-    ids, found, url = steps_after(document, "step_0")
+    ids, found, url = fetch_steps_after(document, "step_0")
     assert ids == [entry["id"] for entry in document["data"]]
     assert found == cursor
     assert url.path == "/v1/threads/thread_1/runs/run_1/steps"
@@ -205,7 +205,7 @@ def test_steps_come_oldest_first_with_where_to_go_on(more: dict[str, Any], curso
 )
 def test_steps_of_another_run_are_unusable(entry: object) -> None:
     with pytest.raises(UnusableAnswer):
-        steps_after({"object": "list", "data": [entry]})
+        fetch_steps_after({"object": "list", "data": [entry]})
 
 
 def test_assistants_has_pages_and_steps() -> None:

@@ -63,7 +63,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 class Cost(NamedTuple):
-    """What one request cost, in bytes and seconds, and its error."""
+    """The cost of one request, in bytes and seconds, and its error."""
 
     memory: int
     seconds: float
@@ -71,8 +71,8 @@ class Cost(NamedTuple):
     said: str
 
 
-def costs(handler: Handler, deadline: float) -> dict[str, Cost]:
-    """What each request costs that `handler` answers."""
+def measure_costs(handler: Handler, deadline: float) -> dict[str, Cost]:
+    """Returns the cost of each request that `handler` answers."""
 
     async def main() -> bytes:
         async def answers(writer: asyncio.StreamWriter) -> None:
@@ -105,7 +105,7 @@ def test_each_source_is_asked_in_each_of_its_ways() -> None:
 @pytest.mark.parametrize("fault", ["pours", "bomb"])
 def test_a_body_of_400_mb_costs_its_cap(fault: str) -> None:
     handler = pours if fault == "pours" else writes(whole(bomb(), GZIP))
-    for request, cost in costs(handler, 20.0).items():
+    for request, cost in measure_costs(handler, 20.0).items():
         cap = CAPS[request.split(".")[1]]
         assert f"larger than {cap} MB" in cost.said, request
         assert cost.memory < cap * 1_000_000 + SLACK, request
@@ -114,7 +114,7 @@ def test_a_body_of_400_mb_costs_its_cap(fault: str) -> None:
 
 
 def test_a_slow_drip_costs_the_deadline() -> None:
-    for request, cost in costs(drips, DEADLINE).items():
+    for request, cost in measure_costs(drips, DEADLINE).items():
         assert f"no whole answer in {DEADLINE:g} s" in cost.said, request
         assert DEADLINE <= cost.seconds < DEADLINE + 5, request
         assert cost.memory < SLACK, request

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tracker.sources.http.body_reader import UnusableBody, read_body
 
 
-def packed(body: bytes, bits: int) -> bytes:
+def compress(body: bytes, bits: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, bits)
     return packer.compress(body) + packer.flush()
 
 
-def received(parts: list[bytes], cap: int, encoding: str = "gzip") -> bytes:
+def read(parts: list[bytes], cap: int, encoding: str = "gzip") -> bytes:
     async def chunks() -> AsyncIterator[bytes]:
         for part in parts:
             yield part
@@ -34,14 +34,14 @@ def received(parts: list[bytes], cap: int, encoding: str = "gzip") -> bytes:
 )
 def test_a_packed_body_comes_out_whole(word: bytes, times: int, bits: int, size: int) -> None:
     body = word * times
-    content = packed(body, bits)
+    content = compress(body, bits)
     parts = [content[start : start + size] for start in range(0, len(content), size)]
     # Neither what was sent nor what it unpacks to may be larger.
     enough = max(len(body), len(content))
-    assert received(parts, cap=enough) == body
+    assert read(parts, cap=enough) == body
     with pytest.raises(UnusableBody, match="larger than"):
-        received(parts, cap=enough - 1)
+        read(parts, cap=enough - 1)
     with pytest.raises(UnusableBody, match="too early"):
-        received([content[:-1]], cap=enough)
+        read([content[:-1]], cap=enough)
     with pytest.raises(UnusableBody, match="too early"):
-        received([*parts, b"more"], cap=enough + 4)
+        read([*parts, b"more"], cap=enough + 4)

@@ -45,7 +45,7 @@ def format_of(recording: dict[str, Any]) -> PayloadFormat:
 
 
 def bodies(recording: dict[str, Any]) -> list[dict[str, Any]]:
-    """As a source fetches them: with the interrupts of the thread's state once the run stopped."""
+    """Returns bodies as a source fetches them: the last one with the state of its thread."""
     found = list(recording["snapshots"])
     if recording.get("state_interrupts"):
         task = {"name": "agent", "interrupts": recording["state_interrupts"]}
@@ -53,7 +53,7 @@ def bodies(recording: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def looks(recording: dict[str, Any]) -> list[RunSnapshot]:
+def read_snapshots(recording: dict[str, Any]) -> list[RunSnapshot]:
     found = []
     for number, body in enumerate(bodies(recording)):
         moment = START + timedelta(seconds=number)
@@ -110,7 +110,7 @@ def test_no_other_source_recognises_a_recorded_assistants_run() -> None:
 
 @each_recording
 def test_the_laws_hold_for_it(recording: dict[str, Any]) -> None:
-    seen = looks(recording)
+    seen = read_snapshots(recording)
     events: list[Event] = []
     for look in seen:
         decided = decide(fold(events), look)

@@ -13,8 +13,8 @@ from tracker.sources.assistants.snapshots import glance, run_snapshot, step_snap
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def recorded(kinds: str) -> Iterator[dict[str, Any]]:
-    """Every body of some kinds in the corpus; the test is skipped where that is not there."""
+def read_bodies(kinds: str) -> Iterator[dict[str, Any]]:
+    """Yields each body of a kind in the corpus; skips the test without the corpus."""
     if not CORPUS.is_dir():
         pytest.skip(f"no corpus at {CORPUS}")
     for name in ("runs.jsonl", "traces.jsonl", "sequences.jsonl"):
@@ -30,7 +30,7 @@ def recorded(kinds: str) -> Iterator[dict[str, Any]]:
 
 
 def test_every_recorded_run_is_a_run() -> None:
-    bodies = list(recorded("run"))
+    bodies = list(read_bodies("run"))
     assert len(bodies) > 500
     for sent in bodies:
         seen = run_snapshot(json.dumps(sent).encode(), "assistants", observed_at=NOW)
@@ -48,6 +48,6 @@ def test_every_recorded_run_is_a_run() -> None:
 
 
 def test_every_recorded_step_is_a_step() -> None:
-    steps = [step_snapshot(sent) for sent in recorded("run_step")]
+    steps = [step_snapshot(sent) for sent in read_bodies("run_step")]
     assert len(steps) > 150
     assert all(step.ended_at for step in steps if step.status == "completed")

@@ -32,14 +32,14 @@ GATEWAY = "gate-4f1d9c22b7"
 JSON = {"content-type": "application/json"}
 
 
-def said(message: str, **more: Any) -> dict[str, Any]:
+def error_body(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": None} | more}
 
 
-def answering(
+def make_api(
     status: int, content: object = b"", sends: dict[str, str] | None = None, **settings: Any
 ) -> Assistants:
-    """A service that gives the same answer to everything; JSON unless `content` is bytes."""
+    """Returns the API of a service that answers all alike; with JSON unless `content` is bytes."""
 
     def answer(_: httpx.Request) -> httpx.Response:
         if isinstance(content, bytes):
@@ -61,42 +61,52 @@ def failure(api: Assistants) -> SourceError:
 @pytest.mark.parametrize(
     ("status", "content", "kind", "cure"),
     [
-        (401, said(f"Incorrect API key provided: {KEY}."), KeyRefused, "Check api_key"),
+        (401, error_body(f"Incorrect API key provided: {KEY}."), KeyRefused, "Check api_key"),
         (403, b"<html>Forbidden</html>", KeyRefused, "Check what api_key may do"),
-        (402, said("Pay first."), KeyRefused, "quota"),
-        (429, said("You exceeded it.", code="insufficient_quota"), KeyRefused, "quota"),
-        (429, said("You exceeded it.", type="insufficient_quota"), KeyRefused, "quota"),
+        (402, error_body("Pay first."), KeyRefused, "quota"),
+        (429, error_body("You exceeded it.", code="insufficient_quota"), KeyRefused, "quota"),
+        (429, error_body("You exceeded it.", type="insufficient_quota"), KeyRefused, "quota"),
         (400, {"code": "Arrearage", "message": "Overdue."}, KeyRefused, "quota"),
-        (429, said("Slow down.", code="rate_limit_exceeded"), RateLimited, "later"),
+        (429, error_body("Slow down.", code="rate_limit_exceeded"), RateLimited, "later"),
         (429, b"too many", RateLimited, "later"),
-        (404, said("No run found with id 'run_1'."), NotFound, "Check the ids"),
+        (404, error_body("No run found with id 'run_1'."), NotFound, "Check the ids"),
         (404, {"detail": "Run run_1 does not exist"}, NotFound, "Check the ids"),
         (404, {"error": "unknown run"}, NotFound, "Check the ids"),
         (404, b"<html>404 Not Found</html>", Misconfigured, "base_url"),
         (404, b"", Misconfigured, "base_url"),
         (404, {"detail": "Not Found"}, Misconfigured, "base_url"),
-        (404, said("Resource not found", code="404"), Misconfigured, "base_url"),
-        (404, said("Invalid URL (GET /threads/thread_1/runs/run_1)"), Misconfigured, "base_url"),
-        (404, said("It does not exist.", code="DeploymentNotFound"), Misconfigured, "deployment"),
-        (404, said("No such model.", code="model_not_found"), RequestRefused, "model"),
+        (404, error_body("Resource not found", code="404"), Misconfigured, "base_url"),
+        (
+            404,
+            error_body("Invalid URL (GET /threads/thread_1/runs/run_1)"),
+            Misconfigured,
+            "base_url",
+        ),
+        (
+            404,
+            error_body("It does not exist.", code="DeploymentNotFound"),
+            Misconfigured,
+            "deployment",
+        ),
+        (404, error_body("No such model.", code="model_not_found"), RequestRefused, "model"),
         (405, {"detail": "Method Not Allowed"}, Misconfigured, "base_url"),
-        (400, said("Cannot cancel run with status 'completed'."), RequestRefused, "request"),
+        (400, error_body("Cannot cancel run with status 'completed'."), RequestRefused, "request"),
         (422, {"detail": [{"msg": "no"}]}, RequestRefused, "request"),
         (408, b"", Busy, "Ask again"),
-        (409, said("Thread is locked."), Busy, "Ask again"),
-        (500, said("Sorry about that!", type="server_error"), Unreachable, "later"),
+        (409, error_body("Thread is locked."), Busy, "Ask again"),
+        (500, error_body("Sorry about that!", type="server_error"), Unreachable, "later"),
         (503, b"<html>down</html>", Unreachable, "later"),
-        (529, said("Overloaded"), Unreachable, "later"),
+        (529, error_body("Overloaded"), Unreachable, "later"),
         (301, b"", Misconfigured, "Redirects are not followed"),
         (307, b"", Misconfigured, "Redirects are not followed"),
         (206, b"{}", UnusableAnswer, "Only 200 and 201"),
-        (200, said("Broken inside."), UnusableAnswer, "an error as a success: Broken inside"),
+        (200, error_body("Broken inside."), UnusableAnswer, "an error as a success: Broken inside"),
     ],
 )
 def test_a_status_is_an_error_of_its_kind(
     status: int, content: object, kind: type[SourceError], cure: str
 ) -> None:
-    error = failure(answering(status, content))
+    error = failure(make_api(status, content))
     assert type(error) is kind
     assert cure in str(error)
     assert "GET /v1/threads/thread_1/runs/run_1" in str(error)
@@ -104,7 +114,7 @@ def test_a_status_is_an_error_of_its_kind(
 
 
 def test_the_service_is_quoted_on_one_line_and_not_at_length() -> None:
-    error = failure(answering(400, said("Line one.\nLine\ttwo\ud800 " + "x" * 2000)))
+    error = failure(make_api(400, error_body("Line one.\nLine\ttwo\ud800 " + "x" * 2000)))
     assert "400 Bad Request: Line one. Line two" in str(error)
     assert str(error).isprintable()
     assert len(str(error)) < 500
@@ -127,15 +137,15 @@ def test_the_service_says_itself_whether_to_retry(
     status: int, verdict: str, kind: type[SourceError]
 ) -> None:
     headers = {"x-should-retry": verdict}
-    assert type(failure(answering(status, said("No."), headers))) is kind
+    assert type(failure(make_api(status, error_body("No."), headers))) is kind
 
 
 @pytest.mark.parametrize("status", [429, 503, 409, 529])
 def test_the_wait_that_was_asked_for_is_kept(status: int) -> None:
-    error = failure(answering(status, said("No."), {"retry-after": "7"}))
+    error = failure(make_api(status, error_body("No."), {"retry-after": "7"}))
     assert isinstance(error, PollAgain)
     assert error.retry_after == 7.0
-    unsaid = failure(answering(status, said("No.")))
+    unsaid = failure(make_api(status, error_body("No.")))
     assert isinstance(unsaid, PollAgain)
     assert unsaid.retry_after is None
 
@@ -144,12 +154,17 @@ def test_the_wait_that_was_asked_for_is_kept(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 400, 401, 403, 404, 409, 429, 500, 529])
 def test_no_secret_is_shown(status: int, echo: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for content in (said(f"x {echo} y"), {"error": echo}, echo.encode(), said("z" * 290 + echo)):
+    for content in (
+        error_body(f"x {echo} y"),
+        {"error": echo},
+        echo.encode(),
+        error_body("z" * 290 + echo),
+    ):
         for auth in ("bearer", "api-key"):
             kind = {"content-type": f"text/{echo}"} if status == 200 else JSON
             gateway = {"X-Gateway-Token": f"Token {GATEWAY}"}
             headers = {"location": f"https://{echo}", **kind}
-            api = answering(status, content, headers, headers=gateway, auth_header=auth)
+            api = make_api(status, content, headers, headers=gateway, auth_header=auth)
             error = failure(api)
             shown = [repr(error), str(error), repr(api), repr(api.steps), caplog.text]
             shown += traceback.format_exception(error)
@@ -172,13 +187,13 @@ def test_no_secret_is_shown(status: int, echo: str, caplog: pytest.LogCaptureFix
 )
 def test_no_secret_is_shown_of_a_run_that_holds_it(content: dict[str, Any]) -> None:
     with pytest.raises(UnusableAnswer) as raised:
-        asyncio.run(answering(200, content).retrieve("thread_1", "run_1"))
+        asyncio.run(make_api(200, content).retrieve("thread_1", "run_1"))
     assert KEY not in "".join(traceback.format_exception(raised.value))
     assert raised.value.__context__ is None
 
 
 def frame_locals(error: BaseException) -> list[str]:
-    """What a crash reporter sees of the frames of ours that an error went through."""
+    """Returns the local variables of our frames in a traceback, as a crash reporter sees them."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [frame for frame in frames if "/tracker/" in frame.f_code.co_filename]
     assert ours
@@ -211,7 +226,7 @@ async def hangs() -> str:
     ],
 )
 def test_a_key_that_cannot_be_had_is_refused(api_key: Any, says: str) -> None:
-    error = failure(answering(200, {}, api_key=api_key, deadline=0.05))
+    error = failure(make_api(200, {}, api_key=api_key, deadline=0.05))
     assert isinstance(error, KeyRefused)
     assert "GET /v1/threads/thread_1/runs/run_1 was not sent" in str(error)
     assert says in str(error)

@@ -24,8 +24,8 @@ INTERRUPT = {"id": "i1", "value": {"question": "may I?"}}
 Use = Callable[[LangGraph], Awaitable[Any]]
 
 
-def used(use: Use, **replies: Any) -> tuple[Any, list[str]]:
-    """What `use` gives with a server that answers `run`, `runs` and `state`; a number refuses."""
+def call(use: Use, **replies: Any) -> tuple[Any, list[str]]:
+    """Returns the result of `use` with a server that answers `replies`; a number refuses."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -63,7 +63,7 @@ def snapshot_of(answer: Any) -> Any:
     ],
 )
 def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
-    answer, asked = used(fetch, run=graph_run(status))
+    answer, asked = call(fetch, run=graph_run(status))
     assert asked == ["run"]
     seen = snapshot_of(answer)
     assert (seen.status, seen.thread_id, seen.assistant_id) == (ours, "thread-1", "agent")
@@ -75,7 +75,7 @@ def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
 def test_the_state_of_the_thread_tells_a_stop_from_an_end() -> None:
     success = graph_run("success")
     replies = {"run": success, "runs": [success]}
-    answer, asked = used(fetch, **replies, state=thread_state(INTERRUPT, after=["work"]))
+    answer, asked = call(fetch, **replies, state=thread_state(INTERRUPT, after=["work"]))
     assert asked == ["run", "runs", "state"]
     assert b"secret" not in answer.body
     seen = snapshot_of(answer)
@@ -84,17 +84,17 @@ def test_the_state_of_the_thread_tells_a_stop_from_an_end() -> None:
     assert seen.tool_calls == (
         ToolCall(id="i1", type="interrupt", name="work", arguments=question),
     )
-    answer, _ = used(fetch, **replies, state=thread_state(after=["work"]))
+    answer, _ = call(fetch, **replies, state=thread_state(after=["work"]))
     assert snapshot_of(answer).tool_calls == (
         ToolCall(id="before work", type="breakpoint", name="work"),
     )
-    answer, _ = used(fetch, **replies, state=thread_state())
+    answer, _ = call(fetch, **replies, state=thread_state())
     assert snapshot_of(answer).status == "completed"
 
 
 def test_a_run_that_another_follows_waits_no_more() -> None:
     success = graph_run("success")
-    answer, asked = used(fetch, run=success, runs=[graph_run("running", 2), success])
+    answer, asked = call(fetch, run=success, runs=[graph_run("running", 2), success])
     assert asked == ["run", "runs"]
     assert snapshot_of(answer).status == "completed"
 
@@ -116,7 +116,7 @@ def test_the_end_of_a_wait_is_not_at_the_stamp_of_its_beginning() -> None:
 
 def test_the_state_of_the_thread_says_why_a_run_failed() -> None:
     failed = graph_run("error")
-    answer, _ = used(
+    answer, _ = call(
         fetch, run=failed, runs=[failed], state=thread_state(error="RuntimeError('boom')")
     )
     seen = snapshot_of(answer)
@@ -128,7 +128,7 @@ def test_the_state_of_the_thread_says_why_a_run_failed() -> None:
 def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
     runs = [graph_run("success", 2), graph_run("success", 1)]
     use = lambda api: api.fetch_page("thread-1", 9)  # noqa: E731
-    (_, entries), asked = used(use, runs=runs, state=thread_state(INTERRUPT))
+    (_, entries), asked = call(use, runs=runs, state=thread_state(INTERRUPT))
     assert asked == ["runs", "state"]
     assert [entry["id"] for entry in entries] == ["run-2", "run-1"]
     api = LangGraph("https://host")
@@ -136,18 +136,18 @@ def test_a_page_is_a_bare_list_and_its_newest_run_is_explained() -> None:
     statuses = [api.snapshot(entry, observed_at=NOW).status for entry in entries]
     assert statuses == ["requires_action", "completed"]
     with pytest.raises(UnusableAnswer, match="not a JSON array, but an object"):
-        used(use, runs={"data": []})
+        call(use, runs={"data": []})
 
 
 def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
     runs = [graph_run("success", number) for number in range(100, 0, -1)]
-    (_, entries, more), asked = used(
+    (_, entries, more), asked = call(
         lambda api: api.fetch_runs("thread-1"), runs=runs, state=thread_state(INTERRUPT)
     )
     assert asked == ["runs", "state"]
     assert (len(entries), more) == (100, "100")
     # The newest of a later page is not the newest of the thread: its state is not asked for.
-    (_, entries, more), asked = used(
+    (_, entries, more), asked = call(
         lambda api: api.fetch_runs("thread-1", "100"), runs=runs[:1], state=thread_state(INTERRUPT)
     )
     assert asked == ["runs"]
@@ -156,9 +156,9 @@ def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
 
 def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
     with pytest.raises(NotFound, match="rolled back"):
-        used(fetch, run=404, runs=[])
+        call(fetch, run=404, runs=[])
     with pytest.raises(Misconfigured):
-        used(fetch, run=404, runs=404)
+        call(fetch, run=404, runs=404)
 
 
 def test_what_is_no_answer() -> None:
@@ -168,9 +168,9 @@ def test_what_is_no_answer() -> None:
         {"run": graph_run("success"), "runs": [graph_run("success")], "state": {"detail": "?"}},
     ):
         with pytest.raises(UnusableAnswer):
-            used(fetch, **replies)
+            call(fetch, **replies)
     with pytest.raises(RequestRefused, match="which thread"):
-        used(lambda api: api.fetch("", "run-1"))
+        call(lambda api: api.fetch("", "run-1"))
     with pytest.raises(PayloadError, match="not a run of a graph: status"):
         LangGraph("https://host").snapshot({"run_id": "r"}, observed_at=NOW)
 

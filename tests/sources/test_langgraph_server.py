@@ -74,7 +74,7 @@ graph = builder.compile()
 
 
 class Server:
-    """A running server, spoken to as a client of it would."""
+    """A client of a running server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -90,7 +90,7 @@ class Server:
             return json.loads(answer.read() or b"null")
 
     def start(self, thread: str | None = None, **settings: Any) -> tuple[str, str]:
-        """Starts a run, on a thread of its own unless one is named; the ids of both."""
+        """Starts a run, on a new thread unless one is named. Returns the ids of both."""
         thread = thread or self.post("/threads")["thread_id"]
         run = self.post(f"/threads/{thread}/runs", {"assistant_id": "agent", **settings})
         return thread, run["run_id"]

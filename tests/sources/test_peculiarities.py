@@ -23,7 +23,7 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
 def run(status: str = "completed", **more: Any) -> dict[str, Any]:
-    """A run of an Assistants service as it is documented, but for what is given."""
+    """Returns a run of an Assistants service as documented, with other values for some fields."""
     whole: dict[str, Any] = {
         "id": "run_1",
         "object": "thread.run",
@@ -60,7 +60,7 @@ def graph_run(status: str = "success", **more: Any) -> dict[str, Any]:
     return {**ids, **stamps, "status": status, "metadata": {}} | more
 
 
-def found(body: dict[str, Any]) -> set[str]:
+def find(body: dict[str, Any]) -> set[str]:
     seen = detect_format(body).snapshot(body, "x", observed_at=NOW)
     return set(seen.peculiarities)
 
@@ -85,7 +85,7 @@ def found(body: dict[str, Any]) -> set[str]:
     ],
 )
 def test_what_is_documented_is_not_peculiar(body: dict[str, Any]) -> None:
-    assert found(body) == set()
+    assert find(body) == set()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_documented_is_not_peculiar(body: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_peculiar_has_a_name(body: dict[str, Any], names: set[str]) -> None:
-    assert found(body) == names
+    assert find(body) == names
 
 
 def test_every_name_is_in_the_table_of_the_docstring() -> None:
@@ -162,4 +162,4 @@ def test_what_was_recorded_of_the_services_themselves_is_not_peculiar() -> None:
     ]
     others = [body for line in lines("other_shapes.jsonl") for body in line["snapshots"]]
     assert (len(recorded), len(others)) == (68, 69)
-    assert [names for body in [*recorded, *others] if (names := found(body))] == []
+    assert [names for body in [*recorded, *others] if (names := find(body))] == []

@@ -31,8 +31,8 @@ Reply = object | int | httpx.Response
 Use = Callable[[Any], Awaitable[Any]]
 
 
-def used(api: type[HttpSource], use: Use, *replies: Reply) -> tuple[Any, int]:
-    """What comes of a use, and how many requests were sent; a number refuses one."""
+def call(api: type[HttpSource], use: Use, *replies: Reply) -> tuple[Any, int]:
+    """Returns the result or error of `use`, and the number of requests; a number refuses one."""
     waiting = list(replies)
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -95,7 +95,7 @@ OTHER = graph_run("running", 2)
 def test_an_answer_says_how_many_requests_it_took(
     api: type[HttpSource], use: Use, replies: list[Reply]
 ) -> None:
-    found, asked = used(api, use, *replies)
+    found, asked = call(api, use, *replies)
     answer = found if isinstance(found, Answer) else found[0]
     assert answer.requests == asked == len(replies)
 
@@ -121,7 +121,7 @@ def test_an_answer_says_how_many_requests_it_took(
 def test_so_does_what_keeps_it_from_coming(
     api: type[HttpSource], use: Use, replies: list[Reply], kind: type[SourceError]
 ) -> None:
-    error, asked = used(api, use, *replies)
+    error, asked = call(api, use, *replies)
     assert type(error) is kind
     assert error.requests == asked == len(replies)
 
@@ -132,7 +132,7 @@ def test_what_the_last_request_says_of_the_limit_counts() -> None:
         return httpx.Response(200, json=document, headers=headers)
 
     first = reply(TURN, "8", **{"x-request-id": "one", "retry-after": "7"})
-    answer, _ = used(AgentTurns, turn, first, reply(SESSION, "3", **{"retry-after": "2"}))
+    answer, _ = call(AgentTurns, turn, first, reply(SESSION, "3", **{"retry-after": "2"}))
     assert answer.headers["x-ratelimit-remaining-requests"] == "3"
     assert answer.headers["x-request-id"] == "one"
     assert answer.poll_after == 7
@@ -154,7 +154,7 @@ def test_two_answers_as_one() -> None:
 
 
 class Scripted(Plain):
-    """A service each of whose looks takes so many requests."""
+    """A service of which each poll takes this many requests."""
 
     took = 1
 

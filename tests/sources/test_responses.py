@@ -132,7 +132,7 @@ def test_calls_without_their_output_are_an_action(output: object, calls: list[To
     seen = snapshot(output=output, completed_at=UNIX + 9)
     assert list(seen.tool_calls) == calls
     assert seen.status == ("requires_action" if calls else "completed")
-    assert seen.shows_waiting_for_ever == bool(calls)
+    assert seen.stays_waiting == bool(calls)
     assert seen.ended_at == NOW + timedelta(seconds=9)
 
 
@@ -179,7 +179,7 @@ def test_a_glance_differs_where_a_call_comes() -> None:
 Use = Callable[[Responses], Awaitable[Any]]
 
 
-def used(use: Use, reply: httpx.Response) -> tuple[Any, list[httpx.Request]]:
+def call(use: Use, reply: httpx.Response) -> tuple[Any, list[httpx.Request]]:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -196,7 +196,7 @@ def used(use: Use, reply: httpx.Response) -> tuple[Any, list[httpx.Request]]:
 
 def test_each_operation() -> None:
     reply = httpx.Response(200, json=body("queued"))
-    made, [request] = used(
+    made, [request] = call(
         lambda api: api.create(model="gpt-5", input="Hi", metadata={"a": "b"}), reply
     )
     assert (request.method, request.url.path) == ("POST", "/v1/responses")
@@ -207,23 +207,23 @@ def test_each_operation() -> None:
         "model": "gpt-5",
     }
     assert made.body == body("queued")
-    _, [request] = used(lambda api: api.retrieve("resp_1"), reply)
+    _, [request] = call(lambda api: api.retrieve("resp_1"), reply)
     assert (request.method, request.url.path) == ("GET", "/v1/responses/resp_1")
-    _, [request] = used(lambda api: api.cancel("resp_1"), reply)
+    _, [request] = call(lambda api: api.cancel("resp_1"), reply)
     assert (request.method, request.url.path) == ("POST", "/v1/responses/resp_1/cancel")
-    fetched, [request] = used(lambda api: api.fetch("", "resp_1"), reply)
+    fetched, [request] = call(lambda api: api.fetch("", "resp_1"), reply)
     assert json.loads(fetched.body) == body("queued")
     assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
     with pytest.raises(UnusableAnswer):
-        used(lambda api: api.fetch("conv_1", "resp_2"), reply)
+        call(lambda api: api.fetch("conv_1", "resp_2"), reply)
     with pytest.raises(SettingsError, match=r"stream is not offered.* through tracker\.observing"):
-        used(lambda api: api.create(input="Hi", stream=True), reply)
+        call(lambda api: api.create(input="Hi", stream=True), reply)
 
 
 def test_one_that_the_service_forgot_is_not_there() -> None:
     error = {"error": {"message": "Response with id 'resp_1' not found.", "code": None}}
     with pytest.raises(NotFound):
-        used(lambda api: api.fetch("", "resp_1"), httpx.Response(404, json=error))
+        call(lambda api: api.fetch("", "resp_1"), httpx.Response(404, json=error))
 
 
 def test_what_the_input_answers() -> None:

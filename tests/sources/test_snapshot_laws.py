@@ -37,7 +37,7 @@ anything = st.recursive(
 
 
 def documents(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Documents with an id and a status, and anything in any number of the other fields."""
+    """Returns documents with an id and a status, and anything in some of the other fields."""
     some = st.dictionaries(st.sampled_from(sorted(fields)), anything, max_size=6)
     named = st.fixed_dictionaries({"id": st.just("run_1"), "status": st.just("requires_action")})
     return st.tuples(named, some).map(lambda pair: pair[1] | pair[0])

@@ -13,7 +13,8 @@ from tracker.sources import Assistants
 async def main(url: str, path: str, last: int) -> None:
     """Delivers events until position `last`, noting each."""
     # A short lease, so that another process takes over within the time of a test.
-    lease.LEASE_SECONDS, lease.RENEW_SECONDS, lease.TRY_SECONDS = 0.4, 0.1, 0.1
+    lease.DELIVERY_LEASE_SECONDS = 0.4
+    lease.RENEWAL_SECONDS = lease.ACQUISITION_SECONDS = 0.1
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     tracker = Tracker(url, Assistants("http://127.0.0.1:9/v1"), resume=False)
 

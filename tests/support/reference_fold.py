@@ -28,9 +28,10 @@ from tests.support.run_builder import (
     waiting,
 )
 from tracker.core import events as e
-from tracker.core.decider import decide, initial_state
+from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import Configuration
+from tracker.core.state import initial_state
 from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore
 

@@ -171,7 +171,7 @@ class Portal:
             with self._lock:
                 self._loop = loop
             opened.set_result(None)
-            while not (stopping.is_set() or threads.is_last):
+            while not (stopping.is_set() or threads.is_interpreter_ending):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), _EXIT_CHECK_SECONDS)
             # Before calls are refused: a handler or a job may make some while it finishes.

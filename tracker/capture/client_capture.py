@@ -1,4 +1,4 @@
-"""Calls of an application's own client, found among its requests and handed to the tracker."""
+"""Finds calls about runs among the requests of an application's client, and has them recorded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tracker.capture.exchange import Exchange, Route, response_route, run_route
-from tracker.capture.exchange_recorder import Api, ExchangeRecorder
+from tracker.capture.exchange import CapturedSource, Exchange, Route, find_route
+from tracker.capture.exchange_recorder import ExchangeRecorder
 from tracker.errors import RunfoldError, SettingsError
 from tracker.runtime.log_fields import of_run
 from tracker.session import Session
@@ -25,67 +25,68 @@ logger = logging.getLogger("runfold.capture")
 BODY_CAP = 8_000_000
 
 
-class Asked(NamedTuple):
-    """A request that is about runs of a source, and when it was sent."""
+class CapturedRequest(NamedTuple):
+    """A request about runs of a source, and the time when it was sent."""
 
-    api: Api
+    source: CapturedSource
     route: Route
-    at: datetime
+    sent_at: datetime
 
 
 class ClientCapture:
-    """What the hooks of clients need of one tracker, which may be open or not when they call.
+    """The side of the tracker that the hooks of clients call, whether it is open or not.
 
-    Errors are logged, once for each kind. Safe for threads. `require_session` returns the open
+    Errors are logged, once per type. Safe for threads. `require_session` returns the open
     tracker's parts, and raises SettingsError if it is not open.
     """
 
     def __init__(self, sources: SourceRegistry, require_session: Callable[[], Session]) -> None:
         self._sources = sources
         self._require_session = require_session
-        self._overhearing: ExchangeRecorder | None = None
+        self._recorder: ExchangeRecorder | None = None
+        # The last recording that a call did not wait for to the end.
         self._late: Future[None] | None = None
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
-    def apis(self, source: str | None) -> list[Api]:
-        """The sources whose calls are captured: all there are, or that of a name.
+    def find_sources(self, name: str | None) -> list[CapturedSource]:
+        """Returns the sources whose calls are captured: all of them, or the one of a name.
 
-        Raises SettingsError where there are none.
+        Raises SettingsError if there are none.
         """
-        named = self._sources.values() if source is None else [self._sources.named(source)]
-        apis = [api for api in named if isinstance(api, Assistants | Responses)]
-        if not apis:
+        candidates = self._sources.values() if name is None else [self._sources.named(name)]
+        sources = [it for it in candidates if isinstance(it, Assistants | Responses)]
+        if not sources:
             raise SettingsError("only calls to Assistants and Responses sources can be captured")
-        return apis
+        return sources
 
-    def asked(self, request: Any, apis: list[Api]) -> Asked | None:
-        """What a request asks for, where it is about runs of one of the sources `apis`."""
-        found = [(api, route) for api in apis if (route := _route(api, request)) is not None]
+    def match(self, request: Any, sources: list[CapturedSource]) -> CapturedRequest | None:
+        """Returns a request with its source and call, None if it is not about runs of `sources`."""
+        found = [(it, route) for it in sources if (route := find_route(it, request)) is not None]
         if not found:
             return None
         if len(found) > 1:
-            self._tell(
+            self._warn_once(
                 "sources", "several sources are at the address of a captured client: say which"
             )
             return None
-        return Asked(*found[0], self._require_session().clock.now())
+        return CapturedRequest(*found[0], self._require_session().clock.now())
 
-    def take(self, asked: Asked, response: Any, body: bytes) -> Future[None]:
-        """Has a whole answer recorded; what is given is done when it is.
+    def record(self, request: CapturedRequest, response: Any, body: bytes) -> Future[None]:
+        """Records a complete response. The returned future resolves once it is stored.
 
-        On the tracker's event loop it is done already where the answer shows nothing new.
+        On the tracker's event loop it is already resolved if the response shows nothing new.
         """
         session = self._require_session()
-        exchange = _exchange(asked, response, body, session.clock.now())
+        exchange = _make_exchange(request, response, body, session.clock.now())
         done: Future[None] = Future()
-        # Whoever waits for it cannot cancel it.
+        # A caller that waits for it cannot cancel it.
         done.set_running_or_notify_cancel()
 
-        def begin() -> None:
+        def start() -> None:
             try:
-                task = self._heard(session).take(asked.api, exchange)
+                task = self._recorder_of(session).record(request.source, exchange)
             except Exception as error:
-                self.failed(error)
+                self.warn_failed(error)
                 task = None
             if task is None:
                 done.set_result(None)
@@ -93,74 +94,71 @@ class ClientCapture:
                 task.add_done_callback(lambda _: done.set_result(None))
 
         if running_loop() is session.loop:
-            begin()
+            start()
         else:
-            session.loop.call_soon_threadsafe(begin)
+            session.loop.call_soon_threadsafe(start)
         return done
 
-    def may_wait(self, done: Future[None]) -> bool:
-        """Whether the recording is to be waited for: not where an earlier one is still late."""
+    def should_wait(self, done: Future[None]) -> bool:
+        """True if a call should wait for its recording: not while an earlier one is late."""
         return not done.done() and (self._late is None or self._late.done())
 
-    def waited(self, done: Future[None]) -> None:
-        """Remembers what did not come in time."""
+    def end_wait(self, done: Future[None]) -> None:
+        """Remembers a recording that did not finish in time."""
         if not done.done():
             self._late = done
-            self._tell("late", "recording is slow: what calls show is recorded after they return")
+            self._warn_once("late", "recording is slow: calls are recorded after they return")
 
-    def blocks(self) -> bool:
-        """Whether this thread is the one that the tracker records with."""
+    def is_recording_thread(self) -> bool:
+        """True on the thread whose event loop records."""
         return running_loop() is self._require_session().loop
 
-    def too_large(self) -> None:
-        """Logs that an answer was let pass unread."""
-        self._tell("size", f"an answer of more than {BODY_CAP / 1_000_000:g} MB is not recorded")
+    def warn_too_large(self) -> None:
+        """Logs that a response was not read."""
+        size = f"{BODY_CAP / 1_000_000:g} MB"
+        self._warn_once("size", f"an answer of more than {size} is not recorded")
 
-    def failed(self, error: Exception) -> None:
+    def warn_failed(self, error: Exception) -> None:
         """Logs that a call was not captured."""
-        kind, why = type(error).__name__, f"{error}"
+        error_type, reason = type(error).__name__, f"{error}"
         if not isinstance(error, RunfoldError):
-            # What others say may hold anything.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            why = f"{kind} in {place.name}, line {place.lineno}"
-        self._tell(kind, f"a call is not captured: {why}")
+            # The message of another error may contain anything.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{error_type} in {frame.name}, line {frame.lineno}"
+        self._warn_once(error_type, f"a call is not captured: {reason}")
 
-    def _heard(self, session: Session) -> ExchangeRecorder:
-        if self._overhearing is None or self._overhearing.session is not session:
-            self._overhearing = ExchangeRecorder(session, self._warn, self.failed)
-        return self._overhearing
+    def _recorder_of(self, session: Session) -> ExchangeRecorder:
+        if self._recorder is None or self._recorder.session is not session:
+            self._recorder = ExchangeRecorder(session, self._warn, self.warn_failed)
+        return self._recorder
 
-    def _warn(self, stream: str, what: str, error: RunfoldError) -> None:
-        self._tell(type(error).__name__, f"{stream}: {what}: {error}", of_run(stream))
+    def _warn(self, stream: str, problem: str, error: RunfoldError) -> None:
+        self._warn_once(type(error).__name__, f"{stream}: {problem}: {error}", of_run(stream))
 
-    def _tell(self, kind: str, message: str, extra: dict[str, str] | None = None) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
-            logger.warning("%s (said once)", message, extra=extra)
-
-
-def _route(api: Api, request: Any) -> Route | None:
-    path = api.path_below(request.url)
-    if path is None:
-        return None
-    route = run_route if isinstance(api, Assistants) else response_route
-    return route(request.method, path)
+    def _warn_once(self, key: str, message: str, extra: dict[str, str] | None = None) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            logger.warning("%s (logged once)", message, extra=extra)
 
 
-def _exchange(asked: Asked, response: Any, body: bytes, now: datetime) -> Exchange:
-    request = response.request
-    target = request.url.raw_path.decode("ascii")
-    posted = request.method == "POST"
-    # When to ask again is for whoever asks; it has the headers.
-    answer = Answer(body, response.status_code, asked.at, now)
-    method_and_path = f"{request.method} {target.partition('?')[0]}"
+def _make_exchange(
+    request: CapturedRequest, response: Any, body: bytes, observed_at: datetime
+) -> Exchange:
+    sent = response.request
+    target = sent.url.raw_path.decode("ascii")
+    # Without hints: the application decides when to ask again.
+    answer = Answer(body, response.status_code, request.sent_at, observed_at)
     return Exchange(
-        asked.route, method_and_path, answer, target, request.content if posted else b""
+        request.route,
+        f"{sent.method} {target.partition('?')[0]}",
+        answer,
+        target,
+        sent.content if sent.method == "POST" else b"",
     )
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs in this thread, None where none of asyncio does."""
+    """Returns the asyncio event loop that runs in this thread, None if there is none."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Answers to requests that others sent, read and checked as those to our own are. Pure."""
+"""Requests of the application's own client about runs, and the reading of their answers."""
 
 from __future__ import annotations
 
@@ -11,87 +11,102 @@ from tracker.errors import PayloadError
 from tracker.sources.answer import Answer
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
+from tracker.sources.assistants.resource import Assistants
 from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.documents import decode, decode_body
 from tracker.sources.http.pages import PageType, read_page
+from tracker.sources.responses.resource import Responses
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
 from tracker.sources.wire import Document, check_entity, read_answer
 
+# The sources whose calls can be captured.
+CapturedSource = Assistants | Responses
 Call = Literal[
     "create", "retrieve", "update", "cancel", "submit_tool_outputs", "list", "step", "steps"
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request of somebody's for `asked` (a method and a path), and its whole answer.
-
-    `target` is the path with its query, and `sent` what was sent with it. What its methods give
-    knows the answer that it came in; they raise UnusableAnswer and PayloadError where it is
-    something else.
-    """
-
-    route: Route
-    asked: str
-    answer: Answer
-    target: str = field(repr=False)
-    sent: bytes = field(default=b"", repr=False)
-
-    @property
-    def request(self) -> Mapping[str, Any]:
-        """The JSON object that was sent; empty where none was."""
-        try:
-            return decode(self.sent)
-        except PayloadError:
-            return {}
-
-    def run(self) -> Run:
-        """The run that was created, asked for or changed."""
-        return self._read(Run, RUN_OBJECT, id=self.route.run_id)
-
-    def runs(self) -> RunPage:
-        """A page of a thread's runs."""
-        return self._read_page(RunPage, RUN_OBJECT)
-
-    def step(self) -> RunStep:
-        """A step of a run."""
-        return self._read(RunStep, STEP_OBJECT, run_id=self.route.run_id)
-
-    def steps(self) -> StepPage:
-        """A page of a run's steps."""
-        return self._read_page(StepPage, STEP_OBJECT, run_id=self.route.run_id)
-
-    def response(self) -> Response:
-        """The response that was created, asked for or cancelled."""
-        return self._read(Response, RESPONSE_OBJECT, id=self.route.run_id)
-
-    def _read(self, model: type[Document], object_type: str, **ids: str | None) -> Document:
-        document, _ = decode_body(self.answer.body)
-        check_entity(self.asked, document, self._expected(object_type, ids))
-        return read_answer(model, self.answer, document, self.asked)
-
-    def _read_page(
-        self, page_type: type[PageType], object_type: str, **ids: str | None
-    ) -> PageType:
-        document, _ = decode_body(self.answer.body)
-        expected = self._expected(object_type, ids)
-        return read_page(page_type, self.answer, document, self.asked, expected)
-
-    def _expected(self, object_type: str, ids: Mapping[str, str | None]) -> dict[str, str]:
-        known = {"object": object_type, "thread_id": self.route.thread_id, **ids}
-        return {name: value for name, value in known.items() if value is not None}
-
-
 class Route(NamedTuple):
-    """A call, and the ids that its path holds: None where it has none."""
+    """A call of an API, and the ids in its path."""
 
     call: Call
     thread_id: str | None = None
     run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request about runs and its complete answer.
+
+    Its methods check the answer as those of our own requests are checked. They raise
+    UnusableAnswer and PayloadError if it is about something else.
+    """
+
+    route: Route
+    # Method and path, for errors.
+    request: str
+    answer: Answer
+    # Path and query.
+    target: str = field(repr=False)
+    # The body of the request.
+    sent: bytes = field(default=b"", repr=False)
+
+    @property
+    def sent_document(self) -> Mapping[str, Any]:
+        """The JSON object in the request; empty if there is none."""
+        try:
+            return decode(self.sent)
+        except PayloadError:
+            return {}
+
+    def read_run(self) -> Run:
+        """Returns the run that was created, requested or changed."""
+        return self._read(Run, RUN_OBJECT, id=self.route.run_id)
+
+    def read_runs(self) -> RunPage:
+        """Returns a page of a thread's runs."""
+        return self._read_page(RunPage, RUN_OBJECT)
+
+    def read_step(self) -> RunStep:
+        """Returns a step of a run."""
+        return self._read(RunStep, STEP_OBJECT, run_id=self.route.run_id)
+
+    def read_steps(self) -> StepPage:
+        """Returns a page of a run's steps."""
+        return self._read_page(StepPage, STEP_OBJECT, run_id=self.route.run_id)
+
+    def read_response(self) -> Response:
+        """Returns the response that was created, requested or cancelled."""
+        return self._read(Response, RESPONSE_OBJECT, id=self.route.run_id)
+
+    def _read(self, model: type[Document], object_type: str, **ids: str | None) -> Document:
+        document, _ = decode_body(self.answer.body)
+        check_entity(self.request, document, self._expected_fields(object_type, ids))
+        return read_answer(model, self.answer, document, self.request)
+
+    def _read_page(
+        self, page_type: type[PageType], object_type: str, **ids: str | None
+    ) -> PageType:
+        document, _ = decode_body(self.answer.body)
+        expected = self._expected_fields(object_type, ids)
+        return read_page(page_type, self.answer, document, self.request, expected)
+
+    def _expected_fields(self, object_type: str, ids: Mapping[str, str | None]) -> dict[str, str]:
+        known = {"object": object_type, "thread_id": self.route.thread_id, **ids}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+def find_route(source: CapturedSource, request: Any) -> Route | None:
+    """Returns the call of a request (of httpx) to a source; None if it is not about runs."""
+    path = source.path_below(request.url)
+    if path is None:
+        return None
+    route = run_route if isinstance(source, Assistants) else response_route
+    return route(request.method, path)
+
+
 def run_route(method: str, path: str) -> Route | None:
-    """The call of the Assistants API at a path below its address; None for what is none of runs."""
+    """Parses a request path of the Assistants API; None if it is not about runs."""
     match method, _segments(path):
         case "POST", ["threads", "runs"]:
             return Route("create")
@@ -115,7 +130,7 @@ def run_route(method: str, path: str) -> Route | None:
 
 
 def response_route(method: str, path: str) -> Route | None:
-    """The call of the Responses API at a path below its address; None for what is none."""
+    """Parses a request path of the Responses API; None if it is not about responses."""
     match method, _segments(path):
         case "POST", ["responses"]:
             return Route("create")

@@ -1,4 +1,4 @@
-"""What an application's own calls showed, recorded as if the tracker had made them."""
+"""Records the calls of an application's own client as if the tracker had made them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from tracker.capture.exchange import Exchange
-from tracker.capture.recorder import ResponseAnswers, RunAnswers, Warn
+from tracker.capture.exchange import CapturedSource, Exchange
+from tracker.capture.recorder import ResponseCallRecorder, RunCallRecorder, Warn
 from tracker.core.events import run_stream
 from tracker.core.state import RunState
 from tracker.session import Session
@@ -21,12 +21,10 @@ from tracker.sources.responses.snapshots import answers_in
 
 _REMEMBERED = 10_000
 
-Api = Assistants | Responses
-
 
 @dataclass(slots=True)
-class _Seen:
-    """A body that is recorded, when it was last asked for, and the state that came of it."""
+class _RecordedBody:
+    """A recorded body, the time of its last request, and the run's state after it."""
 
     digest: bytes
     asked_at: datetime
@@ -34,108 +32,123 @@ class _Seen:
 
 
 class ExchangeRecorder:
-    """Takes in the calls that an application made, on the event loop of an open tracker.
+    """Records exchanges on the event loop of an open tracker.
 
-    A body that shows what the last one showed is not read: a run that is asked about again and
-    again is decoded once for each change.
+    A body that equals the last one of the same run is not decoded: a run that is requested again
+    and again costs one decoding per change. `on_error` is called with unexpected errors.
     """
 
-    def __init__(self, session: Session, warn: Warn, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, session: Session, warn: Warn, on_error: Callable[[Exception], None]) -> None:
         self.session = session
         self._warn = warn
-        self._failed = failed
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._on_error = on_error
+        # By stream, or by the target of a list.
+        self._bodies: OrderedDict[str, _RecordedBody] = OrderedDict()
 
-    def take(self, api: Api, exchange: Exchange) -> asyncio.Task[None] | None:
-        """Begins to record what a call showed; None where it showed nothing new."""
+    def record(self, source: CapturedSource, exchange: Exchange) -> asyncio.Task[None] | None:
+        """Starts to record an exchange. Returns None if it shows nothing new."""
         call = exchange.route.call
-        key = _key(api, exchange)
+        key = _key(source, exchange)
         digest = blake2b(exchange.answer.body, digest_size=16).digest()
-        seen, watched = self._seen.get(key), self.session.watch_list.find(key)
-        if seen is not None and watched is not None and watched.state is not seen.state:
-            # It was looked at otherwise since, and may have come back to what it was.
-            seen = None
+        last, watched = self._bodies.get(key), self.session.watch_list.find(key)
+        if last is not None and watched is not None and watched.state is not last.state:
+            # The run changed since, and may have returned to the state of this body.
+            last = None
         asked_at = exchange.answer.asked_at
-        moments = [seen.asked_at] if seen else []
-        moments += [watched.unchanged_until] if watched and watched.unchanged_until else []
-        since = [moment for moment in moments if moment <= asked_at]
-        if seen is not None and seen.digest == digest and call in ("retrieve", "list"):
-            seen.asked_at = max(seen.asked_at, asked_at)
+        times = [last.asked_at] if last else []
+        times += [watched.unchanged_until] if watched and watched.unchanged_until else []
+        earlier = [time for time in times if time <= asked_at]
+        if last is not None and last.digest == digest and call in ("retrieve", "list"):
+            last.asked_at = max(last.asked_at, asked_at)
             if watched is not None:
-                watched.unchanged_until = max([*since, asked_at])
+                watched.unchanged_until = max([*earlier, asked_at])
             return None
-        record = self._record(api, exchange, digest, max(since, default=None))
-        return self.session.commits.start(record)
+        recording = self._record(source, exchange, digest, max(earlier, default=None))
+        return self.session.commits.start(recording)
 
     async def _record(
-        self, api: Api, exchange: Exchange, digest: bytes, since: datetime | None
+        self,
+        source: CapturedSource,
+        exchange: Exchange,
+        digest: bytes,
+        unchanged_until: datetime | None,
     ) -> None:
         try:
-            if isinstance(api, Assistants):
-                await self._record_run(api, exchange, digest, since)
+            if isinstance(source, Assistants):
+                await self._record_run(source, exchange, digest, unchanged_until)
             else:
-                await self._record_response(api, exchange, digest, since)
+                await self._record_response(source, exchange, digest, unchanged_until)
         except Exception as error:
-            self._failed(error)
+            self._on_error(error)
 
     async def _record_run(
-        self, api: Assistants, exchange: Exchange, digest: bytes, since: datetime | None
+        self,
+        source: Assistants,
+        exchange: Exchange,
+        digest: bytes,
+        unchanged_until: datetime | None,
     ) -> None:
-        answers = RunAnswers(api, self.session, self._warn)
+        recorder = RunCallRecorder(source, self.session, self._warn)
         route = exchange.route
         if route.call == "list":
-            if await answers.all_seen(exchange.runs().data):
-                self._remember(_key(api, exchange), digest, exchange, None)
+            if await recorder.record_all(exchange.read_runs().data):
+                self._remember(_key(source, exchange), digest, exchange, None)
             return
         if route.call in ("step", "steps"):
-            steps = [exchange.step()] if route.call == "step" else exchange.steps().data
-            await answers.steps_seen(route.run_id or "", steps)
+            is_one = route.call == "step"
+            steps = [exchange.read_step()] if is_one else exchange.read_steps().data
+            await recorder.record_steps(route.run_id or "", steps)
             return
-        run = exchange.run()
+        run = exchange.read_run()
         thread_id = route.thread_id or run.thread_id
         if route.call == "submit_tool_outputs":
-            sent = exchange.request
+            sent = exchange.sent_document
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
-            state = await answers.submitted(run, thread_id, given)
+            state = await recorder.record_submission(run, thread_id, given)
         else:
             watch = route.call in ("create", "cancel")
-            state = await answers.seen(run, watch=watch, thread_id=thread_id, unchanged_until=since)
+            state = await recorder.record(
+                run, watch=watch, thread_id=thread_id, unchanged_until=unchanged_until
+            )
         if state is not None:
-            self._remember(run_stream(api.name, state.run_id), digest, exchange, state)
+            self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
 
     async def _record_response(
-        self, api: Responses, exchange: Exchange, digest: bytes, since: datetime | None
+        self,
+        source: Responses,
+        exchange: Exchange,
+        digest: bytes,
+        unchanged_until: datetime | None,
     ) -> None:
-        answers = ResponseAnswers(api, self.session, self._warn)
-        response = exchange.response()
-        sent = exchange.request
+        recorder = ResponseCallRecorder(source, self.session, self._warn)
+        response = exchange.read_response()
+        sent = exchange.sent_document
         if exchange.route.call == "create":
             previous = sent.get("previous_response_id")
-            answered = answers_in(sent.get("input"))
-            await answers.ended_waits(answered, previous, response)
+            await recorder.end_waits(answers_in(sent.get("input")), previous, response)
         background = sent.get("background") if response.background is None else response.background
-        # One that was not made in the background came whole: there is nothing to follow.
+        # Other responses are complete when they arrive, and are not tracked.
         if background is False or (exchange.route.call == "create" and not background):
             return
         watch = exchange.route.call != "retrieve"
-        state = await answers.seen(response, watch=watch, unchanged_until=since)
+        state = await recorder.record(response, watch=watch, unchanged_until=unchanged_until)
         if state is not None:
-            self._remember(run_stream(api.name, state.run_id), digest, exchange, state)
+            self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
 
     def _remember(
         self, key: str, digest: bytes, exchange: Exchange, state: RunState | None
     ) -> None:
         asked_at = exchange.answer.asked_at
-        known = self._seen.get(key)
+        known = self._bodies.get(key)
         if known is not None and known.asked_at > asked_at:
             return
-        self._seen[key] = _Seen(digest, asked_at, state)
-        self._seen.move_to_end(key)
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        self._bodies[key] = _RecordedBody(digest, asked_at, state)
+        self._bodies.move_to_end(key)
+        if len(self._bodies) > _REMEMBERED:
+            self._bodies.popitem(last=False)
 
 
-def _key(api: Api, exchange: Exchange) -> str:
-    """The stream of the run that is asked about, or what else is."""
+def _key(source: CapturedSource, exchange: Exchange) -> str:
+    """Returns the stream of the requested run, or the target of another request."""
     run_id = exchange.route.run_id
-    return f"{api.name} {exchange.target}" if run_id is None else run_stream(api.name, run_id)
+    return f"{source.name} {exchange.target}" if run_id is None else run_stream(source.name, run_id)

@@ -1,7 +1,7 @@
-"""Hooks on clients of the application's own, whose calls feed the tracker.
+"""Hooks on the application's own HTTP clients, which pass calls about runs to the tracker.
 
-Nothing changes for the application: nothing that goes wrong in a hook reaches it, and a body
-is read by nobody but itself.
+The application sees no difference: errors in a hook never reach it, and a body is read only as
+the application reads it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ import asyncio
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from tracker.capture.body_tee import Chunks, tapped_async, tapped_sync, unpacked
-from tracker.capture.client_capture import BODY_CAP, Asked, ClientCapture, running_loop
-from tracker.capture.exchange_recorder import Api
+from tracker.capture.body_tee import Chunks, decompress, tee_async, tee_sync
+from tracker.capture.client_capture import (
+    BODY_CAP,
+    CapturedRequest,
+    ClientCapture,
+    running_loop,
+)
+from tracker.capture.exchange import CapturedSource
 from tracker.errors import SettingsError
 from tracker.sources.answer import is_json
 
-# So that the tracker knows at once of what the application was answered; no longer, lest a slow
-# database make the application slow.
+# Calls wait this long for their recording, so that the tracker knows the answer when they return;
+# a slow database must not slow down the application more than that.
 PATIENCE_SECONDS = 1.0
 
 Client = TypeVar("Client")
 
 
-def install_hooks(client: Client, capturing: ClientCapture, source: str | None) -> Client:
+def install_hooks(client: Client, capture: ClientCapture, source: str | None) -> Client:
     """Adds hooks to a client of httpx or `openai`; see `Tracker.capture`."""
     http: Any = client if hasattr(client, "event_hooks") else getattr(client, "_client", None)
     hooks = getattr(http, "event_hooks", None)
@@ -31,115 +36,118 @@ def install_hooks(client: Client, capturing: ClientCapture, source: str | None) 
         raise SettingsError(
             f"{type(client).__name__} cannot be captured: give a client of httpx or openai"
         )
-    apis = capturing.apis(source)
-    kind = _AsyncHook if hasattr(http, "aclose") else _SyncHook
+    sources = capture.find_sources(source)
     for hook in hooks["request"]:
-        if isinstance(hook, _Hook) and hook.of is capturing:
-            hook.apis = apis
+        if isinstance(hook, _Hook) and hook.capture is capture:
+            hook.sources = sources
             return client
-    added = kind(capturing, apis)
+    added = (_AsyncHook if hasattr(http, "aclose") else _SyncHook)(capture, sources)
     hooks["request"].append(added)
-    hooks["response"].append(added.answered)
+    hooks["response"].append(added.on_response)
     return client
 
 
 class _Hook:
     """The hooks of one client."""
 
-    def __init__(self, of: ClientCapture, apis: list[Api]) -> None:
-        self.of = of
-        self.apis = apis
-        # Others may capture the same client.
+    def __init__(self, capture: ClientCapture, sources: list[CapturedSource]) -> None:
+        self.capture = capture
+        self.sources = sources
+        # Several trackers may capture one client.
         self._mark = f"runfold.{id(self):x}"
 
     def _mark_request(self, request: Any) -> None:
         try:
-            # A redirected request has what the first one had.
+            # A redirected request carries the mark of the first one.
             request.extensions.pop(self._mark, None)
-            asked = self.of.asked(request, self.apis)
-            if asked is not None:
-                request.extensions[self._mark] = asked
+            found = self.capture.match(request, self.sources)
+            if found is not None:
+                request.extensions[self._mark] = found
         except Exception as error:
-            self.of.failed(error)
+            self.capture.warn_failed(error)
 
-    def _asked(self, response: Any) -> Asked | None:
-        """What was asked, where the answer is one to be recorded."""
-        asked: Asked | None = response.request.extensions.get(self._mark)
-        if asked is None or response.status_code not in (200, 201) or not is_json(response.headers):
+    def _find_request(self, response: Any) -> CapturedRequest | None:
+        """Returns the request of a response that is to be recorded, else None."""
+        request: CapturedRequest | None = response.request.extensions.get(self._mark)
+        is_success = response.status_code in (200, 201)
+        if request is None or not is_success or not is_json(response.headers):
             return None
         length = response.headers.get("content-length", "")
         if length.isdecimal() and len(length) < 20 and int(length) > BODY_CAP:
-            self.of.too_large()
+            self.capture.warn_too_large()
             return None
-        return asked
+        return request
 
-    def _take(self, asked: Asked, response: Any, body: bytes | None) -> Future[None] | None:
-        """Has a body recorded. Gives what is to be waited for, if anything is."""
+    def _start(
+        self, request: CapturedRequest, response: Any, body: bytes | None
+    ) -> Future[None] | None:
+        """Starts to record a body. Returns the recording if the call should wait for it."""
         if body is None:
-            self.of.too_large()
+            self.capture.warn_too_large()
             return None
-        done = self.of.take(asked, response, body)
-        return done if self.of.may_wait(done) else None
+        done = self.capture.record(request, response, body)
+        return done if self.capture.should_wait(done) else None
 
 
 class _AsyncHook(_Hook):
     async def __call__(self, request: Any) -> None:
         self._mark_request(request)
 
-    async def answered(self, response: Any) -> None:
+    async def on_response(self, response: Any) -> None:
         try:
-            asked = self._asked(response)
-            if asked is None:
+            request = self._find_request(response)
+            if request is None:
                 return
             if response.is_closed:
-                # Another hook has read it.
-                await self._record(asked, response, response.content)
+                # Another hook has read the body.
+                await self._record(request, response, response.content)
                 return
 
-            async def whole(chunks: Chunks) -> None:
+            async def on_complete(chunks: Chunks) -> None:
                 try:
-                    await self._record(asked, response, unpacked(response, chunks, BODY_CAP))
+                    body = decompress(response, chunks, BODY_CAP)
+                    await self._record(request, response, body)
                 except Exception as error:
-                    self.of.failed(error)
+                    self.capture.warn_failed(error)
 
-            response.stream = tapped_async(response.stream, BODY_CAP, whole)
+            response.stream = tee_async(response.stream, BODY_CAP, on_complete)
         except Exception as error:
-            self.of.failed(error)
+            self.capture.warn_failed(error)
 
-    async def _record(self, asked: Asked, response: Any, body: bytes | None) -> None:
-        done = self._take(asked, response, body)
-        # An event loop of another library's does not wait.
+    async def _record(self, request: CapturedRequest, response: Any, body: bytes | None) -> None:
+        done = self._start(request, response, body)
+        # An event loop of another library than asyncio cannot wait.
         if done is not None and running_loop() is not None:
             await asyncio.wait([asyncio.wrap_future(done)], timeout=PATIENCE_SECONDS)
-            self.of.waited(done)
+            self.capture.end_wait(done)
 
 
 class _SyncHook(_Hook):
     def __call__(self, request: Any) -> None:
         self._mark_request(request)
 
-    def answered(self, response: Any) -> None:
+    def on_response(self, response: Any) -> None:
         try:
-            asked = self._asked(response)
-            if asked is None:
+            request = self._find_request(response)
+            if request is None:
                 return
             if response.is_closed:
-                self._record(asked, response, response.content)
+                self._record(request, response, response.content)
                 return
 
-            def whole(chunks: Chunks) -> None:
+            def on_complete(chunks: Chunks) -> None:
                 try:
-                    self._record(asked, response, unpacked(response, chunks, BODY_CAP))
+                    self._record(request, response, decompress(response, chunks, BODY_CAP))
                 except Exception as error:
-                    self.of.failed(error)
+                    self.capture.warn_failed(error)
 
-            response.stream = tapped_sync(response.stream, BODY_CAP, whole)
+            response.stream = tee_sync(response.stream, BODY_CAP, on_complete)
         except Exception as error:
-            self.of.failed(error)
+            self.capture.warn_failed(error)
 
-    def _record(self, asked: Asked, response: Any, body: bytes | None) -> None:
-        done = self._take(asked, response, body)
+    def _record(self, request: CapturedRequest, response: Any, body: bytes | None) -> None:
+        done = self._start(request, response, body)
         # The thread that records cannot wait for itself.
-        if done is not None and not self.of.blocks():
+        if done is not None and not self.capture.is_recording_thread():
             wait([done], PATIENCE_SECONDS)
-            self.of.waited(done)
+            self.capture.end_wait(done)

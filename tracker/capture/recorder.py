@@ -1,7 +1,7 @@
-"""What answers to calls of ours show, recorded at once, whoever made the call.
+"""Records the answers to calls about runs, made by us or by the application's client.
 
-A call that the service took is never failed by the recording of its answer: that is logged, and
-the next poll records what it showed.
+A call that the service accepted never fails because its answer cannot be recorded: that is logged,
+and the next poll records the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_continued, decide_steps, decide_submitted
+from tracker.core.other_decisions import decide_continuation, decide_steps, decide_submission
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
@@ -29,26 +29,27 @@ from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.capture")
 
+# Called with a stream, the problem, and its error.
 Warn = Callable[[str, str, RunfoldError], None]
 
 
-def warn(stream: str, what: str, error: RunfoldError) -> None:
-    """Logs what could not be recorded of a run, and why."""
-    logger.warning("%s: %s: %s", stream, what, error, extra=of_run(stream))
+def warn(stream: str, problem: str, error: RunfoldError) -> None:
+    """Logs that something of a run could not be recorded."""
+    logger.warning("%s: %s: %s", stream, problem, error, extra=of_run(stream))
 
 
 class CallRecorder:
-    """Records the answers of one source. `warn` is told what cannot be recorded."""
+    """Records the answers of one source; calls `warn` for those that cannot be recorded."""
 
-    def __init__(self, api: Source, session: Session, warn: Warn = warn) -> None:
-        self._source = api
-        self._snapshot: Callable[..., RunSnapshot] = api.snapshot
+    def __init__(self, source: Source, session: Session, warn: Warn = warn) -> None:
+        self._source = source
+        self._snapshot: Callable[..., RunSnapshot] = source.snapshot
         self._commits = session.commits
         self._watch_list = session.watch_list
         self._updates = session.updates
         self._warn = warn
 
-    async def seen(
+    async def record(
         self,
         run: Run | Response,
         *,
@@ -56,23 +57,24 @@ class CallRecorder:
         thread_id: str | None = None,
         unchanged_until: datetime | None = None,
     ) -> RunState | None:
-        """Records a run, and (`watch`) watches it unless it has ended.
+        """Records a run; with `watch`, watches it unless it has ended.
 
-        `thread_id` is its thread, where the call names it. `unchanged_until` is when it was last
-        known to show what it showed before. Gives its state, None where it could not be recorded.
+        `thread_id` is its thread if the call names it. `unchanged_until` is the time until which
+        its earlier state is known to have lasted. Returns its state, None if it could not be
+        recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        observed = await self._observe(stream, run, unchanged_until)
-        state = None if observed is None else observed.state
+        result = await self._record_snapshot(stream, run, unchanged_until)
+        state = None if result is None else result.state
         if watch and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
                 thread_id = state.thread_id
             self._watch_list.watch(self._source, thread_id, run.id, after=FIRST_POLL_SECONDS)
-        if observed is not None:
-            self._updates.on_recorded(self._source, observed)
+        if result is not None:
+            self._updates.on_recorded(self._source, result)
         return state
 
-    async def _observe(
+    async def _record_snapshot(
         self, stream: str, run: Run | Response, unchanged_until: datetime | None
     ) -> RecordResult | None:
         answer = run.answer
@@ -93,80 +95,80 @@ class CallRecorder:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result
 
-    async def _record(
+    async def _record_decision(
         self, stream: str, decide: Decide, what: str, *, resolves_action: bool = False
     ) -> None:
         try:
-            observed = await self._commits.record(
+            result = await self._commits.record(
                 Observation(stream, decide, resolves_action=resolves_action)
             )
         except RunfoldError as error:
             self._warn(stream, f"{what} not recorded", error)
             return
-        self._updates.on_state(stream, observed.state)
+        self._updates.on_state(stream, result.state)
 
 
-class RunAnswers(CallRecorder):
-    """Answers about runs of an Assistants service, and about their steps."""
+class RunCallRecorder(CallRecorder):
+    """Records the answers of an Assistants service, about runs and steps."""
 
-    def __init__(self, api: Assistants, session: Session, warn: Warn = warn) -> None:
-        super().__init__(api, session, warn)
-        self._api = api
+    def __init__(self, source: Assistants, session: Session, warn: Warn = warn) -> None:
+        super().__init__(source, session, warn)
+        self._assistants = source
 
-    async def submitted(
+    async def record_submission(
         self, run: Run, thread_id: str | None, answers: Iterable[Mapping[str, Any]]
     ) -> RunState | None:
-        """Records that the service took `answers` to calls of a run, which is watched on.
+        """Records that the service accepted `answers` to calls of a run, and watches the run.
 
-        Gives what `seen` gives.
+        Returns its state as `record` does.
         """
-        stream = run_stream(self._api.name, run.id)
+        stream = run_stream(self._source.name, run.id)
         if run.answer is not None:
             at = run.answer.observed_at
             calls = [str(answer.get("tool_call_id")) for answer in answers]
-            await self._record(
-                stream, lambda state: decide_submitted(state, calls, at), "our outputs are"
+            await self._record_decision(
+                stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.seen(run, watch=True, thread_id=thread_id)
+        state = await self.record(run, watch=True, thread_id=thread_id)
         watched = self._watch_list.find(stream)
         if watched is not None:
-            # Whoever answered it once need not be told at once that it was answered again.
+            # Our own code submits the outputs, so polls need not tell it soon that the run went on.
             watched.answered_here = True
         return state
 
-    async def all_seen(self, runs: Iterable[Run]) -> bool:
-        """Records the runs of a page. False where one of them could not be."""
-        states = await asyncio.gather(*(self.seen(run) for run in runs))
+    async def record_all(self, runs: Iterable[Run]) -> bool:
+        """Records the runs of a page. Returns False if one of them could not be recorded."""
+        states = await asyncio.gather(*(self.record(run) for run in runs))
         return None not in states
 
-    async def steps_seen(self, run_id: str, steps: Iterable[RunStep]) -> None:
-        """Records steps that have ended, of a run that is known."""
-        stream = run_stream(self._api.name, run_id)
+    async def record_steps(self, run_id: str, steps: Iterable[RunStep]) -> None:
+        """Records those steps of a known run that have ended."""
+        stream = run_stream(self._source.name, run_id)
         for step in steps:
             if step.answer is None:
                 continue
             try:
-                snapshot = self._api.steps_snapshot(step)
+                snapshot = self._assistants.steps_snapshot(step)
             except RunfoldError as error:
                 self._warn(stream, "a step of it cannot be recorded", error)
                 continue
-            seen = _steps_seen(snapshot, step.answer.observed_at)
-            await self._record(stream, seen, "a step of it is")
+            decide = _step_decision(snapshot, step.answer.observed_at)
+            await self._record_decision(stream, decide, "a step of it is")
 
 
-class ResponseAnswers(CallRecorder):
-    """Answers about the responses of a Responses service."""
+class ResponseCallRecorder(CallRecorder):
+    """Records the answers of a Responses service."""
 
-    def __init__(self, api: Responses, session: Session, warn: Warn = warn) -> None:
-        super().__init__(api, session, warn)
-        self._api = api
+    def __init__(self, source: Responses, session: Session, warn: Warn = warn) -> None:
+        super().__init__(source, session, warn)
 
-    async def ended_waits(
+    async def end_waits(
         self, answered: Sequence[str], previous: str | None, response: Response
     ) -> None:
-        """Records that responses wait no more: those whose calls were `answered` by a new one.
+        """Records the end of the waits that a new response answers.
 
-        And the `previous` one, from which the new one goes on.
+        These are the waits for the calls `answered`, and of the `previous` response, which the
+        new one continues.
         """
         if response.answer is None:
             return
@@ -174,22 +176,25 @@ class ResponseAnswers(CallRecorder):
 
         def decide(state: RunState) -> list[Event]:
             calls = [call.id for call in state.tool_calls if call.id in answered]
-            submitted = decide_submitted(state, calls, at) if calls else []
-            return [*submitted, *decide_continued(state, response.created_at, at)]
+            submitted = decide_submission(state, calls, at) if calls else []
+            return [*submitted, *decide_continuation(state, response.created_at, at)]
 
-        for stream in self._waiting_for(answered, previous):
-            await self._record(stream, decide, "its end is", resolves_action=True)
+        for stream in self._find_waiting(answered, previous):
+            await self._record_decision(stream, decide, "its end is", resolves_action=True)
 
-    def _waiting_for(self, answered: Sequence[str], previous: str | None) -> set[str]:
-        """The streams of the responses that a new one answers; in a conversation none is named."""
-        named = {run_stream(self._api.name, previous)} if previous else set()
+    def _find_waiting(self, answered: Sequence[str], previous: str | None) -> set[str]:
+        """Returns the streams of the responses that wait for these calls, and of the previous one.
+
+        Within a conversation no previous response is named.
+        """
+        named = {run_stream(self._source.name, previous)} if previous else set()
         return named | {
             watched.stream
             for watched in self._watch_list.runs
-            if watched.source is self._api
+            if watched.source is self._source
             and any(call.id in answered for call in watched.state.tool_calls)
         }
 
 
-def _steps_seen(step: StepSnapshot, observed_at: datetime) -> Decide:
+def _step_decision(step: StepSnapshot, observed_at: datetime) -> Decide:
     return lambda state: decide_steps(state, [step], observed_at)

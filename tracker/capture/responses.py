@@ -1,4 +1,4 @@
-"""The Responses resource, captured: what our own calls show is recorded at once.
+"""The Responses resource with recording: the answers to our own calls are observations.
 
 The calls, their arguments and their errors are those of `tracker.sources.Responses`.
 """
@@ -8,47 +8,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracker.capture.recorder import ResponseAnswers
+from tracker.capture.recorder import ResponseCallRecorder
 from tracker.session import Session
 from tracker.sources.responses.resource import Responses
 from tracker.sources.responses.snapshots import Response, answers_in
 
 
 class CapturedResponses:
-    """`Responses`, with everything that its answers show recorded, and its own ones watched."""
+    """`Responses` whose answers are recorded, and whose created responses are watched.
+
+    `check` is called before each request, and raises SettingsError if the tracker is not open in
+    this process.
+    """
 
     def __init__(
-        self, api: Responses, session: Session, check: Callable[[], object] = lambda: None
+        self, responses: Responses, session: Session, check: Callable[[], object] = lambda: None
     ) -> None:
-        self._given = api
+        self._unchecked = responses
         self._check = check
-        self._answers = ResponseAnswers(api, session)
+        self._recorder = ResponseCallRecorder(responses, session)
 
     @property
-    def _api(self) -> Responses:
-        # Nothing is asked for a tracker that is not open, or not in this process.
+    def _responses(self) -> Responses:
         self._check()
-        return self._given
+        return self._unchecked
 
     async def create(self, **settings: Any) -> Response:
-        """Starts a response, which is watched from here on.
+        """Creates a response, and watches it.
 
-        Those whose calls its `input` answers, or that it goes on from, wait no more.
+        Ends the waits of the response that it continues, and of those whose calls its `input`
+        answers.
         """
-        response = await self._api.create(**settings)
+        response = await self._responses.create(**settings)
         answered = answers_in(settings.get("input"))
-        await self._answers.ended_waits(answered, settings.get("previous_response_id"), response)
-        await self._answers.seen(response, watch=True)
+        await self._recorder.end_waits(answered, settings.get("previous_response_id"), response)
+        await self._recorder.record(response, watch=True)
         return response
 
     async def retrieve(self, response_id: str) -> Response:
         """Retrieves a response."""
-        response = await self._api.retrieve(response_id)
-        await self._answers.seen(response)
+        response = await self._responses.retrieve(response_id)
+        await self._recorder.record(response)
         return response
 
     async def cancel(self, response_id: str) -> Response:
-        """Stops a response, which is watched until it came to that."""
-        response = await self._api.cancel(response_id)
-        await self._answers.seen(response, watch=True)
+        """Cancels a response, and watches it until it has ended."""
+        response = await self._responses.cancel(response_id)
+        await self._recorder.record(response, watch=True)
         return response

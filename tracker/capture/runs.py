@@ -1,7 +1,7 @@
-"""The Assistants resource, captured: what our own calls show is recorded at once.
+"""The Assistants resource with recording: the answers to our own calls are observations.
 
-An answer to a call of ours is an observation that costs no request. The calls, their arguments
-and their errors are those of `tracker.sources.Assistants`.
+Such an observation costs no request. The calls, their arguments and their errors are those of
+`tracker.sources.Assistants`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tracker.capture.recorder import RunAnswers
+from tracker.capture.recorder import RunCallRecorder
 from tracker.session import Session
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
@@ -17,65 +17,68 @@ from tracker.sources.assistants.resource import Assistants
 
 
 class CapturedRuns:
-    """`Assistants`, with everything that its answers show recorded, and its own runs watched."""
+    """`Assistants` whose answers are recorded, and whose runs that we change are watched.
+
+    `check` is called before each request, and raises SettingsError if the tracker is not open in
+    this process.
+    """
 
     def __init__(
-        self, api: Assistants, session: Session, check: Callable[[], object] = lambda: None
+        self, assistants: Assistants, session: Session, check: Callable[[], object] = lambda: None
     ) -> None:
-        self._given = api
+        self._unchecked = assistants
         self._check = check
-        self._answers = RunAnswers(api, session)
-        self.steps = CapturedSteps(api, self._answers, check)
+        self._recorder = RunCallRecorder(assistants, session)
+        self.steps = CapturedSteps(assistants, self._recorder, check)
 
     @property
-    def _api(self) -> Assistants:
-        # Nothing is asked for a tracker that is not open, or not in this process.
+    def _assistants(self) -> Assistants:
         self._check()
-        return self._given
+        return self._unchecked
 
     async def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
-        """Creates a run, which is watched from here on."""
-        run = await self._api.create(thread_id, assistant_id=assistant_id, **settings)
-        await self._answers.seen(run, watch=True, thread_id=thread_id)
+        """Creates a run, and watches it."""
+        run = await self._assistants.create(thread_id, assistant_id=assistant_id, **settings)
+        await self._recorder.record(run, watch=True, thread_id=thread_id)
         return run
 
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
         """Retrieves a run."""
-        run = await self._api.retrieve(thread_id, run_id)
-        await self._answers.seen(run)
+        run = await self._assistants.retrieve(thread_id, run_id)
+        await self._recorder.record(run)
         return run
 
     async def update(
         self, thread_id: str, run_id: str, *, metadata: Mapping[str, str] | None
     ) -> Run:
         """Changes the metadata of a run."""
-        run = await self._api.update(thread_id, run_id, metadata=metadata)
-        await self._answers.seen(run)
+        run = await self._assistants.update(thread_id, run_id, metadata=metadata)
+        await self._recorder.record(run)
         return run
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
-        """Asks for the cancellation of a run, which is watched until it came to it."""
-        run = await self._api.cancel(thread_id, run_id)
-        await self._answers.seen(run, watch=True, thread_id=thread_id)
+        """Asks for the cancellation of a run, and watches it until it has ended."""
+        run = await self._assistants.cancel(thread_id, run_id)
+        await self._recorder.record(run, watch=True, thread_id=thread_id)
         return run
 
     async def submit_tool_outputs(
         self, thread_id: str, run_id: str, tool_outputs: Iterable[Mapping[str, Any]], **more: Any
     ) -> Run:
-        """Sends the outputs of all calls that a run waits for, and watches it go on."""
+        """Submits the outputs of all calls that a run waits for, and watches the run."""
         outputs = list(tool_outputs)
-        run = await self._api.submit_tool_outputs(thread_id, run_id, outputs, **more)
-        # Azure takes the answer to an approval beside the outputs.
+        run = await self._assistants.submit_tool_outputs(thread_id, run_id, outputs, **more)
+        # Azure accepts answers to approvals beside the outputs.
         answers = [*outputs, *more.get("tool_approvals", ())]
-        await self._answers.submitted(run, thread_id, answers)
+        await self._recorder.record_submission(run, thread_id, answers)
         return run
 
     async def list(self, thread_id: str, **query: Any) -> RunPage:
-        """A page of a thread's runs; it and each page that it turns to are recorded."""
-        page = await self._api.list(thread_id, **query)
+        """Returns a page of a thread's runs; it and the pages after it are recorded."""
+        page = await self._assistants.list(thread_id, **query)
 
         async def record(page: RunPage) -> None:
-            await self._answers.all_seen(page.data)
+            await self._recorder.record_all(page.data)
 
         page.on_next_page(record)
         await record(page)
@@ -83,27 +86,29 @@ class CapturedRuns:
 
 
 class CapturedSteps:
-    """The steps of runs, captured: those that have ended are recorded, for runs that are known."""
+    """The steps of runs with recording: ended steps are recorded, for runs that are known."""
 
-    def __init__(self, api: Assistants, answers: RunAnswers, check: Callable[[], object]) -> None:
-        self._api = api
-        self._answers = answers
+    def __init__(
+        self, assistants: Assistants, recorder: RunCallRecorder, check: Callable[[], object]
+    ) -> None:
+        self._assistants = assistants
+        self._recorder = recorder
         self._check = check
 
     async def retrieve(self, thread_id: str, run_id: str, step_id: str, **query: Any) -> RunStep:
         """Retrieves a step."""
         self._check()
-        step = await self._api.steps.retrieve(thread_id, run_id, step_id, **query)
-        await self._answers.steps_seen(run_id, [step])
+        step = await self._assistants.steps.retrieve(thread_id, run_id, step_id, **query)
+        await self._recorder.record_steps(run_id, [step])
         return step
 
     async def list(self, thread_id: str, run_id: str, **query: Any) -> StepPage:
-        """A page of a run's steps; it and each page that it turns to are recorded."""
+        """Returns a page of a run's steps; it and the pages after it are recorded."""
         self._check()
-        page = await self._api.steps.list(thread_id, run_id, **query)
+        page = await self._assistants.steps.list(thread_id, run_id, **query)
 
         async def record(page: StepPage) -> None:
-            await self._answers.steps_seen(run_id, page.data)
+            await self._recorder.record_steps(run_id, page.data)
 
         page.on_next_page(record)
         await record(page)

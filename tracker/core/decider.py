@@ -1,8 +1,8 @@
-"""What a look at a run means: the decider. `decide(state, snapshot)` gives the events.
+"""The decider: `decide(state, snapshot)` returns the events that a snapshot adds to a run.
 
-The rules about stamps are read off recorded traffic of Assistants services: a run that
+The rules about stamps are derived from recorded traffic of Assistants services: a run that
 continues after tool outputs queues again with its old `started_at`, which is overwritten when
-work resumes. So a start that moved proves a pause, and orders any two open snapshots.
+work resumes. So a `started_at` that changed proves a pause, and orders any two open snapshots.
 """
 
 from __future__ import annotations
@@ -14,40 +14,33 @@ from tracker.core import events as e
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
     RunState,
-    current_place,
+    current_progress,
     evolve,
     initial_state,
-    is_terminal,
-    metadata_trace,
-    place,
-    rank,
+    metadata_marker,
+    progress_marker,
 )
 from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
 
-__all__ = [
-    "decide",
-    "evolve",
-    "fold",
-    "initial_state",
-    "is_terminal",
-]
+# Tools that the service runs by itself; any other can stop a run until somebody answers.
+_SERVER_SIDE_TOOLS = frozenset({"code_interpreter", "file_search", "retrieval"})
 
-# Tools that the service runs by itself; any other kind can stop a run until somebody answers.
-_SERVED_TOOLS = frozenset({"code_interpreter", "file_search", "retrieval"})
+# The rank of a run that is queued again after an action was resolved.
+_REQUEUED = 3
 
 
 def fold(events: Iterable[e.Event], state: RunState = initial_state) -> RunState:
-    """The state after all of `events`."""
+    """Applies all of `events` to a state."""
     for event in events:
         state = evolve(state, event)
     return state
 
 
 def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
-    """The events by which `snapshot` changes what is known; none where it shows nothing new."""
+    """Returns the events that `snapshot` adds; none if it shows nothing new."""
     decision = _Decision(state, snapshot)
     if state.status is None:
-        decision.add(_created(snapshot))
+        decision.add(_create_run(snapshot))
     elif state.vanished and decision.is_fresh:
         decision.add(e.RunReappeared(observed_at=snapshot.observed_at))
     _advance(decision)
@@ -55,7 +48,7 @@ def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
 
 
 class _Decision:
-    """One snapshot being worked into events, each folded at once into the state."""
+    """The events that a snapshot adds so far; each is applied to the state at once."""
 
     def __init__(self, state: RunState, snapshot: RunSnapshot) -> None:
         self.snapshot = snapshot
@@ -65,7 +58,8 @@ class _Decision:
             and state.observed_at is not None
             and snapshot.asked_at > state.observed_at
         )
-        self.floor = _floor(state, snapshot)
+        # Lower bound of what the snapshot shows for the first time.
+        self.not_before = _lower_bound(state, snapshot)
         self.state = state
 
     def add(self, event: e.Event) -> None:
@@ -77,17 +71,17 @@ class _Decision:
         return self.state.status or QUEUED
 
 
-def _floor(state: RunState, snapshot: RunSnapshot) -> datetime | None:
-    """The last moment known not to show what the snapshot may show for the first time."""
+def _lower_bound(state: RunState, snapshot: RunSnapshot) -> datetime | None:
+    """Returns the last moment known not to show what the snapshot may show for the first time."""
     if state.status is None:
         return snapshot.created_at
     if snapshot.asked_at is None:
-        # When we saw the state before says nothing about a document of unknown age.
+        # The time of our last observation says nothing about a document of unknown age.
         return state.started_at or state.created_at
     return snapshot.unchanged_until or state.observed_at
 
 
-def _created(snapshot: RunSnapshot) -> e.RunCreated:
+def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
     configuration = snapshot.configuration
     return e.RunCreated(
         observed_at=snapshot.observed_at,
@@ -107,56 +101,67 @@ def _created(snapshot: RunSnapshot) -> e.RunCreated:
 def _advance(decision: _Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     if state.is_ended:
-        if snapshot.status == state.status or snapshot.shows_waiting_for_ever:
-            _correct(decision)
+        if snapshot.status == state.status or snapshot.stays_waiting:
+            _add_corrections(decision)
         elif is_ended(snapshot.status):
-            _anomaly(decision, "end_changed")
+            _add_anomaly(decision, "end_changed")
         elif decision.is_fresh:
-            _anomaly(decision, "status_went_back")
+            _add_anomaly(decision, "status_went_back")
     elif _is_older(decision):
         if decision.is_fresh:
-            _anomaly(decision, "status_went_back")
+            _add_anomaly(decision, "status_went_back")
     else:
         _follow_start(decision)
         _follow_status(decision)
-        _correct(decision)
+        _add_corrections(decision)
 
 
 def _is_older(decision: _Decision) -> bool:
-    """Whether an open run has been past what the snapshot shows."""
+    """True if an open run is known to have been past the state that the snapshot shows."""
     snapshot, state = decision.snapshot, decision.state
     if is_ended(snapshot.status):
         return False
-    here = current_place(state)
-    there = place(snapshot.status, snapshot.started_at, snapshot.tool_calls)
-    if there == here:
+    shown = progress_marker(snapshot.status, snapshot.started_at, snapshot.tool_calls)
+    if shown == current_progress(state):
         return False
     if state.status == CANCELLING:
         return True
-    is_news = decision.is_fresh or there not in state.past
+    is_news = decision.is_fresh or shown not in state.past
     if snapshot.started_at != state.started_at:
         if snapshot.started_at is None:
             return True
         if state.started_at is not None and snapshot.started_at < state.started_at:
             return True
         return not is_news
-    behind = rank(snapshot.status, snapshot.started_at) - rank(decision.status, state.started_at)
-    if behind >= 0:
+    known_rank = _rank(decision.status, state.started_at)
+    if _rank(snapshot.status, snapshot.started_at) >= known_rank:
         return not is_news
-    # The start stays for a while after an action was answered, so only a fresh look can tell
-    # a run that resumed from an old document.
-    answered = state.status == REQUIRES_ACTION or rank(decision.status, state.started_at) == 3
-    return not (answered and decision.is_fresh)
+    # The old start stays for a while after an action was resolved, so only a fresh snapshot can
+    # tell a run that resumed from an old document.
+    may_resume = state.status == REQUIRES_ACTION or known_rank == _REQUEUED
+    return not (may_resume and decision.is_fresh)
+
+
+def _rank(status: str, started_at: datetime | None) -> int:
+    """Returns a number that grows as a run advances under one `started_at`.
+
+    A run queues, works, waits for an action, and queues again with its old start still shown.
+    """
+    if status == QUEUED:
+        return 0 if started_at is None else _REQUEUED
+    if status == CANCELLING:
+        return 4
+    return 2 if status == REQUIRES_ACTION else 1
 
 
 def _follow_start(decision: _Decision) -> None:
-    """Brings the state under the snapshot's `started_at`, by the transitions that it proves."""
+    """Adds the transitions that a new `started_at` proves."""
     snapshot, state = decision.snapshot, decision.state
     started = snapshot.started_at
     if started is None or (state.started_at is not None and started <= state.started_at):
         return
-    working = state.status == IN_PROGRESS
-    if state.status == CANCELLING or (working and (state.resumed or state.started_at is None)):
+    is_working = state.status == IN_PROGRESS
+    if state.status == CANCELLING or (is_working and (state.resumed or state.started_at is None)):
         decision.add(
             e.RunTimesChanged(
                 observed_at=snapshot.observed_at,
@@ -165,16 +170,15 @@ def _follow_start(decision: _Decision) -> None:
             )
         )
         return
-    if working:
-        _infer_action(decision, not_after=started)
-    seen = snapshot.status == IN_PROGRESS
+    if is_working:
+        _add_inferred_action(decision, not_after=started)
     decision.add(
         e.RunStatusChanged(
             observed_at=snapshot.observed_at,
             occurred_at=started,
-            # Without a floor the stamp says it all: no earlier start can lie behind this one.
-            not_before=decision.floor if _can_pause(snapshot) else None,
-            inferred=not seen,
+            # A run that cannot pause has one start, so its stamp is exact and needs no bound.
+            not_before=decision.not_before if _can_pause(snapshot) else None,
+            inferred=snapshot.status != IN_PROGRESS,
             previous=decision.status,
             status=IN_PROGRESS,
         )
@@ -182,17 +186,17 @@ def _follow_start(decision: _Decision) -> None:
 
 
 def _follow_status(decision: _Decision) -> None:
-    """Brings the state to the snapshot's status."""
+    """Adds the transition to the snapshot's status."""
     snapshot, past = decision.snapshot, decision.state.past
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
-        _infer_action(decision, not_after=snapshot.not_after)
+        _add_inferred_action(decision, not_after=snapshot.not_after)
     if snapshot.status in e.RUN_ENDS:
         decision.add(
             e.RUN_ENDS[snapshot.status](
                 observed_at=snapshot.observed_at,
-                # A stamp of when it stopped to wait is no stamp of when the wait was over.
+                # The stamp of when the run stopped to wait does not tell when the wait was over.
                 occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,
-                not_before=decision.floor,
+                not_before=decision.not_before,
                 previous=decision.status,
                 usage=snapshot.usage,
                 error=snapshot.error,
@@ -205,7 +209,7 @@ def _follow_status(decision: _Decision) -> None:
                 e.RunActionRequired(
                     observed_at=snapshot.observed_at,
                     occurred_at=snapshot.ended_at,
-                    not_before=decision.floor,
+                    not_before=decision.not_before,
                     not_after=snapshot.not_after,
                     previous=decision.status,
                     tool_calls=snapshot.tool_calls,
@@ -215,7 +219,7 @@ def _follow_status(decision: _Decision) -> None:
         decision.add(
             e.RunStatusChanged(
                 observed_at=snapshot.observed_at,
-                not_before=decision.floor,
+                not_before=decision.not_before,
                 not_after=snapshot.not_after,
                 previous=decision.status,
                 status=snapshot.status,
@@ -223,11 +227,11 @@ def _follow_status(decision: _Decision) -> None:
         )
 
 
-def _infer_action(decision: _Decision, not_after: datetime | None) -> None:
+def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> None:
     decision.add(
         e.RunActionRequired(
             observed_at=decision.snapshot.observed_at,
-            not_before=decision.floor,
+            not_before=decision.not_before,
             not_after=not_after,
             inferred=True,
             previous=decision.status,
@@ -235,18 +239,18 @@ def _infer_action(decision: _Decision, not_after: datetime | None) -> None:
     )
 
 
-def _correct(decision: _Decision) -> None:
-    """Records what the service changed beside the status."""
+def _add_corrections(decision: _Decision) -> None:
+    """Adds what the service changed beside the status."""
     snapshot, state = decision.snapshot, decision.state
-    fresh, past = decision.is_fresh, state.past
+    is_fresh, past = decision.is_fresh, state.past
     usage, expires_at = snapshot.usage, snapshot.expires_at
-    settled = state.is_ended or state.needs_action
-    if settled and usage not in (None, state.usage) and ("usage", usage) not in past:
+    has_usage = state.is_ended or state.needs_action
+    if has_usage and usage not in (None, state.usage) and ("usage", usage) not in past:
         decision.add(
             e.RunUsageReported(observed_at=snapshot.observed_at, previous=state.usage, usage=usage)
         )
-    moved = not state.is_ended and expires_at not in (None, state.expires_at)
-    if moved and (fresh or ("expires_at", expires_at) not in past):
+    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
+    if has_moved and (is_fresh or ("expires_at", expires_at) not in past):
         decision.add(
             e.RunTimesChanged(
                 observed_at=snapshot.observed_at,
@@ -255,7 +259,7 @@ def _correct(decision: _Decision) -> None:
             )
         )
     metadata = snapshot.metadata
-    if metadata != state.metadata and (fresh or metadata_trace(metadata) not in past):
+    if metadata != state.metadata and (is_fresh or metadata_marker(metadata) not in past):
         decision.add(
             e.RunMetadataChanged(
                 observed_at=snapshot.observed_at, previous=state.metadata, metadata=metadata
@@ -263,7 +267,7 @@ def _correct(decision: _Decision) -> None:
         )
 
 
-def _anomaly(decision: _Decision, kind: str) -> None:
+def _add_anomaly(decision: _Decision, kind: str) -> None:
     snapshot, state = decision.snapshot, decision.state
     if ("anomaly", kind, snapshot.status) not in state.past:
         decision.add(
@@ -277,6 +281,6 @@ def _anomaly(decision: _Decision, kind: str) -> None:
 
 
 def _can_pause(snapshot: RunSnapshot) -> bool:
-    """Whether the run may have waited for an action that nobody saw."""
+    """True if the run may have waited for an action that nobody saw."""
     tools = snapshot.configuration.tools if snapshot.configuration else None
-    return tools is None or any(tool.get("type") not in _SERVED_TOOLS for tool in tools)
+    return tools is None or any(tool.get("type") not in _SERVER_SIDE_TOOLS for tool in tools)

@@ -1,10 +1,4 @@
-"""What can happen to a run. Past tense, small, frozen; a released name stays for good.
-
-Every event says when we saw it (`observed_at`, our clock, UTC). A change also says when the
-server says it happened (`occurred_at`, or None), the last moment known not to show it yet
-(`not_before`), the first known to be past it where that is earlier than we saw it
-(`not_after`), and whether no poll saw the state itself (`inferred`).
-"""
+"""Events: the recorded facts about runs. Past tense, small, frozen; a released name stays."""
 
 from __future__ import annotations
 
@@ -17,31 +11,39 @@ from tracker.core.usage import Usage
 
 
 class Event(BaseModel):
-    """A fact about a run. `topic` is its name in the store, `topic_version` its shape there."""
+    """A recorded fact about a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The name in the store, and the version of the shape there.
     topic: ClassVar[str]
     topic_version: ClassVar[int] = 1
 
+    # When we saw it, by our clock, UTC.
     observed_at: UtcDatetime
 
 
 class Change(Event):
-    """A fact with a moment of its own, known to the server, bounded by us, or both."""
+    """An event with a moment of its own: known to the server, bounded by us, or both."""
 
+    # When it happened, by the server's stamp. None: no stamp.
     occurred_at: UtcDatetime | None = None
+    # The last moment that is known not to show it yet.
     not_before: UtcDatetime | None = None
+    # The first moment that is known to be past it, if that is earlier than `observed_at`.
     not_after: UtcDatetime | None = None
+    # True if no poll saw the state itself.
     inferred: bool = False
 
 
 class RunCreated(Change):
-    """First sight of a run. `status` is what it showed then; its history opens as queued."""
+    """The first sight of a run. Its history begins as queued."""
 
     topic = "run.created"
 
     source: str
     run_id: str
+    # The status at first sight.
     status: str
     thread_id: str | None = None
     assistant_id: str | None = None
@@ -52,9 +54,9 @@ class RunCreated(Change):
 
 
 class RunStatusChanged(Change):
-    """A run went to a status that neither needs action nor ends it.
+    """A change to a status that neither requires an action nor ends the run.
 
-    For `in_progress`, `occurred_at` is the server's `started_at` where that is new.
+    For `in_progress`, `occurred_at` is the server's `started_at` if that is new.
     """
 
     topic = "run.status_changed"
@@ -64,19 +66,20 @@ class RunStatusChanged(Change):
 
 
 class RunActionRequired(Change):
-    """A run waits for us, or waits for other calls than before; no calls where inferred.
+    """A run began to wait for an action, or waits for other tool calls than before.
 
-    `occurred_at` is the server's stamp of when it stopped, where there is one.
+    `occurred_at` is the server's stamp of when the run stopped, if there is one.
     """
 
     topic = "run.action_required"
 
     previous: str
+    # Empty if inferred.
     tool_calls: tuple[ToolCall, ...] = ()
 
 
 class RunEnded(Change):
-    """What the five ends have in common; never recorded as such."""
+    """The base of the five ends; only its subclasses are recorded."""
 
     status: ClassVar[str]
 
@@ -87,14 +90,14 @@ class RunEnded(Change):
 
 
 class RunCompleted(RunEnded):
-    """A run did its work. `reason` is set where the service says that it was cut short."""
+    """A run completed. `reason` is set if the service says that it was cut short."""
 
     topic = "run.completed"
     status = "completed"
 
 
 class RunFailed(RunEnded):
-    """A run failed; `error` says why."""
+    """A run failed; `error` is the cause."""
 
     topic = "run.failed"
     status = "failed"
@@ -108,21 +111,21 @@ class RunCancelled(RunEnded):
 
 
 class RunExpired(RunEnded):
-    """A run ran out of time."""
+    """A run exceeded its time limit."""
 
     topic = "run.expired"
     status = "expired"
 
 
 class RunIncomplete(RunEnded):
-    """A run hit a limit; `reason` says which."""
+    """A run hit a limit; `reason` names it."""
 
     topic = "run.incomplete"
     status = "incomplete"
 
 
 class ToolOutputsSubmitted(Event):
-    """Our own client sent the outputs of these calls, and the service took them."""
+    """Our own client sent the outputs of these calls, and the service accepted them."""
 
     topic = "run.tool_outputs_submitted"
 
@@ -130,7 +133,7 @@ class ToolOutputsSubmitted(Event):
 
 
 class RunStepRecorded(Event):
-    """A step of the run came to its end, with the server's own stamps."""
+    """A step of a run ended."""
 
     topic = "run.step_recorded"
 
@@ -139,6 +142,7 @@ class RunStepRecorded(Event):
     status: str
     tools: tuple[str, ...] = ()
     tool_call_ids: tuple[str, ...] = ()
+    # The server's own stamps.
     created_at: UtcDatetime | None = None
     ended_at: UtcDatetime | None = None
     usage: Usage | None = None
@@ -146,7 +150,7 @@ class RunStepRecorded(Event):
 
 
 class RunUsageReported(Event):
-    """The usage of a run that ended or waits was told, or corrected."""
+    """The usage of a run that has ended or waits was reported or corrected."""
 
     topic = "run.usage_reported"
 
@@ -155,7 +159,7 @@ class RunUsageReported(Event):
 
 
 class RunMetadataChanged(Event):
-    """Somebody changed the metadata of a run."""
+    """The metadata of a run was changed."""
 
     topic = "run.metadata_changed"
 
@@ -164,7 +168,7 @@ class RunMetadataChanged(Event):
 
 
 class RunTimesChanged(Event):
-    """The server moved a stamp of an open run without changing its status; None: not moved."""
+    """The server changed a stamp of an open run but not its status. None: not changed."""
 
     topic = "run.times_changed"
 
@@ -175,7 +179,7 @@ class RunTimesChanged(Event):
 
 
 class RunVanished(Event):
-    """The service twice said that it knows no such run."""
+    """The service said twice that it does not know the run."""
 
     topic = "run.vanished"
 
@@ -187,20 +191,19 @@ class RunReappeared(Event):
 
 
 class RunAnomalyObserved(Event):
-    """The service contradicted what it had said; the state stays. Once for each `kind`, `status`.
-
-    Kinds: `status_went_back`, `end_changed`.
-    """
+    """The service contradicted itself; the state stays. Recorded once per `kind` and `status`."""
 
     topic = "run.anomaly_observed"
 
+    # `status_went_back` or `end_changed`.
     kind: str
+    # The status that was shown, and the one that was known.
     status: str
     known_status: str
 
 
 class ConfigurationRecorded(Event):
-    """First sight of a configuration; alone in the stream `configuration:{digest}`."""
+    """The first sight of a configuration; alone in the stream `configuration:{digest}`."""
 
     topic = "configuration.recorded"
 
@@ -212,7 +215,7 @@ RUN_ENDS: dict[str, type[RunEnded]] = {
     end.status: end for end in (RunCompleted, RunFailed, RunCancelled, RunExpired, RunIncomplete)
 }
 
-_KINDS: tuple[type[Event], ...] = (
+_EVENT_TYPES: tuple[type[Event], ...] = (
     RunCreated,
     RunStatusChanged,
     RunActionRequired,
@@ -227,14 +230,14 @@ _KINDS: tuple[type[Event], ...] = (
     RunAnomalyObserved,
     ConfigurationRecorded,
 )
-EVENTS: dict[str, type[Event]] = {kind.topic: kind for kind in _KINDS}
+EVENTS: dict[str, type[Event]] = {event_type.topic: event_type for event_type in _EVENT_TYPES}
 
 
 def run_stream(source: str, run_id: str) -> str:
-    """The stream that holds one run: `{source}:{run_id}`."""
+    """Returns the name of the stream of a run: `{source}:{run_id}`."""
     return f"{source}:{run_id}"
 
 
 def configuration_stream(digest: str) -> str:
-    """The stream that holds one configuration: `configuration:{digest}`."""
+    """Returns the name of the stream of a configuration: `configuration:{digest}`."""
     return f"configuration:{digest}"

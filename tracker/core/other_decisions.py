@@ -1,4 +1,4 @@
-"""What is learnt of a run otherwise than by looking at it: the other deciders."""
+"""The other deciders: events that do not come from a snapshot of the run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from datetime import datetime
 
 from tracker.core import events as e
 from tracker.core.snapshot import StepSnapshot
-from tracker.core.state import RunState
+from tracker.core.state import RunState, submission_marker
 from tracker.core.status import CANCELLED, EXPIRED, FAILED, REQUIRES_ACTION, is_ended
 
-_CUT_OFF = (FAILED, CANCELLED, EXPIRED)
+# The ends that also end the steps that are running.
+_INTERRUPTED = (FAILED, CANCELLED, EXPIRED)
 
 
-def decide_submitted(
+def decide_submission(
     state: RunState, tool_call_ids: Sequence[str], observed_at: datetime
 ) -> list[e.Event]:
-    """The event that our own client had its outputs of these calls accepted; once for each."""
-    known = ("submitted", *tool_call_ids) in state.past
-    if state.status is None or known:
+    """Returns the event for tool outputs that the service accepted from our own client, once."""
+    if state.status is None or submission_marker(tool_call_ids) in state.past:
         return []
     return [e.ToolOutputsSubmitted(observed_at=observed_at, tool_call_ids=tuple(tool_call_ids))]
 
@@ -26,7 +26,7 @@ def decide_submitted(
 def decide_steps(
     state: RunState, steps: Iterable[StepSnapshot], observed_at: datetime
 ) -> list[e.Event]:
-    """An event for each step that ended and was not recorded yet, in order of creation."""
+    """Returns an event for each step that ended and is not recorded yet, in order of creation."""
     if state.status is None:
         return []
     ended = {
@@ -48,30 +48,31 @@ def decide_steps(
     ]
 
 
-def misses_steps(state: RunState, steps: Sequence[StepSnapshot]) -> bool:
-    """Whether a whole list of the steps of a run that ended is from before its end, by all signs.
+def is_stale_step_list(state: RunState, steps: Sequence[StepSnapshot]) -> bool:
+    """True if a list of steps looks stale: fetched before the run ended.
 
-    Some are at work then, or used less than the run did, or none ended with a run that was cut
-    off at work. Where no step says what it used, nothing is known of those that are missing.
+    Its signs: a step is running, the steps used fewer tokens than the run, or no step ended
+    together with a run that was interrupted. If no step reports its usage, steps that are missing
+    go unnoticed.
     """
     if not state.is_ended:
         return False
     if not all(is_ended(step.status) for step in steps):
         return True
-    spent = state.usage.total_tokens if state.usage else None
-    said = [step.usage.total_tokens or 0 for step in steps if step.usage]
-    if spent is not None and (said or not steps) and sum(said) < spent:
+    run_tokens = state.usage.total_tokens if state.usage else None
+    step_tokens = [step.usage.total_tokens or 0 for step in steps if step.usage]
+    if run_tokens is not None and (step_tokens or not steps) and sum(step_tokens) < run_tokens:
         return True
-    if state.status not in _CUT_OFF or state.started_at is None or state.ended_at is None:
+    if state.status not in _INTERRUPTED or state.started_at is None or state.ended_at is None:
         return False
     ends = [step.ended_at for step in steps if step.ended_at]
     return not ends or max(ends) < state.ended_at
 
 
-def decide_continued(
+def decide_continuation(
     state: RunState, occurred_at: datetime | None, observed_at: datetime
 ) -> list[e.Event]:
-    """The end of a run that waited, when another run goes on from it, which began `occurred_at`."""
+    """Returns the end of a run that waited: another run, begun `occurred_at`, continues it."""
     if not state.needs_action:
         return []
     return [
@@ -86,8 +87,8 @@ def decide_continued(
     ]
 
 
-def decide_vanished(state: RunState, observed_at: datetime) -> list[e.Event]:
-    """The event that the service knows an open run no more; it is for the caller to be sure."""
+def decide_disappearance(state: RunState, observed_at: datetime) -> list[e.Event]:
+    """Returns the event for an open run that the service no longer knows; the caller makes sure."""
     if state.status is None or state.vanished or state.is_ended:
         return []
     return [e.RunVanished(observed_at=observed_at)]

@@ -1,4 +1,4 @@
-"""One look at a run: what a service said of it, and when it was asked.
+"""Snapshots of a run: the state that a service reported, and when it was asked for.
 
 A source maps its payloads to `RunSnapshot`; the decider knows nothing else of any service.
 """
@@ -16,7 +16,7 @@ from tracker.core.usage import Usage
 
 UtcDatetime = AwareDatetime
 
-# No database takes a NUL in a text, and a name of kilobytes is not one.
+# Databases refuse a NUL in a text. The length limit rejects payloads that are no identifiers.
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -25,25 +25,27 @@ class _Frozen(BaseModel):
 
 
 class ToolCall(_Frozen):
-    """One call that the run waits for: `arguments` is the text that the service sent."""
+    """A tool call whose output or approval a run waits for."""
 
     id: str
     type: str = "function"
     name: str | None = None
+    # The text that the service sent, not parsed.
     arguments: str | None = None
 
 
 class RunError(_Frozen):
-    """Why a run failed, in the service's own words."""
+    """The reason for a failure, in the service's own words."""
 
     code: str | None = None
     message: str | None = None
 
 
 class Configuration(_Frozen):
-    """What a run was asked to work with; many runs share one. `tools` None: nobody said."""
+    """Instructions, tools and settings of a run; many runs share one."""
 
     instructions: str | None = None
+    # None: not reported.
     tools: tuple[dict[str, Any], ...] | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -57,60 +59,55 @@ class Configuration(_Frozen):
 
 
 class RunSnapshot(_Frozen):
-    """What a service said of one run at one moment. All times are aware and UTC.
-
-    `status` is one of `tracker.core.status` where the source can map it, else as given.
-    `observed_at` is when the answer reached us. `asked_at` is when the question was sent, so
-    the answer is at least that new; None for a document of unknown age (a file, a webhook),
-    which may be older than what is already known; for such a one `not_after` is the latest
-    moment at which it can have been true, where that is known. `unchanged_until` is the last
-    earlier moment at which the observer asked and saw nothing new, where it knows one.
-    `created_at`, `started_at`, `expires_at` and `ended_at` are the service's own stamps; where the
-    run requires an action, `ended_at` is when it stopped for that. `usage` None means that the
-    service did not say.
-
-    Some services answer a run's action with another run. `continues` is then the id of the run
-    that this one goes on from, and `shows_waiting_for_ever` says that the service will show this
-    one as waiting even when it has been gone on from.
-
-    `peculiarities` name what the source took in that its API is not documented to send so; they
-    are counted, and nothing is decided by them.
-    """
+    """The state of one run as a service reported it. All times are aware and UTC."""
 
     source: Identifier
     run_id: Identifier
+
+    # When the response reached us.
     observed_at: UtcDatetime
+    # When the request was sent: the response is at least that new. None for a document of unknown
+    # age (a file, a webhook), which may be older than the known state.
     asked_at: UtcDatetime | None = None
+    # The last earlier moment at which the observer asked and saw nothing new, if it knows one.
     unchanged_until: UtcDatetime | None = None
+    # For a document of unknown age: the latest moment at which it can have been true, if known.
     not_after: UtcDatetime | None = None
 
+    # One of `tracker.core.status` where the source can map it, else as given.
     status: Identifier
     thread_id: str | None = None
     assistant_id: str | None = None
     model: str | None = None
+    # The service's own stamps. If the run requires an action, `ended_at` is when it stopped for it.
     created_at: UtcDatetime | None = None
     started_at: UtcDatetime | None = None
     expires_at: UtcDatetime | None = None
     ended_at: UtcDatetime | None = None
 
     tool_calls: tuple[ToolCall, ...] = ()
+    # None: not reported.
     usage: Usage | None = None
     error: RunError | None = None
     incomplete_reason: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     configuration: Configuration | None = None
 
+    # Some services answer a run's action with another run: the id of the run that this continues.
     continues: Identifier | None = None
-    shows_waiting_for_ever: bool = False
+    # The service keeps reporting this run as waiting after its successor has started.
+    stays_waiting: bool = False
+    # Deviations from the documented API that the source tolerated: counted, never decided upon.
     peculiarities: frozenset[str] = frozenset()
 
 
 class StepSnapshot(_Frozen):
-    """One look at a step of a run; `tools` are the types, or for functions the names, it called."""
+    """The state of a step of a run as a service reported it."""
 
     step_id: Identifier
     type: str
     status: str
+    # The types of the tools that it called, or for functions their names.
     tools: tuple[str, ...] = ()
     tool_call_ids: tuple[str, ...] = ()
     created_at: datetime | None = None

@@ -1,7 +1,8 @@
-"""Looks that would take a run back to where it has been: doubted until others agree. Pure.
+"""Detection of stale reads: snapshots that show an earlier state of a run.
 
-A replica that lags or a cache shows what a run was before, and a run that goes on after an
-action under its old `started_at` looks the same. Old answers seldom come thrice in a row.
+A lagging replica or a cache shows an earlier state, and a run that continues after an action under
+its old `started_at` looks the same. Stale reads seldom repeat, so a run that really went back is
+recorded once enough reads in a row agree.
 """
 
 from __future__ import annotations
@@ -10,41 +11,50 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState, Trace, current_place, place
+from tracker.core.state import (
+    Marker,
+    RunState,
+    current_progress,
+    progress_marker,
+    submission_marker,
+)
 from tracker.core.status import is_ended
 
-BELIEVED_LOOKS = 3
+CONFIRMING_READS = 3
 
 
 class StaleRead(NamedTuple):
-    """How many looks in a row took a run back to one place, and when the first was observed."""
+    """A possibly stale read, and the reads in a row that agreed with it."""
 
-    place: Trace
+    # The earlier position of the run that the reads show.
+    progress: Marker
+    # When the first of them was observed.
     since: datetime
-    looks: int = 1
+    reads: int = 1
 
     @property
-    def is_over(self) -> bool:
-        """Whether enough looks agree."""
-        return self.looks >= BELIEVED_LOOKS
+    def is_confirmed(self) -> bool:
+        """True if enough reads agree: the run really went back."""
+        return self.reads >= CONFIRMING_READS
 
 
 def detect_stale_read(
-    state: RunState, snapshot: RunSnapshot, doubt: StaleRead | None
+    state: RunState, snapshot: RunSnapshot, previous: StaleRead | None
 ) -> StaleRead | None:
-    """The doubt about a fresh look, after that about the looks before it; None where there is none.
+    """Returns a StaleRead if a fresh snapshot takes the run back to an earlier state, else None.
 
-    A run whose calls our own client answered is expected to go on, and one whose start moved does.
+    `previous` is the result for the read before. A run whose tool outputs our own client submitted
+    is expected to continue, and one whose `started_at` changed has done so.
     """
     if state.is_ended or is_ended(snapshot.status) or snapshot.started_at != state.started_at:
         return None
-    there = place(snapshot.status, snapshot.started_at, snapshot.tool_calls)
-    # Of a wait that was inferred, nobody knows the calls.
-    unseen = place(snapshot.status, snapshot.started_at, ())
-    if there == current_place(state) or state.past.isdisjoint((there, unseen)):
+    shown = progress_marker(snapshot.status, snapshot.started_at, snapshot.tool_calls)
+    # The calls of a wait that was inferred are not known.
+    without_calls = progress_marker(snapshot.status, snapshot.started_at, ())
+    if shown == current_progress(state) or state.past.isdisjoint((shown, without_calls)):
         return None
-    if ("submitted", *(call.id for call in state.tool_calls)) in state.past:
+    if submission_marker(call.id for call in state.tool_calls) in state.past:
         return None
-    if doubt is None or doubt.place != there:
-        return StaleRead(there, snapshot.observed_at)
-    return doubt._replace(looks=doubt.looks + 1)
+    if previous is None or previous.progress != shown:
+        return StaleRead(shown, snapshot.observed_at)
+    return previous._replace(reads=previous.reads + 1)

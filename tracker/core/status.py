@@ -1,4 +1,4 @@
-"""The statuses of a run. Any other text is kept as given: it is active, and never an end."""
+"""The statuses of a run. Any other text is kept as given, and never ends a run."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ ENDED = frozenset({COMPLETED, FAILED, CANCELLED, EXPIRED, INCOMPLETE})
 
 
 def is_ended(status: str) -> bool:
-    """Whether a run in this status has come to its end."""
+    """True if a run in this status has ended."""
     return status in ENDED

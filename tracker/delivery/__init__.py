@@ -1,4 +1,4 @@
-"""Events brought to handlers: at least once, in order of position, from a checkpoint by name."""
+"""Delivery of events to handlers: at least once, in order of position, from a named checkpoint."""
 
 from __future__ import annotations
 

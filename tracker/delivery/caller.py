@@ -1,4 +1,4 @@
-"""Calls handlers: coroutine functions on the event loop, others in a thread that they may block."""
+"""Calls of handlers: coroutine functions on the event loop, other functions in a thread."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tracker.runtime.worker_threads import ExitSafeExecutor
 
 
 class HandlerCaller:
-    """Calls the handlers of one name, one at a time, with a thread of their own if need be."""
+    """Calls the handlers of one name, one at a time; functions that may block get a thread."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._thread: ExitSafeExecutor | None = None
 
-    async def attempt(self, handler: Handler, delivery: Delivery) -> Exception | None:
-        """Calls a handler once; gives what it raised."""
-        # In a task of its own, so that a handler that is cancelled from within only fails.
+    async def call(self, handler: Handler, delivery: Delivery) -> Exception | None:
+        """Calls a handler once. Returns the exception that it raised, if any."""
+        # In a task of its own: a handler that cancels itself only fails.
         call = asyncio.create_task(self._call(handler, delivery))
         try:
             await asyncio.wait({call})
@@ -34,7 +34,7 @@ class HandlerCaller:
         return error
 
     def close(self) -> None:
-        """Gives the thread up, without waiting for what it still does."""
+        """Releases the thread, without waiting for a call that is still running."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 

@@ -1,4 +1,4 @@
-"""What a handler is given, the handlers of one name, and how far they are."""
+"""Handlers by name, the deliveries that they receive, and their progress."""
 
 from __future__ import annotations
 
@@ -15,53 +15,57 @@ Since = Literal["now", "start"]
 class Delivery:
     """One recorded event of a run, for a handler.
 
-    The same event may come again after a restart: `position`, its place in the whole store, and
-    `run_id` with `version`, its place in the run, are the same then. `thread_id` is empty where
-    nobody named one.
+    The same event may be delivered again after a restart, with the same `position`, `run_id` and
+    `version`.
     """
 
     source: str
+    # Empty if the run has no thread.
     thread_id: str
     run_id: str
+    # The position in the whole store.
     position: int
+    # The position in the run, from 1.
     version: int
     event: Event
 
 
-# A function of one delivery, or a coroutine function; what it returns is not looked at.
+# A function or coroutine function of one delivery; its result is ignored.
 Handler = Callable[[Delivery], object]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryProgress:
-    """How far the handlers of one name are.
-
-    Everything up to `position` is done. `failing` is the delivery that holds up the rest, where
-    a handler raised `error` at the last of so many `attempts`; `error` without it kept the
-    events from being read. `here` is false while another process delivers.
-    """
+    """The progress of the handlers of one name."""
 
     name: str
+    # All events up to here are done.
     position: int
+    # The delivery that holds up the rest, because a handler raised `error`.
     failing: Delivery | None = None
     attempts: int = 0
+    # Without `failing`: the error that kept the events from being read.
     error: Exception | None = None
+    # False while another process delivers.
     here: bool = False
 
 
 @dataclass(slots=True)
 class HandlerSet:
-    """The handlers of one name: kinds of events, none for all, and who takes them."""
+    """The handlers of one name."""
 
     name: str
     since: Since
+    # Event types, none for all, and the handler that receives them.
     handlers: list[tuple[tuple[type[Event], ...], Handler]] = field(default_factory=list)
 
-    def add(self, kinds: tuple[type[Event], ...], handler: Handler) -> None:
+    def add(self, event_types: tuple[type[Event], ...], handler: Handler) -> None:
         """Registers a handler."""
-        self.handlers.append((kinds, handler))
+        self.handlers.append((event_types, handler))
 
-    def wanting(self, event: Event) -> list[Handler]:
-        """Who takes an event, in the order in which they were registered."""
-        return [to for kinds, to in self.handlers if not kinds or isinstance(event, kinds)]
+    def select(self, event: Event) -> list[Handler]:
+        """Returns the handlers that receive an event, in the order of their registration."""
+        return [
+            handler for types, handler in self.handlers if not types or isinstance(event, types)
+        ]

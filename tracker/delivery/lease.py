@@ -1,6 +1,6 @@
-"""Whose turn it is to bring the handlers of a name their events.
+"""The lease that lets one process deliver to the handlers of a name.
 
-It saves work and guards no truth: a lease may run out under whoever stalls, and both go on then.
+The lease only avoids duplicate work. If its holder stalls, two processes may deliver at once.
 """
 
 from __future__ import annotations
@@ -18,62 +18,67 @@ from tracker.runtime.log_fields import of_handlers
 
 logger = logging.getLogger("runfold.delivery")
 
-LEASE_SECONDS = 10.0
-RENEW_SECONDS = 3.0
-TRY_SECONDS = 1.0
+DELIVERY_LEASE_SECONDS = 10.0
+RENEWAL_SECONDS = 3.0
+ACQUISITION_SECONDS = 1.0
 
 
-class Use(Protocol):
-    """Does something with the store, in a worker thread."""
+class RunInThread(Protocol):
+    """Calls a function that uses the store, in a worker thread."""
 
     def __call__(self, work: Callable[..., Any], *arguments: object) -> Awaitable[Any]: ...
 
 
 class Lease:
-    """The lease of a name: renewed while it is `held`, and taken once nobody has it.
+    """The lease of a name: acquired as soon as nobody holds it, and then renewed.
 
-    `taken` is told each time that it was.
+    `on_acquired` is called each time that it is acquired.
     """
 
     def __init__(
-        self, name: str, checkpoints: Checkpoints, use: Use, taken: Callable[[], None]
+        self,
+        name: str,
+        checkpoints: Checkpoints,
+        run_in_thread: RunInThread,
+        on_acquired: Callable[[], None],
     ) -> None:
         self._name = name
         self._checkpoints = checkpoints
-        self._use = use
-        self._taken = taken
+        self._run_in_thread = run_in_thread
+        self._on_acquired = on_acquired
         self._holder = uuid4().hex
-        self._given_up = asyncio.Event()
-        self.held = False
+        self._stopping = asyncio.Event()
+        self.is_held = False
 
-    async def keep(self) -> None:
-        """Renews it, or tries to take it, until it is given up."""
-        while not self._given_up.is_set():
-            held = await self._try_to_hold()
-            was_held, self.held = self.held, held
-            if held and not was_held:
-                self._taken()
+    async def run(self) -> None:
+        """Acquires and renews the lease until `stop`, then releases it."""
+        while not self._stopping.is_set():
+            was_held, self.is_held = self.is_held, await self._try_to_hold()
+            if self.is_held and not was_held:
+                self._on_acquired()
             with suppress(TimeoutError):
-                pause = RENEW_SECONDS if held else TRY_SECONDS
-                await asyncio.wait_for(self._given_up.wait(), pause)
-        if self.held:
-            self.held = False
+                pause = RENEWAL_SECONDS if self.is_held else ACQUISITION_SECONDS
+                await asyncio.wait_for(self._stopping.wait(), pause)
+        if self.is_held:
+            self.is_held = False
             with suppress(StoreUnavailable):
-                await self._use(self._checkpoints.release, self._name, self._holder)
+                await self._run_in_thread(self._checkpoints.release, self._name, self._holder)
 
-    def give_up(self) -> None:
-        """Has `keep` give it back and return."""
-        self._given_up.set()
+    def stop(self) -> None:
+        """Makes `run` release the lease and return."""
+        self._stopping.set()
 
     async def _try_to_hold(self) -> bool:
         try:
-            held = await self._use(self._checkpoints.hold, self._name, self._holder, LEASE_SECONDS)
+            is_held = await self._run_in_thread(
+                self._checkpoints.hold, self._name, self._holder, DELIVERY_LEASE_SECONDS
+            )
         except StoreUnavailable as error:
             logger.warning(
-                "whose turn it is with the handlers %r is not known: %s",
+                "cannot renew the delivery lease of the handlers %r: %s",
                 self._name,
                 error,
                 extra=of_handlers(self._name),
             )
             return False
-        return bool(held)
+        return bool(is_held)

@@ -1,9 +1,9 @@
-"""Reads the events in order for the handlers of one name, and does not go on before they are done.
+"""A subscription: reads events in order, and delivers them to the handlers of one name.
 
-A handler that raises is called again after a pause that doubles from half a second to a minute,
-for as long as it takes: what comes after waits, for this name alone. Of several processes the one
-that has the lease delivers. What keeps the checkpoint from moving back is not the lease: it moves
-only on, and only from where it is known to be.
+A handler that raises is called again, after a pause that doubles from half a second to a minute,
+until it succeeds; the later events of this name wait for that. Of several processes, the one that
+holds the lease delivers. The lease does not protect the checkpoint: that only moves forward, and
+only from the position where it is known to be.
 """
 
 from __future__ import annotations
@@ -31,21 +31,24 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("runfold.delivery")
 
-PAGE = 500
-# Whoever tells of events may miss one, or fail.
-LOOK_SECONDS = 1.0
+_PAGE_SIZE = 500
+# A wake-up may be missing: the listener may fail, and does not see every writer.
+FALLBACK_SECONDS = 1.0
 STOP_SECONDS = 30.0
 
 
 def retry_pause(attempts: int, jitter: float) -> float:
-    """Seconds until a handler is called again; `jitter` from 0 to 1 takes up to half of it off."""
+    """Returns the seconds until a handler is called again.
+
+    `jitter`, from 0 to 1, shortens them by up to half.
+    """
     return min(0.5 * 2.0 ** min(attempts - 1, 7), 60.0) * (1 - jitter / 2)
 
 
 class Subscription:
-    """Brings the events to the handlers of one name, while it is started.
+    """Delivers events to the handlers of one name, while it is started.
 
-    `state_of` gives what is known of the run of a stream. `jitter` gives numbers from 0 to 1.
+    `state_of` returns the recorded state of the run of a stream, `jitter` numbers from 0 to 1.
     """
 
     def __init__(
@@ -62,156 +65,165 @@ class Subscription:
         self._checkpoints = checkpoints
         self._state_of = state_of
         self._jitter = jitter
-        self._is_up_to_date = False
-        self._saved = 0
         self._progress = DeliveryProgress(handlers.name, 0)
-        self._woken = asyncio.Event()
+        # The checkpoint, as it was last read or written.
+        self._saved = 0
+        # False until the checkpoint was read under the lease that is held.
+        self._is_up_to_date = False
+        self._wake_up = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
-        self._holding: asyncio.Task[None] | None = None
+        self._delivery_task: asyncio.Task[None] | None = None
+        self._lease_task: asyncio.Task[None] | None = None
         self._caller = HandlerCaller(handlers.name)
-        self._lease = Lease(handlers.name, checkpoints, self._use, self._woken.set)
-        self._using = Lock()
+        self._lease = Lease(handlers.name, checkpoints, self._run_in_thread, self._wake_up.set)
+        # Held while a worker thread uses the store.
+        self._store_lock = Lock()
         self._is_closed = False
 
     @property
     def progress(self) -> DeliveryProgress:
-        """How far the handlers are, and what holds them up."""
+        """The progress of the handlers, and the error that holds them up."""
         return self._progress
 
     async def start(self) -> None:
-        """Takes the place of the checkpoint, and begins. Raises StoreUnavailable."""
-        self._saved = await self._use(self._begin)
+        """Reads the checkpoint and starts to deliver. Raises StoreUnavailable."""
+        self._saved = await self._run_in_thread(self._create_checkpoint)
         self._progress = replace(self._progress, position=self._saved)
-        self._holding = asyncio.create_task(self._lease.keep())
-        self._running = asyncio.create_task(self._run())
+        self._lease_task = asyncio.create_task(self._lease.run())
+        self._delivery_task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        """Has it look for events at once. From the event loop's own thread."""
-        self._woken.set()
+        """Makes it check for events at once. To be called on the event loop's own thread."""
+        self._wake_up.set()
 
     async def stop(self) -> None:
-        """Lets the handler that is under way finish, for half a minute, and begins no other."""
+        """Lets a handler that is running finish, for half a minute, and calls no other."""
         self._stopping.set()
-        self._woken.set()
-        running, holding, self._running = self._running, self._holding, None
-        if running is None or holding is None:
+        self._wake_up.set()
+        delivery, lease, self._delivery_task = self._delivery_task, self._lease_task, None
+        if delivery is None or lease is None:
             return
         try:
-            await asyncio.wait({running}, timeout=STOP_SECONDS)
-            if not running.done():
+            await asyncio.wait({delivery}, timeout=STOP_SECONDS)
+            if not delivery.done():
                 logger.warning(
-                    "the handler %r is not waited for any longer: its event will come again",
+                    "the handler %r has not finished in %.0f s: its event will be delivered again",
                     self._handlers.name,
+                    STOP_SECONDS,
                     extra=of_handlers(self._handlers.name),
                 )
-            self._lease.give_up()
-            await holding
+            self._lease.stop()
+            await lease
         finally:
-            for task in (running, holding):
+            for task in (delivery, lease):
                 task.cancel()
-            await asyncio.gather(running, holding, return_exceptions=True)
+            await asyncio.gather(delivery, lease, return_exceptions=True)
             self._caller.close()
-            # A database must not be closed under a thread that still uses it.
-            with self._using:
+            # A database must not be closed while a worker thread uses it.
+            with self._store_lock:
                 self._is_closed = True
 
-    async def _use(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Does something with the store in a worker thread."""
+    async def _run_in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Calls a function that uses the store, in a worker thread."""
 
-        def guarded() -> Result:
-            with self._using:
+        def call() -> Result:
+            with self._store_lock:
                 if self._is_closed:
-                    raise StoreUnavailable("the tracker is being left: nothing more is delivered")
+                    raise StoreUnavailable("the tracker is closing: nothing more is delivered")
                 return work(*arguments)
 
-        return await asyncio.to_thread(guarded)
+        return await asyncio.to_thread(call)
 
-    def _begin(self) -> int:
+    def _create_checkpoint(self) -> int:
         last, name = self._store.last_position(), self._handlers.name
-        found = self._checkpoints.begin(name, last if self._handlers.since == "now" else 0)
-        if found > last:
+        start = last if self._handlers.since == "now" else 0
+        position = self._checkpoints.get_or_create(name, start)
+        if position > last:
             logger.warning(
-                "the handlers %r are at position %d, and the last event is at %d: what comes up to "
-                "there is not delivered; was the database put back from a copy?",
+                "the checkpoint of the handlers %r is at position %d, but the last event is at %d: "
+                "events up to there are not delivered; was the database restored from a backup?",
                 name,
-                found,
+                position,
                 last,
                 extra=of_handlers(name),
             )
-        return found
+        return position
 
-    def _place(self, known: int) -> int:
-        """Where the checkpoint is, or where it is known to have been if somebody removed it."""
+    def _read_checkpoint(self, known: int) -> int:
+        """Returns the checkpoint, or creates it at the known position if somebody deleted it."""
         found = self._checkpoints.read(self._handlers.name)
-        return self._checkpoints.begin(self._handlers.name, known) if found is None else found
+        if found is None:
+            return self._checkpoints.get_or_create(self._handlers.name, known)
+        return found
 
     async def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            self._woken.clear()
+            self._wake_up.clear()
             try:
-                if self._lease.held and self._is_up_to_date:
+                if self._lease.is_held and self._is_up_to_date:
                     await self._deliver_page()
                 else:
-                    await self._catch_up()
+                    await self._synchronise()
                 failures = 0
             except Exception as error:
                 failures += 1
                 self._progress = replace(self._progress, attempts=failures, error=error)
                 name = self._handlers.name
                 logger.warning(
-                    "the handlers %r cannot go on: %s", name, error, extra=of_handlers(name)
+                    "cannot deliver to the handlers %r: %s", name, error, extra=of_handlers(name)
                 )
-                await _until(self._stopping, retry_pause(failures, self._jitter()))
+                await _wait_for(self._stopping, retry_pause(failures, self._jitter()))
 
-    async def _catch_up(self) -> None:
-        """Goes to where the checkpoint is, and waits while it is another's to move it."""
-        self._is_up_to_date = self._lease.held
-        self._saved = await self._use(self._place, self._saved)
-        self._progress = DeliveryProgress(self._handlers.name, self._saved, here=self._lease.held)
+    async def _synchronise(self) -> None:
+        """Moves to the checkpoint, and waits a while if another process holds the lease."""
+        self._is_up_to_date = self._lease.is_held
+        self._saved = await self._run_in_thread(self._read_checkpoint, self._saved)
+        self._progress = DeliveryProgress(
+            self._handlers.name, self._saved, here=self._lease.is_held
+        )
         if not self._is_up_to_date:
-            await _until(self._woken, LOOK_SECONDS)
+            await _wait_for(self._wake_up, FALLBACK_SECONDS)
 
     async def _deliver_page(self) -> None:
-        """Delivers what there is, or waits for it for a while."""
-        page = await self._use(self._store.read_all, self._progress.position, PAGE)
+        """Delivers a page of events, or waits a while for the next event."""
+        page = await self._run_in_thread(self._store.read_all, self._progress.position, _PAGE_SIZE)
         if self._progress.error is not None:
             self._progress = replace(self._progress, attempts=0, error=None)
         for recorded in page:
-            if self._stopping.is_set() or self._is_overtaken():
+            if self._stopping.is_set() or self._has_lost_lease():
                 break
-            wanting = self._handlers.wanting(recorded.event)
-            if wanting and not isinstance(recorded.event, ConfigurationRecorded):
-                if not await self._deliver(recorded, wanting):
+            handlers = self._handlers.select(recorded.event)
+            if handlers and not isinstance(recorded.event, ConfigurationRecorded):
+                if not await self._deliver(recorded, handlers):
                     break
                 self._progress = replace(self._progress, position=recorded.position)
                 if not await self._save():
                     return
             else:
                 self._progress = replace(self._progress, position=recorded.position)
-        # What nobody wanted costs no write of its own while more is coming.
+        # Events that no handler receives cost no write of their own while more events follow.
         done = self._progress.position
-        if done >= self._saved + PAGE or self._stopping.is_set() or not page:
+        if done >= self._saved + _PAGE_SIZE or self._stopping.is_set() or not page:
             await self._save()
         if not page:
-            await _until(self._woken, LOOK_SECONDS)
+            await _wait_for(self._wake_up, FALLBACK_SECONDS)
 
     async def _save(self) -> bool:
-        """Moves the checkpoint on; False where another process was there first."""
+        """Advances the checkpoint. Returns False if another process is ahead."""
         position = self._progress.position
         if position <= self._saved:
             return True
         name = self._handlers.name
-        if await self._use(self._checkpoints.advance, name, self._saved, position):
+        if await self._run_in_thread(self._checkpoints.advance, name, self._saved, position):
             self._saved = position
             return True
-        self._saved = await self._use(self._place, position)
+        self._saved = await self._run_in_thread(self._read_checkpoint, position)
         self._progress = replace(self._progress, position=max(position, self._saved))
         return self._saved <= position
 
     async def _deliver(self, recorded: RecordedEvent, handlers: list[Handler]) -> bool:
-        """Calls each handler until it does not raise; False where it is to stop before that."""
+        """Calls each handler until it succeeds. Returns False if delivery has to stop before."""
         state = await asyncio.to_thread(self._state_of, recorded.stream)
         delivery = Delivery(
             state.source,
@@ -223,14 +235,14 @@ class Subscription:
         )
         for handler in handlers:
             attempts = 0
-            while (error := await self._caller.attempt(handler, delivery)) is not None:
+            while (error := await self._caller.call(handler, delivery)) is not None:
                 attempts += 1
                 self._progress = replace(
                     self._progress, failing=delivery, attempts=attempts, error=error
                 )
                 pause = retry_pause(attempts, self._jitter())
                 logger.warning(
-                    "%s: the handler %r raised at position %d, is called again in %.1f s",
+                    "%s: the handler %r raised at position %d, and is called again in %.1f s",
                     recorded.stream,
                     self._handlers.name,
                     recorded.position,
@@ -238,20 +250,20 @@ class Subscription:
                     exc_info=error,
                     extra=of_run(recorded.stream) | of_handlers(self._handlers.name),
                 )
-                await _until(self._stopping, pause)
-                if self._stopping.is_set() or self._is_overtaken():
+                await _wait_for(self._stopping, pause)
+                if self._stopping.is_set() or self._has_lost_lease():
                     return False
             self._progress = replace(self._progress, failing=None, attempts=0, error=None)
         return True
 
-    def _is_overtaken(self) -> bool:
-        """Whether it is another's turn, which then may have moved the checkpoint on."""
-        if not self._lease.held:
+    def _has_lost_lease(self) -> bool:
+        """True if the lease was lost: another process may have advanced the checkpoint."""
+        if not self._lease.is_held:
             self._is_up_to_date = False
-        return not self._lease.held
+        return not self._lease.is_held
 
 
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    """Returns once `event` is set, or after so many seconds."""
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Returns once an event is set, or after so many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)

@@ -1,4 +1,4 @@
-"""The handlers of one tracker, and the subscriptions that bring them their events."""
+"""The handlers of one tracker, and the subscriptions that deliver to them."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from tracker.event_store import EventStore
 
 
 class Subscriptions:
-    """Registers handlers by the name that their checkpoint has; delivers while it is started."""
+    """Handlers, registered under the name of their checkpoint; delivers while it is started."""
 
     def __init__(self) -> None:
-        self._sets: dict[str, HandlerSet] = {}
+        self._handlers: dict[str, HandlerSet] = {}
         self._subscriptions: list[Subscription] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: StoreListener | None = None
 
     @property
     def progress(self) -> list[DeliveryProgress]:
-        """How far the handlers of each name are."""
+        """The progress of the handlers of each name."""
         return [subscription.progress for subscription in self._subscriptions]
 
     def on(
-        self, kinds: tuple[type[Event], ...], name: str, since: Since
+        self, event_types: tuple[type[Event], ...], name: str, since: Since
     ) -> Callable[[AnyHandler], AnyHandler]:
-        """A decorator that registers a handler. Raises SettingsError for what cannot be meant."""
+        """Returns a decorator that registers a handler. Raises SettingsError for bad arguments."""
         if not name or len(name) > 200 or not name.isprintable():
-            raise SettingsError("the name of handlers has 1 to 200 printable characters")
+            raise SettingsError("the name of handlers has to have 1 to 200 printable characters")
         if since not in ("now", "start"):
-            raise SettingsError(f"since={since!r}: say 'now' or 'start'")
-        for kind in kinds:
-            if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise SettingsError(f"since has to be 'now' or 'start', not {since!r}")
+        for event_type in event_types:
+            if not (isinstance(event_type, type) and issubclass(event_type, Event)):
                 raise SettingsError(
-                    f"{kind!r} is no kind of event: name classes of tracker.core.events, "
+                    f"{event_type!r} is not a class of events: use those of tracker.core.events, "
                     "as in @tracker.on(RunActionRequired)"
                 )
-        known = self._sets.get(name)
+        known = self._handlers.get(name)
         if known is not None and known.since != since:
             raise SettingsError(
-                f"the handlers {name!r} begin at {known.since!r}, and all of a name begin "
+                f"the handlers {name!r} begin at {known.since!r}, and all handlers of a name begin "
                 "together: give these another name"
             )
 
         def register(handler: AnyHandler) -> AnyHandler:
-            self._sets.setdefault(name, HandlerSet(name, since)).add(kinds, handler)
+            self._handlers.setdefault(name, HandlerSet(name, since)).add(event_types, handler)
             return handler
 
         return register
 
     async def start(self, store: EventStore, state_of: Callable[[str], RunState]) -> None:
-        """Begins where the checkpoints are. Raises SettingsError, StoreUnavailable."""
-        if not self._sets:
+        """Starts to deliver from the checkpoints. Raises SettingsError, StoreUnavailable."""
+        if not self._handlers:
             return
         self._loop = asyncio.get_running_loop()
         checkpoints = await asyncio.to_thread(open_checkpoints, store)
-        for handlers in self._sets.values():
+        for handlers in self._handlers.values():
             subscription = Subscription(handlers, store, checkpoints, state_of)
             self._subscriptions.append(subscription)
             await subscription.start()
@@ -71,8 +71,8 @@ class Subscriptions:
         self._listener.start()
 
     def wake(self) -> None:
-        """Tells that something was appended, from any thread."""
-        # From one that outlives the loop: there is nobody left to be told.
+        """Makes subscriptions check for events at once. May be called from any thread."""
+        # A thread may outlive the loop; then there is nothing to wake.
         with suppress(RuntimeError):
             if self._loop is not None and self._subscriptions:
                 self._loop.call_soon_threadsafe(self._wake)
@@ -82,12 +82,12 @@ class Subscriptions:
             subscription.wake()
 
     async def stop(self) -> None:
-        """Lets handlers that are under way finish, and calls no other."""
+        """Lets handlers that are running finish, and calls no other."""
         stopping, self._subscriptions = self._subscriptions, []
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.stop()
         await asyncio.gather(*(subscription.stop() for subscription in stopping))
         if listener is not None:
-            # A database must not be closed under a thread that still uses it.
+            # A database must not be closed while a thread uses it.
             await asyncio.to_thread(listener.join)

@@ -1,4 +1,4 @@
-"""Where events are kept: append, read, read_all. The only home of the eventsourcing library."""
+"""The event store: append, read, read_all. The only home of the eventsourcing library."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Events to bytes and back: JSON under an explicit topic, through the upcasters.
+"""The codec: events to bytes and back, as JSON under an explicit topic, through the upcasters.
 
-A stored topic is the event's name and the version of its shape, `run.created/1`. Fields at their
-defaults are left out. Decoding is by the event's own model, so that nothing in a user's data is
-ever taken for a type.
+A stored topic is the event's name and the version of its shape, `run.created/1`. Fields with their
+default are left out. Events are decoded by their own model, so that nothing in a user's data is
+ever interpreted as a type.
 """
 
 from __future__ import annotations
@@ -17,34 +17,32 @@ from tracker.core.upcasters import upcast
 from tracker.errors import PayloadError, UnreadableEvent
 
 
-def _stored_topic(kind: type[Event]) -> str:
-    return f"{kind.topic}/{kind.topic_version}"
+def _topic_of(event_type: type[Event]) -> str:
+    return f"{event_type.topic}/{event_type.topic_version}"
 
 
-_TOPICS = {kind: _stored_topic(kind) for kind in EVENTS.values()}
-# Bound once: the attribute look-ups would cost as much as the short encodings do.
-_ENCODERS = {kind: kind.__pydantic_serializer__.to_json for kind in EVENTS.values()}
-_DECODERS = {
-    _stored_topic(kind): kind.__pydantic_validator__.validate_json for kind in EVENTS.values()
-}
+_TOPICS = {it: _topic_of(it) for it in EVENTS.values()}
+# Bound methods: to look the attributes up each time would cost as much as a short encoding.
+_ENCODERS = {it: it.__pydantic_serializer__.to_json for it in EVENTS.values()}
+_DECODERS = {_topic_of(it): it.__pydantic_validator__.validate_json for it in EVENTS.values()}
 
 
 def encode(event: Event) -> tuple[str, bytes]:
-    """The topic and the JSON of an event.
+    """Returns the topic and the JSON of an event.
 
-    Raises PayloadError where a text in it is no text in any encoding (half a surrogate pair).
+    Raises PayloadError if a text in it cannot be encoded (half a surrogate pair).
     """
-    kind = type(event)
+    event_type = type(event)
     try:
-        return _TOPICS[kind], _ENCODERS[kind](event, exclude_defaults=True)
+        return _TOPICS[event_type], _ENCODERS[event_type](event, exclude_defaults=True)
     except PydanticSerializationError as error:
-        raise PayloadError(f"{kind.topic} cannot be written as JSON: {error}") from error
+        raise PayloadError(f"{event.topic} cannot be written as JSON: {error}") from error
 
 
 def decode(topic: str, state: bytes) -> Event:
-    """The event of a stored topic and its JSON, in its newest shape.
+    """Returns the event of a stored topic and its JSON, in its newest shape.
 
-    Raises UnreadableEvent where this release does not know the topic, or the JSON is not of it.
+    Raises UnreadableEvent if this release does not know the topic, or the JSON does not fit it.
     """
     try:
         decoder = _DECODERS.get(topic)
@@ -59,8 +57,9 @@ def decode(topic: str, state: bytes) -> Event:
 
 def _decode_older(topic: str, state: bytes) -> Event:
     name, _, version = topic.rpartition("/")
-    kind = EVENTS.get(name)
-    if kind is None or not version.isdecimal() or int(version) > kind.topic_version:
+    event_type = EVENTS.get(name)
+    if event_type is None or not version.isdecimal() or int(version) > event_type.topic_version:
         raise LookupError(f"known topics are {', '.join(sorted(_DECODERS))}")
     fields: dict[str, Any] = from_json(state)
-    return kind.model_validate(upcast(name, int(version), kind.topic_version, fields))
+    newest = upcast(name, int(version), event_type.topic_version, fields)
+    return event_type.model_validate(newest)

@@ -1,4 +1,4 @@
-"""An event store that is gone when the process is: for tests and for trying things out."""
+"""The event store in memory, lost when the process ends: for tests and for trying things out."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from threading import Condition
 
 from eventsourcing.persistence import IntegrityError, PersistenceError
 
-from tracker.event_store.recorded import NewRow, RecordedEventStore, Row
+from tracker.event_store.recorder import NewRow, Row
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.event_store.store import EventStore
 
 
 class MemoryRecorder:
-    """Rows in a list, in the order of their positions, and each stream's own beside it."""
+    """Rows in a list in order of position, and a list for each stream."""
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
         self._streams: dict[str, list[Row]] = {}
-        self._last = 0
+        self._last_position = 0
         self._changed = Condition()
         self._is_closed = False
 
@@ -32,8 +33,8 @@ class MemoryRecorder:
                     raise IntegrityError(f"no such version of {stream}")
                 heads[stream] = version
             for stream, version, topic, state in rows:
-                self._last += 1
-                row = (self._last, stream, version, topic, state)
+                self._last_position += 1
+                row = (self._last_position, stream, version, topic, state)
                 self._rows.append(row)
                 self._streams.setdefault(stream, []).append(row)
             self._changed.notify_all()
@@ -51,23 +52,23 @@ class MemoryRecorder:
         return [row for stream in streams for row in self.select_stream(stream, 0)]
 
     def max_notification_id(self) -> int | None:
-        return self._last
+        return self._last_position
 
     def delete_streams(self, streams: Sequence[str]) -> int:
         with self._changed:
-            gone = {stream for stream in streams if self._streams.pop(stream, None)}
-            left = [row for row in self._rows if row[1] not in gone]
-            number, self._rows = len(self._rows) - len(left), left
+            deleted = {stream for stream in streams if self._streams.pop(stream, None)}
+            remaining = [row for row in self._rows if row[1] not in deleted]
+            number, self._rows = len(self._rows) - len(remaining), remaining
             return number
 
     def wait(self, after: int, timeout: float) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_after(after) or self._is_closed, timeout)
+            self._changed.wait_for(lambda: self._has_rows_after(after) or self._is_closed, timeout)
             if self._is_closed:
                 raise PersistenceError("it is closed")
-            return self._is_after(after)
+            return self._has_rows_after(after)
 
-    def _is_after(self, position: int) -> bool:
+    def _has_rows_after(self, position: int) -> bool:
         return bool(self._rows) and self._rows[-1][0] > position
 
     def close(self) -> None:
@@ -77,5 +78,5 @@ class MemoryRecorder:
 
 
 def open_memory() -> EventStore:
-    """An empty event store in memory."""
-    return RecordedEventStore(MemoryRecorder())
+    """Returns an empty event store in memory."""
+    return RecorderEventStore(MemoryRecorder())

@@ -1,4 +1,4 @@
-"""One URL, one event store: chooses the backend, and loads no other."""
+"""Opening an event store by its URL. Only the backend of that URL is loaded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from tracker.event_store.store import EventStore
 
 
 def open_event_store(url: str, *, create: bool = True) -> EventStore:
-    """The event store at a URL, its table made where it is missing.
+    """Opens the event store at a URL, and creates its table if it is missing.
 
-    `sqlite:///relative.db` and `sqlite:////absolute.db` are files, `postgresql://…` a server
-    (the `postgres` extra), `memory://` is gone when closed. With `create` false, a SQLite file
-    that does not exist is not made.
+    `sqlite:///relative.db` and `sqlite:////absolute.db` are files, `postgresql://…` is a server
+    (the `postgres` extra), and `memory://` is lost when closed. With `create` false, an SQLite
+    file that does not exist is not created.
 
-    Raises SettingsError for a URL of no such form, StoreUnavailable where the database cannot
-    be reached or opened.
+    Raises SettingsError for any other URL, StoreUnavailable if the database cannot be reached or
+    opened.
     """
     scheme = url.partition(":")[0].partition("+")[0]
     if scheme == "sqlite":

@@ -1,4 +1,4 @@
-"""The event store in PostgreSQL: one order of positions, whatever the number of writers."""
+"""The event store in PostgreSQL: one order of positions for any number of writers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.event_store.recorded import (
+from tracker.event_store.recorder import (
+    EVENTS_TABLE,
     NewRow,
-    RecordedEventStore,
     Row,
-    new_row,
-    notifications,
+    to_new_row,
+    to_notifications,
 )
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.event_store.store import EventStore
 
 try:
@@ -29,42 +30,41 @@ try:
     from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
     from psycopg.rows import tuple_row
 
-    from tracker.event_store.listening import Listeners
+    from tracker.event_store.postgres_listener import PostgresListener
 except ImportError as error:  # pragma: no cover - only without the extra
     raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
 
-TABLE = "runfold_events"
-FORGOTTEN = "runfold_forgotten"
 LEASES = "runfold_leases"
 WORKERS = "runfold_workers"
 CONNECT_TIMEOUT_SECONDS = 10
-_TABLE_MAKERS_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
+_FORGOTTEN = "runfold_forgotten"
+_CREATION_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
 _COLUMNS = "position, originator_id, originator_version, topic, state"
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
-    """The library's recorder, inserting by arrays and without the driver's pipeline.
+    """The library's recorder, inserting arrays without the driver's pipeline.
 
-    The library's own pipelined insert was seen to hang for ever from about 700 events on a
-    Unix socket; its database functions take no lock on the table, so that a reader misses
-    events. Neither is used.
+    The library's own pipelined insert was seen to hang on a Unix socket from about 700 events.
+    Its database functions take no lock on the table, so a reader by position misses events.
+    Neither is used.
     """
 
     placeholder = "%s"
 
-    def __init__(self, datastore: PostgresDatastore, listening: dict[str, Any]) -> None:
-        super().__init__(datastore, events_table_name=TABLE)
-        self._listeners = Listeners(
-            listening, TABLE, lambda after: bool(self.select_rows(after, 1))
+    def __init__(self, datastore: PostgresDatastore, listener_settings: dict[str, Any]) -> None:
+        super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self._listener = PostgresListener(
+            listener_settings, EVENTS_TABLE, lambda after: bool(self.select_rows(after, 1))
         )
 
     def create_table(self) -> None:
-        # Several processes that create one table at once fail in PostgreSQL's catalogue.
+        # Without the lock, processes that create a table at the same time fail.
         with self.datastore.transaction(commit=True) as c:
-            c.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLE_MAKERS_LOCK,))
+            c.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATION_LOCK,))
             c.execute(
-                f"CREATE TABLE IF NOT EXISTS {TABLE} ("
+                f"CREATE TABLE IF NOT EXISTS {EVENTS_TABLE} ("
                 "position bigserial PRIMARY KEY, "
                 "originator_id text NOT NULL, "
                 "originator_version bigint NOT NULL, "
@@ -73,7 +73,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "UNIQUE (originator_id, originator_version))"
             )
             c.execute(
-                f"CREATE TABLE IF NOT EXISTS {FORGOTTEN} "
+                f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
                 "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"
             )
             c.execute(
@@ -86,7 +86,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             )
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        self.insert_rows([new_row(stored) for stored in stored_events])
+        self.insert_rows([to_new_row(stored) for stored in stored_events])
         return None
 
     def insert_rows(self, rows: Sequence[NewRow]) -> None:
@@ -100,14 +100,16 @@ class PostgresRecorder(PostgresApplicationRecorder):
             last[stream] = version
         heads = [(stream, version) for stream, version in before.items() if version > 0]
         with self.datastore.get_connection() as connection, connection.transaction():
-            # The lock makes the order of positions the order of commits, for readers by position.
-            connection.execute(f"LOCK TABLE {TABLE} IN EXCLUSIVE MODE; NOTIFY {TABLE}")
+            # With the lock, positions are in the order of commits, for readers by position.
+            connection.execute(
+                f"LOCK TABLE {EVENTS_TABLE} IN EXCLUSIVE MODE; NOTIFY {EVENTS_TABLE}"
+            )
             with connection.cursor(row_factory=tuple_row) as c:
                 c.execute(
-                    f"WITH added AS (INSERT INTO {TABLE} "
+                    f"WITH added AS (INSERT INTO {EVENTS_TABLE} "
                     "(originator_id, originator_version, topic, state) SELECT * FROM unnest("
                     "%b::text[], %b::bigint[], %b::text[], %b::bytea[])) "
-                    f"SELECT count(*) FROM {TABLE} JOIN unnest(%b::text[], %b::bigint[]) "
+                    f"SELECT count(*) FROM {EVENTS_TABLE} JOIN unnest(%b::text[], %b::bigint[]) "
                     "AS head (stream, version) "
                     "ON originator_id = head.stream AND originator_version = head.version",
                     (
@@ -143,7 +145,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as c,
         ):
-            c.execute(f"SELECT {_COLUMNS} FROM {TABLE} WHERE {condition}", parameters)
+            c.execute(f"SELECT {_COLUMNS} FROM {EVENTS_TABLE} WHERE {condition}", parameters)
             return c.fetchall()
 
     def select_notifications(
@@ -156,17 +158,17 @@ class PostgresRecorder(PostgresApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         after = (start or 0) - (1 if start and inclusive_of_start else 0)
-        return notifications(self.select_rows(after, limit), stop, topics)
+        return to_notifications(self.select_rows(after, limit), stop, topics)
 
     def max_notification_id(self) -> int | None:
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as c,
         ):
-            # The sequence's own value would count what others have not committed yet.
+            # The value of the sequence would include events that are not committed yet.
             c.execute(
-                f"SELECT greatest((SELECT max(position) FROM {TABLE}), "
-                f"(SELECT position FROM {FORGOTTEN}))"
+                f"SELECT greatest((SELECT max(position) FROM {EVENTS_TABLE}), "
+                f"(SELECT position FROM {_FORGOTTEN}))"
             )
             row = c.fetchone()
             return row[0] if row else None
@@ -177,32 +179,32 @@ class PostgresRecorder(PostgresApplicationRecorder):
             connection.cursor(row_factory=tuple_row) as c,
         ):
             c.execute(
-                f"WITH gone AS (DELETE FROM {TABLE} WHERE originator_id = ANY(%s) "
-                f"RETURNING position), kept AS (INSERT INTO {FORGOTTEN} AS kept "
-                "SELECT true, max(position) FROM gone HAVING count(*) > 0 "
+                f"WITH deleted AS (DELETE FROM {EVENTS_TABLE} WHERE originator_id = ANY(%s) "
+                f"RETURNING position), kept AS (INSERT INTO {_FORGOTTEN} AS kept "
+                "SELECT true, max(position) FROM deleted HAVING count(*) > 0 "
                 "ON CONFLICT (one) DO UPDATE "
                 "SET position = greatest(kept.position, excluded.position)) "
-                "SELECT count(*) FROM gone",
+                "SELECT count(*) FROM deleted",
                 (list(streams),),
             )
             row = c.fetchone()
             return row[0] if row else 0
 
     def wait(self, after: int, timeout: float) -> bool:
-        return self._listeners.wait(after, timeout)
+        return self._listener.wait(after, timeout)
 
     def close(self) -> None:
-        self._listeners.close()
+        self._listener.close()
         self.datastore.close()
 
 
 def open_postgres(url: str) -> EventStore:
-    """The event store in the PostgreSQL database of a URL; see `open_event_store`."""
+    """Opens the event store in the PostgreSQL database of a URL; see `open_event_store`."""
     settings = connection_settings(url)
-    alone = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
+    single = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
-        # A first connection by itself says why it failed; a pool only says that it waited.
-        psycopg.connect(**alone).close()
+        # A single connection reports the cause of a failure; the pool only reports a timeout.
+        psycopg.connect(**single).close()
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
@@ -222,16 +224,16 @@ def open_postgres(url: str) -> EventStore:
     assert isinstance(datastore.pool.kwargs, dict)
     datastore.pool.kwargs.update(settings)
     try:
-        recorder = PostgresRecorder(datastore, alone)
+        recorder = PostgresRecorder(datastore, single)
         recorder.create_table()
     except PersistenceError as error:
         datastore.close()
-        raise StoreUnavailable(f"the events table cannot be made: {error}") from error
-    return RecordedEventStore(recorder)
+        raise StoreUnavailable(f"the events table cannot be created: {error}") from error
+    return RecorderEventStore(recorder)
 
 
 def connection_settings(url: str) -> dict[str, Any]:
-    """How the driver reaches the database of a URL. Raises SettingsError."""
+    """Returns the driver's connection arguments for a URL. Raises SettingsError for a bad one."""
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -1,4 +1,4 @@
-"""The event store in one SQLite file: WAL, full durability, positions never given out twice."""
+"""The event store in one SQLite file: full durability, and positions that are never reused."""
 
 from __future__ import annotations
 
@@ -11,85 +11,43 @@ from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import (
-    ConnectionPoolClosedError,
     IntegrityError,
-    InterfaceError,
     Notification,
     PersistenceError,
     StoredEvent,
 )
-from eventsourcing.sqlite import (
-    SQLiteApplicationRecorder,
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteDatastore,
-)
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.event_store.recorded import (
+from tracker.event_store.recorder import (
+    EVENTS_TABLE,
     NewRow,
-    RecordedEventStore,
     Row,
-    new_row,
-    notifications,
+    to_new_row,
+    to_notifications,
 )
+from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.sqlite_pool import LOCK_TIMEOUT_SECONDS, DurableConnectionPool
 from tracker.event_store.store import EventStore
 
 logger = logging.getLogger("runfold.event_store")
 
-TABLE = "runfold_events"
-LOCK_TIMEOUT_SECONDS = 30
-# A look costs 15 µs and SQLite tells nobody of a commit: this is 0.03 % of a core while waiting.
-LOOK_SECONDS = 0.05
-EMPTYING_MILLISECONDS = 2000
+# SQLite notifies nobody of a commit. A query takes 15 µs: this is 0.03 % of a core while waiting.
+_QUERY_SECONDS = 0.05
+_TRUNCATE_MILLISECONDS = 2000
 
 _INSERT = (
-    f"INSERT INTO {TABLE} (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)"
+    f"INSERT INTO {EVENTS_TABLE} (originator_id, originator_version, topic, state) "
+    "VALUES (?, ?, ?, ?)"
 )
-# Among the rows added last, of which the transaction's lock lets nobody else add any.
+# Searches the newest rows. The transaction holds the write lock, so all of them are its own.
 _FIND_GAP = (
-    f"SELECT 1 FROM {TABLE} AS added WHERE position > (SELECT max(position) FROM {TABLE}) - ? "
-    f"AND originator_version > 1 AND NOT EXISTS (SELECT 1 FROM {TABLE} WHERE "
+    f"SELECT 1 FROM {EVENTS_TABLE} AS added "
+    f"WHERE position > (SELECT max(position) FROM {EVENTS_TABLE}) - ? "
+    f"AND originator_version > 1 AND NOT EXISTS (SELECT 1 FROM {EVENTS_TABLE} WHERE "
     "originator_id = added.originator_id AND originator_version = added.originator_version - 1) "
     "LIMIT 1"
 )
-
-
-class DurableConnectionPool(SQLiteConnectionPool):
-    """Connections that reach the disk before a commit returns, and wait their turn to open."""
-
-    def _create_connection(self) -> SQLiteConnection:
-        # Asked for before the pool was closed, and made after: nobody would close it.
-        if self._closed:
-            raise ConnectionPoolClosedError
-        # Turning a new file to WAL is refused at once while another process does the same.
-        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-        while True:
-            try:
-                return SQLiteConnection(self._connect(), self.max_age)
-            except sqlite3.Error as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise InterfaceError(str(error)) from error
-                time.sleep(0.01)
-
-    def _connect(self) -> sqlite3.Connection:
-        # The library's own leaves a connection open that cannot be turned to WAL.
-        connection = sqlite3.connect(
-            self.db_name,
-            uri=True,
-            check_same_thread=False,
-            isolation_level=None,
-            timeout=self.lock_timeout or LOCK_TIMEOUT_SECONDS,
-        )
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except BaseException:
-            connection.close()
-            raise
-        connection.row_factory = sqlite3.Row
-        return connection
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -98,11 +56,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     placeholder = "?"
 
     def __init__(self, datastore: SQLiteDatastore) -> None:
-        super().__init__(datastore, events_table_name=TABLE)
+        super().__init__(datastore, events_table_name=EVENTS_TABLE)
 
     def construct_create_table_statements(self) -> list[str]:
         return [
-            f"CREATE TABLE IF NOT EXISTS {TABLE} ("
+            f"CREATE TABLE IF NOT EXISTS {EVENTS_TABLE} ("
             "position INTEGER PRIMARY KEY AUTOINCREMENT, "
             "originator_id TEXT NOT NULL, "
             "originator_version INTEGER NOT NULL, "
@@ -112,13 +70,13 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         ]
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        self.insert_rows([new_row(stored) for stored in stored_events])
+        self.insert_rows([to_new_row(stored) for stored in stored_events])
         return None
 
     def insert_rows(self, rows: Sequence[NewRow]) -> None:
         with self.datastore.transaction(commit=True) as c:
-            # The key refuses a version that exists. A gap is looked for after, in one statement:
-            # a transaction that reads before it writes may be refused beside another writer.
+            # The key rejects a version that exists. The search for a gap comes second: a
+            # transaction that reads before it writes fails if another writer comes between.
             c.executemany(_INSERT, rows)
             c.execute(_FIND_GAP, (len(rows),))
             if c.fetchone() is not None:
@@ -145,7 +103,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             c.sqlite_cursor.row_factory = None
             c.execute(
                 "SELECT position, originator_id, originator_version, topic, state "
-                f"FROM {TABLE} WHERE {condition}",
+                f"FROM {EVENTS_TABLE} WHERE {condition}",
                 parameters,
             )
             rows: list[Row] = c.fetchall()
@@ -161,12 +119,12 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         after = (start or 0) - (1 if start and inclusive_of_start else 0)
-        return notifications(self.select_rows(after, limit), stop, topics)
+        return to_notifications(self.select_rows(after, limit), stop, topics)
 
     def max_notification_id(self) -> int:
-        # Not that of the newest row, which may be forgotten. A rollback takes it back.
+        # Not the position of the newest row, which may be deleted. A rollback undoes the counter.
         with self.datastore.transaction(commit=False) as c:
-            c.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (TABLE,))
+            c.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (EVENTS_TABLE,))
             found = c.fetchone()
             return found[0] if found else 0
 
@@ -175,19 +133,20 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             connection.cursor().execute("PRAGMA secure_delete = ON")
             with connection.transaction(commit=True) as c:
                 c.execute(
-                    f"DELETE FROM {TABLE} WHERE originator_id IN (SELECT value FROM json_each(?))",
+                    f"DELETE FROM {EVENTS_TABLE} "
+                    "WHERE originator_id IN (SELECT value FROM json_each(?))",
                     (json.dumps(list(streams)),),
                 )
                 deleted: int = c.sqlite_cursor.rowcount
-            # The log still has the rows as they were inserted. Writers wait behind this.
+            # The write-ahead log still has the rows as they were inserted. Writers wait for this.
             c = connection.cursor()
-            c.execute(f"PRAGMA busy_timeout = {EMPTYING_MILLISECONDS}")
+            c.execute(f"PRAGMA busy_timeout = {_TRUNCATE_MILLISECONDS}")
             try:
                 c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 if c.fetchone()[0]:
                     logger.warning(
-                        "somebody reads the database: bytes of forgotten events stay in its "
-                        "-wal file until the next call, or the last connection is closed"
+                        "the database is being read: bytes of forgotten events stay in its -wal "
+                        "file until the next call, or until the last connection is closed"
                     )
             finally:
                 c.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}")
@@ -196,10 +155,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def wait(self, after: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while not self._rows("position > ? LIMIT 1", (after,)):
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 return False
-            time.sleep(min(left, LOOK_SECONDS))
+            time.sleep(min(remaining, _QUERY_SECONDS))
         return True
 
     def close(self) -> None:
@@ -207,7 +166,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
 
 def open_sqlite(url: str, *, create: bool = True) -> EventStore:
-    """The event store in the SQLite file of a URL; see `open_event_store`."""
+    """Opens the event store in the SQLite file of a URL; see `open_event_store`."""
     path = sqlite_path(url)
     if not path.exists():
         if not create:
@@ -215,23 +174,23 @@ def open_sqlite(url: str, *, create: bool = True) -> EventStore:
                 f"no database at {path}: check the path, or import or watch first"
             )
         if not path.parent.is_dir():
-            raise StoreUnavailable(f"no folder {path.parent} to make the database {path.name} in")
+            raise StoreUnavailable(f"no folder {path.parent} to create the database {path.name} in")
     datastore = SQLiteDatastore(
         str(path), lock_timeout=LOCK_TIMEOUT_SECONDS, originator_id_type="text"
     )
     datastore.pool.close()
-    datastore.pool = DurableConnectionPool(db_name=str(path), lock_timeout=LOCK_TIMEOUT_SECONDS)
+    datastore.pool = DurableConnectionPool(db_name=str(path))
     recorder = SQLiteRecorder(datastore)
     try:
         recorder.create_table()
     except (PersistenceError, sqlite3.Error) as error:
         recorder.close()
         raise StoreUnavailable(f"{path} cannot be used as a database: {error}") from error
-    return RecordedEventStore(recorder)
+    return RecorderEventStore(recorder)
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite:///…` URL. Raises SettingsError where it names none."""
+    """Returns the file of a `sqlite:///…` URL. Raises SettingsError if it names none."""
     prefix, separator, path = url.partition(":///")
     if (
         not separator
@@ -241,6 +200,6 @@ def sqlite_path(url: str) -> Path:
     ):
         raise SettingsError(
             f"{url!r} names no file: use sqlite:///relative.db, sqlite:////absolute.db, "
-            "or memory:// for a store that is gone at the end"
+            "or memory:// for a store that is lost at the end"
         )
     return Path(path.partition("?")[0])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tracker.event_store import EventStore
-from tracker.event_store.recorded import RecordedEventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.heartbeat import SILENT_SECONDS, Heartbeat
 
 TABLE = "runfold_sources"
@@ -70,7 +70,7 @@ class HeartbeatTable:
     Each call raises StoreUnavailable if the database fails.
     """
 
-    def __init__(self, store: RecordedEventStore) -> None:
+    def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
         self._sign = store.placeholder
         self._dialect = _DIALECTS[store.placeholder]
@@ -134,7 +134,7 @@ class HeartbeatTable:
 
 def table_in(store: EventStore) -> HeartbeatTable | None:
     """Returns the table beside the events of a store; None if the store has no tables."""
-    if isinstance(store, RecordedEventStore) and store.placeholder:
+    if isinstance(store, RecorderEventStore) and store.placeholder:
         return HeartbeatTable(store)
     return None
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tracker.core.events import Event
 from tracker.errors import ConcurrencyError, StoreError
-from tracker.event_store.recorded import EVENTS_PER_TRANSACTION
+from tracker.event_store.recorder_store import EVENTS_PER_TRANSACTION
 from tracker.event_store.store import Append, EventStore
 from tracker.import_export.event_json import EventLine
 

@@ -1,4 +1,4 @@
-"""Backfill: the runs of a thread that began before anybody watched, brought into histories."""
+"""Backfill: records the runs of a thread that started before they were watched."""
 
 from __future__ import annotations
 
@@ -35,37 +35,34 @@ Result = TypeVar("Result")
 
 
 class Backfilled(NamedTuple):
-    """What a backfill came to: `runs` that the thread has, and what was new of them.
+    """The counts of a backfill."""
 
-    `events` counts the new ones, of which `steps` are steps. Of `failed` runs the run, or its
-    steps, could not be recorded; the log says why.
-    """
-
+    # Runs of the thread.
     runs: int
+    # New events, of which `steps` are steps.
     events: int
     steps: int
+    # Runs that could not be recorded, or their steps; the log has the reasons.
     failed: int = 0
 
 
 async def backfill(
     session: Session, thread_id: str, source: str | None, *, steps: bool, watch: bool
 ) -> Backfilled:
-    """Records all runs of a thread; what is promised is said at `Tracker.backfill`."""
+    """Records all runs of a thread; documented at `Tracker.backfill`."""
     origin = session.sources.named(source)
     if not isinstance(origin, RunListSource):
         raise SettingsError(
             f"the source {origin.name!r} cannot list all runs of a thread: watch its runs by their "
             "ids, or give it `fetch_runs`"
         )
-    reading = _Backfill(session, origin, thread_id, steps=steps, watch=watch)
-    await reading.read(origin)
-    return Backfilled(
-        len(reading.found), reading.events, reading.steps, len(reading.failed & reading.found)
-    )
+    it = _Backfill(session, origin, thread_id, steps=steps, watch=watch)
+    await it.run(origin)
+    return Backfilled(len(it.found), it.events, it.steps, len(it.failed & it.found))
 
 
 class _Backfill:
-    """One going through the runs of a thread, and what it came to."""
+    """One backfill of a thread, and its counts so far."""
 
     def __init__(
         self, session: Session, source: Source, thread_id: str, *, steps: bool, watch: bool
@@ -79,10 +76,10 @@ class _Backfill:
         self._reads_steps = steps
         self._watches = watch
 
-    async def read(self, source: RunListSource) -> None:
-        """Goes through all pages: the runs of one are recorded before the next is asked for."""
+    async def run(self, source: RunListSource) -> None:
+        """Records all pages; the runs of one are recorded before the next is requested."""
         pages, after = self._session.backfill_pages, None
-        passed: set[str] = set()
+        cursors: set[str] = set()
         while True:
             ask = partial(source.fetch_runs, self._thread_id, after)
             try:
@@ -92,12 +89,12 @@ class _Backfill:
                     f"the source {self._source.name!r} knows no thread {self._thread_id}, so "
                     f"there are no runs to backfill: {error}"
                 ) from error
-            await self._take_in(answer, entries)
+            await self._record_page(answer, entries)
             if after is None:
                 return
-            _check_new(after, passed)
+            _check_new(after, cursors)
 
-    async def _take_in(self, answer: Answer, entries: Sequence[Mapping[str, Any]]) -> None:
+    async def _record_page(self, answer: Answer, entries: Sequence[Mapping[str, Any]]) -> None:
         snapshots = []
         for entry in entries:
             run_id = str(entry.get("id"))
@@ -109,57 +106,57 @@ class _Backfill:
                     )
                 )
             except RunfoldError as error:
-                self._refused(run_id, error)
-        recorded = await _all(self._record(snapshot) for snapshot in snapshots)
-        ended = [it for it in recorded if it is not None and it.state.is_ended]
+                self._note_failure(run_id, error)
+        results = await _gather(self._record(snapshot) for snapshot in snapshots)
+        ended = [it for it in results if it is not None and it.state.is_ended]
         if self._reads_steps and isinstance(self._source, StepSource):
-            lacking = await self._without_steps(ended)
-            await _all(self._read_steps(self._source, run_id) for run_id in lacking)
+            run_ids = await self._find_without_steps(ended)
+            await _gather(self._read_steps(self._source, run_id) for run_id in run_ids)
 
     async def _record(self, snapshot: RunSnapshot) -> RecordResult | None:
         commits, updates = self._session.commits, self._session.updates
         try:
-            if (before := Observation.of_predecessor(snapshot)) is not None:
-                earlier = await commits.record(before)
+            if (predecessor := Observation.of_predecessor(snapshot)) is not None:
+                earlier = await commits.record(predecessor)
                 self.events += len(earlier.events)
-                updates.on_state(before.stream, earlier.state)
-            observed = await commits.record(Observation.of(snapshot))
+                updates.on_state(predecessor.stream, earlier.state)
+            result = await commits.record(Observation.of(snapshot))
         except PayloadError as error:
-            self._refused(snapshot.run_id, error)
+            self._note_failure(snapshot.run_id, error)
             return None
-        self.events += len(observed.events)
-        updates.on_state(observed.stream, observed.state)
-        if self._watches and not observed.state.is_ended:
-            self._watch(observed.state)
-        return observed
+        self.events += len(result.events)
+        updates.on_state(result.stream, result.state)
+        if self._watches and not result.state.is_ended:
+            self._watch(result.state)
+        return result
 
     def _watch(self, state: RunState) -> None:
         self._session.watch_list.watch(
             self._source, self._thread_id, state.run_id, state=state, after=FIRST_POLL_SECONDS
         )
 
-    async def _without_steps(self, ended: Iterable[RecordResult]) -> list[str]:
-        """The runs of which no step is recorded since their end."""
+    async def _find_without_steps(self, ended: Iterable[RecordResult]) -> list[str]:
+        """Returns the ids of the runs without a step recorded since their end."""
         runs = {result.stream: result.state.run_id for result in ended}
-        read = await asyncio.to_thread(self._session.repository.read_many, list(runs))
-        return [run_id for stream, run_id in runs.items() if not _has_steps(read[stream])]
+        histories = await asyncio.to_thread(self._session.repository.read_many, list(runs))
+        return [run_id for stream, run_id in runs.items() if not _has_steps(histories[stream])]
 
     async def _read_steps(self, source: StepSource, run_id: str) -> None:
-        """Records the steps of a run, all at once: a kill leaves all or none of them."""
+        """Records the steps of a run in one transaction: a kill leaves all or none of them."""
         stream = run_stream(self._source.name, run_id)
         pages, after = self._session.backfill_pages, None
-        passed: set[str] = set()
-        seen: list[StepSnapshot] = []
+        cursors: set[str] = set()
+        steps: list[StepSnapshot] = []
         try:
             while True:
                 ask = partial(source.fetch_steps, self._thread_id, run_id, after)
                 answer, entries, after = await pages.fetch(self._source, ask)
-                seen += parse_steps(source, stream, entries)
+                steps += parse_steps(source, stream, entries)
                 if after is None:
                     break
-                _check_new(after, passed)
-            observed = await self._session.commits.record(
-                Observation(stream, lambda state: decide_steps(state, seen, answer.observed_at))
+                _check_new(after, cursors)
+            result = await self._session.commits.record(
+                Observation(stream, lambda state: decide_steps(state, steps, answer.observed_at))
             )
         except (NotFound, RequestRefused, PayloadError) as error:
             self.failed.add(run_id)
@@ -167,10 +164,10 @@ class _Backfill:
                 "%s: its steps are not recorded: %s", stream, error, extra=of_run(stream)
             )
             return
-        self.events += len(observed.events)
-        self.steps += len(observed.events)
+        self.events += len(result.events)
+        self.steps += len(result.events)
 
-    def _refused(self, run_id: str, error: RunfoldError) -> None:
+    def _note_failure(self, run_id: str, error: RunfoldError) -> None:
         self.failed.add(run_id)
         logger.warning(
             "%s: a run of it is not recorded: %s",
@@ -187,16 +184,16 @@ def _has_steps(history: Sequence[RecordedEvent]) -> bool:
     return False
 
 
-def _check_new(after: str, passed: set[str]) -> None:
-    """Raises UnusableAnswer where a list would go on for ever."""
-    if after in passed:
+def _check_new(after: str, cursors: set[str]) -> None:
+    """Raises UnusableAnswer for a list that would repeat without end."""
+    if after in cursors:
         raise UnusableAnswer(f"the service gives the same part of a list again, after {after!r}")
-    passed.add(after)
+    cursors.add(after)
 
 
-async def _all(works: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
-    """What comes of all; where one fails, the others are stopped first."""
-    tasks = [asyncio.create_task(work) for work in works]
+async def _gather(coroutines: Iterable[Coroutine[None, None, Result]]) -> list[Result]:
+    """Returns the results of all; on an error, the others are cancelled before it is raised."""
+    tasks = [asyncio.create_task(it) for it in coroutines]
     try:
         return await asyncio.gather(*tasks)
     finally:

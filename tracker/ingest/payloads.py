@@ -1,4 +1,4 @@
-"""Sightings: what somebody hands in of a run, or of a step of one, and whose run it is. Pure."""
+"""Resolves a payload to its source, its run, and the observations to record."""
 
 from __future__ import annotations
 
@@ -17,45 +17,43 @@ from tracker.sources.source import Source, StepSource
 
 
 class ResolvedPayload(NamedTuple):
-    """What was seen of a run: the look at it, and maybe another at the run it goes on from.
-
-    `thread_id` is None where it has none. A run that its service does not keep cannot be asked
-    about.
-    """
+    """A payload with its source and run."""
 
     origin: Source
     thread_id: str | None
     run_id: str
+    # Of the run, then of the run that it continues, if any.
     observations: list[Observation]
+    # False for a run that its service does not store, and so cannot be polled.
     is_stored: bool = True
 
 
 def resolve_payload(
     sources: SourceRegistry,
-    shown: StreamPayload,
+    payload: StreamPayload,
     source: str | None,
     observed_at: datetime,
     asked_at: datetime | None = None,
 ) -> ResolvedPayload:
-    """What was shown as a sighting, of the source of that name or the one that recognises it.
+    """Resolves a payload to the source of that name, or to the source that recognises it.
 
-    Raises PayloadError where it is no run or step, SettingsError where nobody can tell whose.
+    Raises PayloadError if it is not a run or step, SettingsError if its source is ambiguous.
     """
-    body = shown.body
-    if shown.kind == "step":
-        return _of_step(sources, body, source, observed_at)
+    body = payload.body
+    if payload.kind == "step":
+        return _resolve_step(sources, body, source, observed_at)
     origin = sources.recognising(body) if source is None else sources.named(source)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
-    looks = [
+    observations = [
         entry
         for entry in (Observation.of(snapshot), Observation.of_predecessor(snapshot))
         if entry is not None
     ]
     is_stored = body.get("store") is not False
-    return ResolvedPayload(origin, snapshot.thread_id, snapshot.run_id, looks, is_stored)
+    return ResolvedPayload(origin, snapshot.thread_id, snapshot.run_id, observations, is_stored)
 
 
-def _of_step(
+def _resolve_step(
     sources: SourceRegistry, body: Mapping[str, Any], source: str | None, observed_at: datetime
 ) -> ResolvedPayload:
     if source is None and len(sources) > 1:

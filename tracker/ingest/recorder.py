@@ -1,4 +1,4 @@
-"""Records payloads that others hand in, and watches their runs."""
+"""Records payloads from outside, and watches their runs."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def observe(
     Blocks until they are durable. Safe from any thread: updates are applied on the loop that polls.
     """
     body = decode(payload)
-    shown = payload_in(body) if is_event(body) else StreamPayload("run", body)
-    if shown is None:
+    found = payload_in(body) if is_event(body) else StreamPayload("run", body)
+    if found is None:
         return []
     now = session.clock.now()
-    resolved = resolve_payload(session.sources, shown, source, observed_at or now, observed_at)
+    resolved = resolve_payload(session.sources, found, source, observed_at or now, observed_at)
     events: list[Event] = []
     results = session.repository.record(resolved.observations)
     for result in results:
         if isinstance(result, RunfoldError):
             raise result
-        # A thread may outlive the loop; nobody is left to be notified then.
+        # A thread may outlive the loop, after which there are no watched runs to update.
         with suppress(RuntimeError):
             session.loop.call_soon_threadsafe(session.updates.on_recorded, resolved.origin, result)
         events += result.events

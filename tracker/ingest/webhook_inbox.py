@@ -37,10 +37,10 @@ class Hint(NamedTuple):
 
 def hint_in(payload: Mapping[str, Any]) -> Hint | None:
     """Returns the run that a webhook names, None if it names none."""
-    kind, data = payload.get("type"), payload.get("data")
-    if not isinstance(kind, str) or not isinstance(data, dict):
+    event_type, data = payload.get("type"), payload.get("data")
+    if not isinstance(event_type, str) or not isinstance(data, dict):
         return None
-    object_type, _, change = kind.rpartition(".")
+    object_type, _, change = event_type.rpartition(".")
     run_id, thread_id = data.get("id"), data.get("thread_id")
     if object_type not in _SENDERS or not isinstance(run_id, str) or not run_id:
         return None
@@ -77,7 +77,7 @@ async def follow_hint(session: Session, origin: Source, hint: Hint, timeout: flo
     thread_id = hint.thread_id or state.thread_id
     watched = session.watch_list.watch(origin, thread_id, hint.run_id, state=state)
     session.watch_list.poll_now(watched)
-    missed = f"what a webhook said of {hint.run_id} was not seen"
+    missed = f"the state of {hint.run_id} that a webhook reported was not seen"
     return await session.wait_until(watched, hint.until, timeout, missed)
 
 
@@ -86,8 +86,8 @@ async def _record_payload(
 ) -> RunState | None:
     body = _find_run(session, payload, source)
     if body is not None:
-        shown, now = StreamPayload("run", body), session.clock.now()
-        return await record(session, resolve_payload(session.sources, shown, source, now))
+        found, now = StreamPayload("run", body), session.clock.now()
+        return await record(session, resolve_payload(session.sources, found, source, now))
     hint = hint_in(payload)
     if hint is None:
         return None

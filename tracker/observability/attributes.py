@@ -1,7 +1,7 @@
 """The names of span attributes: OpenTelemetry's for generative AI, and our own.
 
-The conventions are in development and their packaged constants marked as deprecated, so they are
-kept here. They know neither what a run waits for nor how it ended: those are ours.
+The conventions are in development and their packaged constants are deprecated, so they are kept
+here. They have no names for the phases of a run or for its end: those are ours.
 """
 
 from __future__ import annotations

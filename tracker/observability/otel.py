@@ -1,4 +1,4 @@
-"""Spans of ended runs, brought to an OpenTelemetry exporter."""
+"""Export of the spans of ended runs to an OpenTelemetry exporter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracker.core.events import Event, RunEnded
 from tracker.delivery.handlers import AnyHandler, Delivery, Since
 from tracker.errors import ExportFailed, SettingsError
 from tracker.event_store import RecordedEvent
-from tracker.observability.spans import SpanData, spans_of, usage_of
+from tracker.observability.spans import SpanData, build_spans, find_usage
 from tracker.runtime.clock import Clock, SystemClock
 
 try:
@@ -26,8 +26,8 @@ except ImportError as error:  # pragma: no cover - only without the extra
 _SCOPE = InstrumentationScope("runfold")
 
 
-class Exported(Protocol):
-    """What is needed of a `Tracker` or a `BackgroundTracker`."""
+class TrackerWithHistory(Protocol):
+    """The part of a `Tracker` or `BackgroundTracker` that the export needs."""
 
     def on(
         self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
@@ -37,7 +37,7 @@ class Exported(Protocol):
 
 
 def export_spans(
-    tracker: Exported,
+    tracker: TrackerWithHistory,
     exporter: SpanExporter,
     *,
     name: str = "spans",
@@ -48,51 +48,53 @@ def export_spans(
     clock: Clock | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Has the spans of every run that ends exported; before the tracker is opened.
+    """Exports the spans of every run that ends. To be called before the tracker is opened.
 
-    Once for each run: when it has ended and its usage is known, or did not come within `settle`
-    seconds. A span carries the server's own times, tokens are on the span of the run alone.
-    `provider` is the convention's name of who runs the agents. What the exporter refuses is sent
-    again until it takes it, and what it was given when the process died comes again under the
-    same ids: `name` is that of the checkpoint. A correction of the usage after that is not sent.
+    Exports each run once: when it has ended and its usage is known, or `settle` seconds later. A
+    span has the server's own times; only the span of the run has tokens. `provider` is the
+    convention's name of the provider of the agents. Spans that the exporter refuses are sent
+    again until it accepts them, and those that it received when the process died are sent again
+    under the same ids. `name` is the name of the checkpoint. Later corrections of the usage are
+    not sent.
 
-    Raises SettingsError once the tracker is open.
+    Raises SettingsError if the tracker is open.
     """
-    source = resource or Resource.create()
+    span_resource = resource or Resource.create()
     times = clock or SystemClock()
 
     @tracker.on(RunEnded, name=name, since=since)
     def export(delivery: Delivery) -> None:
         history = tracker.history(delivery.run_id, source=delivery.source)
-        ago = (times.now() - delivery.event.observed_at).total_seconds()
-        if usage_of(history) is None and ago < settle:
-            pause(settle - ago)
+        age = (times.now() - delivery.event.observed_at).total_seconds()
+        if find_usage(history) is None and age < settle:
+            pause(settle - age)
             history = tracker.history(delivery.run_id, source=delivery.source)
-        spans = [_readable(span, source) for span in spans_of(history, provider)]
+        spans = [_to_readable_span(span, span_resource) for span in build_spans(history, provider)]
         if exporter.export(spans) is not SpanExportResult.SUCCESS:
-            raise ExportFailed(f"the exporter did not take the spans of {delivery.run_id}")
+            raise ExportFailed(f"the exporter did not accept the spans of {delivery.run_id}")
 
 
-def _readable(span: SpanData, resource: Resource) -> ReadableSpan:
+def _to_readable_span(span: SpanData, resource: Resource) -> ReadableSpan:
     status = Status(StatusCode.UNSET if span.error is None else StatusCode.ERROR)
     return ReadableSpan(
         name=span.name,
-        context=_context(span.trace_id, span.span_id),
-        parent=None if span.parent_id is None else _context(span.trace_id, span.parent_id),
+        context=_make_context(span.trace_id, span.span_id),
+        parent=None if span.parent_id is None else _make_context(span.trace_id, span.parent_id),
         resource=resource,
         attributes=dict(span.attributes),
         kind=SpanKind.CLIENT if span.parent_id is None else SpanKind.INTERNAL,
         status=status,
-        start_time=_nanoseconds(span.start),
-        end_time=_nanoseconds(span.end),
+        start_time=_to_nanoseconds(span.start),
+        end_time=_to_nanoseconds(span.end),
         instrumentation_scope=_SCOPE,
     )
 
 
-def _context(trace_id: int, span_id: int) -> SpanContext:
+def _make_context(trace_id: int, span_id: int) -> SpanContext:
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(1))
 
 
-def _nanoseconds(moment: datetime) -> int:
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+def _to_nanoseconds(moment: datetime) -> int:
+    elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    seconds = elapsed.days * 86_400 + elapsed.seconds
+    return (seconds * 1_000_000 + elapsed.microseconds) * 1_000

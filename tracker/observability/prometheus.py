@@ -1,4 +1,4 @@
-"""What a tracker counts, for Prometheus: read when it is scraped, and not before."""
+"""Metrics of a tracker for Prometheus; collected only when they are scraped."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ except ImportError as error:  # pragma: no cover - only without the extra
 _STATUSES = frozenset({QUEUED, IN_PROGRESS, REQUIRES_ACTION, CANCELLING})
 
 
-class Counting(Protocol):
-    """What is needed of a `Tracker` or a `BackgroundTracker`."""
+class TrackerWithCounts(Protocol):
+    """The part of a `Tracker` or `BackgroundTracker` that the metrics need."""
 
     def counts(self) -> dict[str, SourceCounts]: ...
 
@@ -38,11 +38,11 @@ class Counting(Protocol):
 class PrometheusMetrics(Collector):
     """The metrics of one tracker, once they are registered; without samples while it is closed.
 
-    `lag` gives how many events each projection is behind, by its name.
+    `lag` returns the number of events that each projection is behind, by its name.
     """
 
     def __init__(
-        self, tracker: Counting, *, lag: Callable[[], Mapping[str, int]] | None = None
+        self, tracker: TrackerWithCounts, *, lag: Callable[[], Mapping[str, int]] | None = None
     ) -> None:
         self._tracker = tracker
         self._lag = lag
@@ -52,82 +52,82 @@ class PrometheusMetrics(Collector):
         registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
-        """The metrics without their samples; asks nobody anything."""
-        yield from _by_source({})
-        yield from _of_deliveries([])
+        """Yields the metrics without their samples; reads nothing."""
+        yield from _build_source_metrics({})
+        yield from _build_delivery_metrics([])
         if self._lag is not None:
-            yield _of_lag({})
+            yield _build_lag_metric({})
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as they are now. Raises what `lag` raises."""
+        """Yields the current metrics. Raises the errors of `lag`."""
         counts = self._tracker.counts()
-        yield from _by_source(counts)
+        yield from _build_source_metrics(counts)
         progress: list[DeliveryProgress] = []
         if counts:
-            # It may be closed between the two.
+            # The tracker may be closed between the two calls.
             with suppress(SettingsError):
                 progress = self._tracker.deliveries()
-        yield from _of_deliveries(progress)
+        yield from _build_delivery_metrics(progress)
         if self._lag is not None:
-            yield _of_lag(self._lag())
+            yield _build_lag_metric(self._lag())
 
 
-def _by_source(counts: Mapping[str, SourceCounts]) -> Iterator[Metric]:
+def _build_source_metrics(counts: Mapping[str, SourceCounts]) -> Iterator[Metric]:
     active = GaugeMetricFamily(
-        "runfold_active_runs", "Runs that are watched now.", labels=["source", "status"]
+        "runfold_active_runs", "Runs that are being watched.", labels=["source", "status"]
     )
-    polls = CounterMetricFamily(
-        "runfold_polls", "Requests that asked about runs.", labels=["source"]
-    )
+    polls = CounterMetricFamily("runfold_polls", "Requests about runs.", labels=["source"])
     refusals = CounterMetricFamily(
         "runfold_refusals", "Polls that the service refused with 429.", labels=["source"]
     )
     failures = CounterMetricFamily(
-        "runfold_poll_failures", "Looks at runs that failed otherwise.", labels=["source"]
+        "runfold_poll_failures", "Polls that failed for any other reason.", labels=["source"]
     )
     delays = HistogramMetricFamily(
         "runfold_detection_delay_seconds",
-        "From the service's stamp of a change to our sight of it.",
+        "Time from the service's stamp of a change to its observation.",
         labels=["source"],
     )
     for source, counted in counts.items():
         by_status: dict[str, int] = dict.fromkeys(_STATUSES, 0)
         for status, number in counted.active.items():
-            # Any service may send any text, and each would be a series of its own.
-            known = status if status in _STATUSES else "other" if status else "unseen"
-            by_status[known] = by_status.get(known, 0) + number
+            # A service may send any text, and each would become a series of its own.
+            label = status if status in _STATUSES else "other" if status else "unseen"
+            by_status[label] = by_status.get(label, 0) + number
         for status, number in sorted(by_status.items()):
             active.add_metric([source, status], number)
         polls.add_metric([source], counted.polls)
         refusals.add_metric([source], counted.refusals)
         failures.add_metric([source], counted.failures)
-        delays.add_metric([source], _buckets(counted.delays), counted.delays.total)
+        delays.add_metric([source], _cumulate_buckets(counted.delays), counted.delays.total)
     yield from (active, polls, refusals, failures, delays)
 
 
-def _buckets(delays: Delays) -> list[tuple[str, float]]:
+def _cumulate_buckets(delays: Delays) -> list[tuple[str, float]]:
     bounds = [*map(str, DELAY_BOUNDS), "+Inf"]
     return list(zip(bounds, map(float, accumulate(delays.counts)), strict=True))
 
 
-def _of_deliveries(progress: list[DeliveryProgress]) -> Iterator[Metric]:
+def _build_delivery_metrics(progress: list[DeliveryProgress]) -> Iterator[Metric]:
     position = GaugeMetricFamily(
-        "runfold_delivery_position", "Up to where handlers are done.", labels=["name"]
+        "runfold_delivery_position", "Position up to which the handlers are done.", labels=["name"]
     )
     attempts = GaugeMetricFamily(
         "runfold_delivery_failing_attempts",
-        "How often the event that holds handlers up has failed; 0 where none does.",
+        "Failed attempts at the event that holds the handlers up; 0 if none does.",
         labels=["name"],
     )
-    for each in progress:
-        position.add_metric([each.name], each.position)
-        attempts.add_metric([each.name], each.attempts)
+    for handlers in progress:
+        position.add_metric([handlers.name], handlers.position)
+        attempts.add_metric([handlers.name], handlers.attempts)
     yield from (position, attempts)
 
 
-def _of_lag(lag: Mapping[str, int]) -> Metric:
+def _build_lag_metric(lag: Mapping[str, int]) -> Metric:
     behind = GaugeMetricFamily(
-        "runfold_projection_lag_events", "Events not yet in the tables.", labels=["projection"]
+        "runfold_projection_lag_events",
+        "Events that are not in the tables yet.",
+        labels=["projection"],
     )
     for projection, events in lag.items():
         behind.add_metric([projection], events)

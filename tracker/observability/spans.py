@@ -1,7 +1,7 @@
-"""A run's recorded events as spans: one for the run, and one below it for each of its phases.
+"""Conversion of a run's events to spans: one for the run, and a child for each of its phases.
 
-The phases are those of the transitions alone. The table `run_phases` is more exact where the
-steps of a run were read.
+The phases come from the transitions only. The table `run_phases` is more exact if the steps of a
+run were read.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Value = str | int | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SpanData:
-    """One span. Its ids are made of the run's stream, so that a second one of it is the same.
-
-    `parent_id` is None for the span of the run itself. `error` is why it failed, if it did.
-    """
+    """One span."""
 
     name: str
+    # Derived from the run's stream: a span that is built again has the same ids.
     trace_id: int
     span_id: int
+    # None for the span of the run itself.
     parent_id: int | None
     start: datetime
     end: datetime
     attributes: Mapping[str, Value]
+    # The cause of a failure.
     error: str | None = None
 
 
@@ -45,12 +45,12 @@ class _Phase:
     tools: tuple[str, ...] = ()
 
 
-def spans_of(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
-    """The spans of a run that has ended, its own first; none where it has not.
+def build_spans(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
+    """Builds the spans of a run that has ended, its own first; none if it has not ended.
 
-    Times are the server's where it gave any, else when we saw it; `basis` says which, `inferred`
-    where no poll saw a phase. What tools were called with, and what they and the model said, is
-    left out, as metadata is.
+    Times are the server's stamps if there are any, else those of our observation; the attribute
+    for the basis tells which, and is `inferred` if no poll saw a phase. Arguments and outputs of
+    tools, texts of the model and metadata are left out.
     """
     created: e.RunCreated | None = None
     ended: e.RunEnded | None = None
@@ -62,18 +62,18 @@ def spans_of(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
         match event:
             case e.RunCreated():
                 created = event
-                phases.append(_Phase(QUEUED, _moment(event, moments), _basis(event)))
+                phases.append(_Phase(QUEUED, _add_moment(event, moments), _find_basis(event)))
             case e.RunStatusChanged():
-                phases.append(_Phase(event.status, _moment(event, moments), _basis(event)))
+                phases.append(_Phase(event.status, _add_moment(event, moments), _find_basis(event)))
             case e.RunActionRequired():
                 if event.previous != REQUIRES_ACTION:
-                    moment = _moment(event, moments)
-                    phases.append(_Phase(REQUIRES_ACTION, moment, _basis(event)))
+                    moment = _add_moment(event, moments)
+                    phases.append(_Phase(REQUIRES_ACTION, moment, _find_basis(event)))
                 tools = (call.name or call.type for call in event.tool_calls)
                 phases[-1].tools = (*phases[-1].tools, *tools)
             case e.RunEnded():
                 ended, usage = event, event.usage
-                _moment(event, moments)
+                _add_moment(event, moments)
             case e.RunUsageReported():
                 usage = event.usage
             case _:
@@ -83,7 +83,7 @@ def spans_of(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
     stream = history[0].stream
     digest = hashlib.sha256(stream.encode()).digest()
     trace_id, root_id = int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
-    error = _error(ended)
+    error = _find_error(ended)
     root = SpanData(
         a.INVOKE_AGENT,
         trace_id,
@@ -91,10 +91,10 @@ def spans_of(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
         None,
         moments[0],
         moments[-1],
-        _root_attributes(created, ended, usage, provider, error),
+        _build_root_attributes(created, ended, usage, provider, error),
         error,
     )
-    leaving = [*(phase.basis for phase in phases[1:]), _basis(ended)]
+    end_bases = [*(phase.basis for phase in phases[1:]), _find_basis(ended)]
     children = [
         SpanData(
             phase.status,
@@ -102,18 +102,18 @@ def spans_of(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
             int.from_bytes(hashlib.sha256(f"{stream}/{number}".encode()).digest()[:8]),
             root_id,
             phase.start,
-            left,
-            _phase_attributes(phase, left_by),
+            end,
+            _build_phase_attributes(phase, end_basis),
         )
-        for number, (phase, left, left_by) in enumerate(
-            zip(phases, moments[1:], leaving, strict=True)
+        for number, (phase, end, end_basis) in enumerate(
+            zip(phases, moments[1:], end_bases, strict=True)
         )
     ]
     return [root, *children]
 
 
-def usage_of(history: Sequence[RecordedEvent]) -> Usage | None:
-    """The usage that is known of a run: what its end said, or a later correction."""
+def find_usage(history: Sequence[RecordedEvent]) -> Usage | None:
+    """Returns the usage of a run: that of its end, or of the last correction."""
     usage = None
     for entry in history:
         if isinstance(entry.event, e.RunEnded | e.RunUsageReported):
@@ -121,26 +121,26 @@ def usage_of(history: Sequence[RecordedEvent]) -> Usage | None:
     return usage
 
 
-def _moment(event: e.Change, moments: list[datetime]) -> datetime:
-    """When it happened, and never before what happened before it."""
+def _add_moment(event: e.Change, moments: list[datetime]) -> datetime:
+    """Appends the moment of an event, but none earlier than the last; returns it."""
     moment = event.occurred_at or min(event.observed_at, event.not_after or event.observed_at)
     moments.append(max([moment, *moments[-1:]]))
     return moments[-1]
 
 
-def _basis(event: e.Change) -> str:
+def _find_basis(event: e.Change) -> str:
     if event.inferred:
         return "inferred"
     return "observed" if event.occurred_at is None else "server"
 
 
-def _error(ended: e.RunEnded) -> str | None:
+def _find_error(ended: e.RunEnded) -> str | None:
     if ended.status == FAILED:
         return (ended.error.code if ended.error else None) or "_OTHER"
     return ended.status if ended.status == EXPIRED else None
 
 
-def _root_attributes(
+def _build_root_attributes(
     created: e.RunCreated,
     ended: e.RunEnded,
     usage: Usage | None,
@@ -167,8 +167,8 @@ def _root_attributes(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _phase_attributes(phase: _Phase, left_by: str) -> dict[str, Value]:
-    basis = {phase.basis, left_by}
+def _build_phase_attributes(phase: _Phase, end_basis: str) -> dict[str, Value]:
+    basis = {phase.basis, end_basis}
     weakest = next((each for each in ("inferred", "observed") if each in basis), "server")
     values: dict[str, Value] = {a.PHASE_STATUS: phase.status, a.PHASE_BASIS: weakest}
     return values | ({a.PHASE_TOOLS: phase.tools} if phase.tools else {})

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from tracker.core.events import RunEnded, RunUsageReported
-from tracker.core.other_decisions import decide_vanished
+from tracker.core.other_decisions import decide_disappearance
 from tracker.core.state import RunState
 from tracker.core.status import QUEUED, REQUIRES_ACTION
 from tracker.errors import RunfoldError
@@ -111,7 +111,7 @@ class RunUpdates:
     def on_missing(self, watched: WatchedRun) -> None:
         """Records that the service does not know a run any more."""
         at = self._clock.now()
-        vanished = Observation(watched.stream, lambda state: decide_vanished(state, at))
+        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at))
         self._commits.start(self._record(vanished))
 
     def queue_steps(

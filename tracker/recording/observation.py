@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from tracker.core.decider import decide
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_continued
+from tracker.core.other_decisions import decide_continuation
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.core.state import RunState
 
@@ -44,7 +44,7 @@ class Observation(NamedTuple):
             return None
         return cls(
             run_stream(snapshot.source, snapshot.continues),
-            lambda state: decide_continued(state, snapshot.created_at, snapshot.observed_at),
+            lambda state: decide_continuation(state, snapshot.created_at, snapshot.observed_at),
             resolves_action=True,
         )
 

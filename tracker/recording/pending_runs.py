@@ -6,9 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from tracker.core.decider import evolve, initial_state
 from tracker.core.events import RunCreated, RunStepRecorded
-from tracker.core.state import RunState
+from tracker.core.state import RunState, evolve, initial_state
 from tracker.event_store.store import RecordedEvent
 
 # Ended runs that are kept before the expired ones are looked for.

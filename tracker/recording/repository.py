@@ -10,15 +10,15 @@ from datetime import datetime
 from threading import Lock
 from typing import NamedTuple
 
-from tracker.core.decider import fold, initial_state
+from tracker.core.decider import fold
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     configuration_stream,
 )
-from tracker.core.state import RunState
+from tracker.core.state import RunState, initial_state
 from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
-from tracker.event_store.recorded import transactions
+from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
@@ -84,7 +84,7 @@ class RunRepository:
         with self._open():
             self._on_observed(observations)
             changes = self._decide(list(enumerate(observations)), results)
-            for part in transactions(self._appends(changes.values())):
+            for part in split_into_transactions(self._appends(changes.values())):
                 try:
                     self._append(part, changes)
                 except (ConcurrencyError, PayloadError):

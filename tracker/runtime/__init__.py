@@ -1,1 +1,1 @@
-"""Clock, scheduler, threads and logging fields that the other packages share."""
+"""Clock, scheduler, jobs, threads and log fields that the other packages share."""

@@ -1,4 +1,4 @@
-"""The time, handed in: nothing else in runfold asks the machine what time it is."""
+"""The clock port: nothing else in runfold asks the machine for the time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and how to wait."""
+    """A source of time, and a way to wait."""
 
     def now(self) -> datetime:
-        """The wall time, aware, UTC."""
+        """Returns the wall time, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards, from an arbitrary zero."""
+        """Returns seconds that never go backwards, from an arbitrary zero."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What was opened before a fork is of no use after it, and says so."""
+"""A check that a tracker or an event store is not used in a forked process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from tracker.errors import SettingsError
 
 
-def check_not_forked(opened_in: int) -> None:
-    """Raises SettingsError where this is another process than the one of that number."""
-    if os.getpid() != opened_in:
+def check_not_forked(process_id: int) -> None:
+    """Raises SettingsError in any other process than that of the given id."""
+    if os.getpid() != process_id:
         raise SettingsError(
             "the tracker or its event store was opened before this process was forked, and no "
-            "connection or thread outlives that: open it after the fork, in gunicorn's post_fork "
+            "connection or thread survives that: open it after the fork, in gunicorn's post_fork "
             "or uWSGI's @postfork, from a URL"
         )

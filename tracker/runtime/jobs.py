@@ -1,4 +1,4 @@
-"""Jobs of an application on the scheduler that polls, at intervals and never twice at once."""
+"""Periodic jobs of the application, on the scheduler that polls."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ logger = logging.getLogger("runfold.jobs")
 
 STOP_SECONDS = 30.0
 
-# What it gives is not asked for; an awaitable is awaited.
+# A function or coroutine function without arguments; its result is ignored.
 Job = Callable[[], object]
 
 
-class _RegularJob:
-    """One job, and the run of it that is under way."""
+class _PeriodicJob:
+    """A job, and its run that has not finished yet, if any."""
 
     def __init__(self, seconds: float, job: Job, name: str) -> None:
         self.seconds, self.name = seconds, name
-        self.under_way: asyncio.Task[None] | None = None
+        self.current_run: asyncio.Task[None] | None = None
         self._job = job
         self._thread: ExitSafeExecutor | None = None
 
-    async def begin(self) -> None:
-        """Begins a run, unless the one before goes on."""
-        if self.under_way is None or self.under_way.done():
-            self.under_way = asyncio.create_task(self._run())
+    async def start_run(self) -> None:
+        """Starts a run, unless the previous one has not finished."""
+        if self.current_run is None or self.current_run.done():
+            self.current_run = asyncio.create_task(self._run())
 
     def close(self) -> None:
-        """Gives the thread up, without waiting for what it still does."""
+        """Releases the thread, without waiting for a run that has not finished."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)
             self._thread = None
@@ -47,7 +47,7 @@ class _RegularJob:
                 await self._job()
                 return
             if self._thread is None:
-                # Of its own: those that record what polls bring are not to wait for it.
+                # A thread of its own: the shared ones record what polls bring, and must not wait.
                 self._thread = ExitSafeExecutor(1, thread_name_prefix=f"runfold-{self.name}")
             run = contextvars.copy_context().run
             loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class _RegularJob:
                 await result
         except Exception as error:
             logger.error(
-                "the job %r failed, and runs again in its turn: %s",
+                "the job %r failed, and runs again when it is next due: %s",
                 self.name,
                 error,
                 exc_info=not isinstance(error, RunfoldError),
@@ -64,59 +64,65 @@ class _RegularJob:
 
 
 class Jobs:
-    """The jobs of one tracker, which run while it is started. `every` is safe for threads."""
+    """The periodic jobs of one tracker, which run while it is open. `every` is safe for threads."""
 
     def __init__(self) -> None:
-        self._jobs: list[_RegularJob] = []
+        self._jobs: list[_PeriodicJob] = []
         self._scheduler: Scheduler | None = None
         self._lock = Lock()
 
     def every(self, seconds: float, job: Job, name: str | None) -> None:
-        """Adds a job. Raises SettingsError for one that cannot be run so."""
+        """Adds a job. Raises SettingsError for one that cannot be run at intervals."""
         if not callable(job):
             raise SettingsError(
                 f"a job has to be a function without arguments, not a {type(job).__name__}: "
-                "hand it over without calling it, as in every(60, views.catch_up)"
+                "pass it without calling it, as in every(60, views.catch_up)"
             )
         if not 0 < seconds < float("inf"):
-            raise SettingsError(f"a job cannot run every {seconds!r} seconds: say more than 0")
+            raise SettingsError(
+                f"a job cannot run every {seconds!r} seconds: the interval has to be above 0"
+            )
         name = name or str(getattr(job, "__name__", type(job).__name__))
-        regular = _RegularJob(seconds, job, name)
+        periodic = _PeriodicJob(seconds, job, name)
         with self._lock:
-            self._jobs.append(regular)
+            self._jobs.append(periodic)
             if self._scheduler is not None:
-                self._schedule(self._scheduler, regular)
+                self._schedule(self._scheduler, periodic)
 
     def start(self, scheduler: Scheduler) -> None:
-        """Has all jobs run once that scheduler does."""
+        """Adds all jobs to a scheduler."""
         with self._lock:
             self._scheduler = scheduler
             for job in self._jobs:
                 self._schedule(scheduler, job)
 
     async def stop(self) -> None:
-        """Lets jobs that are under way finish, for half a minute, and begins no other."""
+        """Lets runs that have started finish, for half a minute, and starts no other."""
         with self._lock:
             scheduler, self._scheduler = self._scheduler, None
             jobs = list(self._jobs)
         if scheduler is None:
             return
-        under_way = {job.under_way: job for job in jobs if job.under_way is not None}
+        runs = {job.current_run: job for job in jobs if job.current_run is not None}
         try:
-            late = (await asyncio.wait(under_way, timeout=STOP_SECONDS))[1] if under_way else set()
-            for task in late:
-                logger.warning("the job %r is not waited for any longer", under_way[task].name)
+            late = (await asyncio.wait(runs, timeout=STOP_SECONDS))[1] if runs else set()
+            for run in late:
+                logger.warning(
+                    "the job %r has not finished in %.0f s and is cancelled",
+                    runs[run].name,
+                    STOP_SECONDS,
+                )
         finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
             for job in jobs:
-                job.under_way = None
+                job.current_run = None
                 job.close()
 
-    def _schedule(self, scheduler: Scheduler, job: _RegularJob) -> None:
-        async def begin() -> None:
+    def _schedule(self, scheduler: Scheduler, job: _PeriodicJob) -> None:
+        async def start_run() -> None:
             if self._scheduler is scheduler:
-                await job.begin()
+                await job.start_run()
 
-        scheduler.every(job.seconds, begin, job.name, at_once=True)
+        scheduler.every(job.seconds, start_run, job.name, at_once=True)

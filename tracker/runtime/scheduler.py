@@ -1,4 +1,4 @@
-"""Regular jobs on the event loop. The only home of APScheduler."""
+"""Periodic jobs on the event loop. The only home of APScheduler."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from tracker.errors import SettingsError
 
 TICK_SECONDS = 0.05
-# The default grace time drops a job that comes late, and with it the polls it would make.
+# With the default grace time, a job that is late would be dropped, and its polls with it.
 _JOB = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 
 class Scheduler:
     """Runs coroutine functions at intervals on the running event loop.
 
-    With an AsyncIOScheduler `given`, it adds its jobs to that, which is the giver's to start and
-    to shut down. Raises SettingsError for another kind of scheduler.
+    With an `external` AsyncIOScheduler, it adds its jobs to that; its owner starts it and shuts it
+    down. Raises SettingsError for any other type of scheduler.
     """
 
-    def __init__(self, given: object | None = None) -> None:
-        if given is not None and not isinstance(given, AsyncIOScheduler):
+    def __init__(self, external: object | None = None) -> None:
+        if external is not None and not isinstance(external, AsyncIOScheduler):
             raise SettingsError(
-                f"scheduler has to be an APScheduler AsyncIOScheduler, not {type(given).__name__}"
+                "scheduler has to be an APScheduler AsyncIOScheduler, "
+                f"not {type(external).__name__}"
             )
-        self._is_ours = given is None
-        self._scheduler = given or AsyncIOScheduler(timezone="UTC")
-        # What the giver's own stores and executors take is theirs to choose.
-        self._alias = self._place()
+        self._is_ours = external is None
+        self._scheduler = external or AsyncIOScheduler(timezone="UTC")
+        # A store and an executor of our own: those of the owner may be unfit for our jobs.
+        self._alias = self._add_jobstore()
         self._scheduler.add_executor(AsyncIOExecutor(), self._alias)
-        # It tells of each time that a job runs, which is twenty times a second.
+        # It logs each run of a job, twenty times per second.
         logging.getLogger(f"apscheduler.executors.{self._alias}").setLevel(logging.WARNING)
         self._jobs: list[Any] = []
 
-    def _place(self) -> str:
-        """A store for the jobs, under a name that no other tracker has taken."""
+    def _add_jobstore(self) -> str:
+        """Adds a store for the jobs; returns its name, which no other tracker uses."""
         number = 1
         while True:
             try:
@@ -60,15 +61,15 @@ class Scheduler:
         *,
         at_once: bool = False,
     ) -> None:
-        """Adds a job that runs every `seconds`, never twice at once; first after so many.
+        """Adds a job that runs every `seconds`, first after as many, never twice at once.
 
-        `at_once`: first as soon as the scheduler runs. Safe for threads.
+        With `at_once` it first runs as soon as the scheduler does. Safe for threads.
         """
-        more: dict[str, Any] = {"jobstore": self._alias, "executor": self._alias}
+        options: dict[str, Any] = {"jobstore": self._alias, "executor": self._alias}
         if at_once:
-            more["next_run_time"] = datetime.now(UTC)
+            options["next_run_time"] = datetime.now(UTC)
         self._jobs.append(
-            self._scheduler.add_job(job, "interval", seconds=seconds, name=name, **more, **_JOB)
+            self._scheduler.add_job(job, "interval", seconds=seconds, name=name, **options, **_JOB)
         )
 
     def start(self) -> None:
@@ -77,13 +78,13 @@ class Scheduler:
             self._scheduler.start()
 
     def stop(self) -> None:
-        """Takes the jobs out without waiting for one that runs."""
+        """Removes the jobs without waiting for one that is running."""
         for job in self._jobs:
-            # One that was shut down meanwhile has lost its jobs.
+            # A scheduler that was shut down meanwhile has lost its jobs.
             with suppress(JobLookupError):
                 job.remove()
         self._scheduler.remove_jobstore(self._alias)
-        # Cancelled, a job that has just begun would be logged as one that failed.
+        # An executor that shuts down cancels a running job, which would be logged as failed.
         self._scheduler.remove_executor(self._alias, shutdown=False)
         if self._is_ours and self._scheduler.running:
             self._scheduler.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""Worker threads that are there until the end, also while the interpreter is ending."""
+"""A thread pool that still accepts work during interpreter shutdown."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Arguments = ParamSpec("Arguments")
 
 
 class ExitSafeExecutor(ThreadPoolExecutor):
-    """A pool of threads, which takes work as long as there are other threads to be waited for.
+    """A thread pool that accepts work until the interpreter has exited.
 
-    The pools of the library take none once the main thread of the program has ended, though the
-    interpreter then waits for threads that have still to record something. From then on each call
-    has a thread of its own here.
+    The standard pool refuses work once the main thread has ended, although the interpreter then
+    waits for other threads, which may still have something to record. From then on, this one runs
+    each call in a thread of its own.
     """
 
     _is_closed = False
 
     @property
-    def is_last(self) -> bool:
-        """Whether the interpreter is ending: the main thread of the program has ended."""
+    def is_interpreter_ending(self) -> bool:
+        """True if the main thread of the program has ended."""
         try:
-            super().submit(_nothing)
+            super().submit(_do_nothing)
         except RuntimeError as error:
-            return self._is_refusal(error)
+            return self._is_due_to_exit(error)
         return False
 
     def submit(
@@ -37,27 +37,27 @@ class ExitSafeExecutor(ThreadPoolExecutor):
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Future[Result]:
-        """Has a thread call a function, and gives what will come of it."""
+        """Calls a function in a thread; returns the future of its result."""
         try:
             return super().submit(fn, *args, **kwargs)
         except RuntimeError as error:
-            if not self._is_refusal(error):
+            if not self._is_due_to_exit(error):
                 raise
         future: Future[Result] = Future()
         threading.Thread(target=_call, args=(future, fn, args, kwargs)).start()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more work, and ends the threads when they are done."""
+        """Accepts no more work, and ends the threads once they are done."""
         self._is_closed = True
         super().shutdown(wait, cancel_futures=cancel_futures)
 
-    def _is_refusal(self, error: RuntimeError) -> bool:
-        """Whether the library lets no pool take work any more, and not: no thread is to be had."""
+    def _is_due_to_exit(self, error: RuntimeError) -> bool:
+        """True if the interpreter is ending, and not if the machine has no thread to give."""
         return not self._is_closed and str(error).startswith("cannot schedule new futures")
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """Does nothing."""
 
 

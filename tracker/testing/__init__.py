@@ -1,4 +1,4 @@
-"""For tests of runfold and of code that uses it: a clock, given/when/then, contract suites.
+"""Helpers for tests of runfold and of code that uses it: a clock, given/when/then, contracts.
 
 Importing this package loads nothing: each public name is loaded on first use.
 """

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from tracker.testing import SourceContract as SourceContract
-
 
 class FakeClock:
-    """A clock that moves when it is told to, and by `sleep`."""
+    """A clock that only moves by `advance` and `sleep`."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
@@ -26,5 +24,5 @@ class FakeClock:
         await asyncio.sleep(0)
 
     def advance(self, seconds: float) -> None:
-        """Moves the time on."""
+        """Moves the clock forward."""
         self._elapsed += seconds

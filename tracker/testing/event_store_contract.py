@@ -1,4 +1,4 @@
-"""For tests, of runfold and of code that uses it: a clock, sentences, two contracts."""
+"""The contract of an event store, as tests for pytest."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from tracker.core.events import Event, RunStatusChanged
 from tracker.errors import ConcurrencyError, StoreUnavailable
 from tracker.event_store.store import Append, EventStore
-from tracker.testing import SourceContract as SourceContract
 
 
 class EventStoreContract:
-    """What every event store does. Subclass it and give a fixture `store` with an empty one."""
+    """The contract of an event store. Subclass it with a fixture `store`: an empty store."""
 
-    def test_an_empty_store_has_nothing(self, store: EventStore) -> None:
+    def test_an_empty_store_has_no_events(self, store: EventStore) -> None:
         assert store.read("a:1") == []
         assert store.read_all() == []
         assert store.last_position() == 0
@@ -47,80 +46,81 @@ class EventStoreContract:
         assert found == {stream: store.read(stream) for stream in ("a:1", "a:2", "a:3")}
         assert store.read_many([]) == {}
 
-    def test_a_version_that_exists_is_refused(self, store: EventStore) -> None:
+    def test_a_version_that_exists_is_a_conflict(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(2))])
-        _refused(store, [Append("a:1", 0, _events(1))])
-        _refused(store, [Append("a:1", 1, _events(1))])
+        _assert_conflict(store, [Append("a:1", 0, _events(1))])
+        _assert_conflict(store, [Append("a:1", 1, _events(1))])
         assert len(store.read("a:1")) == 2
 
-    def test_a_gap_is_refused(self, store: EventStore) -> None:
-        _refused(store, [Append("a:1", 1, _events(1))])
+    def test_a_gap_is_a_conflict(self, store: EventStore) -> None:
+        _assert_conflict(store, [Append("a:1", 1, _events(1))])
         store.append([Append("a:1", 0, _events(1))])
-        _refused(store, [Append("a:1", 2, _events(1))])
-        _refused(store, [Append("a:2", 0, _events(1)), Append("a:2", 2, _events(1))])
+        _assert_conflict(store, [Append("a:1", 2, _events(1))])
+        _assert_conflict(store, [Append("a:2", 0, _events(1)), Append("a:2", 2, _events(1))])
         assert (len(store.read("a:1")), store.read("a:2")) == (1, [])
 
     def test_a_batch_is_all_or_nothing(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(1))])
-        _refused(store, [Append("a:2", 0, _events(3)), Append("a:1", 0, _events(1))])
-        _refused(store, [Append("a:2", 0, _events(3)), Append("a:1", 7, _events(1))])
+        _assert_conflict(store, [Append("a:2", 0, _events(3)), Append("a:1", 0, _events(1))])
+        _assert_conflict(store, [Append("a:2", 0, _events(3)), Append("a:1", 7, _events(1))])
         assert store.read("a:2") == []
         store.append([Append("a:2", 0, _events(3)), Append("a:1", 1, _events(1))])
         assert (len(store.read("a:1")), len(store.read("a:2"))) == (2, 3)
 
-    def test_a_refused_append_can_be_tried_again(self, store: EventStore) -> None:
+    def test_an_append_can_be_repeated_after_a_conflict(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(1))])
-        _refused(store, [Append("a:1", 0, _events(1))])
+        _assert_conflict(store, [Append("a:1", 0, _events(1))])
         store.append([Append("a:1", len(store.read("a:1")), _events(1))])
         assert [entry.version for entry in store.read("a:1")] == [1, 2]
 
-    def test_an_append_of_nothing_is_nothing(self, store: EventStore) -> None:
+    def test_an_append_of_no_events_does_nothing(self, store: EventStore) -> None:
         store.append([])
         store.append([Append("a:1", 0, [])])
         assert store.last_position() == 0
 
-    def test_a_wait_ends_at_once_where_there_is_an_event(self, store: EventStore) -> None:
+    def test_a_wait_ends_at_once_if_there_is_an_event(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(3))])
         began = time.monotonic()
         assert store.wait(0, 30)
         assert store.wait(store.last_position() - 1, 30)
         assert time.monotonic() - began < 5
 
-    def test_a_wait_ends_in_time_where_there_is_none(self, store: EventStore) -> None:
+    def test_a_wait_ends_in_time_if_there_is_none(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(3))])
         for timeout in (-1.0, 0.0, 0.3):
             began = time.monotonic()
             assert not store.wait(store.last_position(), timeout)
             assert timeout <= time.monotonic() - began < timeout + 5
 
-    def test_an_append_wakes_all_that_wait(self, store: EventStore) -> None:
+    def test_an_append_wakes_all_waiting_threads(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(1))])
         with ThreadPoolExecutor(4) as threads:
-            first = [threads.submit(_woken, store, store.last_position()) for _ in range(4)]
+            last = store.last_position()
+            waiting = [threads.submit(_wait_for_event, store, last) for _ in range(4)]
             time.sleep(0.3)
             appended = time.monotonic()
             store.append([Append("a:1", 1, _events(1))])
-            assert max(waiting.result() for waiting in first) - appended < 2
+            assert max(it.result() for it in waiting) - appended < 2
 
-    def test_no_wake_up_is_lost(self, store: EventStore) -> None:
+    def test_each_append_wakes_a_waiting_thread(self, store: EventStore) -> None:
         with ThreadPoolExecutor(1) as threads:
             for number in range(40):
-                waiting = threads.submit(_woken, store, store.last_position())
-                # The append falls into another moment of the wait each time.
+                waiting = threads.submit(_wait_for_event, store, store.last_position())
+                # The append comes at another moment of the wait each time.
                 time.sleep(number % 10 * 0.0005)
                 appended = time.monotonic()
                 store.append([Append("a:1", number, _events(1))])
-                # Less than it takes until somebody looks again who was not woken.
+                # Less than the time until a thread that was not woken checks by itself.
                 assert waiting.result() - appended < 0.9
 
-    def test_a_store_closed_meanwhile_is_said(self, store: EventStore) -> None:
+    def test_a_wait_raises_once_another_thread_closes_the_store(self, store: EventStore) -> None:
         with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(_woken, store, 0)
+            waiting = threads.submit(_wait_for_event, store, 0)
             time.sleep(0.1)
             store.close()
             assert isinstance(waiting.exception(5), StoreUnavailable)
 
-    def test_what_is_forgotten_is_gone_and_the_rest_stays(self, store: EventStore) -> None:
+    def test_forget_deletes_these_streams_and_no_other(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(2)), Append("a:2", 0, _events(3))])
         store.append([Append("a:1", 2, _events(1)), Append("a:3", 0, _events(1))])
         others = [entry for entry in store.read_all() if entry.stream != "a:1"]
@@ -133,17 +133,17 @@ class EventStoreContract:
     def test_a_forgotten_stream_begins_again(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(3))])
         store.forget(["a:1"])
-        _refused(store, [Append("a:1", 3, _events(1))])
+        _assert_conflict(store, [Append("a:1", 3, _events(1))])
         store.append([Append("a:1", 0, _events(2))])
         recorded = store.read("a:1")
         assert [entry.version for entry in recorded] == [1, 2]
         assert recorded[0].position > 3
 
-    def test_a_position_is_never_given_out_again(self, store: EventStore) -> None:
+    def test_a_position_is_used_once(self, store: EventStore) -> None:
         store.append([Append("a:1", 0, _events(2))])
         store.append([Append("a:2", 0, _events(3))])
         store.forget(["a:2"])
-        # A reader that came to the end is at the end, and not ahead of it.
+        # A reader at the end must not be ahead of the last position.
         assert store.last_position() == 5
         assert not store.wait(2, 0.0)
         store.append([Append("a:3", 0, _events(1))])
@@ -173,15 +173,15 @@ def _events(number: int, *, start: int = 0) -> list[Event]:
     ]
 
 
-def _woken(store: EventStore, after: int) -> float:
-    """When a wait of 30 seconds ended, by an event."""
+def _wait_for_event(store: EventStore, after: int) -> float:
+    """Waits for an event for up to 30 seconds; returns the time."""
     assert store.wait(after, 30)
     return time.monotonic()
 
 
-def _refused(store: EventStore, batch: list[Append]) -> None:
+def _assert_conflict(store: EventStore, batch: list[Append]) -> None:
     try:
         store.append(batch)
     except ConcurrencyError:
         return
-    raise AssertionError("the append should have been refused")
+    raise AssertionError("the append should have raised ConcurrencyError")

@@ -1,4 +1,4 @@
-"""Sentences about the decider: given a history, when a snapshot, then events."""
+"""Tests of the decider as sentences: given a history, when a snapshot is observed, then events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from tracker.core.decider import decide, fold
 from tracker.core.events import Event
 from tracker.core.snapshot import RunSnapshot
-from tracker.testing import SourceContract as SourceContract
 
 
 class Given:
-    """A history so far. `given(...).when(...).then(...)` is a sentence about the decider."""
+    """A history of events, as in `given(...).when(...).then(...)`."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._events = list(events)
@@ -24,12 +23,12 @@ class Given:
         return self
 
     def then(self, *expected: Event | type[Event]) -> Given:
-        """Fails unless exactly these were decided: events, or kinds where no more matters."""
-        kinds = [
-            type(event) if isinstance(kind, type) else event
-            for event, kind in zip(self.decided, expected, strict=False)
+        """Fails unless exactly these were decided: events, or their classes if no field matters."""
+        comparable = [
+            type(event) if isinstance(it, type) else event
+            for event, it in zip(self.decided, expected, strict=False)
         ]
-        assert kinds == list(expected), f"decided {self.decided}"
+        assert comparable == list(expected), f"decided {self.decided}"
         assert len(self.decided) == len(expected), f"decided {self.decided}"
         return self
 
@@ -39,5 +38,5 @@ class Given:
 
 
 def given(*events: Event) -> Given:
-    """Begins a sentence about the decider."""
+    """Begins a sentence with the events so far."""
     return Given(events)

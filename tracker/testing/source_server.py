@@ -1,4 +1,4 @@
-"""A source and the service that it asks, on the loopback, for the contract of a source."""
+"""A server on the loopback for the contract of a source, and ways to call a source."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Result = TypeVar("Result")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
-# What a service answers to a GET: a status, a content type, and a body.
+# The response to a GET: status, content type and body.
 Reply = tuple[int, str, bytes]
-# Told the path and the query.
+# Responds to a path and a query.
 Service = Callable[[str, Mapping[str, str]], Reply]
 
 
-class ServedSource:
-    """What the contract of a source is told of it, and how it is asked."""
+class SourceUnderTest:
+    """A source and a run of its service, as a contract has them."""
 
     bodies: ClassVar[Sequence[Mapping[str, Any]]]
 
     def source_at(self, base_url: str) -> Source:
-        """The source, for a service at this address; it keeps to itself until it is asked."""
+        """Returns the source for a service at this address; it must not send requests by itself."""
         raise NotImplementedError
 
     @property
@@ -51,21 +51,21 @@ class ServedSource:
         return self._source.snapshot(body, observed_at=START)
 
     @contextmanager
-    def _serving(self, reply: Service) -> Iterator[Source]:
-        """The source of a service on loopback that answers every GET so."""
+    def _serve(self, service: Service) -> Iterator[Source]:
+        """Runs a service on the loopback, and yields the source for it."""
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
-                status, kind, body = reply(path, dict(parse_qsl(query)))
+                status, content_type, body = service(path, dict(parse_qsl(query)))
                 self.send_response(status)
-                self.send_header("content-type", kind)
+                self.send_header("content-type", content_type)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             thread = Thread(target=server.serve_forever, args=(0.01,))
@@ -77,30 +77,30 @@ class ServedSource:
                 thread.join()
 
 
-async def closed(source: Source, asking: Coroutine[Any, Any, Result]) -> Result:
-    """What a question brings; the source is closed then."""
+async def close_after(source: Source, call: Coroutine[Any, Any, Result]) -> Result:
+    """Returns the result of a call, and closes the source."""
     try:
-        return await asking
+        return await call
     finally:
         await source.aclose()
 
 
-def answered(source: Source, asking: Coroutine[Any, Any, Result]) -> Result:
-    """What a question brings, from a loop of its own."""
-    return asyncio.run(closed(source, asking))
+def run_call(source: Source, call: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a call in an event loop of its own, and closes the source."""
+    return asyncio.run(close_after(source, call))
 
 
-def raised(kind: type[Exception], action: Callable[..., object], *arguments: object) -> bool:
-    """Whether an action raises this kind of error, and not another of runfold's."""
+def raises(error_type: type[Exception], action: Callable[..., object], *arguments: object) -> bool:
+    """True if an action raises this type of error. Fails if it raises another of runfold's."""
     try:
         action(*arguments)
-    except kind:
+    except error_type:
         return True
     except (SourceError, PayloadError) as error:
-        raise AssertionError(f"{type(error).__name__} instead of {kind.__name__}") from error
+        raise AssertionError(f"{type(error).__name__} instead of {error_type.__name__}") from error
     return False
 
 
-def as_json(body: object) -> bytes:
-    """An object as a service sends it."""
+def to_json(body: object) -> bytes:
+    """Encodes an object as a service sends it."""
     return json.dumps(body).encode()

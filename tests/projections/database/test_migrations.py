@@ -38,7 +38,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def tables(engine: Engine) -> set[str]:
+def table_names(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
@@ -53,7 +53,7 @@ def test_all_migrations_together_are_the_declared_tables(engine: Engine) -> None
         }
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
-    assert tables(engine) == OURS
+    assert table_names(engine) == OURS
 
 
 def test_the_declared_revision_is_the_newest(engine: Engine) -> None:
@@ -80,11 +80,11 @@ def test_a_host_keeps_its_tables_and_its_own_alembic(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT position FROM checkpoints")).scalar() == 7
     migrations.downgrade(engine, "base")
-    assert tables(engine) == {"alembic_version", "invoices", VERSION_TABLE}
+    assert table_names(engine) == {"alembic_version", "invoices", VERSION_TABLE}
     assert migrations.current(engine) is None
     migrations.upgrade(engine)
 
-    assert tables(engine) == OURS | {"alembic_version", "invoices"}
+    assert table_names(engine) == OURS | {"alembic_version", "invoices"}
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM alembic_version")).scalar() == "host42"
         assert connection.execute(text("SELECT total FROM invoices")).scalar() == 100
@@ -122,7 +122,7 @@ def test_costs_are_counted_again_after_down_and_up(database_url: str, engine: En
             assert views.catch_up() == 2
             found.append((views.cost(), views.usage(), views.verify()))
         migrations.downgrade(engine, "base")
-        assert tables(engine) == {VERSION_TABLE}
+        assert table_names(engine) == {VERSION_TABLE}
     assert found[0] == found[1]
     assert found[0][0][0].total_dollars == Decimal("0.000018")
     store.close()
@@ -158,7 +158,7 @@ def test_tables_of_a_newer_release_are_left_alone(database_url: str, engine: Eng
 
 
 def _release_a_second_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has this release know a revision 0002, which adds a column."""
+    """Adds a revision 0002 with a new column to this release."""
     shutil.copytree(ROOT / "alembic", folder)
     (folder / "versions" / "0002_second.py").write_text(
         "import sqlalchemy as sa\n"
@@ -183,7 +183,7 @@ def test_stale_tables_are_refused_and_brought_to_the_next_revision(
         views.catch_up()
         before = views.runs()
     with engine.begin() as connection:
-        # A rebuild that began with the tables of the first revision.
+        # A rebuild that was started with the tables of the first revision.
         connection.execute(text("CREATE TABLE runfold_shadow_runs (run_key TEXT)"))
         begun = "INSERT INTO checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL)"
         connection.execute(text(begun))
@@ -197,7 +197,7 @@ def test_stale_tables_are_refused_and_brought_to_the_next_revision(
         assert migrations.current(engine) == "0002"
         assert views.runs() == before
         assert views.catch_up() == 0
-    assert tables(engine) == OURS
+    assert table_names(engine) == OURS
     with engine.connect() as connection:
         names = connection.execute(text("SELECT projection FROM checkpoints")).scalars().all()
     assert "runs" in names
@@ -215,7 +215,7 @@ def test_removed_tables_are_refused_until_they_are_made_again(
     migrations.upgrade(engine)
     migrations.downgrade(engine, "base")
     with Views(database_url) as views:
-        with pytest.raises(SchemaError, match=r"at nothing, .*`runfold upgrade --db URL`"):
+        with pytest.raises(SchemaError, match=r"at no revision, .*`runfold upgrade --db URL`"):
             views.runs()
         assert runfold("upgrade", "--db", database_url).code == 0
         assert views.runs() == []
@@ -240,5 +240,5 @@ def test_alembic_itself_works_in_a_checkout(database_url: str, engine: Engine) -
     assert migrations.current(engine) == REVISION
     assert "No new upgrade operations" in _alembic("-x", f"db={database_url}", "check")
     _alembic("-x", f"db={database_url}", "downgrade", "base")
-    assert tables(engine) == {VERSION_TABLE}
+    assert table_names(engine) == {VERSION_TABLE}
     assert "CREATE TABLE runs" in _alembic("-x", f"db={database_url}", "upgrade", "head", "--sql")

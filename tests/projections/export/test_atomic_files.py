@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def views(database_url: str) -> Iterator[Views]:
-    """One run, with two phases."""
+    """Yields views of one run with two phases."""
     store = open_event_store("memory://")
     story = [created(), started(2, stamp=1, since=1), ended(e.RunCompleted, 20, stamp=11, since=8)]
     store.append([Append("assistants:run_1", 0, story)])

@@ -28,7 +28,7 @@ MOMENT = pyarrow.timestamp("us", tz="UTC")
 
 @pytest.fixture
 def views(database_url: str) -> Iterator[Views]:
-    """One run in New Delhi's evening, which is half an hour off all hours of UTC."""
+    """Yields views of one run, created at half past the hour in UTC, a full hour in New Delhi."""
     store = open_event_store("memory://")
     end = ended(e.RunCompleted, 20, stamp=11, since=8, usage=Usage(prompt_tokens=7))
     story = [created(model="gpt-4o"), started(2, stamp=1, since=1), end, STEP]
@@ -111,7 +111,7 @@ def test_an_empty_answer_keeps_its_columns(views: Views) -> None:
 
 
 class Bill(NamedTuple):
-    """A row of money."""
+    """A row with amounts of money."""
 
     total_dollars: Decimal | None
     versions: tuple[str, ...]
@@ -127,7 +127,7 @@ def test_money_stays_exact() -> None:
 
 
 def test_a_missing_library_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What the import system does where there is none.
+    # As the import system marks a missing module.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "polars", None)
     bills = Rows(Bill, [])

@@ -38,7 +38,7 @@ MOMENT = pyarrow.timestamp("us", tz="UTC")
 DOCUMENTS = {"metadata": {"user": "ann", "ü": None, "nested": [1, {"a": "\n"}]}}
 
 
-def done(run_id: str, **more: Any) -> Append:
+def append_completed(run_id: str, **more: Any) -> Append:
     usage = Usage(prompt_tokens=7, completion_tokens=2, total_tokens=9)
     end = ended(e.RunCompleted, 20, stamp=11, since=8, usage=usage)
     story = [created(run_id=run_id, **more), started(2, stamp=1, since=1), end, STEP]
@@ -47,9 +47,9 @@ def done(run_id: str, **more: Any) -> Append:
 
 @pytest.fixture
 def store() -> EventStore:
-    """One run that ended, one that waits for an action and is overdue, one of another hour."""
+    """Returns one ended run, an overdue one that waits for an action, and one of another hour."""
     store = open_event_store("memory://")
-    store.append([done("run_2", model="gpt-4o", **DOCUMENTS)])
+    store.append([append_completed("run_2", model="gpt-4o", **DOCUMENTS)])
     open_run = [created(run_id="run_1"), started(2, stamp=1, since=1), waiting(10, since=8)]
     store.append([Append("assistants:run_1", 0, open_run)])
     later = {"occurred_at": second(4000.5), "observed_at": second(4001), "expires_at": None}
@@ -80,8 +80,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content.splitlines()]
 
 
-def in_table(connection: Connection, name: str) -> list[dict[str, Any]]:
-    """The rows by a query of our own, in the order of their keys as Python has it."""
+def read_table(connection: Connection, name: str) -> list[dict[str, Any]]:
+    """Returns the rows by a plain query, ordered by their keys in Python."""
     table = metadata.tables[name]
     rows = [dict(row._mapping) for row in connection.execute(select(table))]
     return sorted(rows, key=lambda row: tuple(row[column.name] for column in table.primary_key))
@@ -101,7 +101,7 @@ def test_parquet_has_each_value_of_each_table(
     counts = views.export_all(tmp_path / "all", format="parquet")
     assert list(counts) == list(TABLES)
     for name in ROWS:
-        rows = in_table(connection, name)
+        rows = read_table(connection, name)
         table = parquet.read_table(tmp_path / "all" / f"{name}.parquet")
         found = table.to_pylist()
         if name == "runs":
@@ -119,7 +119,7 @@ def test_lines_have_each_value_of_each_table(
 ) -> None:
     views.export_all(tmp_path, format=format)
     for name in ROWS:
-        rows = in_table(connection, name)
+        rows = read_table(connection, name)
         found = read_lines(tmp_path / f"{name}.{format}")
         for line, row in zip(found, rows, strict=True):
             assert list(line) == list(row)
@@ -173,7 +173,7 @@ def test_the_rows_are_in_the_order_of_their_keys(views: Views, tmp_path: Path) -
     first, again = tmp_path / "first.jsonl.gz", tmp_path / "again.jsonl.gz"
     views.export("runs", first)
     views.export("runs", again)
-    # Letter by letter: upper case first, whatever the language of the server.
+    # By code point: upper case first, whatever the locale of the server.
     keys = ["assistants:Run_3", "assistants:run_1", "assistants:run_2"]
     assert [row["run_key"] for row in read_lines(first)] == keys
     assert first.read_bytes() == again.read_bytes()
@@ -206,7 +206,7 @@ def test_all_tables_are_of_one_moment(
     def meanwhile(rows: int) -> None:
         told.append(rows)
         with Views(database_url, store=store, prices=price_list("gpt-4o")) as others:
-            store.append([done(f"new_{len(told)}", model="gpt-4o")])
+            store.append([append_completed(f"new_{len(told)}", model="gpt-4o")])
             assert others.catch_up() > 0
 
     assert views.export_all(tmp_path, format=format, progress=meanwhile) == before

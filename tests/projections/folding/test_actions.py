@@ -18,7 +18,7 @@ from tracker.core.snapshot import ToolCall
 KEY = "assistants:run_1"
 
 
-def waits(*events: e.Event) -> list[tuple[int, str, float | None, float | None]]:
+def action_waits(*events: e.Event) -> list[tuple[int, str, float | None, float | None]]:
     rows = actions_of(KEY, events)
     return [(it.seq, it.tool_call_id, it.waited_seconds, it.uncertainty_seconds) for it in rows]
 
@@ -40,7 +40,7 @@ def test_a_call_waits_until_the_run_goes_on() -> None:
 
 
 def test_a_start_does_not_tell_when_a_call_was_answered() -> None:
-    assert waits(
+    assert action_waits(
         created(),
         waiting(10, since=8),
         started(20, stamp=19, since=12, previous="requires_action"),
@@ -50,7 +50,7 @@ def test_a_start_does_not_tell_when_a_call_was_answered() -> None:
 def test_outputs_that_we_submitted_ourselves_end_the_wait_at_once() -> None:
     submitted = e.ToolOutputsSubmitted(observed_at=second(12), tool_call_ids=("call_1", "other"))
 
-    assert waits(
+    assert action_waits(
         created(),
         waiting(10, since=8),
         submitted,
@@ -61,7 +61,7 @@ def test_outputs_that_we_submitted_ourselves_end_the_wait_at_once() -> None:
 def test_other_calls_in_the_same_pause_answer_those_that_are_gone() -> None:
     calls = (ToolCall(id="call_2"), ToolCall(id="call_3"))
 
-    assert waits(
+    assert action_waits(
         created(),
         waiting(10, since=8, tool_calls=(ToolCall(id="call_1"), calls[0])),
         waiting(14, since=12, previous="requires_action", tool_calls=calls),

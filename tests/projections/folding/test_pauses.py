@@ -19,9 +19,10 @@ from tests.support.run_builder import (
     waiting,
 )
 from tracker.core import events as e
-from tracker.core.decider import decide, initial_state
+from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.other_decisions import decide_steps
+from tracker.core.state import initial_state
 from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 
 
@@ -73,7 +74,7 @@ def test_a_pause_is_found_that_an_old_answer_denied() -> None:
     _, phases = rows_after(
         created(),
         started(2, stamp=1, since=1),
-        # An old answer showed it at work four seconds after it had stopped.
+        # A stale response showed it at work four seconds after it had stopped.
         waiting(14, since=13),
         changed("queued", 16, since=15, previous="requires_action"),
         started(20, stamp=19, since=18),
@@ -103,7 +104,7 @@ def test_a_run_only_found_afterwards_has_the_pause_that_nobody_saw() -> None:
     run, phases = rows_after(*FOUND, step(9, 15))
 
     assert phases_of(phases) == [
-        # No stamp tells when it first began to work.
+        # No timestamp tells when it first started.
         ("queued", 9, 1 + 10, "inferred"),
         ("in_progress", 0, 10 + 1, "inferred"),
         ("requires_action", 6, 2, "server"),
@@ -142,7 +143,7 @@ def test_several_pauses_are_told_apart_in_any_order() -> None:
 
 
 def test_a_pause_from_before_a_stamped_start_is_not_the_one_after_it() -> None:
-    # Looked at twice: queued again after the second start, and ended after the third.
+    # Polled twice: queued again after the second start, and ended after the third.
     events = (
         created(14.5, status="queued"),
         started(14.5, stamp=12, since=0, inferred=True),
@@ -209,8 +210,8 @@ def test_a_service_that_stamps_no_starts_goes_straight_back_to_work() -> None:
 Story = tuple[RunRow, list[PhaseRow]]
 
 
-def told_of(snapshots: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Story:
-    """The rows of recorded snapshots, each seen right after its newest stamp, and of steps."""
+def rows_from_bodies(snapshots: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Story:
+    """Returns the rows of recorded payloads, each observed right after its newest timestamp."""
     state, events, at = initial_state, [], datetime.fromtimestamp(0, UTC)
     for body in snapshots:
         newest = max(body.get(it) or 0 for it in ("created_at", "started_at", "completed_at"))
@@ -221,13 +222,13 @@ def told_of(snapshots: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Sto
     return rows_after(*events, *decide_steps(state, map(step_snapshot, steps), at))
 
 
-def bodies(trace: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+def bodies_of(trace: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [it["body"] for it in trace["items"] if it["kind"] == kind]
 
 
-def steps_in(trace: dict[str, Any]) -> list[dict[str, Any]]:
-    listed = [step for body in bodies(trace, "step_list") for step in body["data"]]
-    return [it for it in bodies(trace, "run_step") + listed if it["status"] == "completed"]
+def steps_of(trace: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = [step for body in bodies_of(trace, "step_list") for step in body["data"]]
+    return [it for it in bodies_of(trace, "run_step") + listed if it["status"] == "completed"]
 
 
 def calls_functions(body: dict[str, Any]) -> bool:
@@ -235,7 +236,7 @@ def calls_functions(body: dict[str, Any]) -> bool:
     return any(it["type"] == "function" for it in calls)
 
 
-TRACES = [it for it in lines("traces.jsonl") if any(map(calls_functions, steps_in(it)))]
+TRACES = [it for it in lines("traces.jsonl") if any(map(calls_functions, steps_of(it)))]
 
 
 @needs_corpus
@@ -245,9 +246,9 @@ def test_there_are_traces_with_functions() -> None:
 
 @pytest.mark.parametrize("trace", TRACES)
 def test_end_and_steps_alone_tell_what_the_whole_recording_does(trace: dict[str, Any]) -> None:
-    snapshots, steps = bodies(trace, "run"), steps_in(trace)
-    whole_run, whole = told_of(snapshots, steps)
-    found_run, found = told_of(snapshots[-1:], steps)
+    snapshots, steps = bodies_of(trace, "run"), steps_of(trace)
+    whole_run, whole = rows_from_bodies(snapshots, steps)
+    found_run, found = rows_from_bodies(snapshots[-1:], steps)
 
     assert [it.status for it in found] == [it.status for it in whole]
     for one, other in zip(found, whole, strict=True):

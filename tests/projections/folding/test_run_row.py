@@ -103,7 +103,7 @@ def test_a_start_does_not_tell_when_an_action_was_answered() -> None:
         started(20, stamp=19, since=12, previous="requires_action"),
     )
 
-    # It queued again for some of these seconds, and no poll says for how many.
+    # It was queued again for some of these seconds; no poll shows how many.
     assert phases_of(phases)[2] == ("requires_action", 8.75, 2 + 6.75, "observed")
     assert phases_of(phases)[3] == ("in_progress", None, 1, "server")
 
@@ -141,7 +141,7 @@ def test_a_run_first_seen_completed_is_no_less_sure_than_it_can_be() -> None:
     )
     run, phases = rows_after(*history.decided)
 
-    # A pause may lie before the start that it shows, which is the last one.
+    # It reports the last start only; a pause may lie before it.
     assert phases_of(phases) == [
         ("queued", 90, 1 + 90, "inferred"),
         ("in_progress", 10, 1 + 1, "inferred"),

@@ -12,9 +12,10 @@ from projections.folding.status_trace import fold
 from tests.support.generated_runs import Life, lives, looks
 from tests.support.run_builder import run_row
 from tracker.core import events as e
-from tracker.core.decider import decide, initial_state
+from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import initial_state
 from tracker.core.status import is_ended
 from tracker.event_store.store import RecordedEvent
 
@@ -22,7 +23,7 @@ _COLUMNS = {"queued": "queued_seconds", "requires_action": "action_seconds"}
 
 
 def true_seconds(life: Life) -> dict[str, float]:
-    """How long each kind of phase really took, over the whole life."""
+    """Returns the true durations of a life by column."""
     seconds = dict.fromkeys(("queued_seconds", "running_seconds", "action_seconds"), 0.0)
     for state, following in pairwise(life.states):
         column = _COLUMNS.get(state.status, "running_seconds")
@@ -31,10 +32,10 @@ def true_seconds(life: Life) -> dict[str, float]:
 
 
 def is_provable(life: Life, seen: list[RunSnapshot]) -> bool:
-    """Whether each look, compared with the one before, tells of what lay between them.
+    """True if each poll, compared with the one before, shows all changes between them.
 
-    Two things are taken on trust: that the start seen after a queue is the one that ended it,
-    and, from services that stamp no starts, that a run did not wait for an action unseen.
+    The fold assumes two things: that the start observed after a queue is the one that ended it,
+    and, for services without start times, that no pause for an action was missed.
     """
     if life.states[-1].started_at is None:
         return "requires_action" not in life.statuses
@@ -47,8 +48,8 @@ def is_provable(life: Life, seen: list[RunSnapshot]) -> bool:
     return True
 
 
-def steps_of(life: Life) -> list[e.RunStepRecorded]:
-    """The steps that a list at the end shows: one for each pause, as its calls were answered."""
+def make_steps(life: Life) -> list[e.RunStepRecorded]:
+    """Returns the steps that a list at the end contains: one per pause."""
     return [
         e.RunStepRecorded(
             observed_at=life.states[-1].observed_at + timedelta(seconds=60),
@@ -72,7 +73,7 @@ def test_durations_are_off_by_no_more_than_their_uncertainty(
     life = data.draw(lives(stamps=stamps))
     state, events = initial_state, []
     seen = data.draw(looks(life))
-    # Steps prove what no look tells of, given that the service stamps the starts between them.
+    # Steps prove pauses that no poll saw, if the service reports the starts between them.
     is_proven = with_steps and stamps and bool(seen) and is_ended(seen[-1].status)
     assume(is_proven or is_provable(life, seen))
     for look in seen:
@@ -82,7 +83,7 @@ def test_durations_are_off_by_no_more_than_their_uncertainty(
     if not events:
         return
     if with_steps and state.is_ended:
-        events += steps_of(life)
+        events += make_steps(life)
     history = RunHistory("assistants:run_1")
     for number, event in enumerate(events, 1):
         fold(history, RecordedEvent(number, "assistants:run_1", number, event))

@@ -29,7 +29,7 @@ def store() -> EventStore:
     return store
 
 
-def change(url: str, *statements: str) -> None:
+def execute(url: str, *statements: str) -> None:
     engine = open_engine(url, create=True)
     with engine.begin() as connection:
         for statement in statements:
@@ -37,25 +37,25 @@ def change(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-def examined(url: str, store: EventStore) -> Diagnosis:
+def diagnose(url: str, store: EventStore) -> Diagnosis:
     with Views(url, store=store) as views:
         return views.doctor()
 
 
-def states(found: Diagnosis) -> list[str]:
+def projection_states(found: Diagnosis) -> list[str]:
     return [it.state for it in found.projections]
 
 
 def test_from_nothing_to_all_well(database_url: str, store: EventStore) -> None:
-    change(database_url, "CREATE TABLE of_others (id INTEGER)")
-    found = examined(database_url, store)
+    execute(database_url, "CREATE TABLE of_others (id INTEGER)")
+    found = diagnose(database_url, store)
     assert found.schema == ("missing", None, REVISION, "runfold upgrade")
     assert not found.is_healthy
     assert [it.name for it in found.projections] == NAMES
-    assert states(found) == ["behind"] * len(NAMES)
+    assert projection_states(found) == ["behind"] * len(NAMES)
     with Views(database_url, store=store) as views:
         views.upgrade()
-        assert (states(views.doctor()), views.doctor().is_healthy) == (
+        assert (projection_states(views.doctor()), views.doctor().is_healthy) == (
             ["behind"] * len(NAMES),
             True,
         )
@@ -74,7 +74,7 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
-    change(
+    execute(
         database_url,
         "UPDATE checkpoints SET version = 99 WHERE projection = 'runs'",
         "UPDATE checkpoints SET failure = 'it hurts', position = 3 WHERE projection = 'phases'",
@@ -83,9 +83,17 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         "UPDATE checkpoints SET position = 4 WHERE projection = 'usage'",
         "INSERT INTO checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL)",
     )
-    found = examined(database_url, store)
+    found = diagnose(database_url, store)
     assert not found.is_healthy
-    assert states(found) == ["newer", "failed", "ahead", "outdated", "behind", "rebuilding", "ok"]
+    assert projection_states(found) == [
+        "newer",
+        "failed",
+        "ahead",
+        "outdated",
+        "behind",
+        "rebuilding",
+        "ok",
+    ]
     assert [it.lag for it in found.projections] == [0, 2, 0, 0, 1, 0, 0]
     assert (found.projections[1].failure, found.projections[5].rebuilt_to) == ("it hurts", 2)
     cures = [it.cure or "" for it in found.projections]
@@ -95,13 +103,13 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         strict=True,
     ):
         assert word in cure
-    change(
+    execute(
         database_url,
         "DELETE FROM checkpoints WHERE projection IN ('runs', 'phases', 'actions', 'steps')",
     )
-    assert examined(database_url, store).is_healthy
-    change(database_url, "UPDATE checkpoints SET failure = 'no' WHERE position = 2")
-    assert examined(database_url, store).projections[5].state == "failed"
+    assert diagnose(database_url, store).is_healthy
+    execute(database_url, "UPDATE checkpoints SET failure = 'no' WHERE position = 2")
+    assert diagnose(database_url, store).projections[5].state == "failed"
 
 
 @pytest.mark.parametrize("lacking", [(), ("pruned_before",), ("failure", "pruned_before")])
@@ -110,13 +118,13 @@ def test_tables_of_an_older_release(
 ) -> None:
     with Views(database_url, store=store) as views:
         views.upgrade()
-    change(
+    execute(
         database_url,
         f"UPDATE {VERSION_TABLE} SET version_num = '0000'",
         *(f"ALTER TABLE checkpoints DROP COLUMN {column}" for column in lacking),
         "INSERT INTO checkpoints (projection, position, version) VALUES ('runs', 2, 0)",
     )
-    found = examined(database_url, store)
+    found = diagnose(database_url, store)
     assert found.schema == ("outdated", "0000", REVISION, "runfold upgrade")
     assert (found.projections[0].state, found.projections[0].position) == ("outdated", 2)
     assert not found.is_healthy
@@ -134,8 +142,8 @@ def test_tables_of_a_newer_release(database_url: str, store: EventStore, spoil: 
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
-    change(database_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'", spoil)
-    found = examined(database_url, store)
+    execute(database_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'", spoil)
+    found = diagnose(database_url, store)
     assert found.schema[:3] == ("newer", "9999", REVISION)
     assert not found.is_healthy
 
@@ -168,7 +176,7 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     document = runfold("doctor", "--json", "--db", imported).document
     assert document["healthy"] is True
     assert [it["name"] for it in document["projections"]] == NAMES
-    change(
+    execute(
         imported, "UPDATE checkpoints SET failure = 'it \x1b[31mhurts' WHERE projection = 'runs'"
     )
     ill = runfold("doctor", "--db", imported)
@@ -176,7 +184,7 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     assert r"runs: it \x1b[31mhurts" in ill.out
     assert "runs: failed; cure: read the failure, then run: runfold catch-up" in ill.out
     assert runfold("doctor", "--json", "--db", imported).code == 1
-    change(imported, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    execute(imported, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     assert (
         "tables: newer; cure: the tables belong to a newer"
         in runfold("doctor", "--db", imported).out
@@ -185,7 +193,7 @@ def test_doctor_on_the_command_line(imported: str) -> None:
 
 def test_doctor_of_a_database_without_tables(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/empty.db"
-    change(url, "CREATE TABLE of_others (id INTEGER)")
+    execute(url, "CREATE TABLE of_others (id INTEGER)")
     ill = runfold("doctor", "--db", url)
     assert ill.code == 1
     assert "tables: missing; cure: runfold upgrade" in ill.out
@@ -223,7 +231,7 @@ def test_forget_on_the_command_line(imported: str) -> None:
     assert runfold("status", "--json", "--by", "thread_id", "--db", imported).document == [
         {"thread_id": "thread_1", "status": "completed", "runs": 1}
     ]
-    # No person is in the sums, until they are made again.
+    # The sums contain no thread ids; they keep its runs until the rebuild.
     assert usage() == {"runs": 2, "total_tokens": 84}
     spoilt = runfold("verify", "--db", imported)
     assert spoilt.code == 1

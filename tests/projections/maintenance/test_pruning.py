@@ -44,8 +44,8 @@ STEP = e.RunStepRecorded(
 LATE = e.RunUsageReported(observed_at=second(600), usage=Usage(total_tokens=70))
 
 
-def story(number: int) -> list[Append]:
-    """A run that ended `number` minutes after the first one; every fourth goes on."""
+def make_run(number: int) -> list[Append]:
+    """Returns a run that ended `number` minutes after the first one; every fourth stays open."""
     run_id, key = f"run_{number}", f"assistants:run_{number}"
     late = timedelta(minutes=number)
     events: list[e.Event] = [
@@ -64,7 +64,7 @@ def story(number: int) -> list[Append]:
 @pytest.fixture
 def store() -> Iterator[EventStore]:
     store = open_event_store("memory://")
-    store.append([append for number in range(RUNS) for append in story(number)])
+    store.append([append for number in range(RUNS) for append in make_run(number)])
     yield store
     store.close()
 
@@ -77,7 +77,7 @@ def views(database_url: str, store: EventStore) -> Iterator[Views]:
         yield views
 
 
-def rollups(views: Views) -> list[object]:
+def read_rollups(views: Views) -> list[object]:
     return [
         views.usage(by="day"),
         views.usage(by=("model", "outcome")),
@@ -87,7 +87,7 @@ def rollups(views: Views) -> list[object]:
 
 
 def test_what_ended_before_goes_and_stays_away(views: Views, store: EventStore) -> None:
-    before, everything = rollups(views), views.status_counts()
+    before, everything = read_rollups(views), views.status_counts()
     cut = BIRTH + timedelta(minutes=20)
     assert views.prune(cut, dry_run=True) == Pruned(15, 45, 15, 15)
     assert len(views.runs()) == RUNS
@@ -106,8 +106,8 @@ def test_what_ended_before_goes_and_stays_away(views: Views, store: EventStore) 
         assert views.as_of(store.last_position()).runs() == left
 
     check(30 * 7)
-    assert rollups(views) == before
-    # Late events of a run that is gone count once and make nothing of it again.
+    assert read_rollups(views) == before
+    # Late events of a pruned run are counted once and do not restore its rows.
     store.append([Append("assistants:run_1", 5, [LATE])])
     store.append([Append("assistants:run_1", 6, [STEP.model_copy(update={"step_id": "t"})])])
     views.catch_up()
@@ -121,7 +121,7 @@ def test_what_ended_before_goes_and_stays_away(views: Views, store: EventStore) 
 
 def test_a_run_that_is_learnt_of_late_only_counts(views: Views, store: EventStore) -> None:
     views.prune(BIRTH + timedelta(minutes=20))
-    old, open_before = story(1), story(4)
+    old, open_before = make_run(1), make_run(4)
     late = [append._replace(stream="other:run_1") for append in old]
     late[0] = Append("other:run_1", 0, [created(run_id="run_1", source="other")])
     end = ended(e.RunCancelled, 70, stamp=30, since=12, previous="requires_action")
@@ -163,7 +163,9 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
     statements: list[Any] = []
 
     @event.listens_for(engine, "before_cursor_execute")
-    def note(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, _m: bool) -> None:
+    def record_statement(
+        _c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, _m: bool
+    ) -> None:
         statements.append((sql, parameters))
 
     assert prune(engine, PROJECTIONS, second(3600), 4).runs == 30
@@ -175,7 +177,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
     with engine.begin() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if not is_sqlite:
-            # Few rows are read faster without an index.
+            # PostgreSQL would read so few rows without an index.
             connection.exec_driver_sql("SET enable_seqscan = off")
         others = [it for it in statements if it[0].startswith("DELETE FROM run_")]
         for sql, parameters in (deletes[1], reads[0], *others[:3]):
@@ -224,7 +226,7 @@ def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventSto
         command = [sys.executable, "-c", PRUNER, database_url, cut.isoformat(), str(number)]
         assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
         assert verify(engine, store, PROJECTIONS) == []
-    # Of its first transaction each time, and of the second of the second time.
+    # The first run committed one transaction, the second run two.
     assert len(read_tables(engine)["runs"]) == RUNS - 3 * 4
     assert prune(engine, PROJECTIONS, cut).runs == 30 - 3 * 4
     assert verify(engine, store, PROJECTIONS) == []
@@ -244,7 +246,7 @@ def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> Non
     runner = threading.Thread(target=run)
     runner.start()
     for number in range(RUNS, 2 * RUNS):
-        store.append(story(number))
+        store.append(make_run(number))
         if number % 5 == 0:
             prune(engine, PROJECTIONS, BIRTH + timedelta(minutes=number - 10), 2)
     done.set()

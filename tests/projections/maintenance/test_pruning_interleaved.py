@@ -37,15 +37,15 @@ def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
 
     @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @given(appends(), st.data())
-    def law(steps: list[Append], data: st.DataObject) -> None:
+    def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)
 
-    law()
+    check()
     engine.dispose()
 
 
 def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
-    """Appends, catches up, prunes and rebuilds in turns, and compares."""
+    """Appends, catches up, prunes and rebuilds in random order, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
         for name in read_tables(engine):
@@ -53,9 +53,12 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
         connection.execute(text("DELETE FROM checkpoints"))
     while steps:
         count = data.draw(st.integers(1, len(steps)))
-        # The end of a run that the service did not date can move with a step: not here.
+        # Timestamps are added, since an end without one can be moved by a step.
         store.append(
-            [it._replace(events=[_dated(event) for event in it.events]) for it in steps[:count]]
+            [
+                it._replace(events=[_add_timestamp(event) for event in it.events])
+                for it in steps[:count]
+            ]
         )
         steps = steps[count:]
         catch_up(engine, store, ALL, batch=data.draw(st.integers(1, 9)))
@@ -73,7 +76,7 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
     assert verify(engine, store, ALL) == []
 
 
-def _dated(event: e.Event) -> e.Event:
+def _add_timestamp(event: e.Event) -> e.Event:
     if isinstance(event, e.RunEnded) and event.occurred_at is None:
         return event.model_copy(update={"occurred_at": event.observed_at})
     return event

@@ -70,7 +70,7 @@ def test_new_prices_count_from_then_on_and_a_rebuild_makes_them_count_for_all(
         assert views.cost(by=None)[0].price_versions == ("fake 1", "fake 2")
         assert views.cost(by=None)[0].total_dollars == 2 * COST[2] + DOUBLED[2]
         assert views.verify() == []
-        # What it was counted as is taken away from where it was counted.
+        # The earlier cost is subtracted from the sums of its own version.
         correct_usage(store, "a", Usage(cached_tokens=0))
         views.catch_up()
         [all_] = views.cost(by=None)
@@ -79,18 +79,18 @@ def test_new_prices_count_from_then_on_and_a_rebuild_makes_them_count_for_all(
         assert views.verify() == []
         correct_usage(store, "b", Usage(cached_tokens=300))
         views.catch_up()
-        # The one that is left there has no usage, and says no more than it did.
-        assert version_rows(database_url)["fake 1"] == (1, 1, 0, None, None)
+        # The remaining run has no usage, and its sums stay NULL.
+        assert read_costs_of_version(database_url)["fake 1"] == (1, 1, 0, None, None)
         correct_usage(store, "silent", USED)
         views.catch_up()
-        assert set(version_rows(database_url)) == {"fake 2"}
+        assert set(read_costs_of_version(database_url)) == {"fake 2"}
         assert views.verify() == []
         once = views.cost(by="model")
         views.rebuild("costs")
         assert views.cost(by="model") == once
 
 
-def version_rows(url: str) -> dict[str, tuple[Any, ...]]:
+def read_costs_of_version(url: str) -> dict[str, tuple[Any, ...]]:
     engine = open_engine(url)
     with engine.connect() as connection:
         rows = connection.execute(select(cost_totals)).all()
@@ -183,7 +183,7 @@ def test_sums_are_those_of_the_rows_whatever_the_order_of_prices(
 
 
 def check_sums(engine: Engine, version: str | None = None) -> None:
-    """The sums are those of the rows; all of one version are what that says."""
+    """Checks the sums against the rows, and all rows against one price version if given."""
     with engine.connect() as connection:
         total = connection.execute(select(cost_totals)).all()
         rows = connection.execute(
@@ -212,7 +212,7 @@ def check_sums(engine: Engine, version: str | None = None) -> None:
 def test_without_a_price_list_nothing_is_priced(
     database_url: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What the import system does where there is none.
+    # As the import system marks a missing module.
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     add_ended_run(store, "a", USED)
     with Views(database_url, store=store) as views:

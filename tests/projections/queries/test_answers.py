@@ -29,18 +29,18 @@ STEP = e.RunStepRecorded(
 )
 
 
-def put(store: EventStore, run_id: str, *events: e.Event, **first: Any) -> None:
+def add_run(store: EventStore, run_id: str, *events: e.Event, **first: Any) -> None:
     first = {"source": "assistants", "run_id": run_id, **first}
     store.append([Append(f"{first['source']}:{run_id}", 0, [created(**first), *events])])
 
 
 @pytest.fixture
 def views(database_url: str) -> Iterator[Views]:
-    """Five runs: two completed, one failed, one that waits, and one of another service."""
+    """Yields views of two completed runs, one failed, one waiting, and one of another source."""
     store = open_event_store("memory://")
     for name, model, tokens, seconds in (("a", "gpt-4o", 10, 5), ("b", None, None, 9)):
         usage = None if tokens is None else Usage(prompt_tokens=tokens, total_tokens=tokens + 1)
-        put(
+        add_run(
             store,
             name,
             started(2, stamp=1, since=1),
@@ -50,7 +50,7 @@ def views(database_url: str) -> Iterator[Views]:
             assistant_id="asst_1",
             thread_id="thread_1",
         )
-    put(
+    add_run(
         store,
         "c",
         started(2, stamp=1, since=1),
@@ -59,7 +59,7 @@ def views(database_url: str) -> Iterator[Views]:
         assistant_id="asst_2",
         occurred_at=BIRTH,
     )
-    put(
+    add_run(
         store,
         "d",
         started(2, stamp=1, since=1),
@@ -67,7 +67,7 @@ def views(database_url: str) -> Iterator[Views]:
         model="gpt-4o",
         occurred_at=second(0.5),
     )
-    put(store, "d", changed("busy", 3, since=2), source="other", occurred_at=second(-86400))
+    add_run(store, "d", changed("busy", 3, since=2), source="other", occurred_at=second(-86400))
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
@@ -75,25 +75,25 @@ def views(database_url: str) -> Iterator[Views]:
 
 
 def test_runs_are_found_by_what_they_have_newest_first(views: Views) -> None:
-    def found(**choices: Any) -> list[str]:
+    def find(**choices: Any) -> list[str]:
         return [
             f"{it.source}:{it.run_id}".removeprefix("assistants:") for it in views.runs(**choices)
         ]
 
-    assert found() == ["d", "c", "b", "a", "other:d"]
-    assert found(limit=2) == ["d", "c"]
-    assert found(limit=0) == []
-    assert found(status="requires_action") == ["d"]
-    assert found(status=["requires_action", "busy"]) == ["d", "other:d"]
-    assert found(status=("completed", "busy")) == ["b", "a", "other:d"]
-    assert found(status=[]) == []
-    assert found(outcome="failed") == ["c"]
-    assert found(source="other") == ["other:d"]
-    assert found(thread_id="thread_1", assistant_id="asst_1") == ["b", "a"]
-    assert found(since=BIRTH) == ["d", "c", "b", "a"]
-    assert found(until=BIRTH) == ["other:d"]
-    assert found(since=second(0.25), until=second(0.75)) == ["d"]
-    assert found(since=BIRTH.astimezone(ZoneInfo("Asia/Tokyo")), limit=1) == ["d"]
+    assert find() == ["d", "c", "b", "a", "other:d"]
+    assert find(limit=2) == ["d", "c"]
+    assert find(limit=0) == []
+    assert find(status="requires_action") == ["d"]
+    assert find(status=["requires_action", "busy"]) == ["d", "other:d"]
+    assert find(status=("completed", "busy")) == ["b", "a", "other:d"]
+    assert find(status=[]) == []
+    assert find(outcome="failed") == ["c"]
+    assert find(source="other") == ["other:d"]
+    assert find(thread_id="thread_1", assistant_id="asst_1") == ["b", "a"]
+    assert find(since=BIRTH) == ["d", "c", "b", "a"]
+    assert find(until=BIRTH) == ["other:d"]
+    assert find(since=second(0.25), until=second(0.75)) == ["d"]
+    assert find(since=BIRTH.astimezone(ZoneInfo("Asia/Tokyo")), limit=1) == ["d"]
 
 
 def test_a_run_is_found_by_its_id(views: Views) -> None:
@@ -126,8 +126,8 @@ def test_actions_and_steps_are_those_of_a_run_or_of_all(views: Views) -> None:
 def test_an_id_of_several_services_needs_a_source(database_url: str) -> None:
     store = open_event_store("memory://")
     for source in ("one", "two"):
-        put(store, "r", source=source)
-    put(store, "s", source="one")
+        add_run(store, "r", source=source)
+    add_run(store, "s", source="one")
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
@@ -174,13 +174,13 @@ def test_usage_that_nobody_reported_is_not_zero(views: Views) -> None:
 
 
 def test_days_and_hours_are_those_of_a_time_zone(database_url: str) -> None:
-    # Clocks in Berlin went back at 01:00 UTC: the hour from two to three came twice.
+    # Clocks in Berlin went back at 01:00 UTC: the hour from two to three occurred twice.
     night = datetime(2026, 10, 24, 21, 30, tzinfo=UTC)
     store = open_event_store("memory://")
     for number in range(12):
         moment = night + timedelta(minutes=30 * number)
         end = ended(e.RunCompleted, 1, stamp=None, since=0, usage=Usage(total_tokens=1))
-        put(store, f"run_{number}", end, occurred_at=moment)
+        add_run(store, f"run_{number}", end, occurred_at=moment)
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
@@ -209,13 +209,13 @@ def test_counts_beyond_all_reason_do_not_drown_the_others(database_url: str) -> 
     most = 10**12
     for number in range(3):
         end = ended(e.RunCompleted, 1, stamp=1, since=0, usage=Usage(total_tokens=most - number))
-        put(store, f"run_{number}", end)
+        add_run(store, f"run_{number}", end)
     with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
         assert views.usage()[0].total_tokens == 3 * most - 3
         absurd = Usage(prompt_tokens=7, total_tokens=2**63 - 1)
-        put(store, "run_3", ended(e.RunCompleted, 1, stamp=1, since=0, usage=absurd))
+        add_run(store, "run_3", ended(e.RunCompleted, 1, stamp=1, since=0, usage=absurd))
         views.catch_up()
         assert views.usage()[0][3:6] == (7, None, 3 * most - 3)
         assert views.run("run_3").total_tokens is None

@@ -23,7 +23,7 @@ from tracker.event_store import Append, EventStore, open_event_store
 pytestmark = pytest.mark.integration
 
 
-def everything(answers: Answers) -> list[object]:
+def ask_everything(answers: Answers) -> list[object]:
     runs = sorted(answers.runs())
     return [
         runs,
@@ -56,10 +56,10 @@ def test_a_position_gives_what_catching_up_then_would_have(
             each.upgrade()
             each.catch_up()
         with views.as_of(place) as past:
-            assert everything(past) == everything(then)
-        # Positions beyond the last mean now.
+            assert ask_everything(past) == ask_everything(then)
+        # A position beyond the last one gives the current state.
         with views.as_of(len(steps) + 7) as past:
-            assert everything(past) == everything(views)
+            assert ask_everything(past) == ask_everything(views)
 
 
 STORY = [
@@ -73,7 +73,7 @@ STORY = [
 
 @pytest.fixture
 def views(database_url: str) -> Iterator[Views]:
-    """One run recorded as it happened, and after it one that was imported later."""
+    """Yields views of one run recorded live, and of another that was imported later."""
     store: EventStore = open_event_store("memory://")
     for version, event in enumerate(STORY):
         store.append([Append("assistants:run_1", version, [event])])
@@ -103,7 +103,7 @@ def test_a_moment_gives_what_had_been_observed_by_then(
         runs = sorted(past.runs())
         assert [it.status for it in runs] == statuses
         assert [it.total_tokens for it in runs] == tokens
-    # Nothing of it is left, nor has it touched the tables.
+    # The temporary files are deleted, and the tables are unchanged.
     assert [it.status for it in sorted(views.runs())] == ["completed", "requires_action"]
 
 

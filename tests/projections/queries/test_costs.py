@@ -36,7 +36,7 @@ def store() -> Iterator[EventStore]:
 
 @pytest.fixture
 def views(database_url: str, store: EventStore) -> Iterator[Views]:
-    """Two runs that are priced, a failed one, one without usage, two of unknown models."""
+    """Yields views of two priced runs, one failed, one without usage, two of unknown models."""
     add_ended_run(store, "a", USED, thread_id="thread_1", assistant_id="asst_1")
     add_ended_run(store, "b", USED, occurred_at=second(86_400))
     add_ended_run(store, "c", Usage(prompt_tokens=0, completion_tokens=0), end=e.RunFailed)
@@ -69,7 +69,7 @@ def test_costs_by_time_and_by_what_no_rollup_knows(views: Views) -> None:
         (date(2026, 1, 1), None, None),
         (date(2026, 1, 2), "small", COST[2]),
     ]
-    # A part of a quarter of an hour is read run by run.
+    # A partial quarter of an hour is read run by run.
     cut = views.cost(by="model", since=second(-1), until=second(1))
     assert [(row.group["model"], *row[1:4], row.total_dollars) for row in cut] == [
         ("mystery", 1, 0, 1, None),

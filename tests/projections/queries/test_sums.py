@@ -44,8 +44,8 @@ TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 KINDS = {it.topic.removeprefix("run."): it for it in e.RUN_ENDS.values()}
 
 
-class Told(NamedTuple):
-    """A run as it is told, and its usage in the end; without an outcome it is open."""
+class SampleRun(NamedTuple):
+    """A generated run with its corrections; open if it has no outcome."""
 
     created_at: datetime
     assistant_id: str | None
@@ -102,7 +102,7 @@ _moments = st.builds(
 
 _runs = st.lists(
     st.builds(
-        Told,
+        SampleRun,
         created_at=_moments,
         assistant_id=st.sampled_from([None, "asst_1", "asst_2"]),
         model=st.sampled_from([None, "gpt-4o", "o4-mini"]),
@@ -119,32 +119,32 @@ _runs = st.lists(
 )
 
 
-def _known(run: Told, name: str, zone: ZoneInfo) -> object:
+def _value_of(run: SampleRun, name: str, zone: ZoneInfo) -> object:
     if name == "day":
         return run.created_at.astimezone(zone).date()
     return run.team if name == "metadata.team" else getattr(run, name)
 
 
-def grouped(
-    runs: Sequence[Told], names: Sequence[str], zone: ZoneInfo
-) -> dict[tuple[object, ...], list[Told]]:
+def group_runs(
+    runs: Sequence[SampleRun], names: Sequence[str], zone: ZoneInfo
+) -> dict[tuple[object, ...], list[SampleRun]]:
     groups = defaultdict(list)
     for run in runs:
-        groups[tuple(_known(run, name, zone) for name in names)].append(run)
+        groups[tuple(_value_of(run, name, zone) for name in names)].append(run)
     return groups
 
 
-def total(counts: Sequence[int | None]) -> int | None:
+def sum_known(counts: Sequence[int | None]) -> int | None:
     known = [it for it in counts if it is not None]
     return sum(known) if known else None
 
 
-def rank(values: Sequence[float], percent: float) -> float:
+def nearest_rank(values: Sequence[float], percent: float) -> float:
     return sorted(values)[ceil(Fraction(str(percent)) * len(values) / 100) - 1]
 
 
-def record(url: str, store: EventStore, runs: Sequence[Told]) -> None:
-    """In one batch the beginnings, in another the ends, in a third what was corrected."""
+def record(url: str, store: EventStore, runs: Sequence[SampleRun]) -> None:
+    """Records all creations in one batch, all ends in another, all corrections in a third."""
     engine = open_engine(url)
     with engine.begin() as connection:
         for table in metadata.tables.values():
@@ -159,7 +159,7 @@ def record(url: str, store: EventStore, runs: Sequence[Told]) -> None:
             views.catch_up()
 
 
-def check(url: str, runs: Sequence[Told], limits: Sequence[datetime | None]) -> None:
+def check(url: str, runs: Sequence[SampleRun], limits: Sequence[datetime | None]) -> None:
     store = open_event_store("memory://")
     record(url, store, runs)
     since, until = limits
@@ -180,7 +180,7 @@ def check(url: str, runs: Sequence[Told], limits: Sequence[datetime | None]) -> 
         for name in ("source", "assistant_id", "model", "outcome", "thread_id", "day", "team"):
             by = "metadata.team" if name == "team" else name
             counts = Counter(
-                ("assistants" if name == "source" else _known(run, by, ZoneInfo("UTC")), status)
+                ("assistants" if name == "source" else _value_of(run, by, ZoneInfo("UTC")), status)
                 for run in chosen
                 for status in [run.outcome or "queued"]
             )
@@ -190,7 +190,7 @@ def check(url: str, runs: Sequence[Told], limits: Sequence[datetime | None]) -> 
 
 def _check_usage(
     views: Views,
-    done: Sequence[Told],
+    done: Sequence[SampleRun],
     names: Sequence[str],
     zone: str,
     limits: Sequence[datetime | None],
@@ -199,9 +199,9 @@ def _check_usage(
         key: (
             len(runs),
             sum(run.tokens == [None] * 3 for run in runs),
-            *(total([run.tokens[at] for run in runs]) for at in range(3)),
+            *(sum_known([run.tokens[at] for run in runs]) for at in range(3)),
         )
-        for key, runs in grouped(done, names, ZoneInfo(zone)).items()
+        for key, runs in group_runs(done, names, ZoneInfo(zone)).items()
     }
     since, until = limits
     rows = views.usage(by=names, tz=zone, since=since, until=until)
@@ -209,24 +209,24 @@ def _check_usage(
 
 
 def _check_timing(
-    views: Views, done: Sequence[Told], names: Sequence[str], limits: Sequence[datetime | None]
+    views: Views, done: Sequence[SampleRun], names: Sequence[str], limits: Sequence[datetime | None]
 ) -> None:
     since, until = limits
     asked = (1, 50, 95, 99.9, 100)
     rows = views.timing(by=names, percentiles=asked, since=since, until=until)
     found = {tuple(it.group.values()): it for it in rows if it.phase == "total"}
-    expected = grouped(done, names, ZoneInfo("UTC"))
+    expected = group_runs(done, names, ZoneInfo("UTC"))
     assert found.keys() == expected.keys()
     for key, row in found.items():
         seconds = [run.seconds for run in expected[key]]
         assert row.runs == len(seconds)
         assert row.mean_seconds == _about(sum(seconds) / len(seconds))
         for percent in asked:
-            assert row.percentiles[percent] == _about(rank(seconds, percent))
+            assert row.percentiles[percent] == _about(nearest_rank(seconds, percent))
 
 
 def _about(seconds: float) -> Any:
-    # Moments are whole microseconds.
+    # Times are rounded to microseconds.
     return pytest.approx(seconds, rel=0.01, abs=2e-6)
 
 
@@ -238,10 +238,10 @@ _limits = st.lists(st.none() | _moments, min_size=2, max_size=2)
 
 @pytest.fixture(scope="module")
 def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return upgraded(f"sqlite:///{tmp_path_factory.mktemp('sums') / 'runs.db'}")
+    return create_tables(f"sqlite:///{tmp_path_factory.mktemp('sums') / 'runs.db'}")
 
 
-def upgraded(url: str) -> str:
+def create_tables(url: str) -> str:
     with Views(url) as views:
         views.upgrade()
     return url
@@ -250,17 +250,17 @@ def upgraded(url: str) -> str:
 @settings(_law, max_examples=40)
 @given(_runs, _limits)
 def test_answers_are_those_of_plain_python_on_sqlite(
-    sqlite_url: str, runs: list[Told], limits: list[datetime | None]
+    sqlite_url: str, runs: list[SampleRun], limits: list[datetime | None]
 ) -> None:
     check(sqlite_url, runs, limits)
 
 
 def test_answers_are_those_of_plain_python_on_postgresql(postgres_db: str) -> None:
-    upgraded(postgres_db)
+    create_tables(postgres_db)
 
     @settings(_law, max_examples=12)
     @given(_runs, _limits)
-    def compare(runs: list[Told], limits: list[datetime | None]) -> None:
+    def compare(runs: list[SampleRun], limits: list[datetime | None]) -> None:
         check(postgres_db, runs, limits)
 
     compare()
@@ -280,6 +280,6 @@ def test_days_are_those_that_each_quarter_is_in(name: str) -> None:
     assert found[-1].end >= end
     for day, following in zip(found, [*found[1:], None], strict=True):
         assert following is None or day.end == following.first
-        # A day's ends, and the quarters around the hours at which clocks change.
+        # Both ends of a day, and every second hour, where clocks may change.
         for quarter in {day.first, day.end - 1, *range(day.first, day.end, 8)}:
             assert local_times(("day",), quarter, zone) == {"day": day.date}

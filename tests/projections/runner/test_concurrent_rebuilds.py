@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 RUNS = 60
 
-# Kills itself before a commit or after it, in the middle of a rebuild in small batches.
+# Kills itself before or after a commit, in the middle of a rebuild in small batches.
 REBUILDER = """
 import os, signal, sys
 from functools import partial
@@ -60,8 +60,8 @@ def store(database_url: str) -> EventStore:
     return store
 
 
-def begun(engine: Engine) -> dict[str, int]:
-    """The position of each rebuild that has begun."""
+def read_rebuilds(engine: Engine) -> dict[str, int]:
+    """Returns the position of each unfinished rebuild."""
     columns = checkpoints.c["projection", "position"]
     with engine.connect() as connection:
         found = {row.projection: row.position for row in connection.execute(select(*columns))}
@@ -73,11 +73,11 @@ def check(url: str, engine: Engine, store: EventStore) -> None:
         views.catch_up()
         assert views.verify() == []
     found, expected = read_tables(engine), fold_tables(store)
-    # Prices differ from release to release; what they make of these runs is verified above.
+    # Prices differ from release to release; `verify` above has checked the costs.
     for name in ("run_costs", "cost_hourly", "cost_totals"):
         del found[name], expected[name]
     assert found == expected
-    assert begun(engine) == {}
+    assert read_rebuilds(engine) == {}
     assert not [it for it in inspect(engine).get_table_names() if it.startswith(SHADOW_PREFIX)]
 
 
@@ -92,9 +92,9 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(
         process = subprocess.run([*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=60)
         assert process.returncode == -signal.SIGKILL
         assert read_tables(engine) == before
-        positions = begun(engine)
+        positions = read_rebuilds(engine)
         assert len(positions) == 7
-        # Never from the beginning again, and on where a commit was let through.
+        # It never restarts, and has advanced if a commit succeeded.
         assert min(positions.values()) >= reached + (20 if place == "after" else 0)
         reached = min(positions.values())
     assert 3 * 20 <= reached < store.last_position()

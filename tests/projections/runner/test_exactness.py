@@ -8,14 +8,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
-from projections.database.engine import open_engine
-from projections.database.migrations import upgrade
 from projections.database.schema import metadata
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
 from projections.views import PROJECTIONS
 from tests.support.generated_runs import second
-from tests.support.reference_fold import ALL, ASIDES, appends, fold_tables, read_tables
+from tests.support.reference_fold import (
+    ALL,
+    ASIDES,
+    appends,
+    fold_tables,
+    open_migrated,
+    read_tables,
+)
 from tests.support.run_builder import created, waiting
 from tracker.core import events as e
 from tracker.event_store import Append, EventStore, RecordedEvent, open_event_store
@@ -23,8 +28,8 @@ from tracker.event_store import Append, EventStore, RecordedEvent, open_event_st
 pytestmark = pytest.mark.integration
 
 
-class Meanwhile:
-    """An event store during whose reads another runner applies batches of its own."""
+class ConcurrentStore:
+    """An event store during whose reads another runner applies batches."""
 
     def __init__(self, store: EventStore, engine: Engine, data: st.DataObject) -> None:
         self._store, self._engine, self._data = store, engine, data
@@ -42,20 +47,20 @@ class Meanwhile:
 
 
 def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
-    """Appends and catches up in turns, two runners in each other's way, and compares."""
+    """Appends and catches up in turns with two competing runners, and compares."""
     store = open_event_store("memory://")
     with engine.begin() as connection:
         for table in metadata.tables.values():
             connection.execute(delete(table))
-    meanwhile = Meanwhile(store, engine, data)
-    one_runner: EventStore = meanwhile  # type: ignore[assignment]
+    concurrent = ConcurrentStore(store, engine, data)
+    one_runner: EventStore = concurrent  # type: ignore[assignment]
     applied = 0
     while steps:
         count = data.draw(st.integers(1, len(steps)))
         store.append(steps[:count])
         steps = steps[count:]
         applied += catch_up(engine, one_runner, ALL, batch=data.draw(st.integers(1, 9)))
-    assert applied + meanwhile.applied == store.last_position()
+    assert applied + concurrent.applied == store.last_position()
     assert read_tables(engine) == fold_tables(store)
     rebuild(engine, store, data.draw(st.permutations(ALL)))
     assert read_tables(engine) == fold_tables(store)
@@ -71,7 +76,7 @@ def test_a_step_recorded_before_its_pause_was_seen_leaves_no_phase_behind(
     store = open_event_store("memory://")
     for version, event in enumerate((created(), early, changed, waiting(6.5, since=5))):
         store.append([Append("assistants:run_1", version, [event])])
-    engine = _upgraded(database_url)
+    engine = open_migrated(database_url)
     catch_up(engine, store, PROJECTIONS, batch=1)
     assert read_tables(engine) == fold_tables(store)
     engine.dispose()
@@ -82,13 +87,7 @@ any_number = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 @pytest.fixture(scope="module")
 def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return _upgraded(f"sqlite:///{tmp_path_factory.mktemp('views') / 'runs.db'}")
-
-
-def _upgraded(url: str) -> Engine:
-    engine = open_engine(url, create=True)
-    upgrade(engine)
-    return engine
+    return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('views') / 'runs.db'}")
 
 
 @settings(any_number, max_examples=60)
@@ -101,7 +100,7 @@ def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
 
 
 def test_any_batches_give_the_rows_of_one_fold_on_postgresql(postgres_db: str) -> None:
-    engine = _upgraded(postgres_db)
+    engine = open_migrated(postgres_db)
 
     @settings(any_number, max_examples=20)
     @given(appends(), st.data())

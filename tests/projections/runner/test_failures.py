@@ -39,7 +39,9 @@ def test_old_tables_are_refused_with_the_cure(database_url: str) -> None:
     upgrade(engine)
     downgrade(engine, "base")
     with Views(database_url) as views:
-        words = f"the tables are at nothing, this release needs {REVISION}: run `runfold upgrade"
+        words = (
+            f"the tables are at no revision, this release needs {REVISION}: run `runfold upgrade"
+        )
         for call in (views.runs, views.catch_up):
             with pytest.raises(SchemaError, match=words):
                 call()
@@ -103,14 +105,14 @@ def test_tables_ahead_of_their_events_are_refused(database_url: str) -> None:
 
 
 def test_tables_of_another_version_of_the_projection_are_refused(database_url: str) -> None:
-    class Next(RunsProjection):
+    class NextRelease(RunsProjection):
         version = 99
 
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
     catch_up(engine, store, [RunsProjection()])
     with pytest.raises(SchemaError, match=r"by its version 1, .* has version 99: .*rebuild runs"):
-        catch_up(engine, store, [Next()])
+        catch_up(engine, store, [NextRelease()])
     engine.dispose()
 
 
@@ -140,8 +142,8 @@ def test_text_that_postgresql_has_no_place_for_does_not_stop_it(database_url: st
     assert run.model == "m\ufffd"
 
 
-class Overtaken:
-    """An event store where another runner applies more, right after its end was asked for."""
+class AdvancingStore:
+    """An event store in which another runner applies more right after its last position is read."""
 
     def __init__(self, store: EventStore, url: str) -> None:
         self._store, self._url = store, url
@@ -162,8 +164,8 @@ class Overtaken:
 def test_a_runner_that_is_overtaken_is_not_ahead(database_url: str) -> None:
     store = open_event_store("memory://")
     store.append(created_runs(3))
-    overtaken: EventStore = Overtaken(store, database_url)  # type: ignore[assignment]
-    with Views(database_url, store=overtaken) as views:
+    advancing: EventStore = AdvancingStore(store, database_url)  # type: ignore[assignment]
+    with Views(database_url, store=advancing) as views:
         views.upgrade()
         views.catch_up()
         views.catch_up()
@@ -171,7 +173,7 @@ def test_a_runner_that_is_overtaken_is_not_ahead(database_url: str) -> None:
 
 
 def test_rows_that_should_be_new_and_are_there_are_overwritten(database_url: str) -> None:
-    # As after somebody set a checkpoint back.
+    # As if somebody had set a checkpoint back.
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
     store.append(created_runs(100))

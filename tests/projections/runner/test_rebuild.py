@@ -48,7 +48,7 @@ def views(database_url: str, store: EventStore) -> Iterator[Views]:
         yield views
 
 
-def spoil(url: str, *statements: str) -> None:
+def execute(url: str, *statements: str) -> None:
     engine = open_engine(url)
     with engine.begin() as connection:
         for statement in statements:
@@ -56,28 +56,28 @@ def spoil(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-def others(number: int) -> list[Append]:
+def make_runs(number: int) -> list[Append]:
     return [
         Append(f"assistants:other_{run}", 0, [created(run_id=f"other_{run}")])
         for run in range(number)
     ]
 
 
-def tables(views: Views) -> tuple[Any, ...]:
+def read_answers(views: Views) -> tuple[Any, ...]:
     runs = sorted(views.runs())
     return runs, [views.phases(run.run_id) for run in runs], views.actions()
 
 
 def test_tables_that_are_what_the_events_say(views: Views, store: EventStore) -> None:
     assert views.verify() == []
-    # What comes after the checkpoint is no difference.
+    # Events after the checkpoint are no difference.
     store.append([Append("assistants:run_new", 0, [created(run_id="run_new")])])
     assert views.verify() == []
 
 
 def test_a_difference_is_named_and_a_rebuild_ends_it(views: Views, database_url: str) -> None:
-    before = tables(views)
-    spoil(
+    before = read_answers(views)
+    execute(
         database_url,
         "UPDATE runs SET model = 'another' WHERE run_id = 'run_7'",
         "DELETE FROM run_phases WHERE run_key = 'assistants:run_9' AND seq = 1",
@@ -94,7 +94,7 @@ def test_a_difference_is_named_and_a_rebuild_ends_it(views: Views, database_url:
     assert {it.table for it in views.verify()} == {"run_phases"}
     views.rebuild()
     assert views.verify() == []
-    assert tables(views) == before
+    assert read_answers(views) == before
 
 
 def test_readers_see_whole_tables_all_the_while(views: Views, database_url: str) -> None:
@@ -116,7 +116,7 @@ def test_readers_see_whole_tables_all_the_while(views: Views, database_url: str)
 
 
 def test_the_live_projection_goes_on_after_a_rebuild(views: Views, store: EventStore) -> None:
-    store.append(others(5))
+    store.append(make_runs(5))
     position = views.rebuild()
     assert position == store.last_position()
     assert views.catch_up() == 0
@@ -128,9 +128,9 @@ def test_the_live_projection_goes_on_after_a_rebuild(views: Views, store: EventS
 def test_a_rebuild_that_fails_changes_nothing(
     views: Views, store: EventStore, database_url: str
 ) -> None:
-    before = tables(views)
+    before = read_answers(views)
 
-    class Torn:
+    class GapStore:
         def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
             page = store.read_all(after, limit)
             return [it._replace(version=it.version + 5) for it in page]
@@ -138,16 +138,16 @@ def test_a_rebuild_that_fails_changes_nothing(
         def __getattr__(self, name: str) -> object:
             return getattr(store, name)
 
-    torn: EventStore = Torn()  # type: ignore[assignment]
-    with Views(database_url, store=torn) as other, pytest.raises(ProjectionFailed):
+    gaps: EventStore = GapStore()  # type: ignore[assignment]
+    with Views(database_url, store=gaps) as other, pytest.raises(ProjectionFailed):
         other.rebuild()
-    assert tables(views) == before
+    assert read_answers(views) == before
     assert views.verify() == []
 
 
 def test_a_restored_store_is_caught_up_with_by_a_rebuild(database_url: str, views: Views) -> None:
     smaller = open_event_store("memory://")
-    smaller.append(others(3))
+    smaller.append(make_runs(3))
     with Views(database_url, store=smaller) as restored:
         with pytest.raises(ViewsError, match="runfold rebuild --all"):
             restored.catch_up()
@@ -164,7 +164,7 @@ def test_an_unknown_projection_is_refused(views: Views) -> None:
 def test_projections_at_different_positions_are_not_compared(
     views: Views, database_url: str
 ) -> None:
-    spoil(database_url, "UPDATE checkpoints SET position = 1 WHERE projection = 'steps'")
+    execute(database_url, "UPDATE checkpoints SET position = 1 WHERE projection = 'steps'")
     with pytest.raises(ViewsError, match="catch up"):
         views.verify()
 
@@ -189,13 +189,13 @@ def test_a_rebuild_killed_at_any_moment_changes_nothing(
     with Views(database_url) as views:
         views.upgrade()
         views.catch_up()
-        before = tables(views)
+        before = read_answers(views)
         for _ in range(4):
             process = subprocess.Popen([sys.executable, "-c", REBUILDER, database_url], cwd=ROOT)
             time.sleep(chance.uniform(0.3, 1.5))
             process.kill()
             assert process.wait() < 0
-            assert tables(views) == before
+            assert read_answers(views) == before
         assert views.verify() == []
         own.append([Append("assistants:run_0", 1, [started(2, stamp=1, since=1)])])
         assert views.catch_up() == 1

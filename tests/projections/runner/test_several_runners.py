@@ -65,21 +65,21 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
 
 
 def _run_until_killed(url: str) -> None:
-    """Is killed with the rows of its third batch written and not committed."""
+    """Catches up, and is killed before it commits its third batch."""
 
-    class Fatal(RunsProjection):
+    class KilledProjection(RunsProjection):
         batches = 0
 
         def start_batch(self, fold: BatchFold) -> RunsBatch:
             self.batches += 1
-            return FatalBatch(fold) if self.batches == 3 else RunsBatch(fold)
+            return KilledBatch(fold) if self.batches == 3 else RunsBatch(fold)
 
-    class FatalBatch(RunsBatch):
+    class KilledBatch(RunsBatch):
         def write(self, connection: Connection, target: Target) -> None:
             super().write(connection, target)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    projections = (*ALL[1:], Fatal())
+    projections = (*ALL[1:], KilledProjection())
     catch_up(open_engine(url), open_event_store(url), projections, batch=BATCH)
 
 

@@ -26,14 +26,14 @@ from tracker.event_store import Append, EventStore, RecordedEvent, open_event_st
 pytestmark = pytest.mark.integration
 
 
-class Fussy(RunsProjection):
-    """Cannot bear one run."""
+class FailingProjection(RunsProjection):
+    """A projection that fails at one run."""
 
     def start_batch(self, fold: BatchFold) -> RunsBatch:
-        return FussyBatch(fold)
+        return FailingBatch(fold)
 
 
-class FussyBatch(RunsBatch):
+class FailingBatch(RunsBatch):
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         super().add_page(page)
         if any(it.stream == "assistants:run_700" for it in page):
@@ -47,7 +47,7 @@ def test_a_failing_projection_stops_before_the_event_and_says_where(database_url
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         with pytest.raises(ProjectionFailed) as caught:
-            catch_up(engine, store, [Fussy()], progress=lambda *it: seen.append(it))
+            catch_up(engine, store, [FailingProjection()], progress=lambda *it: seen.append(it))
         assert str(caught.value) == (
             "the projection 'runs' stopped after position 700, at the event 'run.created' of the "
             "stream 'assistants:run_700' (version 1, position 701): ZeroDivisionError: not this one"
@@ -65,7 +65,7 @@ def test_a_failing_projection_leaves_the_others_running(database_url: str) -> No
     engine, store = open_engine(database_url, create=True), open_event_store("memory://")
     upgrade(engine)
     store.append(created_runs(1000))
-    projections = (PhasesProjection(), Fussy(), StepsProjection())
+    projections = (PhasesProjection(), FailingProjection(), StepsProjection())
     for _ in range(2):
         with pytest.raises(ProjectionFailed, match="'runs' stopped after position 700,"):
             catch_up(engine, store, projections, batch=300)
@@ -78,7 +78,7 @@ def test_a_failing_projection_leaves_the_others_running(database_url: str) -> No
     engine.dispose()
 
 
-class Torn:
+class UnreadableStore:
     """An event store with an event that this release cannot read."""
 
     def __init__(self, store: EventStore, at: int) -> None:
@@ -98,12 +98,12 @@ def test_an_event_that_cannot_be_read_stops_it_right_before(database_url: str) -
     upgrade(engine)
     store.append(created_runs(100))
     with pytest.raises(ProjectionFailed, match=r"stopped after position 76: .*run\.painted/1"):
-        catch_up(engine, Torn(store, 77), [RunsProjection()])  # type: ignore[arg-type]
+        catch_up(engine, UnreadableStore(store, 77), [RunsProjection()])  # type: ignore[arg-type]
     assert catch_up(engine, store, [RunsProjection()]) == 24
     engine.dispose()
 
 
-class Holed:
+class LossyStore:
     """An event store that has lost the first event of every run."""
 
     def __init__(self, store: EventStore) -> None:
@@ -125,8 +125,8 @@ def test_a_missing_event_stops_it(database_url: str) -> None:
     store = open_event_store("memory://")
     store.append(created_runs(1))
     store.append([Append("assistants:run_0", 1, [started(2, 1, 1)])])
-    holed: EventStore = Holed(store)  # type: ignore[assignment]
-    with Views(database_url, store=holed) as views:
+    lossy: EventStore = LossyStore(store)  # type: ignore[assignment]
+    with Views(database_url, store=lossy) as views:
         views.upgrade()
         with pytest.raises(ProjectionFailed, match=r"version 1 .* is missing before it"):
             views.catch_up()

@@ -148,7 +148,7 @@ class RunPolls:
         )
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
-            if not stale.is_over:
+            if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
         result, predecessor = await self._commits.observe(snapshot)
@@ -160,7 +160,7 @@ class RunPolls:
         """Applies the state that an answer has shown, and schedules the next poll."""
         watched.failures = None
         if state is None and watched.stale_read is not None:
-            pause = STALE_READ_SECONDS * watched.stale_read.looks
+            pause = STALE_READ_SECONDS * watched.stale_read.reads
             self._watch_list.schedule(watched, max(pause, answer.poll_after or 0.0))
             return
         watched.unchanged_until, watched.stale_read = answer.asked_at, None

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_steps, misses_steps
+from tracker.core.other_decisions import decide_steps, is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.core.status import is_ended
@@ -110,12 +110,12 @@ class StepReads:
         is_last = request.stale_lists >= MAX_STALE_LISTS or request.pages >= MAX_PAGES
 
         def decide(state: RunState) -> list[Event]:
-            if misses_steps(state, steps) and not is_last:
+            if is_stale_step_list(state, steps) and not is_last:
                 return []
             return decide_steps(state, steps, observed_at)
 
         result = await self._commits.record(Observation(_stream(request), decide))
-        return is_last or not misses_steps(result.state, steps)
+        return is_last or not is_stale_step_list(result.state, steps)
 
     def _on_error(
         self, request: StepsRequest, dispatcher: SourceDispatcher, error: RunfoldError

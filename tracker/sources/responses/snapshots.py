@@ -178,7 +178,7 @@ def response_snapshot(
         "metadata": response.metadata or {},
         "configuration": _configuration(response),
         "continues": response.previous_response_id or None,
-        "shows_waiting_for_ever": bool(calls),
+        "stays_waiting": bool(calls),
         "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
     }
     return validate(RunSnapshot, fields, "a response that can be tracked")
