@@ -105,23 +105,23 @@ def test_to_the_standard_output(folder: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.csv", "--table", "runs"], "a.csv: in which format? Say one of jsonl, jsonl.gz, "),
-        (["a", "--table", "runs", "--format", "csv"], "'csv' is no format of tables: jsonl, "),
+        (["a.csv", "--table", "runs"], "no format for a.csv: pass one of jsonl, jsonl.gz, "),
+        (["a", "--table", "runs", "--format", "csv"], "'csv' is not a format of tables: jsonl, "),
         (["--table", "runs", "--format", "parquet"], "Parquet cannot be written to stdout: "),
         (["a.jsonl", "--table", "run"], "no table 'run' to export: runs, run_phases, "),
         (["a.jsonl", "--table", "checkpoints"], "no table 'checkpoints' to export: runs, "),
         (["no/a.jsonl", "--table", "runs"], "no/a.jsonl cannot be written: "),
         (["import.jsonl/a.jsonl", "--table", "runs"], "import.jsonl/a.jsonl cannot be written: "),
         (["x" * 300, "--table", "runs", "--format", "jsonl"], "xxx"),
-        (["import.jsonl", "--all-tables"], "import.jsonl cannot be made: "),
-        (["import.jsonl/all", "--all-tables"], "import.jsonl/all cannot be made: "),
+        (["import.jsonl", "--all-tables"], "import.jsonl cannot be created: "),
+        (["import.jsonl/all", "--all-tables"], "import.jsonl/all cannot be created: "),
         (["--all-tables"], "--all-tables needs a folder: "),
         (["-", "--all-tables"], "--all-tables needs a folder: "),
         (["a.jsonl", "--table", "runs", "--events"], "pass one of --events, "),
         (["a", "--all-tables", "--since", "2026-01-01"], "--since and --until need --table "),
         (
             ["a.jsonl", "--table", "usage_totals", "--since", "2026-01-01"],
-            "usage_totals has sums over runs: since and until are for runs, run_phases, ",
+            "usage_totals has sums over runs: since and until apply to runs, run_phases, ",
         ),
     ],
 )
