@@ -17,8 +17,8 @@ from tracker.simulator import Simulator
 
 _NUMBERS = count(1)
 
-# A law that is slow on a busy machine is no less a law. The gate tries the same examples each
-# time, so that what lands does not depend on luck; everybody else tries new ones.
+# Properties may take long on a busy machine. CI tries the same examples each time, so that its
+# result does not depend on luck; other runs try new ones.
 settings.register_profile(
     "runfold",
     deadline=None,
@@ -29,7 +29,7 @@ settings.load_profile("runfold")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No test may leave a key behind where it can be read."""
+    """Registers the search for keys that a test leaves where they can be read."""
     config.pluginmanager.register(secret_search)
 
 
@@ -57,7 +57,7 @@ def postgres_db(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once for each kind; the SQLite file is not made yet."""
+    """The URL of an empty database, on SQLite (without a file yet) and on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'runs.db'}"
     url: str = request.getfixturevalue("postgres_db")

@@ -233,11 +233,14 @@ def test_ctrl_c_gets_through_to_a_call_that_blocks(tmp_path: Path, simulator: Si
         tmp_path,
         STARTED.format(base_url=simulator.base_url)
         + f"""
-import os, signal, threading
+import os, signal, threading, time
 with tracker:
     tracker.watch({run.thread_id!r}, {run.run_id!r})
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    # Until the first poll, the state of the run has no id.
+    while not tracker.watching[0].run_id:
+        time.sleep(0.01)
     try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         tracker.wait({run.run_id!r})
     except KeyboardInterrupt:
         print("stopped", [state.run_id for state in tracker.watching])
@@ -245,6 +248,45 @@ with tracker:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == f"stopped ['{run.run_id}']"
+
+
+def test_ctrl_c_at_any_moment_is_harmless(tmp_path: Path) -> None:
+    done = run_script(
+        tmp_path,
+        STARTED.format(base_url="http://127.0.0.1:9/v1")
+        + """
+import random, signal, sys
+
+def interrupt(*_):
+    global is_armed
+    if is_armed:
+        is_armed = False
+        raise KeyboardInterrupt
+
+def arm(*_):
+    global is_armed
+    is_armed = True
+
+signal.signal(signal.SIGALRM, interrupt)
+# Python drops an exception that is raised in a finalizer.
+sys.unraisablehook = arm
+with tracker:
+    tracker.watch("thread_1", "run_1")
+    for number in range(1500):
+        try:
+            arm()
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 0.002), 0.05)
+            while number % 2:
+                tracker.watching
+            tracker.wait("run_1")
+        except KeyboardInterrupt:
+            pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print("watching", len(tracker.watching))
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == "watching 1"
 
 
 def test_ctrl_c_while_it_starts_stops_it(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.support.command_line import (
 pytestmark = pytest.mark.integration
 
 READING = (["status"], ["timing"], ["usage"], ["history", "run_1"], ["catch-up"])
-# Gives up root's right to write where nobody may, then becomes the command.
+# Drops root's capability to ignore file permissions, then becomes the command.
 UNPRIVILEGED = (
     "import ctypes, os, sys\n"
     "drop_from_bounding_set, dac_override = 24, 1\n"
@@ -33,7 +33,7 @@ UNPRIVILEGED = (
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for each test."""
+    """A new folder, as the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNFOLD_DB", raising=False)
     return tmp_path
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def file(folder: Path) -> Path:
-    """A file of one run."""
+    """A file with one run."""
     return write_lines(folder / "runs.jsonl", run_body("run_1"))
 
 

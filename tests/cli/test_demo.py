@@ -23,24 +23,24 @@ from tests.support.command_line import (
 
 pytestmark = pytest.mark.integration
 
-# Seeds of short lives, to wait less.
+# A seed of short runs.
 SEED = 13
 FEW = ("--runs", 6, "--threads", 3, "--seed", SEED)
 
 
-def runs(db: str) -> dict[str, str]:
+def read_statuses(db: str) -> dict[str, str]:
     with Views(db) as views:
         views.catch_up()
         return {row.run_id: row.status for row in views.runs()}
 
 
-def question(done: Finished) -> str:
-    """The line to try, which is the last."""
+def find_example(done: Finished) -> str:
+    """Returns the example command, which is the last line."""
     return done.out.splitlines()[-1].strip()
 
 
-def ask(line: str, folder: Path) -> str:
-    asked = subprocess.run(
+def run_shell(line: str, folder: Path) -> str:
+    done = subprocess.run(
         line,
         shell=True,
         cwd=folder,
@@ -49,8 +49,8 @@ def ask(line: str, folder: Path) -> str:
         text=True,
         timeout=SECONDS,
     )
-    assert asked.returncode == 0, asked.stderr
-    return asked.stdout
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_twice_on_the_default_database(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_twice_on_the_default_database(tmp_path: Path) -> None:
     assert first.code == 0, first.err
     assert first.err == ""
     db = f"sqlite:///{tmp_path}/runfold-demo.db"
-    ended = runs(db)
+    ended = read_statuses(db)
     assert len(ended) == 6
 
     assert "6 runs on 3 threads" in first.out
@@ -67,14 +67,14 @@ def test_twice_on_the_default_database(tmp_path: Path) -> None:
     tables = first.out[: first.out.index("The database is ")]
     assert max(map(len, tables.splitlines()[1:])) <= 80
     assert "The database is runfold-demo.db. Query it with SQL, for example:" in first.out
-    answer = ask(question(first), tmp_path)
+    answer = run_shell(find_example(first), tmp_path)
     assert sum(int(line.split()[-2]) for line in answer.splitlines()) == 6
 
     second = finish(start("demo", "--runs", 2, "--seed", SEED, folder=tmp_path))
     assert second.code == 0, second.err
     assert f"seed {SEED + 1}\n" in second.out
-    assert len(runs(db)) == 8
-    assert runs(db).items() >= ended.items()
+    assert len(read_statuses(db)) == 8
+    assert read_statuses(db).items() >= ended.items()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -82,7 +82,7 @@ def test_after_one_that_was_stopped_half_way(tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path}/it's.db"
     process = start("demo", "--runs", 12, "--threads", 12, "--db", db, folder=tmp_path)
     deadline = time.monotonic() + SECONDS
-    while not seen(db):
+    while not has_runs(db):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -93,15 +93,15 @@ def test_after_one_that_was_stopped_half_way(tmp_path: Path) -> None:
     done = finish(start("demo", "--runs", 2, "--seed", SEED, "--db", db, folder=tmp_path))
     assert done.code == 0, done.err
     assert done.err == ""
-    statuses = list(runs(db).values())
+    statuses = list(read_statuses(db).values())
     assert statuses.count("vanished") >= 1
     assert not {"queued", "in_progress", "requires_action"} & set(statuses)
-    assert ask(question(done), tmp_path)
+    assert run_shell(find_example(done), tmp_path)
 
 
-def seen(db: str) -> bool:
+def has_runs(db: str) -> bool:
     try:
-        return bool(runs(db))
+        return bool(read_statuses(db))
     except Exception:
         return False
 
@@ -109,9 +109,9 @@ def seen(db: str) -> bool:
 def test_on_postgresql(tmp_path: Path, postgres_db: str) -> None:
     done = finish(start("demo", "--runs", 2, "--seed", SEED, "--db", postgres_db, folder=tmp_path))
     assert done.code == 0, done.err
-    assert len(runs(postgres_db)) == 2
+    assert len(read_statuses(postgres_db)) == 2
     assert "secret" not in done.out
-    answer = ask(question(done), tmp_path)
+    answer = run_shell(find_example(done), tmp_path)
     assert sum(int(line.split()[-2]) for line in answer.splitlines()) == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -122,7 +122,7 @@ def test_the_interpreter_of_a_folder_is_named_from_there(
     monkeypatch.chdir(Path(sys.executable).parent)
     done = runfold("demo", "--runs", 1, "--seed", SEED, "--db", f"sqlite:///{tmp_path}/runs.db")
     assert done.code == 0, done.err
-    assert question(done).startswith(f"{Path(sys.executable).name} -c ")
+    assert find_example(done).startswith(f"{Path(sys.executable).name} -c ")
 
 
 def test_runs_of_a_real_service_are_left_alone(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_runs_of_a_real_service_are_left_alone(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "runs.jsonl", run_body("run_1", "in_progress"))
     assert runfold("import", file, "--db", db).code == 0
     assert runfold("demo", "--runs", 1, "--seed", SEED, "--db", db).code == 0
-    assert len(runs(db)) == 2
-    assert runs(db)["run_1"] == "in_progress"
+    assert len(read_statuses(db)) == 2
+    assert read_statuses(db)["run_1"] == "in_progress"
 
 
 def test_without_a_simulator_at_the_address(tmp_path: Path) -> None:

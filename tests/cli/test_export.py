@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for each test, with the default database in it."""
+    """A new folder, as the current one, for the default database."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNFOLD_DB", raising=False)
     return tmp_path
@@ -28,20 +28,24 @@ def fill(folder: Path) -> None:
     assert runfold("import", folder / "runs.jsonl").code == 0
 
 
-def statuses(db: str = "sqlite:///runfold.db") -> dict[str, str]:
+def read_statuses(db: str = "sqlite:///runfold.db") -> dict[str, str]:
     with Views(db) as views:
         return {row.run_id: row.status for row in views.runs()}
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz"])
-def test_there_and_back(folder: Path, name: str, database_url: str) -> None:
+def test_an_export_can_be_imported(folder: Path, name: str, database_url: str) -> None:
     fill(folder)
     assert runfold("export", name, "--events").out == "9 events exported\n"
     copy = "sqlite:///copy.db" if database_url.startswith("sqlite") else database_url
     done = runfold("import", name, "--db", copy)
     assert (done.code, done.err) == (0, "")
     assert done.out == "9 recorded events imported, 9 new events, 3 new runs\n"
-    assert statuses(copy) == statuses() == {f"run_{number}": "completed" for number in range(3)}
+    assert (
+        read_statuses(copy)
+        == read_statuses()
+        == {f"run_{number}": "completed" for number in range(3)}
+    )
     assert runfold("export", f"again.{name}", "--events", "--db", copy).code == 0
     assert (folder / f"again.{name}").read_bytes() == (folder / name).read_bytes()
     assert runfold("import", name).out.startswith("9 recorded events imported, 0 new events")
@@ -63,7 +67,7 @@ def test_to_the_standard_output(folder: Path) -> None:
     assert [json.loads(line)["version"] for line in done.stdout.splitlines()] == [1, 2, 3] * 3
 
 
-def test_what_cannot_be_exported(folder: Path) -> None:
+def test_invalid_exports_fail(folder: Path) -> None:
     done = runfold("export", "events.jsonl", "--events")
     assert (done.code, "no database" in done.message) == (1, True)
     assert list(folder.iterdir()) == []
@@ -91,7 +95,7 @@ def test_a_history_that_differs_fails_the_command(folder: Path) -> None:
     assert done.code == 1
     assert done.out == "8 recorded events imported, 0 new events, 0 new runs\n"
     assert done.err.startswith(f"{file}:3: assistants:run_0: its version 3 is another event")
-    assert statuses()["run_0"] == "completed"
+    assert read_statuses()["run_0"] == "completed"
 
 
 def test_files_and_folders_packed_or_not(folder: Path) -> None:
@@ -100,7 +104,7 @@ def test_files_and_folders_packed_or_not(folder: Path) -> None:
     write_lines(below / "b.jsonl", run_body("run_1"), "nonsense")
     packed = gzip.compress(json.dumps(run_body("run_2")).encode() + b"\n{\n")
     (below / "a.json.gz").write_bytes(packed)
-    # By what it is, not by its name, both ways; and in two parts, as append-only logs are.
+    # Compression is detected by content, not by name; several gzip members may follow each other.
     (folder / "logs" / "c.json").write_bytes(packed + packed)
     (folder / "logs" / "d.jsonl.gz").write_text(json.dumps(run_body("run_3")))
     (folder / "logs" / "notes.txt").write_text("no run")
@@ -114,10 +118,10 @@ def test_files_and_folders_packed_or_not(folder: Path) -> None:
         "logs/c.json:2",
         "logs/c.json:4",
     ]
-    assert set(statuses()) == {"run_1", "run_2", "run_3", "run_4"}
+    assert set(read_statuses()) == {"run_1", "run_2", "run_3", "run_4"}
 
 
-def test_a_packed_file_that_is_cut_off_keeps_what_came_before(folder: Path) -> None:
+def test_a_damaged_gzip_file_is_imported_up_to_the_damage(folder: Path) -> None:
     lines = b"".join(json.dumps(run_body(f"run_{n}")).encode() + b"\n" for n in range(3_000))
     (folder / "cut.jsonl.gz").write_bytes(gzip.compress(lines)[:-2_000])
     spoiled = bytearray(gzip.compress(lines))
@@ -126,11 +130,11 @@ def test_a_packed_file_that_is_cut_off_keeps_what_came_before(folder: Path) -> N
     write_lines(folder / "whole.jsonl", run_body("run_whole"))
     done = runfold("import", folder)
     assert done.code == 1
-    # What was spoiled may also show in bad lines before it cannot be unpacked.
+    # The damage may also show as bad lines before decompression fails.
     assert "cut.jsonl.gz:" in done.err
     assert "spoiled.jsonl.gz:" in done.err
     assert "the file cannot be read from here on" in done.err
-    assert {"run_0", "run_1000", "run_whole"} <= statuses().keys()
+    assert {"run_0", "run_1000", "run_whole"} <= read_statuses().keys()
 
 
 def test_a_line_without_an_end_is_a_bad_line(folder: Path) -> None:
@@ -140,10 +144,10 @@ def test_a_line_without_an_end_is_a_bad_line(folder: Path) -> None:
     done = runfold("import", file)
     assert done.code == 1
     assert done.err == f"{file}:1: longer than 16 MB\n"
-    assert set(statuses()) == {"run_1"}
+    assert set(read_statuses()) == {"run_1"}
 
 
-def test_one_file_that_is_missing_and_nothing_is_begun(folder: Path) -> None:
+def test_a_missing_file_stops_the_import_before_it_starts(folder: Path) -> None:
     file = write_lines(folder / "runs.jsonl", run_body("run_1"))
     done = runfold("import", file, "missing.jsonl")
     assert (done.code, done.message) == (

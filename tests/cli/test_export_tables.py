@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Path:
-    """A folder of its own for each test, with three runs in the default database."""
+    """A new folder, as the current one, with three runs in the default database."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUNFOLD_DB", database_url)
     bodies = [run_body(f"run_{number}", created_at=1_750_000_000 + number) for number in range(3)]
@@ -52,7 +52,7 @@ def test_a_table_in_the_format_of_the_name(folder: Path, database_url: str, name
     assert found[0]["error_code"] is None
 
 
-def test_a_format_that_is_said(folder: Path) -> None:
+def test_format_overrides_the_name(folder: Path) -> None:
     assert runfold("export", "a.dat", "--table", "runs", "--format", "parquet").code == 0
     assert parquet.read_table(folder / "a.dat").num_rows == 3
     assert runfold("export", "b.parquet", "--table", "runs", "--format", "jsonl").code == 0
@@ -61,7 +61,7 @@ def test_a_format_that_is_said(folder: Path) -> None:
     assert gzip.decompress((folder / "c").read_bytes()).startswith(b'{"stream":')
 
 
-def test_what_was_recorded_since_is_in_it(folder: Path, database_url: str) -> None:
+def test_new_events_are_applied_first(folder: Path, database_url: str) -> None:
     store = open_event_store(database_url)
     store.append([Append("assistants:run_9", 0, [created(run_id="run_9")])])
     store.close()
@@ -105,27 +105,27 @@ def test_to_the_standard_output(folder: Path, arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.csv", "--table", "runs"], "a.csv: in which format? Say one of jsonl, jsonl.gz, "),
-        (["a", "--table", "runs", "--format", "csv"], "'csv' is no format of tables: jsonl, "),
+        (["a.csv", "--table", "runs"], "no format for a.csv: pass one of jsonl, jsonl.gz, "),
+        (["a", "--table", "runs", "--format", "csv"], "'csv' is not a format of tables: jsonl, "),
         (["--table", "runs", "--format", "parquet"], "Parquet cannot be written to stdout: "),
         (["a.jsonl", "--table", "run"], "no table 'run' to export: runs, run_phases, "),
         (["a.jsonl", "--table", "checkpoints"], "no table 'checkpoints' to export: runs, "),
         (["no/a.jsonl", "--table", "runs"], "no/a.jsonl cannot be written: "),
         (["import.jsonl/a.jsonl", "--table", "runs"], "import.jsonl/a.jsonl cannot be written: "),
         (["x" * 300, "--table", "runs", "--format", "jsonl"], "xxx"),
-        (["import.jsonl", "--all-tables"], "import.jsonl cannot be made: "),
-        (["import.jsonl/all", "--all-tables"], "import.jsonl/all cannot be made: "),
+        (["import.jsonl", "--all-tables"], "import.jsonl cannot be created: "),
+        (["import.jsonl/all", "--all-tables"], "import.jsonl/all cannot be created: "),
         (["--all-tables"], "--all-tables needs a folder: "),
         (["-", "--all-tables"], "--all-tables needs a folder: "),
         (["a.jsonl", "--table", "runs", "--events"], "pass one of --events, "),
         (["a", "--all-tables", "--since", "2026-01-01"], "--since and --until need --table "),
         (
             ["a.jsonl", "--table", "usage_totals", "--since", "2026-01-01"],
-            "usage_totals has sums over runs: since and until are for runs, run_phases, ",
+            "usage_totals has sums over runs: since and until apply to runs, run_phases, ",
         ),
     ],
 )
-def test_what_cannot_be_exported(folder: Path, arguments: list[str], message: str) -> None:
+def test_invalid_exports_fail(folder: Path, arguments: list[str], message: str) -> None:
     there = {file: file.read_bytes() for file in folder.iterdir() if "runs.db" not in file.name}
     done = runfold("export", *arguments)
     assert done.code == 2
@@ -138,7 +138,7 @@ def test_what_cannot_be_exported(folder: Path, arguments: list[str], message: st
 def test_parquet_without_its_library(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    # What the import system does where there is none.
+    # The import system does this for a missing module.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = runfold("export", *arguments, "--format", "parquet")
     assert (done.code, done.message) == (2, 'this needs pyarrow: pip install "runfold[arrow]"')

@@ -27,13 +27,13 @@ DB = "sqlite:///runfold.db"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for each test, with the default database in it."""
+    """A new folder, as the current one, for the default database."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNFOLD_DB", raising=False)
     return tmp_path
 
 
-def statuses() -> dict[str, str]:
+def read_statuses() -> dict[str, str]:
     with Views(DB) as views:
         return {row.run_id: row.status for row in views.runs()}
 
@@ -44,10 +44,10 @@ def test_a_good_file(folder: Path) -> None:
     assert done.code == 0
     assert done.out == "2 snapshots imported, 3 new events, 1 new runs\n"
     assert done.err == ""
-    assert statuses() == {"run_1": "completed"}
+    assert read_statuses() == {"run_1": "completed"}
 
 
-def test_what_is_peculiar_is_counted(folder: Path) -> None:
+def test_peculiarities_are_counted(folder: Path) -> None:
     odd = run_body("run_1") | {"usage": None, "created_at": 1_700_000_000_000}
     file = write_lines(folder / "runs.jsonl", odd, run_body("run_2") | {"usage": None}, "{garbage")
     done = runfold("import", file)
@@ -90,7 +90,7 @@ def test_bad_lines_are_named_and_the_rest_is_kept(folder: Path) -> None:
     assert "not JSON" in reasons[2]
     assert "observed_at" in reasons[10]
     assert all(reasons.values())
-    assert statuses().keys() == {"run_1", "run_2", "run_6"}
+    assert read_statuses().keys() == {"run_1", "run_2", "run_6"}
 
 
 def test_many_bad_lines_are_counted(folder: Path) -> None:
@@ -99,10 +99,10 @@ def test_many_bad_lines_are_counted(folder: Path) -> None:
     assert done.code == 1
     assert len(done.err.splitlines()) == 21
     assert done.err.endswith("… and 1,010 more bad lines\n")
-    assert statuses() == {"run_1": "completed"}
+    assert read_statuses() == {"run_1": "completed"}
 
 
-def test_a_wrapped_line_says_when_and_where(folder: Path) -> None:
+def test_a_wrapped_line_has_its_own_time_and_source(folder: Path) -> None:
     wrapped = {
         "observed_at": "2025-06-15T17:00:00+02:00",
         "source": "azure",
@@ -155,17 +155,17 @@ def test_a_pipe_instead_of_a_file(folder: Path) -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    assert statuses() == {"run_1": "completed"}
+    assert read_statuses() == {"run_1": "completed"}
 
 
-def test_a_mark_of_utf_8_is_no_part_of_the_first_line(folder: Path) -> None:
+def test_a_byte_order_mark_is_ignored(folder: Path) -> None:
     file = folder / "runs.jsonl"
     file.write_bytes(codecs.BOM_UTF8 + json.dumps(run_body("run_1")).encode())
     assert runfold("import", file).code == 0
-    assert statuses() == {"run_1": "completed"}
+    assert read_statuses() == {"run_1": "completed"}
 
 
-def test_a_file_in_utf_16_is_told_what_to_do(folder: Path) -> None:
+def test_a_file_in_utf_16_is_rejected_with_a_cure(folder: Path) -> None:
     file = folder / "runs.jsonl"
     file.write_text(json.dumps(run_body("run_1")), encoding="utf-16")
     done = runfold("import", file)
@@ -180,7 +180,7 @@ def test_binary_lines_are_bad_lines(folder: Path) -> None:
     assert done.code == 1
     numbers = [line.removeprefix(f"{file}:").split(":")[0] for line in done.err.splitlines()]
     assert numbers == ["1", "2"]
-    assert statuses() == {"run_1": "completed"}
+    assert read_statuses() == {"run_1": "completed"}
 
 
 def test_two_processes_at_once_record_each_event_once(folder: Path) -> None:
@@ -198,11 +198,11 @@ def test_two_processes_at_once_record_each_event_once(folder: Path) -> None:
     recorded = store.read_all(limit=10_000)
     store.close()
     assert len({(entry.stream, entry.version) for entry in recorded}) == len(recorded) == 450
-    assert set(statuses().values()) == {"completed"}
-    assert len(statuses()) == 150
+    assert set(read_statuses().values()) == {"completed"}
+    assert len(read_statuses()) == 150
 
 
-def test_runs_of_all_apis_are_told_by_their_shape(folder: Path) -> None:
+def test_runs_of_all_apis_are_recognised_by_their_shape(folder: Path) -> None:
     response = {"id": "resp_1", "object": "response", "status": "failed", "created_at": 1}
     turn = {"id": "turn_1", "object": "agent.session.turn", "status": "waiting"}
     graph = {"run_id": "lg_1", "thread_id": "t_1", "status": "timeout", "created_at": "2026-01-01"}

@@ -15,7 +15,7 @@ from tests.support import public_surface
 from tests.support.command_line import SECONDS, run_body, runfold, write_lines
 from tests.support.json_schemas import FOLDER, make_schemas, make_validator
 from tests.support.postgres import PostgresServer
-from tests.support.simulated_files import simulated_file
+from tests.support.simulated_files import write_simulated_file
 from tracker import Tracker, open_event_store
 from tracker.core import events as e
 from tracker.core.snapshot import Configuration, RunError, ToolCall
@@ -32,7 +32,7 @@ ACTION = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": [
 CONFIGURATION = Configuration(
     instructions="Be brief.", tools=({"type": "function"},), settings={"temperature": 1}
 )
-# Each command that takes `--json`, with the definition of its output.
+# Each command with `--json`, and the definition of its output.
 COMMANDS = {
     "status": "status",
     "timing": "timing",
@@ -54,11 +54,11 @@ VARIANTS = {
         for by in (GROUPS, "day,model", "hour")
     },
 }
-# These hold data of any shape.
+# Fields with data of any shape.
 FREE = frozenset({"metadata", "settings", "tools", "peculiarities"})
 
 
-def moment(number: float) -> datetime:
+def make_time(number: float) -> datetime:
     return BIRTH + timedelta(seconds=number)
 
 
@@ -74,10 +74,10 @@ def make_story() -> list[e.Event]:
 
     def times(number: float) -> dict[str, Any]:
         return {
-            "observed_at": moment(number + 0.25),
-            "occurred_at": moment(number),
-            "not_before": moment(number - 1),
-            "not_after": moment(number + 0.2),
+            "observed_at": make_time(number + 0.25),
+            "occurred_at": make_time(number),
+            "not_before": make_time(number - 1),
+            "not_after": make_time(number + 0.2),
             "inferred": True,
         }
 
@@ -91,46 +91,46 @@ def make_story() -> list[e.Event]:
             thread_id="thread_1",
             assistant_id="asst_1",
             model="gpt-4o",
-            expires_at=moment(600),
+            expires_at=make_time(600),
             metadata={"team": "blue", "score": [1, None]},
             configuration_digest=CONFIGURATION.digest,
         ),
         e.RunStatusChanged(**times(2), previous="queued", status="in_progress"),
         e.RunTimesChanged(
-            observed_at=moment(3),
-            previous_started_at=moment(2),
-            started_at=moment(2.5),
-            previous_expires_at=moment(600),
-            expires_at=moment(700),
+            observed_at=make_time(3),
+            previous_started_at=make_time(2),
+            started_at=make_time(2.5),
+            previous_expires_at=make_time(600),
+            expires_at=make_time(700),
         ),
         e.RunActionRequired(**times(4), previous="in_progress", tool_calls=calls),
-        e.ToolOutputsSubmitted(observed_at=moment(6), tool_call_ids=("call_1",)),
+        e.ToolOutputsSubmitted(observed_at=make_time(6), tool_call_ids=("call_1",)),
         e.RunStatusChanged(**times(7), previous="requires_action", status="in_progress"),
         e.RunMetadataChanged(
-            observed_at=moment(8), previous={"team": "blue"}, metadata={"team": "red"}
+            observed_at=make_time(8), previous={"team": "blue"}, metadata={"team": "red"}
         ),
-        e.RunVanished(observed_at=moment(9)),
-        e.RunReappeared(observed_at=moment(10)),
+        e.RunVanished(observed_at=make_time(9)),
+        e.RunReappeared(observed_at=make_time(10)),
         e.RunAnomalyObserved(
-            observed_at=moment(11),
+            observed_at=make_time(11),
             kind="status_went_back",
             status="queued",
             known_status="in_progress",
         ),
         e.RunCompleted(**times(12), previous="in_progress", usage=Usage(), reason="max_tokens"),
         e.RunStepRecorded(
-            observed_at=moment(13),
+            observed_at=make_time(13),
             step_id="step_1",
             type="tool_calls",
             status="failed",
             tools=("price",),
             tool_call_ids=("call_1",),
-            created_at=moment(3),
-            ended_at=moment(6),
+            created_at=make_time(3),
+            ended_at=make_time(6),
             usage=usage,
             error=RunError(code="server_error", message="No."),
         ),
-        e.RunUsageReported(observed_at=moment(14), previous=Usage(), usage=usage),
+        e.RunUsageReported(observed_at=make_time(14), previous=Usage(), usage=usage),
     ]
 
 
@@ -146,7 +146,10 @@ def fill(url: str, folder: Path) -> None:
         run_body("run_unpriced", model="our-deployment"),
         run_body("run_unknown", model=None, assistant_id=None, usage=None, thread_id=None),
     ]
-    files = write_lines(folder / "bodies.jsonl", *bodies), simulated_file(folder / "runs.jsonl")
+    files = (
+        write_lines(folder / "bodies.jsonl", *bodies),
+        write_simulated_file(folder / "runs.jsonl"),
+    )
     assert runfold("import", *files, "--db", url).code == 0
     digest = CONFIGURATION.digest
     recorded = e.ConfigurationRecorded(
@@ -200,20 +203,20 @@ def export_events(url: str, file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_bytes().splitlines()]
 
 
-def objects_in(document: Any) -> Iterator[dict[str, Any]]:
-    """Yields each object of a document but those of any shape."""
+def iterate_objects(document: Any) -> Iterator[dict[str, Any]]:
+    """Yields each object of a document, except inside fields of any shape."""
     if isinstance(document, dict):
         yield document
     entries = document.items() if isinstance(document, dict) else enumerate(document)
     free = FREE | {"previous"} if "metadata" in document else FREE
     for name, value in entries:
         if isinstance(value, dict | list) and name not in free:
-            yield from objects_in(value)
+            yield from iterate_objects(value)
 
 
 def assert_notices_other_fields(schema: Draft202012Validator, document: Any) -> None:
     """Fails if an additional field, in any object of a document, is not an error."""
-    for found in objects_in(document):
+    for found in iterate_objects(document):
         found["surprise"] = 1
         assert not schema.is_valid(document), f"an additional field is valid in {found}"
         del found["surprise"]
@@ -228,7 +231,7 @@ def assert_needs(schema: Draft202012Validator, document: Any, found: Any, *names
         found[name] = value
 
 
-def test_the_files_are_those_that_the_code_makes() -> None:
+def test_the_schema_files_are_up_to_date() -> None:
     cure = "python -m tests.support.json_schemas"
     made = make_schemas()
     assert {file.name for file in FOLDER.iterdir()} == set(made), cure
@@ -247,7 +250,7 @@ def test_each_command_has_a_definition() -> None:
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *VARIANTS])
-def test_what_a_command_prints(command: str, filled: str) -> None:
+def test_the_output_of_a_command(command: str, filled: str) -> None:
     document = read_answer(command, filled)
     assert document
     schema = make_validator("cli.schema.json", (COMMANDS | VARIANTS)[command])
@@ -265,7 +268,7 @@ def test_a_field_that_is_missing_is_noticed(command: str, filled: str) -> None:
             _, required, _ = public_surface.list_events()[kind.__name__]
             assert_needs(schema, [entry], entry, "position", "version", "topic", *required)
     elif command == "doctor":
-        for found in objects_in(document):
+        for found in iterate_objects(document):
             assert_needs(schema, document, found, *found)
     else:
         grouped = {"model"} if command in ("usage", "cost") else set()
@@ -274,7 +277,7 @@ def test_a_field_that_is_missing_is_noticed(command: str, filled: str) -> None:
 
 
 @pytest.mark.parametrize("command", [it for it in COMMANDS if not it.startswith("history")])
-def test_what_a_command_prints_where_there_is_nothing(command: str, empty: str) -> None:
+def test_the_output_of_a_command_without_runs(command: str, empty: str) -> None:
     document = read_answer(command, empty)
     make_validator("cli.schema.json", COMMANDS[command]).validate(document)
     assert command == "doctor" or document == []
@@ -402,21 +405,21 @@ NO_SNAPSHOTS: list[object] = [
 @pytest.mark.parametrize("line", SNAPSHOTS)
 def test_a_line_that_is_imported(line: object, tmp_path: Path) -> None:
     make_validator("import.schema.json").validate(line)
-    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", database_in(tmp_path))
+    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", make_url(tmp_path))
     assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.parametrize("line", NO_SNAPSHOTS)
 def test_a_line_that_is_not_imported(line: object, tmp_path: Path) -> None:
     assert not make_validator("import.schema.json").is_valid(line)
-    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", database_in(tmp_path))
+    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", make_url(tmp_path))
     assert done.code == 1
 
 
 def test_a_field_beside_the_body_is_ignored_by_the_import_alone(tmp_path: Path) -> None:
     line = {"body": run_body(), "surprise": 1}
     assert not make_validator("import.schema.json").is_valid(line)
-    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", database_in(tmp_path))
+    done = runfold("import", write_lines(tmp_path / "a.jsonl", line), "--db", make_url(tmp_path))
     assert (done.code, done.err) == (0, "")
 
 
@@ -424,9 +427,9 @@ def test_an_exported_event_is_imported_and_no_snapshot(filled: str, tmp_path: Pa
     file = tmp_path / "events.jsonl"
     lines = export_events(filled, file)
     assert not any(make_validator("import.schema.json").is_valid(line) for line in lines)
-    done = runfold("import", file, "--db", database_in(tmp_path))
+    done = runfold("import", file, "--db", make_url(tmp_path))
     assert (done.code, done.err) == (0, "")
 
 
-def database_in(folder: Path) -> str:
+def make_url(folder: Path) -> str:
     return f"sqlite:///{folder}/imported.db"

@@ -46,6 +46,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another current folder, and no database in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNFOLD_DB", raising=False)
 
@@ -78,7 +79,7 @@ def test_cost(database: str) -> None:
     [silent, row] = runfold("cost", "--json", "--db", database).document
     assert (silent["model"], silent["runs_without_usage"]) == ("[bold]o4-mini[/]", 1)
     assert silent["total_dollars"] is None
-    # Money is a text: exact, whatever reads it.
+    # Amounts of money are strings, so that every reader keeps them exact.
     assert row["total_dollars"] == f"{float(row['total_dollars']):.9f}" != "0.000000000"
     assert row["price_versions"][0].startswith("0.")
     lines = runfold("cost", "--db", database).out.splitlines()
@@ -111,9 +112,7 @@ def test_usage(database: str) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_what_a_service_sends_is_shown_as_it_is_and_steers_nothing(
-    database: str, question: str
-) -> None:
+def test_control_characters_and_markup_are_escaped(database: str, question: str) -> None:
     shown = runfold(question, "--by", "model,assistant_id", "--db", database)
     assert shown.code == 0
     assert "[bold]o4-mini[/]" in shown.out
@@ -150,7 +149,7 @@ def test_only_some_days(database: str, question: str) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_an_unknown_column_is_told_which_there_are(database: str, question: str) -> None:
+def test_an_unknown_column_is_rejected_with_a_list(database: str, question: str) -> None:
     refused = runfold(question, "--by", "colour", "--db", database)
     assert refused.code == 2
     assert refused.message.startswith(

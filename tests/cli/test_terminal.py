@@ -21,7 +21,7 @@ import termios
 pytestmark = pytest.mark.integration
 
 COLUMNS = 80
-STEERING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-def seen(*arguments: str) -> str:
-    """What a command leaves on a terminal, without colours."""
+def run_in_terminal(*arguments: str) -> str:
+    """Returns the output of a command on a terminal, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     process = subprocess.Popen(
@@ -63,23 +63,23 @@ def seen(*arguments: str) -> str:
         read += part
     os.close(ours)
     assert process.wait() == 0, read
-    return STEERING.sub("", read.decode()).replace("\r\n", "\n")
+    return ESCAPES.sub("", read.decode()).replace("\r\n", "\n")
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
     except OSError:
-        # Linux says so where others say that the end was reached.
+        # Linux raises this at the end of a terminal; other systems return b"".
         return b""
 
 
 @pytest.mark.parametrize("question", ["status", "timing", "usage"])
 def test_a_table_fits_and_is_as_in_a_pipe(database: str, question: str) -> None:
     piped = runfold(question, "--db", database).out
-    shown = seen(question, "--db", database)
+    shown = run_in_terminal(question, "--db", database)
     assert max(map(len, shown.splitlines())) <= COLUMNS
-    # A heading of two words may need two lines; the rows are whole.
+    # Only headings of two words may be wrapped.
     assert shown.rstrip().splitlines()[-1].split() == piped.rstrip().splitlines()[-1].split()
     if question != "usage":
         assert [line.rstrip() for line in shown.splitlines()] == piped.splitlines()
@@ -87,14 +87,14 @@ def test_a_table_fits_and_is_as_in_a_pipe(database: str, question: str) -> None:
 
 def test_a_table_that_does_not_fit_loses_nothing(database: str) -> None:
     by = "source,thread_id,assistant_id,model,status,outcome"
-    shown = seen("usage", "--by", by, "--db", database)
+    shown = run_in_terminal("usage", "--by", by, "--db", database)
     piped = runfold("usage", "--by", by, "--db", database).out
     assert shown.split()[-13:] == piped.split()[-13:]
     assert "…" not in shown
 
 
 def test_a_history_fits(database: str) -> None:
-    lines = seen("history", f"run_{0:024}", "--db", database).splitlines()
+    lines = run_in_terminal("history", f"run_{0:024}", "--db", database).splitlines()
     assert max(len(line) for line in lines[1:]) <= COLUMNS
     text = " ".join(" ".join(lines).split())
     for words in (
@@ -109,7 +109,7 @@ def test_a_history_fits(database: str) -> None:
 def test_a_bar_leaves_nothing_behind(database: str, tmp_path: Path) -> None:
     db = f"sqlite:///{tmp_path}/runs.db"
     file = write_lines(tmp_path / "runs.jsonl", run_body("run_1"))
-    shown = seen("import", str(file), "--db", db)
+    shown = run_in_terminal("import", str(file), "--db", db)
     assert (
         shown.rstrip().splitlines()[-1].endswith("1 snapshots imported, 3 new events, 1 new runs")
     )

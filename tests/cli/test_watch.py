@@ -32,7 +32,7 @@ SOON = {"action": 0.0, "time_scale": 0.02, "stretched": 0.0}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of its own for each test, and the right key in the environment."""
+    """A new folder, as the current one, and the right key in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNFOLD_DB", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    """A service that takes one key only."""
+    """A service that accepts one key only."""
     with Simulator(api_key=KEY) as running:
         yield running
 
@@ -51,12 +51,12 @@ def watch(simulator: Simulator, thread: str, run: str, *more: object) -> Finishe
     return runfold("watch", thread, run, "--base-url", simulator.base_url, *more)
 
 
-def ending(simulator: Simulator, end: str) -> Truth:
+def create_run_ending(simulator: Simulator, end: str) -> Truth:
     return simulator.create_run(parameters=Parameters.ending(end, **SOON))  # type: ignore[arg-type]
 
 
 def test_a_run_that_completes(simulator: Simulator) -> None:
-    run = ending(simulator, "completed")
+    run = create_run_ending(simulator, "completed")
     done = watch(simulator, run.thread_id, run.run_id)
     assert done.code == 0
     assert "RunCompleted" in done.out
@@ -68,7 +68,7 @@ def test_a_run_that_completes(simulator: Simulator) -> None:
 
 
 def test_a_run_that_fails(simulator: Simulator) -> None:
-    run = ending(simulator, "failed")
+    run = create_run_ending(simulator, "failed")
     done = watch(simulator, run.thread_id, run.run_id, "--source", "mine")
     assert done.code == 1
     assert "RunFailed" in done.out
@@ -97,7 +97,7 @@ def test_a_wrong_key_is_not_shown(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    run = ending(simulator, "completed")
+    run = create_run_ending(simulator, "completed")
     done = watch(simulator, run.thread_id, run.run_id)
     assert done.code == 1
     assert "401" in done.message
@@ -201,7 +201,7 @@ def test_other_open_runs_of_the_database_are_left_alone(simulator: Simulator) ->
     store = open_event_store("sqlite:///runfold.db")
     RunRepository(store).record([Observation.of(other)])
     before = store.read("assistants:run_of_another_service")
-    run = ending(simulator, "completed")
+    run = create_run_ending(simulator, "completed")
     assert watch(simulator, run.thread_id, run.run_id).code == 0
     time.sleep(0.2)
     assert store.read("assistants:run_of_another_service") == before

@@ -38,7 +38,7 @@ def checkpoints(store: EventStore) -> Checkpoints:
     return open_checkpoints(store)
 
 
-def test_a_new_name_begins_at_the_position_and_a_known_one_keeps_its_own(
+def test_a_new_name_begins_where_it_is_told_and_a_known_one_where_it_is(
     checkpoints: Checkpoints,
 ) -> None:
     assert checkpoints.read("a") is None
@@ -48,7 +48,7 @@ def test_a_new_name_begins_at_the_position_and_a_known_one_keeps_its_own(
     assert checkpoints.get_or_create("b'; --", 1) == 1
 
 
-def test_only_the_expected_position_is_moved(checkpoints: Checkpoints) -> None:
+def test_only_who_knows_the_place_moves_it(checkpoints: Checkpoints) -> None:
     checkpoints.get_or_create("a", 0)
     checkpoints.get_or_create("b", 0)
     assert checkpoints.advance("a", 0, 5)
@@ -83,7 +83,7 @@ def test_a_lease_runs_out(database_url: str) -> None:
     store.close()
 
 
-def test_two_of_one_store_share_the_positions(store: EventStore) -> None:
+def test_another_that_looks_at_the_same_store_sees_the_same(store: EventStore) -> None:
     open_checkpoints(store).get_or_create("a", 3)
     assert open_checkpoints(store).read("a") == 3
 
@@ -113,7 +113,7 @@ def test_many_may_make_the_table_and_move_on_at_once(database_url: str) -> None:
         assert sum(threads.map(work, range(6))) == 40
 
 
-def test_a_store_of_the_applications_own_has_no_place_for_them() -> None:
+def test_a_store_of_somebody_elses_has_no_place_for_them() -> None:
     class Theirs:
         def last_position(self) -> int:
             return 0
@@ -122,7 +122,7 @@ def test_a_store_of_the_applications_own_has_no_place_for_them() -> None:
         open_checkpoints(Theirs())  # type: ignore[arg-type]
 
 
-def test_a_failing_database_is_an_error(tmp_path: Path) -> None:
+def test_a_database_that_fails_is_said_to(tmp_path: Path) -> None:
     store = open_event_store(f"sqlite:///{tmp_path}/runs.db")
     checkpoints = open_checkpoints(store)
     with closing(sqlite3.connect(tmp_path / "runs.db")) as other:

@@ -52,7 +52,7 @@ def test_a_start_is_stamped_and_bounded() -> None:
     )
 
 
-def test_an_action_has_no_stamp_and_is_bounded_by_the_polls() -> None:
+def test_an_action_has_no_stamp_and_is_bounded_by_the_looks() -> None:
     history(seen("in_progress", 2, started=1)).when(waiting(5)).then(
         RunActionRequired(
             observed_at=at(5), not_before=at(2), previous="in_progress", tool_calls=(CALL,)

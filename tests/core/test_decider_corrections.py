@@ -54,7 +54,7 @@ def test_a_document_of_the_past_changes_nothing(old: RunSnapshot) -> None:
     history(*passed, ended("completed", 10, 9, started=7)).when(old).then_nothing()
 
 
-def test_a_fresh_snapshot_that_goes_back_is_an_anomaly_once() -> None:
+def test_a_fresh_look_that_went_back_is_an_anomaly_once() -> None:
     history(seen("in_progress", 2, started=1)).when(seen("queued", 3), seen("queued", 4)).then(
         RunAnomalyObserved(
             observed_at=at(3), kind="status_went_back", status="queued", known_status="in_progress"

@@ -22,7 +22,7 @@ from tracker.event_store.codec import decode, encode
 
 TRANSITIONS = (RunCreated, RunStatusChanged, RunActionRequired, RunEnded)
 
-observed_lives = st.one_of(
+looked_at = st.one_of(
     st.booleans().flatmap(lambda stamps: lives(stamps=stamps)), other_lives
 ).flatmap(lambda life: st.tuples(st.just(life), looks(life)))
 
@@ -48,7 +48,7 @@ def status_of(event: Event) -> str | None:
     return event.status if isinstance(event, RunEnded) else None
 
 
-@given(observed_lives)
+@given(looked_at)
 def test_observing_twice_is_observing_once(case: tuple[Life, list[RunSnapshot]]) -> None:
     state = initial_state
     for snapshot in case[1]:
@@ -56,7 +56,7 @@ def test_observing_twice_is_observing_once(case: tuple[Life, list[RunSnapshot]])
         assert decide(state, snapshot) == []
 
 
-@given(observed_lives)
+@given(looked_at)
 def test_folding_what_was_decided_gives_the_state(case: tuple[Life, list[RunSnapshot]]) -> None:
     state = initial_state
     stored: list[Event] = []
@@ -67,7 +67,7 @@ def test_folding_what_was_decided_gives_the_state(case: tuple[Life, list[RunSnap
     assert fold(stored) == state
 
 
-@given(observed_lives)
+@given(looked_at)
 def test_a_run_that_ended_makes_no_further_transition(
     case: tuple[Life, list[RunSnapshot]],
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_run_that_ended_makes_no_further_transition(
             assert not [e for e in decide(state, snapshot) if isinstance(e, TRANSITIONS)]
 
 
-@given(observed_lives, st.randoms())
+@given(looked_at, st.randoms())
 def test_what_was_seen_changes_nothing_when_a_file_brings_it_again(
     case: tuple[Life, list[RunSnapshot]], random: st.DataObject
 ) -> None:
@@ -89,7 +89,7 @@ def test_what_was_seen_changes_nothing_when_a_file_brings_it_again(
         assert decide(state, snapshot) == [], events
 
 
-@given(observed_lives)
+@given(looked_at)
 def test_an_old_state_never_moves_a_run_back(case: tuple[Life, list[RunSnapshot]]) -> None:
     life, seen = case
     for number, snapshot in enumerate(seen):
@@ -104,8 +104,8 @@ def test_an_old_state_never_moves_a_run_back(case: tuple[Life, list[RunSnapshot]
                     assert after.status == state.status
 
 
-@given(observed_lives)
-def test_the_last_snapshot_is_the_state(case: tuple[Life, list[RunSnapshot]]) -> None:
+@given(looked_at)
+def test_the_last_look_is_the_state(case: tuple[Life, list[RunSnapshot]]) -> None:
     life, seen = case
     if not seen:
         return
@@ -119,7 +119,7 @@ def test_the_last_snapshot_is_the_state(case: tuple[Life, list[RunSnapshot]]) ->
     assert state.metadata == last.metadata
 
 
-@given(observed_lives)
+@given(looked_at)
 def test_nothing_is_claimed_that_did_not_happen(case: tuple[Life, list[RunSnapshot]]) -> None:
     life, seen = case
     events, _ = observe(seen)

@@ -22,7 +22,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 def without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes a subscription rely on being woken."""
+    """No look by itself: what comes has been told of."""
     monkeypatch.setattr(subscription, "FALLBACK_SECONDS", HOUR)
 
 
@@ -34,7 +34,7 @@ def elsewhere(database_url: str) -> Iterator[EventStore]:
 
 
 class DeafStore(RecorderEventStore):
-    """A store in memory whose `wait` fails."""
+    """A store in memory that nobody can wait at."""
 
     waits = 0
 
@@ -66,7 +66,7 @@ def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: Ev
 
     async def scenario() -> None:
         async with tracker:
-            # One thread for any number of names.
+            # One thread, however many names there are.
             assert len(listeners()) == 1
             for number in range(1, 6):
                 elsewhere.append([created(number)])
@@ -128,6 +128,6 @@ def test_without_a_listener_events_come_a_second_later(
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
     said = [text for text in caplog.messages if "delivered late: nobody waits here" in text]
-    # Once, not at each attempt.
+    # Once, and not at each try.
     assert len(said) == 1
     store.close()

@@ -75,7 +75,7 @@ def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Sim
     assert [position for _, position in answered] == sorted(position for _, position in answered)
 
 
-def test_events_of_a_time_without_tracker_are_delivered_in_order(database_url: str) -> None:
+def test_what_happened_while_nobody_was_there_is_delivered_in_order(database_url: str) -> None:
     store = open_event_store(database_url)
     store.append([created(0)])
     seen: list[Delivery] = []
@@ -121,7 +121,7 @@ def test_a_new_name_begins_now_or_at_the_start(since: Any) -> None:
     assert seen == (["run_2"] if since == "now" else ["run_1", "run_2"])
 
 
-def test_a_handler_of_all_events_receives_those_of_runs(database_url: str) -> None:
+def test_all_kinds_are_those_of_runs(database_url: str) -> None:
     store = open_event_store(database_url)
     configuration = Configuration(instructions="be kind")
     recorded = ConfigurationRecorded(
@@ -185,7 +185,7 @@ def test_a_handler_that_raises_holds_up_its_own_name_alone(
             assert tracker.deliveries()[0].failing is None
 
     asyncio.run(scenario())
-    # A handler that succeeded is not called again because another one failed.
+    # One that is done is not called again for the sake of another.
     assert calls.count("before run_1") == 1
     assert calls.count("run_1") >= 3
     assert others == ["run_1", "run_2"]
@@ -224,7 +224,7 @@ def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) ->
 
     async def scenario() -> float:
         async with tracker:
-            # Without a wake-up it checks once per second.
+            # It looks every second by itself: what is new in between has to be told.
             await asyncio.sleep(1.3)
             began = time.monotonic()
             await asyncio.to_thread(tracker.observe, body)
@@ -234,7 +234,7 @@ def test_our_own_events_come_at_once(database_url: str, simulator: Simulator) ->
     assert asyncio.run(scenario()) < 0.5
 
 
-def test_a_running_handler_finishes_and_no_other_begins(database_url: str) -> None:
+def test_a_handler_that_is_under_way_finishes_and_no_other_begins(database_url: str) -> None:
     store = open_event_store(database_url)
     seen: list[str] = []
 

@@ -54,10 +54,10 @@ def test_of_two_of_one_name_one_delivers_until_it_leaves(database_url: str) -> N
     assert seen == [list(range(21, 41)), list(range(1, 21))]
 
 
-def test_two_that_both_hold_the_lease_lose_nothing(
+def test_two_that_both_take_it_to_be_their_turn_lose_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A lease that expires at once can be acquired by both, and both deliver.
+    # A lease that has run out at once is anybody's, and both go on.
     monkeypatch.setattr(lease, "DELIVERY_LEASE_SECONDS", -1.0)
     monkeypatch.setattr(lease, "RENEWAL_SECONDS", 0.05)
     store = open_event_store(database_url)
@@ -101,11 +101,11 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     store.close()
     lines = [int(line) for line in notes.read_text().split()]
     assert set(lines) == set(range(1, number + 1))
-    # Only events whose handler was running at a kill are delivered twice.
+    # Only what was under way at a kill comes twice.
     assert len(lines) <= number + 8
 
 
-def test_a_checkpoint_ahead_of_the_events_is_logged(
+def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = open_event_store("memory://")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
-    """The connections that are open now; fails if one is still open at the end."""
+    """The connections that are open at the moment; all are closed in the end."""
     found: set[int] = set()
     connect = sqlite3.connect
 
@@ -32,9 +32,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
             super().close()
 
     monkeypatch.setattr(
-        sqlite3,
-        "connect",
-        lambda *args, **more: connect(*args, factory=Counted, **more),
+        sqlite3, "connect", lambda *args, **more: connect(*args, factory=Counted, **more)
     )
     yield found
     assert found == set()
@@ -65,7 +63,7 @@ def test_none_is_opened_once_the_store_is_closed(tmp_path: Path, opened: set[int
         store.last_position()
 
     class LateToClose(DurableConnectionPool):
-        """A pool that is closed after a connection was asked for and before it is made."""
+        """Is closed between the moment at which a connection is asked for and that it is made."""
 
         def _get_connection(self, timeout: float = 0.0) -> Any:
             self.close()

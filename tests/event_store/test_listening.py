@@ -21,7 +21,7 @@ from tracker.event_store import Append
 
 pytestmark = pytest.mark.integration
 
-# Prints when it appended, by the monotonic clock that all processes of a machine share.
+# Says when it appended, by the clock that all processes of a machine share.
 APPENDER = """
 import sys, time
 from tests.support.run_builder import STATUS_CHANGED as EVENT
@@ -85,7 +85,7 @@ def test_it_wakes_for_another_process_within_a_tenth_of_a_second(database_url: s
 
 
 def sessions(url: str, condition: str = "true") -> list[tuple[int, str, str]]:
-    """Returns the process id, state and last query of the other sessions of the database."""
+    """Process id, state and last query of the database's other sessions."""
     with psycopg.connect(url) as connection:
         return connection.execute(
             "SELECT pid, state, query FROM pg_stat_activity WHERE datname = current_database() "
@@ -94,7 +94,7 @@ def sessions(url: str, condition: str = "true") -> list[tuple[int, str, str]]:
 
 
 def waiting_session(url: str) -> int:
-    """Returns the process id of the waiting session, as soon as there is one."""
+    """The process id of the session that waits, once it does."""
     for _ in range(100):
         if found := sessions(url, "query LIKE 'SELECT EXISTS%' AND state = 'idle'"):
             return found[0][0]
@@ -133,7 +133,7 @@ def test_all_connections_may_break(postgres_db: str) -> None:
         waiting = [threads.submit(woken, store, 0) for _ in range(3)]
         waiting_session(postgres_db)
         time.sleep(0.2)
-        # The pool's own too, as when the server restarts.
+        # The pool's own too, as when the server starts anew.
         for pid, _, _ in sessions(postgres_db):
             with psycopg.connect(postgres_db) as connection:
                 connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
@@ -143,7 +143,7 @@ def test_all_connections_may_break(postgres_db: str) -> None:
         appended = time.monotonic()
         assert max(it.result() for it in waiting) - appended < 0.5
         other.close()
-    # Idle connections that are kept for the next wait break too.
+    # And those kept for the next to wait.
     for pid, _, _ in sessions(postgres_db, "query LIKE 'UNLISTEN%'"):
         with psycopg.connect(postgres_db) as connection:
             connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
@@ -152,13 +152,13 @@ def test_all_connections_may_break(postgres_db: str) -> None:
     store.close()
 
 
-def test_without_a_connection_of_its_own_it_queries_through_the_pool(
+def test_without_a_connection_to_spare_it_looks_through_the_pool(
     postgres: PostgresServer, postgres_db: str
 ) -> None:
     store = open_event_store(postgres_db)
     assert store.last_position() == 0
     name = postgres_db.rpartition("/")[2]
-    # The connections of the pool stay in use; no new one is accepted.
+    # What the pool holds stays in use; nobody gets a new one.
     postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
     assert not store.wait(0, 0.2)
     with ThreadPoolExecutor(1) as threads:
@@ -184,7 +184,7 @@ def test_who_does_not_wait_does_not_listen(postgres: PostgresServer, postgres_db
     assert not store.wait(0, 0.1)
     listening = sessions(postgres_db, "query LIKE 'UNLISTEN%'")
     assert len(listening) == 1
-    # Notifications that this connection does not read would fill the server's queue.
+    # Nobody takes in what is sent to it, which would fill the server's queue for all.
     store.append([Append("a:1", 0, [EVENT])])
     time.sleep(0.2)
     with psycopg.connect(postgres_db) as connection:
@@ -194,7 +194,7 @@ def test_who_does_not_wait_does_not_listen(postgres: PostgresServer, postgres_db
 
 
 def test_many_threads_wait_and_append_at_once(store: EventStore) -> None:
-    """A thread that waits for each next event has read all events at the end."""
+    """Whoever waits for the next event each time has seen them all in the end."""
     each, seen = 50, []
 
     def follow() -> None:

@@ -1,6 +1,6 @@
 """Known traps of event stores, each of which fails without its remedy.
 
-Malicious metadata and topics are in `tests/golden`, two runners in the tests of the views.
+Poisoned metadata and topics are in `tests/golden`, two runners in the tests of the views.
 """
 
 import asyncio
@@ -145,7 +145,7 @@ def test_a_commit_reaches_the_disk_before_it_is_acknowledged(tmp_path: Path) -> 
 
 
 class Ambiguous:
-    """A store whose next append succeeds and reports a failure."""
+    """A store whose next append is stored, and says that it failed."""
 
     def __init__(self, store: EventStore) -> None:
         self.store = store
@@ -179,34 +179,34 @@ class Ambiguous:
         self.store.close()
 
 
-def test_reading_again_settles_a_commit_that_may_have_been_lost(store: EventStore) -> None:
+def test_looking_again_settles_a_commit_that_may_have_been_lost(store: EventStore) -> None:
     ambiguous = Ambiguous(store)
-    repository = RunRepository(ambiguous)
+    histories = RunRepository(ambiguous)
     ambiguous.failing = True
     with pytest.raises(StoreUnavailable):
-        repository.record([Observation.of(snapshot())])
-    [again] = repository.record([Observation.of(snapshot())])
+        histories.record([Observation.of(snapshot())])
+    [again] = histories.record([Observation.of(snapshot())])
     assert isinstance(again, RecordResult)
     assert again.events == []
-    [more] = repository.record([Observation.of(snapshot(status="in_progress"))])
+    [more] = histories.record([Observation.of(snapshot(status="in_progress"))])
     assert isinstance(more, RecordResult)
     assert [entry.version for entry in store.read("assistants:run_1")] == [1, 2]
 
 
 def test_two_writers_of_one_run_record_each_thing_once(database_url: str) -> None:
     stores = [open_event_store(database_url) for _ in range(2)]
-    repositories = [RunRepository(store) for store in stores]
+    writers = [RunRepository(store) for store in stores]
     for run in range(20):
         for status in ("queued", "in_progress", "completed"):
-            for repository in repositories:
-                [observed] = repository.record([Observation.of(snapshot(run, status=status))])
+            for histories in writers:
+                [observed] = histories.record([Observation.of(snapshot(run, status=status))])
                 assert isinstance(observed, RecordResult)
     threads = [
         threading.Thread(
-            target=repository.record,
+            target=histories.record,
             args=([Observation.of(snapshot(run, status="completed")) for run in range(100, 200)],),
         )
-        for repository in repositories
+        for histories in writers
     ]
     for thread in threads:
         thread.start()
@@ -221,10 +221,10 @@ def test_two_writers_of_one_run_record_each_thing_once(database_url: str) -> Non
 
 
 def test_what_no_database_takes_leaves_the_rest_of_a_batch(store: EventStore) -> None:
-    repository = RunRepository(store)
+    histories = RunRepository(store)
     half = snapshot(2).model_copy(update={"metadata": {"half": "\ud800"}})
     nul = snapshot(3).model_copy(update={"metadata": {"nul": "\x00"}})
-    good, bad, odd = repository.record(
+    good, bad, odd = histories.record(
         [Observation.of(snapshot(1)), Observation.of(half), Observation.of(nul)]
     )
     assert isinstance(good, RecordResult)
@@ -236,7 +236,7 @@ def test_what_no_database_takes_leaves_the_rest_of_a_batch(store: EventStore) ->
 
 
 class Slow(Ambiguous):
-    """A store with slow appends."""
+    """A store that takes its time to append."""
 
     def append(self, batch: Sequence[Append]) -> None:
         time.sleep(0.5)
@@ -258,7 +258,7 @@ def test_nobody_closes_under_a_thread_that_writes(store: EventStore) -> None:
 
 
 def test_nothing_is_recorded_after_the_end() -> None:
-    repository = RunRepository(open_event_store("memory://"))
-    repository.close()
+    histories = RunRepository(open_event_store("memory://"))
+    histories.close()
     with pytest.raises(StoreUnavailable, match="closed"):
-        repository.record([Observation.of(snapshot())])
+        histories.record([Observation.of(snapshot())])

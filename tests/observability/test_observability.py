@@ -45,7 +45,7 @@ def tracker_of(url: str, simulator: Simulator) -> Tracker:
 
 
 def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
-    """Returns the samples of a scrape, by name and values of labels."""
+    """What a scrape says, by name and values of labels."""
     text = generate_latest(registry).decode()
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -54,7 +54,7 @@ def samples(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_a_scrape(database_url: str, simulator: Simulator) -> None:
+def test_what_a_scrape_says(database_url: str, simulator: Simulator) -> None:
     simulator.faults = Faults(rate_limited=0.2, server_error=0.2, retry_after=0.1)
     tracker, registry = tracker_of(database_url, simulator), CollectorRegistry()
     with Views(database_url) as views:
@@ -82,7 +82,7 @@ def test_a_scrape(database_url: str, simulator: Simulator) -> None:
                 await tracker.watch(run.thread_id, run.run_id)
             assert samples(registry)["runfold_active_runs", "assistants", "unseen"] == 5
             await asyncio.gather(*(tracker.wait(run.run_id, timeout=60) for run in runs))
-            # No request may be running while both sides are counted.
+            # Nothing is to be on its way while both sides are counted.
             assert await tracker.drain(60)
             found = await asyncio.to_thread(samples, registry)
             traffic = simulator.traffic
@@ -136,8 +136,8 @@ def test_it_measures_in_the_background_too(tmp_path: Path, simulator: Simulator)
     assert samples(registry) == {}
 
 
-class RefusingExporter(InMemorySpanExporter):
-    """An exporter that refuses the first export."""
+class Moody(InMemorySpanExporter):
+    """An exporter that takes nothing at first."""
 
     refusals = 1
 
@@ -149,7 +149,7 @@ class RefusingExporter(InMemorySpanExporter):
 
 
 def test_ended_runs_are_exported_once(database_url: str, simulator: Simulator) -> None:
-    exporter = RefusingExporter()
+    exporter = Moody()
     runs = [simulator.create_run() for _ in range(4)]
 
     async def scenario() -> None:
@@ -166,7 +166,7 @@ def test_ended_runs_are_exported_once(database_url: str, simulator: Simulator) -
 
     asyncio.run(scenario())
     found = exporter.get_finished_spans()
-    # A second tracker on the same database has nothing more to send.
+    # Another that is opened on the same database has nothing more to send.
     asyncio.run(scenario())
     assert exporter.get_finished_spans() == found
     roots = [span for span in found if span.parent is None]
@@ -187,7 +187,7 @@ def test_ended_runs_are_exported_once(database_url: str, simulator: Simulator) -
         assert abs((began - datetime.now(UTC)).total_seconds()) < 120
 
 
-def test_late_usage_is_waited_for_once() -> None:
+def test_usage_that_comes_late_is_waited_for_and_then_not() -> None:
     store, exporter, clock = open_event_store("memory://"), InMemorySpanExporter(), FakeClock(AT)
     paused: list[float] = []
 

@@ -1,4 +1,4 @@
-"""`.github/COMPATIBILITY.md`, compared with the code that it makes promises about."""
+"""The page of compatibility promises, compared with the code."""
 
 import re
 from importlib import import_module
@@ -76,7 +76,7 @@ def test_the_schemas_are_linked() -> None:
 
 
 def test_the_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(views: Views) -> None:
+    def interrupt(views: Views) -> None:
         raise KeyboardInterrupt
 
     db = f"sqlite:///{tmp_path}/runs.db"
@@ -86,7 +86,7 @@ def test_the_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         runfold("history", "run_2", "--db", db).code,
         runfold("usage", "--tz", "Mars/Base", "--db", db).code,
     ]
-    monkeypatch.setattr(Views, "upgrade", stopped)
+    monkeypatch.setattr(Views, "upgrade", interrupt)
     codes.append(runfold("upgrade", "--db", db).code)
     [line] = re.findall(r"^Exit codes: (.*)$", TEXT, re.MULTILINE)
     assert [int(code) for code in re.findall(r"`(\d+)`", line)] == codes

@@ -17,11 +17,11 @@ import tracker
 
 HEAVY = ("alembic", "apscheduler", "eventsourcing", "httpx", "pydantic", "sqlalchemy")
 OTHERS = ("psycopg", "rich", "starlette", "typer", "uvicorn")
-# Running these is what they are for.
+# These are programs, which run when they are imported.
 PROGRAMS = ("tracker.cli.__main__",)
 
 
-def module_names() -> Iterator[str]:
+def iterate_modules() -> Iterator[str]:
     for package in (tracker, projections):
         yield package.__name__
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -29,11 +29,11 @@ def module_names() -> Iterator[str]:
                 yield found.name
 
 
-MODULES = sorted(module_names())
+MODULES = sorted(iterate_modules())
 
 
-def loaded_by(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has loaded after some code."""
+def list_loaded(code: str) -> set[str]:
+    """Returns the top-level modules that a new interpreter loads for some code."""
     report = "import json, sys; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"],
@@ -47,29 +47,29 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_both_packages_load_no_library() -> None:
-    assert not loaded_by("import tracker, projections, tracker.sources") & {*HEAVY, *OTHERS}
+    assert not list_loaded("import tracker, projections, tracker.sources") & {*HEAVY, *OTHERS}
 
 
 def test_the_read_side_loads_no_network_and_no_scheduler() -> None:
-    loaded = loaded_by("from projections import Views; Views('sqlite:///none.db').close()")
+    loaded = list_loaded("from projections import Views; Views('sqlite:///none.db').close()")
     assert "sqlalchemy" in loaded
     assert not loaded & {"httpx", "apscheduler", "alembic", "psycopg", "rich", "typer"}
 
 
 def test_the_write_side_loads_no_read_side_and_no_terminal() -> None:
-    loaded = loaded_by("from tracker import Tracker; from tracker.sources import Assistants")
+    loaded = list_loaded("from tracker import Tracker; from tracker.sources import Assistants")
     assert {"httpx", "apscheduler"} <= loaded
     assert not loaded & {"projections", "sqlalchemy", "alembic", "typer", "uvicorn"}
 
 
 def test_the_names_of_the_commands_load_neither_side() -> None:
-    loaded = loaded_by("import tracker.cli.commands")
+    loaded = list_loaded("import tracker.cli.commands")
     assert not loaded & {"httpx", "apscheduler", "sqlalchemy", "alembic", "eventsourcing"}
 
 
 @pytest.fixture(scope="module")
-def imported_anew() -> Iterator[dict[str, str]]:
-    """What each module did when it was imported with none of ours loaded; empty if nothing."""
+def problems() -> Iterator[dict[str, str]]:
+    """The side effects of importing each module alone; empty if there are none."""
     ours = ("tracker", "projections")
     kept = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] in ours}
     try:
@@ -80,8 +80,8 @@ def imported_anew() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_imported_alone_does_nothing(name: str, imported_anew: dict[str, str]) -> None:
-    assert imported_anew[name] == ""
+def test_a_module_imported_alone_does_nothing(name: str, problems: dict[str, str]) -> None:
+    assert problems[name] == ""
 
 
 def _import_alone(name: str, ours: tuple[str, ...]) -> str:
@@ -95,7 +95,7 @@ def _import_alone(name: str, ours: tuple[str, ...]) -> str:
         except Exception as error:
             return f"{type(error).__name__}: {error}"
     started = [thread.name for thread in threading.enumerate() if thread not in threads]
-    return f"{module.__name__} started {started}" if started else ", ".join(reading.asked)
+    return f"{module.__name__} started {started}" if started else ", ".join(reading.variables)
 
 
 def _forget(ours: tuple[str, ...]) -> None:
@@ -104,11 +104,11 @@ def _forget(ours: tuple[str, ...]) -> None:
 
 
 class _Environment(dict[str, str]):
-    """An environment that notes what our own code asks of it."""
+    """An environment that notes the variables that our own code reads."""
 
     def __init__(self) -> None:
         super().__init__(os.environ)
-        self.asked: list[str] = []
+        self.variables: list[str] = []
 
     def __getitem__(self, name: str) -> str:
         self._note(name)
@@ -124,4 +124,4 @@ class _Environment(dict[str, str]):
             frame = frame.f_back
         asking = frame.f_globals.get("__name__", "")
         if asking.partition(".")[0] in ("tracker", "projections"):
-            self.asked.append(f"{asking} reads {name}")
+            self.variables.append(f"{asking} reads {name}")

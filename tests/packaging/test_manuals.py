@@ -63,7 +63,7 @@ def service() -> Iterator[Simulator]:
 
 @pytest.mark.parametrize("manual", DOCUMENTS, ids=repr)
 def test_every_block_is_of_a_language_that_is_tested(manual: Manual) -> None:
-    # What is only layers_in_picture is text.
+    # Pictures are blocks of text.
     allowed = {"bash", "console", "python", "sql", "text"}
     assert {block.language for block in manual.blocks} <= allowed
     assert manual.text.count("```") == 2 * len(manual.blocks)
@@ -201,7 +201,7 @@ def test_every_manual_is_in_the_table_of_the_readme() -> None:
 
 def test_examples_of_services_are_parts_of_whole_ones() -> None:
     [tracking] = [manual for manual in MANUALS if manual.name == "tracker/README.md"]
-    # Which are run, whole, by tests/integration/test_examples.py.
+    # Which are run, whole, by tests/examples/test_examples.py.
     parts = [block.text for block in tracking.blocks_of("python") if is_excerpt(block)]
     for shown in ("@tracker.on(RunActionRequired)", "tracker.webhook(", "tracker.observing("):
         assert any(shown in part for part in parts)

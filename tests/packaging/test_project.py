@@ -20,7 +20,7 @@ SOURCES = sorted(
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
-# Spelled so that this file is not one of those that it looks for.
+# In pieces, so that this file does not contain them.
 REGISTRY = "pypi" + "." + "org"
 HERE = ("/" + "work/", "/" + "tmp/dev", "/" + "root/", "/" + "home/")
 
@@ -38,12 +38,12 @@ def test_a_file_is_short(path: Path) -> None:
 def test_everything_public_says_what_it_is(path: Path) -> None:
     module = ast.parse(path.read_text("utf-8"))
     assert ast.get_docstring(module), "the module"
-    silent = [node.name for node in public(module) if not ast.get_docstring(node)]
+    silent = [node.name for node in list_public(module) if not ast.get_docstring(node)]
     assert silent == []
 
 
-def public(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    """The classes and functions whose names have no underscore; methods say it by their class."""
+def list_public(module: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Returns the public classes and functions of a module, without methods."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return [
         node for node in module.body if isinstance(node, kinds) and not node.name.startswith("_")
@@ -77,13 +77,13 @@ def test_both_packages_say_that_they_are_typed() -> None:
 def test_the_top_level_holds_what_it_may() -> None:
     allowed = {"pyproject.toml", "README.md", "LICENSE", "alembic.ini"}
     folders = {"tracker", "projections", "tests", "alembic"}
-    tops = {name.partition("/")[0] for name in tracked() if not name.startswith(".")}
+    tops = {name.partition("/")[0] for name in list_tracked() if not name.startswith(".")}
     assert tops == allowed | folders
 
 
 def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
     found = []
-    for name in tracked():
+    for name in list_tracked():
         text = (ROOT / name).read_text("utf-8", errors="replace")
         for word in (REGISTRY, *HERE):
             found += [f"{name} has {word}"] if word in text else []
@@ -91,14 +91,14 @@ def test_no_file_names_a_registry_or_a_folder_of_this_machine() -> None:
 
 
 def test_no_test_module_is_imported_by_another() -> None:
-    # Also not by a program that a test keeps as text, which is why this searches the text.
+    # Programs in strings count too, so this searches the text.
     imports = re.compile(r"\b(from|import)\s+tests(\.\w+)*(\.|\s+import\s+)test_")
     importing = [name_of(path) for path in TESTS if imports.search(path.read_text("utf-8"))]
     assert importing == []
 
 
-def tracked() -> list[str]:
-    """The files that git keeps and that are there; skips the test where there is no git."""
+def list_tracked() -> list[str]:
+    """Lists the existing files that git tracks; skips the test outside a git checkout."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(

@@ -40,7 +40,7 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
         assert 50 < status.held_for <= 60
         assert (status.watched, status.asked) == (1, 1)
         bench.clock.skip(61)
-        await bench.asked(2)
+        await bench.wait_for_requests(2)
         keys[0] = "new-4f1d9c22b7"
         assert len(bench.service.heads) == 2
         bench.clock.skip(61)
@@ -67,7 +67,7 @@ def test_a_key_without_quota_is_not_a_rate_limit() -> None:
 
 def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        await bench.asked(1)
+        await bench.wait_for_requests(1)
         status = bench.tracker.sources_status()["assistants"]
         assert (status.refused, status.failed) == (1, 0)
         assert 20 < status.held_for <= 30
@@ -85,18 +85,18 @@ def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
 def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> None:
     async def scenario(bench: ServiceBench) -> None:
         waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=20))
-        await bench.asked(2)
-        assert bench.kinds == [RunCreated, RunStatusChanged]
+        await bench.wait_for_requests(2)
+        assert bench.event_types == [RunCreated, RunStatusChanged]
         bench.clock.skip(6)
         with pytest.raises(NotFound):
             await waiting
         await asyncio.sleep(0.2)
-        assert bench.kinds[-1] is RunVanished
+        assert bench.event_types[-1] is RunVanished
         assert bench.tracker.watching == []
         bench.service.replies = [run_of("in_progress"), run_of("completed")]
         await bench.tracker.watch("thread_1", "run_1")
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
-        assert bench.kinds[-2:] == [RunReappeared, RunCompleted]
+        assert bench.event_types[-2:] == [RunReappeared, RunCompleted]
 
     denied = error(404, "No run found with id 'run_1'.")
     track(scenario, run_of("in_progress"), denied)
@@ -104,10 +104,10 @@ def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> Non
 
 def test_one_denial_is_not_enough() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        await bench.asked(2)
+        await bench.wait_for_requests(2)
         bench.clock.skip(6)
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
-        assert RunVanished not in bench.kinds
+        assert RunVanished not in bench.event_types
 
     denied = error(404, "No run found with id 'run_1'.")
     track(scenario, run_of("in_progress"), denied, run_of("completed"))
@@ -137,14 +137,14 @@ def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
 def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
     async def scenario(bench: ServiceBench) -> None:
         for number in range(1, 5):
-            await bench.asked(number)
+            await bench.wait_for_requests(number)
             bench.clock.skip(20)
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
         status = bench.tracker.sources_status()["assistants"]
         assert status.failed == 4
         assert status.last_error is not None
         assert str(reply.status) in status.last_error
-        assert bench.kinds == [RunCreated, RunCompleted]
+        assert bench.event_types == [RunCreated, RunCompleted]
 
     track(scenario, reply, reply, reply, reply, run_of("completed"))
 
@@ -173,7 +173,7 @@ def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
         bench.clock.skip(61)
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
         assert bench.tracker.sources_status()["assistants"].breaker == "closed"
-        assert bench.kinds == [RunCreated, RunCompleted]
+        assert bench.event_types == [RunCreated, RunCompleted]
 
     track(scenario, error(500, "A defect."))
 
@@ -203,11 +203,11 @@ def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
 def test_a_run_does_not_go_backwards_and_an_end_does_not_change() -> None:
     async def scenario(bench: ServiceBench) -> None:
         assert (await bench.tracker.wait("run_1", timeout=20)).status == "completed"
-        assert bench.kinds.count(RunAnomalyObserved) == 1
-        assert bench.kinds[-1] is RunCompleted
+        assert bench.event_types.count(RunAnomalyObserved) == 1
+        assert bench.event_types[-1] is RunCompleted
         later = run_of("failed", failed_at=int(time.time())).document
         bench.tracker.observe(later, observed_at=bench.clock.now())
-        assert bench.kinds[-1] is RunAnomalyObserved
+        assert bench.event_types[-1] is RunAnomalyObserved
         assert (await bench.tracker.wait("run_1")).status == "completed"
 
     working = run_of("in_progress", started_at=int(time.time()) - 5)
@@ -222,7 +222,7 @@ def test_clocks_that_differ_keep_each_its_own_time(hours: int) -> None:
 
     async def scenario(bench: ServiceBench) -> None:
         bench.service.ahead = timedelta(hours=hours)
-        await bench.asked(2)
+        await bench.wait_for_requests(2)
         # By the clock of the service it has ten minutes still.
         assert bench.tracker.overdue == []
         bench.clock.skip(700)

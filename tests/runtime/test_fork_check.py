@@ -12,10 +12,10 @@ pytestmark = pytest.mark.integration
 
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 
-# Forks, runs a function in the child, and fails if the child does. A hanging child is killed.
+# Forks, has the child do something, and ends as the child did. A child that hangs is killed.
 PARENT = """
 import asyncio, os, signal, sys, warnings
-# Newer Pythons warn about a fork in a process with threads, which is tested here.
+# Later Pythons warn of a fork beside threads, which is what is tried here.
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 from tracker import Tracker, open_event_store
 from tracker.errors import SettingsError
@@ -68,7 +68,7 @@ def forked(tmp_path: Path, simulator: Simulator, url: str, body: str) -> list[st
     return done.stdout.split()
 
 
-def test_a_background_tracker_is_refused_in_the_child_and_works_in_the_parent(
+def test_one_in_the_background_is_refused_in_the_child_and_goes_on_in_the_parent(
     tmp_path: Path, simulator: Simulator, database_url: str
 ) -> None:
     body = """
@@ -90,7 +90,7 @@ def child():
         refused(work)
     tracker.stop()
 
-# Several times: the threads of the parent may be anywhere.
+# Also while the parent's threads are in the midst of something.
 for _ in range(5):
     in_child(child)
 print(tracker.wait(RUN, timeout=30).status)
@@ -99,7 +99,7 @@ tracker.stop()
     assert forked(tmp_path, simulator, database_url, body) == ["refused"] * 40 + ["completed"]
 
 
-def test_a_tracker_that_was_not_open_works_in_the_child(
+def test_one_that_was_not_open_is_good_in_the_child(
     tmp_path: Path, simulator: Simulator, database_url: str
 ) -> None:
     body = """
@@ -123,7 +123,7 @@ asyncio.run(follow())
     assert forked(tmp_path, simulator, database_url, body) == ["completed"] * 3
 
 
-def test_an_open_tracker_is_refused_in_the_child(
+def test_one_that_is_entered_is_refused_in_the_child(
     tmp_path: Path, simulator: Simulator, database_url: str
 ) -> None:
     body = """
@@ -148,7 +148,7 @@ asyncio.run(main())
     assert forked(tmp_path, simulator, database_url, body) == ["refused"] * 6 + ["completed"]
 
 
-def test_an_open_store_is_refused_in_the_child(
+def test_a_store_that_was_open_is_refused_in_the_child(
     tmp_path: Path, simulator: Simulator, database_url: str
 ) -> None:
     body = """

@@ -45,7 +45,7 @@ async def comes(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("handed_in", [False, True])
-def test_jobs_update_and_prune_tables(
+def test_tables_are_kept_and_pruned_by_jobs(
     database_url: str, simulator: Simulator, handed_in: bool
 ) -> None:
     async def main(views: Views) -> None:
@@ -87,7 +87,7 @@ def test_a_job_that_takes_long_never_runs_twice_at_once(simulator: Simulator) ->
         tracker.every(0.01, job)
         async with tracker:
             await comes(lambda: len(together) >= 3)
-        # The run that had started finished, and no other began.
+        # The one that was under way at the end was let finish, and no other began.
         assert running == []
         ran = len(together)
         await asyncio.sleep(0.1)
@@ -96,7 +96,7 @@ def test_a_job_that_takes_long_never_runs_twice_at_once(simulator: Simulator) ->
     asyncio.run(main())
 
 
-def test_a_job_that_raises_is_logged_and_runs_again(
+def test_what_a_job_raises_is_logged_and_it_runs_again(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[str] = []
@@ -132,11 +132,11 @@ def test_a_job_that_raises_is_logged_and_runs_again(
     again = "failed, and runs again when it is next due"
     assert not said[f"the job 'fails' {again}: the database is away"]
     assert said[f"the job 'breaks' {again}: nothing there"]
-    # APScheduler does not log each time that a job is still running.
+    # Nor does APScheduler say each time that one still runs.
     assert [it for it in caplog.records if it.name.startswith("apscheduler.exec")] == []
 
 
-def test_a_tracker_that_is_left_at_once_logs_nothing(
+def test_one_that_is_left_as_soon_as_it_is_entered_says_nothing(
     database_url: str, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def job() -> None:
@@ -166,7 +166,7 @@ def test_jobs_of_a_tracker_in_the_background(database_url: str, simulator: Simul
     def slow() -> None:
         under_way.set()
         may_end.wait(PATIENCE)
-        # The tracker is open until running jobs have finished: they may need it.
+        # Still open: what is under way at the end may need it.
         assert tracker.sources_status()["assistants"].watched == 0
         seen.set()
 
@@ -182,7 +182,7 @@ def test_jobs_of_a_tracker_in_the_background(database_url: str, simulator: Simul
     assert seen.is_set()
 
 
-def test_a_job_that_never_ends_is_cancelled(
+def test_one_that_does_not_end_is_left_in_the_end(
     simulator: Simulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "STOP_SECONDS", 0.2)
@@ -204,7 +204,7 @@ def test_a_job_that_never_ends_is_cancelled(
     assert "the job 'never_ends' has not finished in 0 s and is cancelled" in caplog.text
 
 
-def test_a_bad_job_is_refused(simulator: Simulator) -> None:
+def test_what_cannot_be_run_is_refused(simulator: Simulator) -> None:
     tracker = opened("memory://", simulator)
     with pytest.raises(SettingsError, match="without calling it"):
         tracker.every(1, 5)  # type: ignore[arg-type]

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.integration
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
 
 
-def test_every_record_names_its_subject(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_record_says_what_it_is_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="runfold")
 
     async def scenario(base_url: str, thread_id: str, run_id: str, key: str) -> None:

@@ -9,12 +9,12 @@ from tracker.runtime.scheduler import Scheduler
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_job_that_is_running_at_the_stop_is_not_logged_as_failed(
+def test_a_job_that_is_under_way_at_the_stop_is_not_logged_as_failed(
     ours: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        external = None if ours else AsyncIOScheduler(timezone="UTC")
-        scheduler = Scheduler(external)
+        given = None if ours else AsyncIOScheduler(timezone="UTC")
+        scheduler = Scheduler(given)
         begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def job() -> None:
@@ -24,16 +24,16 @@ def test_a_job_that_is_running_at_the_stop_is_not_logged_as_failed(
 
         scheduler.every(0.01, job, "job")
         scheduler.start()
-        if external is not None:
-            external.start()
+        if given is not None:
+            given.start()
         await asyncio.wait_for(begun.wait(), 10)
         scheduler.stop()
         await asyncio.sleep(0)
         go_on.set()
         await asyncio.wait_for(ended.wait(), 10)
         await asyncio.sleep(0.05)
-        if external is not None:
-            external.shutdown(wait=False)
+        if given is not None:
+            given.shutdown(wait=False)
 
     asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

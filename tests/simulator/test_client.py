@@ -1,4 +1,4 @@
-"""The official client against the simulator, over loopback."""
+"""The official client against the simulator, over HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
 class Bench:
-    """A simulator on a clock that stands still, and a client of it."""
+    """A simulator on a manual clock, and a client of it."""
 
     def __init__(self, sim: Simulator, clock: ManualClock, client: OpenAI) -> None:
         self.sim = sim
@@ -33,7 +33,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Simulator, ManualClock, OpenAI]]:
+def shared() -> Iterator[tuple[Simulator, ManualClock, OpenAI]]:
     clock = ManualClock()
     with (
         Simulator(
@@ -45,8 +45,8 @@ def served() -> Iterator[tuple[Simulator, ManualClock, OpenAI]]:
 
 
 @pytest.fixture
-def bench(served: tuple[Simulator, ManualClock, OpenAI]) -> Bench:
-    sim, clock, client = served
+def bench(shared: tuple[Simulator, ManualClock, OpenAI]) -> Bench:
+    sim, clock, client = shared
     sim.parameters = CALM
     return Bench(sim, clock, client)
 
@@ -83,7 +83,7 @@ def test_headers_tell_the_date_and_when_to_poll(bench: Bench) -> None:
     assert "openai-poll-after-ms" not in raw.headers
 
 
-def test_tool_outputs_let_a_run_go_on(bench: Bench) -> None:
+def test_tool_outputs_continue_a_run(bench: Bench) -> None:
     bench.sim.parameters = ASKING
     thread = bench.thread()
     run = bench.runs.create(thread, assistant_id="asst_1")
@@ -104,9 +104,9 @@ def test_tool_outputs_let_a_run_go_on(bench: Bench) -> None:
     bench.clock.advance(200)
     assert bench.runs.retrieve(run.id, thread_id=thread).status == "completed"
     steps = list(bench.runs.steps.list(run.id, thread_id=thread, order="asc"))
-    asked = next(step for step in steps if step.step_details.type == "tool_calls"
+    step = next(step for step in steps if step.step_details.type == "tool_calls"
                  and step.step_details.tool_calls[0].type == "function")  # fmt: skip
-    assert asked.step_details.tool_calls[0].function.output == "done"
+    assert step.step_details.tool_calls[0].function.output == "done"
 
 
 def test_tool_outputs_cover_all_calls_at_once(bench: Bench) -> None:
@@ -227,7 +227,7 @@ def test_the_old_version_has_its_own_shape(bench: Bench) -> None:
     assert old.model_extra == {"file_ids": []}
 
 
-def test_what_is_not_there_is_not_found(bench: Bench) -> None:
+def test_unknown_ids_are_not_found(bench: Bench) -> None:
     thread = bench.thread()
     run = bench.runs.create(thread, assistant_id="asst_1")
 

@@ -1,4 +1,4 @@
-"""Faults of the simulator as a client sees them, and starts and stops of its server."""
+"""Faults of the simulator from the view of a client, and starts and stops of its server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = Parameters.ending("completed", action=0, stretched=0, work_medians=(50.0,
 
 
 class Bench:
-    """A simulator with one run, and a client that believes nothing."""
+    """A simulator with one run, and a plain HTTP client."""
 
     def __init__(self, sim: Simulator, clock: ManualClock, client: httpx.Client) -> None:
         self.sim = sim
@@ -37,7 +37,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[Simulator, ManualClock, httpx.Client]]:
+def shared() -> Iterator[tuple[Simulator, ManualClock, httpx.Client]]:
     clock = ManualClock()
     with (
         Simulator(seed=3, clock=clock, parameters=LONG) as sim,
@@ -47,8 +47,8 @@ def served() -> Iterator[tuple[Simulator, ManualClock, httpx.Client]]:
 
 
 @pytest.fixture
-def bench(served: tuple[Simulator, ManualClock, httpx.Client]) -> Bench:
-    return Bench(*served)
+def bench(shared: tuple[Simulator, ManualClock, httpx.Client]) -> Bench:
+    return Bench(*shared)
 
 
 def test_no_fault_gives_the_run(bench: Bench) -> None:
@@ -85,7 +85,7 @@ def test_errors_and_pages(bench: Bench, fault: str, status: int, content_type: s
     assert answer.headers["content-type"].startswith(content_type)
 
 
-def test_a_redirect_leads_away(bench: Bench) -> None:
+def test_a_redirect(bench: Bench) -> None:
     answer = bench.get(redirect=1.0)
     assert answer.status_code == 302
     assert answer.headers["location"] == "/health"
@@ -134,7 +134,7 @@ def test_a_slow_drip_is_whole_in_the_end(bench: Bench) -> None:
     assert time.monotonic() - began > 0.1
 
 
-def test_huge_bodies_and_bombs_swell(bench: Bench) -> None:
+def test_huge_bodies_and_gzip_bombs_are_large(bench: Bench) -> None:
     huge = bench.get(huge=1.0, huge_bytes=3_000_000)
     assert len(huge.content) > 3_000_000
     assert huge.json()["id"] == bench.run.run_id
@@ -145,7 +145,7 @@ def test_huge_bodies_and_bombs_swell(bench: Bench) -> None:
     assert len(bomb.content) > 3_000_000
 
 
-def test_outdated_answers_are_true_of_earlier(bench: Bench) -> None:
+def test_stale_responses_show_an_earlier_state(bench: Bench) -> None:
     assert bench.get().json()["status"] == "queued"
     bench.clock.advance(5)
     assert bench.get(repeated=1.0).json()["status"] == "queued"
@@ -187,7 +187,7 @@ def test_bad_requests_are_explained(bench: Bench) -> None:
     assert bench.client.post("/threads/runs", json={}).json()["error"]["param"] == "assistant_id"
 
 
-def test_a_limited_service_says_when_to_come_again() -> None:
+def test_a_throttled_request_gets_a_retry_after() -> None:
     with Simulator(per_minute=60) as sim, httpx.Client(base_url=sim.base_url) as client:
         answers = [client.post("/threads") for _ in range(5)]
 

@@ -1,4 +1,4 @@
-"""Simulated responses: their bodies follow their lives, and a source reads them."""
+"""Bodies of simulated responses, read by a source."""
 
 import json
 import math
@@ -22,17 +22,17 @@ TOOLS = [{"type": "function", "name": "find_order"}, {"type": "file_search"}]
 law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def simulator(seed: int = 7, parameters: Parameters | None = None) -> Simulator:
+def make_simulator(seed: int = 7, parameters: Parameters | None = None) -> Simulator:
     return Simulator(seed=seed, clock=ManualClock(BIRTH), parameters=parameters)
 
 
-def shown(sim: Simulator, response_id: str, at: float) -> dict[str, Any]:
+def read_body(sim: Simulator, response_id: str, at: float) -> dict[str, Any]:
     world = sim._service.world
     record = world.responses[response_id]
     return response_body(record, world.get_life(record), at)
 
 
-def outputs(body: dict[str, Any]) -> list[dict[str, Any]]:
+def list_outputs(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"type": "function_call_output", "call_id": item["call_id"], "output": "{}"}
         for item in body["output"]
@@ -43,15 +43,15 @@ def outputs(body: dict[str, Any]) -> list[dict[str, Any]]:
 @law
 @given(st.integers(0, 10_000), st.booleans(), st.floats(0, 900))
 def test_a_response_shows_what_happened(seed: int, many: bool, age: float) -> None:
-    sim = simulator(seed, Parameters(action=0.7 if many else 0.1, failed=0.2, endless=0.1))
+    sim = make_simulator(seed, Parameters(action=0.7 if many else 0.1, failed=0.2, endless=0.1))
     made = sim.create_response(tools=TOOLS, model="gpt-5", metadata={"team": "blue"})
     at = BIRTH + age
-    truth, body = sim.truth(made.run_id, at), shown(sim, made.run_id, at)
+    truth, body = sim.truth(made.run_id, at), read_body(sim, made.run_id, at)
     assert json.loads(json.dumps(body)) == body
     seen = response_snapshot(body, "responses", observed_at=NOW)
     assert {status for status, _ in truth.transitions} <= ENDED | {"queued", "in_progress"}
     assert body["status"] == truth.status
-    assert seen.status == ("requires_action" if outputs(body) else truth.status)
+    assert seen.status == ("requires_action" if list_outputs(body) else truth.status)
     assert seen.usage == truth.usage
     assert (seen.error.code if seen.error else None) == (
         (truth.error_code or "server_error") if truth.status == "failed" else None
@@ -66,28 +66,28 @@ def test_a_response_shows_what_happened(seed: int, many: bool, age: float) -> No
 @law
 @given(st.integers(0, 10_000), st.integers(0, 3))
 def test_a_chain_stops_for_its_caller_as_often_as_a_run_would(seed: int, stops: int) -> None:
-    sim = simulator(seed, Parameters.ending("completed", action=1.0, max_actions=stops))
+    sim = make_simulator(seed, Parameters.ending("completed", action=1.0, max_actions=stops))
     truth = sim.create_response(tools=TOOLS)
     for number in range(stops + 1):
         sim.clock.advance(1000)  # type: ignore[attr-defined]
-        body = shown(sim, truth.run_id, math.inf)
-        assert (body["status"], bool(outputs(body))) == ("completed", number < stops)
+        body = read_body(sim, truth.run_id, math.inf)
+        assert (body["status"], bool(list_outputs(body))) == ("completed", number < stops)
         if number < stops:
             following = {"previous_response_id": truth.run_id, "tools": TOOLS}
             with pytest.raises(Refused, match="No tool output found"):
                 sim.create_response(**following)
-            truth = sim.create_response(**following, input=outputs(body))
+            truth = sim.create_response(**following, input=list_outputs(body))
 
 
 def test_a_response_without_functions_makes_no_calls() -> None:
-    sim = simulator(parameters=Parameters.ending("completed", action=1.0))
+    sim = make_simulator(parameters=Parameters.ending("completed", action=1.0))
     truth = sim.create_response(model="gpt-5")
     world = sim._service.world
     assert find_call_step(world.get_life(world.responses[truth.run_id])) is None
 
 
-def test_what_cannot_be_asked_for() -> None:
-    sim = simulator()
+def test_invalid_requests_are_refused() -> None:
+    sim = make_simulator()
     for body, says in (
         ({"background": False}, "background=true"),
         ({"tools": {}}, "expected an array"),
@@ -101,8 +101,8 @@ def test_what_cannot_be_asked_for() -> None:
 
 
 def test_the_same_seed_gives_the_same_responses() -> None:
-    def lived() -> Truth:
-        sim = simulator(3, replace(Parameters(), action=0.5))
+    def build() -> Truth:
+        sim = make_simulator(3, replace(Parameters(), action=0.5))
         return sim.truth(sim.create_response(tools=TOOLS).run_id, math.inf)
 
-    assert lived() == lived()
+    assert build() == build()

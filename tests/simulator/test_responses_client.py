@@ -65,7 +65,7 @@ def test_the_official_client_from_a_call_to_the_end() -> None:
             client.responses.cancel(following.id)
 
 
-def test_what_the_simulator_refuses_of_responses() -> None:
+def test_invalid_responses_are_refused() -> None:
     clock = ManualClock()
     with (
         Simulator(clock=clock, parameters=PLAIN) as sim,

@@ -1,4 +1,4 @@
-"""Laws of simulated lives, over all seeds and parameters."""
+"""Properties of simulated runs, for all seeds and parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tracker.simulator.model.tokens import Tokens
 START = 1_800_000_000.25
 TOOLS = default_tools("asst_1")
 
-# Machines that run tests are busy.
+# Machines that run tests may be slow.
 law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FOLLOWS = {
@@ -60,7 +60,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    """A life in which a client answers some calls and perhaps cancels, when it may."""
+    """Draws lives of runs with some submitted outputs, and perhaps a cancellation."""
     plan = draw(plans())
     answers: dict[int, float] = {}
     life = build_life(plan, START)

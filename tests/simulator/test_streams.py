@@ -16,8 +16,8 @@ TOOL: Any = {"type": "function", "function": {"name": "price", "parameters": {"t
 pytestmark = [pytest.mark.integration, *IGNORES_DEPRECATIONS]
 
 
-def names(events: list[Any]) -> list[str]:
-    """The names of the events, of several deltas after one another the first."""
+def list_names(events: list[Any]) -> list[str]:
+    """Returns the names of the events, without repeated deltas."""
     found: list[str] = []
     for each in events:
         name = getattr(each, "event", None) or each.type
@@ -38,12 +38,12 @@ def test_a_run_is_streamed_to_its_action_and_from_there_to_its_end() -> None:
                 thread.id, assistant_id="asst_1", tools=[TOOL], stream=True
             )
         )
-        assert names(first)[:3] == [
+        assert list_names(first)[:3] == [
             "thread.run.created",
             "thread.run.queued",
             "thread.run.in_progress",
         ]
-        # The client keeps `done` to itself.
+        # The client does not pass `done` on.
         last: Any = first[-1]
         assert last.event == "thread.run.requires_action"
         assert last.data.id == simulator.run_ids()[0]
@@ -56,11 +56,11 @@ def test_a_run_is_streamed_to_its_action_and_from_there_to_its_end() -> None:
                 stream=True,
             )
         )
-    told = names(second)
-    assert told[0] in ("thread.run.queued", "thread.run.step.completed")
-    assert told[-1] == "thread.run.completed"
-    assert "thread.message.delta" in told
-    assert told.index("thread.message.delta") < told.index("thread.message.completed")
+    sent = list_names(second)
+    assert sent[0] in ("thread.run.queued", "thread.run.step.completed")
+    assert sent[-1] == "thread.run.completed"
+    assert "thread.message.delta" in sent
+    assert sent.index("thread.message.delta") < sent.index("thread.message.completed")
     truth = simulator.truth(last.data.id)
     ended: Any = second[-1]
     assert truth.usage is not None
@@ -78,13 +78,13 @@ def test_a_response_is_streamed_to_its_end(end: Any) -> None:
         events: list[Any] = list(
             client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
         )
-    assert names(events)[:3] == ["response.created", "response.queued", "response.in_progress"]
+    assert list_names(events)[:3] == ["response.created", "response.queued", "response.in_progress"]
     assert events[-1].type == f"response.{end}"
     assert [each.sequence_number for each in events] == list(range(len(events)))
     shown = events[-1].response
     assert shown.status == end
-    said = "".join(each.delta for each in events if each.type == "response.output_text.delta")
-    assert said.split() == shown.output_text.split()
+    text = "".join(each.delta for each in events if each.type == "response.output_text.delta")
+    assert text.split() == shown.output_text.split()
 
 
 def test_a_cancelled_response_is_streamed_no_further() -> None:
@@ -99,7 +99,7 @@ def test_a_cancelled_response_is_streamed_no_further() -> None:
             if not events:
                 client.responses.cancel(event.response.id)  # type: ignore[union-attr]
             events.append(event)
-    assert names(events) == ["response.created", "response.queued"]
+    assert list_names(events) == ["response.created", "response.queued"]
 
 
 def test_a_stream_breaks_where_an_answer_would_be_cut_off() -> None:

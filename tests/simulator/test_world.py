@@ -20,24 +20,26 @@ from tracker.simulator.model.faults import CORRUPTIONS, REJECTIONS, STALE_ANSWER
 from tracker.simulator.model.throttle import Throttle
 
 CALM = Parameters.ending("completed", action=0, stretched=0, answers="client")
-# Machines that run tests are busy.
+# Machines that run tests may be slow.
 law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ASKING = replace(CALM, action=1, max_actions=1)
 
 
-def simulator(parameters: Parameters = CALM, **options: object) -> tuple[Simulator, ManualClock]:
+def make_simulator(
+    parameters: Parameters = CALM, **options: object
+) -> tuple[Simulator, ManualClock]:
     clock = ManualClock()
     return Simulator(seed=7, clock=clock, parameters=parameters, **options), clock  # type: ignore[arg-type]
 
 
-def stamps(body: dict[str, object]) -> list[str]:
+def list_end_stamps(body: dict[str, object]) -> list[str]:
     names = ("completed_at", "failed_at", "cancelled_at")
     return [name for name in names if body[name] is not None]
 
 
-def test_a_run_shows_its_life_in_whole_seconds() -> None:
-    sim, clock = simulator()
+def test_a_run_has_stamps_in_whole_seconds() -> None:
+    sim, clock = make_simulator()
     run = sim.create_run(metadata={"team": "blue"})
     body = sim.body(run.run_id)
 
@@ -52,7 +54,7 @@ def test_a_run_shows_its_life_in_whole_seconds() -> None:
     body = sim.body(run.run_id)
     truth = sim.truth(run.run_id)
     assert body["status"] == truth.status == "completed"
-    assert stamps(body) == ["completed_at"]
+    assert list_end_stamps(body) == ["completed_at"]
     assert body["expires_at"] is None
     assert truth.ended_at is not None
     assert body["completed_at"] == int(truth.ended_at)
@@ -70,7 +72,7 @@ def test_a_body_has_one_ending_stamp_at_the_end_and_none_before(seed: int, age: 
     body = sim.body(run.run_id, run.created_at + age)
     ended = body["status"] in ("completed", "failed", "cancelled", "expired", "incomplete")
 
-    assert len(stamps(body)) == (1 if ended else 0)
+    assert len(list_end_stamps(body)) == (1 if ended else 0)
     assert (body["expires_at"] is None) == ended
     assert (body["last_error"] is not None) == (body["status"] == "failed")
     assert (body["incomplete_details"] is not None) == (body["status"] == "incomplete")
@@ -80,7 +82,7 @@ def test_a_body_has_one_ending_stamp_at_the_end_and_none_before(seed: int, age: 
 
 
 def test_started_at_is_overwritten_after_tool_outputs() -> None:
-    sim, clock = simulator(ASKING)
+    sim, clock = make_simulator(ASKING)
     run = sim.create_run()
     while sim.truth(run.run_id).status != "requires_action":
         clock.advance(1)
@@ -97,7 +99,7 @@ def test_started_at_is_overwritten_after_tool_outputs() -> None:
 
 
 def test_an_expired_run_carries_completed_at() -> None:
-    sim, clock = simulator(ASKING)
+    sim, clock = make_simulator(ASKING)
     run = sim.create_run()
     clock.advance(600)
     body = sim.body(run.run_id)
@@ -107,7 +109,7 @@ def test_an_expired_run_carries_completed_at() -> None:
 
 
 def test_a_token_limit_depends_on_the_version() -> None:
-    sim, clock = simulator(replace(CALM, incomplete=1))
+    sim, clock = make_simulator(replace(CALM, incomplete=1))
     run = sim.create_run()
     clock.advance(500)
     old, new = (sim.body(run.run_id, version=version) for version in ("v1", "v2"))
@@ -124,7 +126,7 @@ def test_a_failure_has_usage_or_zeros_or_none() -> None:
     for code in ("rate_limit_exceeded", "server_error"):
         for at_once in (0, 1):
             odds = replace(CALM, failed=1, failed_at_once=at_once, error_code=code)
-            sim, clock = simulator(odds)
+            sim, clock = make_simulator(odds)
             run = sim.create_run()
             clock.advance(500)
             body = sim.body(run.run_id)
@@ -138,7 +140,7 @@ def test_a_failure_has_usage_or_zeros_or_none() -> None:
 
 
 def test_a_cancelled_run_stops_after_a_while() -> None:
-    sim, clock = simulator()
+    sim, clock = make_simulator()
     run = sim.create_run()
     assert sim.cancel(run.run_id).status == "cancelling"
 
@@ -152,21 +154,21 @@ def test_a_cancelled_run_stops_after_a_while() -> None:
 
 
 def test_a_thread_has_one_active_run() -> None:
-    sim, clock = simulator()
+    sim, clock = make_simulator()
     first = sim.create_run()
     with pytest.raises(Refused, match=f"{first.thread_id} already has an active run"):
         sim.create_run(first.thread_id)
 
     clock.advance(600)
     sim.create_run(first.thread_id)
-    many, _ = simulator(many_active=True)
+    many, _ = make_simulator(many_active=True)
     assert many.create_run(many.create_run().thread_id).status == "queued"
 
 
 def test_the_same_seed_and_times_give_the_same_bodies() -> None:
     bodies = []
     for _ in range(2):
-        sim, clock = simulator(Parameters())
+        sim, clock = make_simulator(Parameters())
         runs = [sim.create_run() for _ in range(20)]
         clock.advance(20)
         bodies.append([sim.body(run.run_id) for run in runs])
@@ -175,8 +177,8 @@ def test_the_same_seed_and_times_give_the_same_bodies() -> None:
     assert len({body["status"] for body in bodies[0]}) > 1
 
 
-def test_many_runs_cost_nothing_until_somebody_asks() -> None:
-    sim, clock = simulator(Parameters())
+def test_many_runs_are_drawn_only_on_use() -> None:
+    sim, clock = make_simulator(Parameters())
     runs = [sim.create_run(model=f"gpt-{n % 5}") for n in range(2000)]
     clock.advance(30)
 
@@ -265,8 +267,8 @@ def test_importing_needs_no_server() -> None:
         "import sys; import tracker.simulator;"
         "print([m for m in ('starlette', 'uvicorn', 'httpx') if m in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_missing_extra_is_explained() -> None:
@@ -277,5 +279,5 @@ def test_a_missing_extra_is_explained() -> None:
         "try:\n    Simulator().__enter__()\n"
         "except SettingsError as error:\n    print(error)\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'runfold[demo]'" in told.stdout
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'runfold[demo]'" in done.stdout

@@ -1,4 +1,4 @@
-"""Calls of `runfold`: in this process, or as a process of its own."""
+"""Calls of `runfold`, in this process or in a new one."""
 
 import io
 import json
@@ -45,7 +45,7 @@ class Finished:
 
 
 def runfold(*arguments: object) -> Finished:
-    """Runs a command in this process, and in its folder."""
+    """Runs a command in this process, in the current folder."""
     out, err = io.StringIO(), io.StringIO()
     code: object = 0
     with redirect_stdout(out), redirect_stderr(err):
@@ -75,7 +75,7 @@ def start(
 
 def environment() -> dict[str, str]:
     """Returns this process's environment with the code on its path and no settings of runfold."""
-    ours = {name: value for name, value in os.environ.items() if not _steers(name)}
+    ours = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     root = str(ROOT)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return {**ours, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
@@ -91,7 +91,7 @@ def finish(process: subprocess.Popen[str]) -> Finished:
     return Finished(process.returncode, out, err)
 
 
-def _steers(name: str) -> bool:
+def _is_setting(name: str) -> bool:
     return name.startswith(("OPENAI_", "RUNFOLD_")) or name in ("COLUMNS", "FORCE_COLOR")
 
 
@@ -115,19 +115,19 @@ def run_body(run_id: str = "run_1", status: str = "completed", **more: Any) -> d
 
 
 def write_lines(file: Path, *lines: object) -> Path:
-    """Writes a file to import: a line an object, texts and bytes as they are."""
-    file.write_bytes(b"".join(_line(line) + b"\n" for line in lines))
+    """Writes a file to import, one line for each object; text and bytes are written as they are."""
+    file.write_bytes(b"".join(_encode_line(line) + b"\n" for line in lines))
     return file
 
 
-def _line(line: object) -> bytes:
+def _encode_line(line: object) -> bytes:
     if isinstance(line, bytes):
         return line
     return (line if isinstance(line, str) else json.dumps(line)).encode()
 
 
 def run_script(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a folder, in which warnings are errors."""
+    """Runs a program in a folder, with warnings as errors."""
     file = folder / "script.py"
     file.write_text(program, "utf-8")
     return subprocess.run(

@@ -21,17 +21,18 @@ class ServiceBench:
         self.clock = clock
 
     @property
-    def kinds(self) -> list[type]:
+    def event_types(self) -> list[type]:
+        """The types of the recorded events of run_1."""
         return [type(entry.event) for entry in self.tracker.history("run_1")]
 
-    async def asked(self, times: int) -> None:
-        """Returns once the service was asked so often in all, and what it said is taken in."""
+    async def wait_for_requests(self, times: int) -> None:
+        """Waits until the service got so many requests in all, and its responses are recorded."""
         for _ in range(400):
             if len(self.service.heads) >= times:
                 await asyncio.sleep(0.1)
                 return
             await asyncio.sleep(0.02)
-        pytest.fail(f"it was asked {len(self.service.heads)} times in 8 s, not {times}")
+        pytest.fail(f"the service got {len(self.service.heads)} requests in 8 s, not {times}")
 
 
 def track(scenario: Callable[[ServiceBench], Any], *replies: Reply, **settings: Any) -> None:

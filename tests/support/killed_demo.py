@@ -1,4 +1,4 @@
-"""The demo as a process that a test kills: it notes each acknowledged event."""
+"""A process that runs the demo until a test kills it; notes each acknowledged event."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from tracker.cli.demo_runs import DemoProgress, run_demo
 from tracker.event_store import Append, RecordedEvent
 
 
-class Noting:
+class NotingStore:
     """An event store that notes acknowledged events in a file, which survives a kill."""
 
     def __init__(self, store: EventStore, notes: int) -> None:
@@ -46,8 +46,8 @@ class Noting:
         self._store.close()
 
 
-def keep_up(url: str, stop: threading.Event) -> None:
-    """Keeps the tables up to date until told to stop."""
+def update_tables(url: str, stop: threading.Event) -> None:
+    """Applies new events to the tables until `stop` is set."""
     with Views(url) as views:
         views.prepare(create=True)
         while not stop.wait(0.02):
@@ -57,9 +57,11 @@ def keep_up(url: str, stop: threading.Event) -> None:
 
 def main(url: str, base_url: str, notes: str, runs: int, seed: int) -> None:
     """Runs the demo, noting each acknowledged event."""
-    store = Noting(open_event_store(url), os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+    store = NotingStore(
+        open_event_store(url), os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    )
     stop = threading.Event()
-    views = threading.Thread(target=keep_up, args=(url, stop))
+    views = threading.Thread(target=update_tables, args=(url, stop))
     views.start()
     try:
         demo = run_demo(

@@ -1,4 +1,4 @@
-"""A service that a test kills: it notes the position of each delivered event."""
+"""A process that delivers events until a test kills it; notes the position of each."""
 
 import asyncio
 import os
@@ -11,20 +11,20 @@ from tracker.sources import Assistants
 
 
 async def main(url: str, path: str, last: int) -> None:
-    # So that the next takes over within the time of a test.
     """Delivers events until position `last`, noting each."""
+    # A short lease, so that another process takes over within the time of a test.
     lease.DELIVERY_LEASE_SECONDS = 0.4
     lease.RENEWAL_SECONDS = lease.ACQUISITION_SECONDS = 0.1
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     tracker = Tracker(url, Assistants("http://127.0.0.1:9/v1"), resume=False)
 
     @tracker.on(RunCreated)
-    async def takes(delivery: Delivery) -> None:
+    async def note(delivery: Delivery) -> None:
         await asyncio.sleep(0.005)
         os.write(notes, f"{delivery.position}\n".encode())
 
     async with tracker:
-        while tracker.deliveries()[0].position < last:  # noqa: ASYNC110 - nobody tells of it
+        while tracker.deliveries()[0].position < last:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
     os.close(notes)
 

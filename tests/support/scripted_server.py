@@ -1,4 +1,4 @@
-"""A server on the loopback with scripted replies, and a clock that can be moved forward."""
+"""A loopback server with scripted replies, and a clock that can be moved forward."""
 
 import asyncio
 import json
@@ -22,7 +22,8 @@ class Reply:
     document: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def encoded(self, now: datetime) -> bytes:
+    def encode(self, now: datetime) -> bytes:
+        """Returns the reply as bytes of HTTP."""
         body = json.dumps(self.document).encode()
         head = {
             "Date": format_datetime(now, usegmt=True),
@@ -49,9 +50,10 @@ def error(
 
 
 class ScriptedServer:
-    """Gives its `replies` in order, and the last of them again; `steps` for those of a run.
+    """A server that sends its `replies` in order, and repeats the last one.
 
-    `heads` are the requests it read, those for steps left out; `ahead` is how far its clock is.
+    Requests for steps get `steps`. `heads` holds the other requests; `ahead` is the offset of the
+    server's clock.
     """
 
     def __init__(self, *replies: Reply) -> None:
@@ -69,7 +71,7 @@ class ScriptedServer:
                 if b"/steps" not in head.split(b"\r\n")[0]:
                     self.heads.append(head)
                     reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-                writer.write(reply.encoded(datetime.now(UTC) + self.ahead))
+                writer.write(reply.encode(datetime.now(UTC) + self.ahead))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -78,6 +80,7 @@ class ScriptedServer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
+        """Serves on a free port; yields the base URL."""
         serving: set[asyncio.Task[None]] = set()
 
         async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,7 +102,7 @@ class ScriptedServer:
 
 
 class SkippingClock:
-    """A clock of the machine that can be moved forward."""
+    """The system clock, with `skip` to move it forward."""
 
     def __init__(self) -> None:
         self._skipped = 0.0

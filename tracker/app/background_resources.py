@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from tracker.app.portal import Call
+from tracker.app.portal import Caller
 from tracker.capture.responses import CapturedResponses
 from tracker.capture.runs import CapturedRuns
 from tracker.sources.assistants.models import Run, RunStep
@@ -18,7 +18,7 @@ Item = TypeVar("Item", bound=Run | RunStep)
 class BackgroundRuns:
     """`CapturedRuns`, each method of which returns when it is done. Raises what those raise."""
 
-    def __init__(self, call: Call, runs: Callable[[], CapturedRuns]) -> None:
+    def __init__(self, call: Caller, runs: Callable[[], CapturedRuns]) -> None:
         self._call = call
         self._runs = runs
         self.steps = BackgroundSteps(call, runs)
@@ -58,7 +58,7 @@ class BackgroundRuns:
 class BackgroundResponses:
     """`CapturedResponses`, each method of which returns when it is done; raises what those do."""
 
-    def __init__(self, call: Call, responses: Callable[[], CapturedResponses]) -> None:
+    def __init__(self, call: Caller, responses: Callable[[], CapturedResponses]) -> None:
         self._call = call
         self._responses = responses
 
@@ -78,7 +78,7 @@ class BackgroundResponses:
 class BackgroundSteps:
     """The steps of runs; see `CapturedSteps`."""
 
-    def __init__(self, call: Call, runs: Callable[[], CapturedRuns]) -> None:
+    def __init__(self, call: Caller, runs: Callable[[], CapturedRuns]) -> None:
         self._call = call
         self._runs = runs
 
@@ -100,7 +100,7 @@ class BackgroundPage(Generic[Item]):
     it is reached.
     """
 
-    def __init__(self, call: Call, page: Page[Item]) -> None:
+    def __init__(self, call: Caller, page: Page[Item]) -> None:
         self._call = call
         self._page = page
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tracker.errors import SettingsError
 from tracker.runtime.fork_check import check_not_forked
@@ -21,12 +22,50 @@ Result = TypeVar("Result")
 
 # A program that ends without stopping the tracker waits at most this long for that to be noticed.
 _EXIT_CHECK_SECONDS = 0.25
+# The time that a new thread gets to begin if Ctrl-C interrupts its start.
+_THREAD_START_SECONDS = 5.0
 
 
-class Call(Protocol):
+class Caller(Protocol):
     """Runs a coroutine on another thread's event loop and returns its result."""
 
     def __call__(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result: ...
+
+
+class _PendingCall(Generic[Result]):
+    """A coroutine that runs on the event loop while a thread waits for its result.
+
+    Ctrl-C may interrupt that thread between any two bytecodes, also inside the methods of a
+    `Future` or an `Event`, which are Python code: it leaves their lock acquired, and the event loop
+    blocks on it for good, or it leaves with a RuntimeError. A SimpleQueue has no such moment.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, Result]], may_last: bool) -> None:
+        self.may_last = may_last
+        self.task: asyncio.Task[Result] | None = None
+        self._work = work
+        self._finished: SimpleQueue[asyncio.Task[Result]] = SimpleQueue()
+
+    def start(self) -> asyncio.Task[Result]:
+        """Starts the coroutine. To be called on the event loop."""
+        self.task = asyncio.create_task(self._work())
+        self.task.add_done_callback(self._finish)
+        return self.task
+
+    def cancel(self) -> None:
+        """Cancels the coroutine if it was started. To be called on the event loop."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def wait(self) -> Result:
+        """Returns the result of the coroutine, or raises its exception."""
+        return self._finished.get().result()
+
+    def _finish(self, task: asyncio.Task[Result]) -> None:
+        if not task.cancelled():
+            # Read here: after Ctrl-C nobody else does, and asyncio would log the exception.
+            task.exception()
+        self._finished.put(task)
 
 
 class Portal:
@@ -37,17 +76,19 @@ class Portal:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        # Reentrant: the callback of a future may take it within what it guards.
+        # Reentrant: a signal handler may stop the tracker while the main thread holds the lock.
         self._lock = threading.RLock()
-        self._calls: set[Future[Any]] = set()
-        # Calls that may last, and are cut short when the tracker stops.
-        self._waits: set[Future[Any]] = set()
+        # Used on the event loop only.
+        self._calls: set[_PendingCall[Any]] = set()
+        # Set while calls are accepted.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ask_to_stop: Callable[[], object] = lambda: None
         self._is_stopping = False
-        self._ended = threading.Event()
+        self._has_opened = False
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
+        # Held from the start of the thread until it runs.
+        self._starting = threading.Lock()
         self._process = os.getpid()
 
     def start(self) -> None:
@@ -55,14 +96,20 @@ class Portal:
         if self._thread is not None:
             check_not_forked(self._process)
             raise SettingsError("the tracker runs in the background already")
-        self._process, self._is_stopping, self._failure = os.getpid(), False, None
-        opened: Future[None] = Future()
+        self._process, self._is_stopping = os.getpid(), False
+        self._has_opened, self._failure = False, None
+        opened: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._starting.acquire()
         # Not a daemon: the interpreter waits for it, and it ends by itself when the program does.
         self._thread = threading.Thread(target=self._run, args=(opened,), name="runfold")
-        self._ended.clear()
         try:
-            self._start_thread()
-            opened.result()
+            # `Thread.start` waits for an Event, which Ctrl-C could leave locked: see _PendingCall.
+            # So it is called in a thread of its own, where no KeyboardInterrupt is raised.
+            _thread.start_new_thread(self._start_thread, (self._thread, opened))
+            error = opened.get()
+            if error is not None:
+                raise error
         except BaseException:
             self.stop()
             raise
@@ -77,10 +124,13 @@ class Portal:
             return
         with self._lock:
             self._is_stopping = True
-            self._ask_to_stop()
-        # A thread that is only just starting cannot be joined yet.
-        self._ended.wait()
-        thread.join()
+            # The loop may have closed by itself, at the end of the program.
+            with suppress(RuntimeError):
+                self._ask_to_stop()
+        # A thread that has not begun cannot be joined, and after Ctrl-C it may never begin.
+        if self._starting.acquire(timeout=_THREAD_START_SECONDS):
+            self._starting.release()
+            thread.join()
         self._thread = None
         failure, self._failure = self._failure, None
         if failure is not None:
@@ -88,7 +138,7 @@ class Portal:
 
     def check_running(self) -> None:
         """Raises SettingsError unless the tracker is open."""
-        self._running_loop()
+        self._require_loop()
 
     def read(self, read: Callable[[], Result]) -> Result:
         """Returns the result of a function that is called on the tracker's event loop."""
@@ -112,32 +162,30 @@ class Portal:
                 "a call that blocks, from the tracker's own event loop, would wait for itself: "
                 "await the Tracker's own there, or make the handler a plain function"
             )
-        with self._lock:
-            loop = self._running_loop()
-            future = asyncio.run_coroutine_threadsafe(_await(work), loop)
-            pending = self._waits if may_last else self._calls
-            pending.add(future)
-            future.add_done_callback(pending.discard)
+        call = _PendingCall(work, may_last)
         try:
-            return future.result()
-        except CancelledError:
+            with self._lock:
+                self._require_loop().call_soon_threadsafe(self._start_call, call)
+            return call.wait()
+        except asyncio.CancelledError:
             raise SettingsError("the tracker was stopped while this call waited") from None
         except KeyboardInterrupt:
             # Ctrl-C stops the wait only; the request still completes and is recorded.
             if may_last:
-                future.cancel()
+                self._cancel_call(call)
             raise
 
-    def _start_thread(self) -> None:
-        assert self._thread is not None
+    def _start_thread(
+        self, thread: threading.Thread, opened: SimpleQueue[BaseException | None]
+    ) -> None:
         try:
-            self._thread.start()
-        except RuntimeError:
+            thread.start()
+        except BaseException as error:
             # The machine has no thread to give: nothing has to be stopped.
             self._thread = None
-            raise
+            opened.put(error)
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _require_loop(self) -> asyncio.AbstractEventLoop:
         check_not_forked(self._process)
         if self._loop is None:
             raise SettingsError(
@@ -146,20 +194,29 @@ class Portal:
             )
         return self._loop
 
-    def _run(self, opened: Future[None]) -> None:
+    def _start_call(self, call: _PendingCall[Any]) -> None:
+        self._calls.add(call)
+        call.start().add_done_callback(lambda _: self._calls.discard(call))
+
+    def _cancel_call(self, call: _PendingCall[Any]) -> None:
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call.cancel)
+
+    def _run(self, opened: SimpleQueue[BaseException | None]) -> None:
+        self._starting.release()
         try:
             asyncio.run(self._serve(opened))
         except BaseException as error:
-            if opened.done():
+            if self._has_opened:
                 self._failure = error
             else:
-                opened.set_exception(error)
+                opened.put(error)
         finally:
             with self._lock:
-                self._loop, self._ask_to_stop = None, lambda: None
-            self._ended.set()
+                self._ask_to_stop = lambda: None
 
-    async def _serve(self, opened: Future[None]) -> None:
+    async def _serve(self, opened: SimpleQueue[BaseException | None]) -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         threads = ExitSafeExecutor(thread_name_prefix="runfold-worker")
         loop.set_default_executor(threads)
@@ -170,20 +227,25 @@ class Portal:
         async with self._tracker as tracker:
             with self._lock:
                 self._loop = loop
-            opened.set_result(None)
-            while not (stopping.is_set() or threads.is_interpreter_ending):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), _EXIT_CHECK_SECONDS)
-            # Before calls are refused: a handler or a job may make some while it finishes.
-            await asyncio.gather(tracker.stop_delivering(), tracker.stop_jobs())
-            with self._lock:
-                self._loop = None
-                calls, waits = list(self._calls), list(self._waits)
-            for wait in waits:
-                wait.cancel()
-            pending = [asyncio.wrap_future(call) for call in calls]
-            await asyncio.gather(*pending, return_exceptions=True)
+            self._has_opened = True
+            opened.put(None)
+            try:
+                while not (stopping.is_set() or threads.is_interpreter_ending):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stopping.wait(), _EXIT_CHECK_SECONDS)
+                # Before calls are refused: a handler or a job may make some while it finishes.
+                await asyncio.gather(tracker.stop_delivering(), tracker.stop_jobs())
+            finally:
+                await self._finish_calls()
 
-
-async def _await(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    return await work()
+    async def _finish_calls(self) -> None:
+        """Refuses further calls, cancels those that may last, and waits for the others."""
+        with self._lock:
+            self._loop = None
+        # Calls that were accepted, but have not started, start now.
+        await asyncio.sleep(0)
+        for call in list(self._calls):
+            if call.may_last:
+                call.cancel()
+        tasks = [call.task for call in self._calls if call.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)

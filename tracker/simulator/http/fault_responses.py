@@ -20,11 +20,11 @@ _PAGE = "<!doctype html><html><head><title>{0}</title></head><body><h1>{0}</h1><
 _BLOCK = 64 * 1024
 
 
-def make_rejection(kind: str, faults: Faults, headers: dict[str, str]) -> Response:
+def make_rejection(fault: str, faults: Faults, headers: dict[str, str]) -> Response:
     """Returns the response to a request that is rejected without being executed."""
-    match kind:
+    match fault:
         case "rate_limited" | "rate_limited_silently":
-            if kind == "rate_limited":
+            if fault == "rate_limited":
                 headers = {
                     **headers,
                     "retry-after": str(max(1, round(faults.retry_after))),
@@ -41,17 +41,17 @@ def make_rejection(kind: str, faults: Faults, headers: dict[str, str]) -> Respon
         case "reset":
             return BrokenResponse(None)
         case _:
-            status = {"server_error": 500, "unavailable": 503, "overloaded": 529}[kind]
+            status = {"server_error": 500, "unavailable": 503, "overloaded": 529}[fault]
             body = error_body("The server had an error processing the request.", "server_error")
             return JSONResponse(body, status, headers)
 
 
 def make_faulty_response(
-    kind: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]
+    fault: str, faults: Faults, body: dict[str, Any], headers: dict[str, str]
 ) -> Response:
     """Returns a faulty 200 response to a request that was executed."""
     content = json.dumps(body).encode()
-    match kind:
+    match fault:
         case "slow_drip":
             headers = {**headers, "content-length": str(len(content))}
             return StreamingResponse(
@@ -78,7 +78,7 @@ def make_faulty_response(
             content = _make_gzip_bomb(content, faults.bomb_bytes)
             headers = {**headers, "content-encoding": "gzip"}
         case _:
-            raise ValueError(f"no such fault: {kind}")
+            raise ValueError(f"no such fault: {fault}")
     return Response(content, 200, headers, "application/json")
 
 

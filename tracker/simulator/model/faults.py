@@ -99,12 +99,14 @@ class Faults:
     @classmethod
     def everywhere(cls, share: float) -> Faults:
         """Returns faults of equal shares that add up to `share`."""
-        kinds = (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)
-        return cls(**{kind: share / len(kinds) for kind in kinds})  # type: ignore[arg-type]
+        faults = (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)
+        return cls(**{fault: share / len(faults) for fault in faults})  # type: ignore[arg-type]
 
     def shares(self) -> list[tuple[str, float]]:
         """Returns pairs of fault and share, in the order of the draw."""
-        return [(kind, getattr(self, kind)) for kind in (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)]
+        return [
+            (fault, getattr(self, fault)) for fault in (*REJECTIONS, *CORRUPTIONS, *STALE_ANSWERS)
+        ]
 
     def draw(self, seed: int, number: int, method: str) -> str | None:
         """Draws the fault of a request, if any; equal arguments give equal results."""
@@ -116,9 +118,9 @@ class Faults:
             return None
 
         drawn = Random(f"{seed}:fault:{number}").random()
-        for kind, share in shares:
+        for fault, share in shares:
             if drawn < share:
-                return None if kind in STALE_ANSWERS and method != "GET" else kind
+                return None if fault in STALE_ANSWERS and method != "GET" else fault
             drawn -= share
         return None
 
