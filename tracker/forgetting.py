@@ -57,7 +57,7 @@ def forget_thread(
     while True:
         found, position = _find_runs(store, thread_id, source, position)
         if not force:
-            _check_ended(found, thread_id)
+            _refuse_open_runs(found, thread_id)
         for streams in _split_into_transactions(found):
             events += store.forget(streams)
             runs += len(streams)
@@ -84,7 +84,7 @@ def _find_runs(
     return found, position
 
 
-def _check_ended(found: dict[str, _RunOfThread], thread_id: str) -> None:
+def _refuse_open_runs(found: dict[str, _RunOfThread], thread_id: str) -> None:
     not_ended = [
         state.run_id for state, _ in found.values() if not (state.is_ended or state.vanished)
     ]

@@ -34,11 +34,11 @@ Item = TypeVar("Item")
 class BackgroundTracker:
     """A tracker for Flask, Django or a script: the same calls, which block; safe for threads.
 
-    A context manager, or `start` and `stop`. A call raises the errors of the tracker's own call.
+    Use it with `with`, or call `start` and `stop`. A call raises the errors of the tracker's own.
     A call that has begun when the tracker stops is completed, except `wait`, `drain`, `webhook`
     and `backfill`, which are cut short with a SettingsError as any later call is. Ctrl-C
     interrupts a call that blocks. When the main thread of the program ends, the tracker stops by
-    itself. After a fork it is of no use in the child, and raises SettingsError there.
+    itself. After a fork it raises SettingsError in the child.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -208,7 +208,7 @@ class BackgroundTracker:
         """Yields the items of a stream, and records what they show; see `Tracker.observing`."""
         observer = self._portal.read(lambda: StreamObserver(self._tracker._require_session, source))
         for item in stream:
-            # Of many items, few show anything: the others cost no call.
+            # Few items show a run or a step: the others cost no call.
             if shown := observer.read(item):
                 self._record(observer, shown)
             yield item

@@ -16,7 +16,7 @@ Item = TypeVar("Item", bound=Run | RunStep)
 
 
 class BackgroundRuns:
-    """`CapturedRuns`, each method of which returns when it is done. Raises what those raise."""
+    """`CapturedRuns` with blocking methods, which raise the same errors."""
 
     def __init__(self, call: Caller, runs: Callable[[], CapturedRuns]) -> None:
         self._call = call
@@ -24,7 +24,7 @@ class BackgroundRuns:
         self.steps = BackgroundSteps(call, runs)
 
     def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
-        """Creates a run, which is watched from here on."""
+        """Creates a run and watches it."""
         return self._call(
             lambda: self._runs().create(thread_id, assistant_id=assistant_id, **settings)
         )
@@ -38,32 +38,32 @@ class BackgroundRuns:
         return self._call(lambda: self._runs().update(thread_id, run_id, metadata=metadata))
 
     def cancel(self, thread_id: str, run_id: str) -> Run:
-        """Asks for the cancellation of a run, which is watched until it came to it."""
+        """Requests the cancellation of a run, which is watched until it has ended."""
         return self._call(lambda: self._runs().cancel(thread_id, run_id))
 
     def submit_tool_outputs(
         self, thread_id: str, run_id: str, tool_outputs: Iterable[Mapping[str, Any]], **more: Any
     ) -> Run:
-        """Sends the outputs of all calls that a run waits for, and watches it go on."""
+        """Submits the outputs of all calls that a run waits for, and watches it continue."""
         outputs = list(tool_outputs)
         return self._call(
             lambda: self._runs().submit_tool_outputs(thread_id, run_id, outputs, **more)
         )
 
     def list(self, thread_id: str, **query: Any) -> BackgroundPage[Run]:
-        """A page of a thread's runs; it and each page that it turns to are recorded."""
+        """Returns a page of a thread's runs; it and each page that follows are recorded."""
         return BackgroundPage(self._call, self._call(lambda: self._runs().list(thread_id, **query)))
 
 
 class BackgroundResponses:
-    """`CapturedResponses`, each method of which returns when it is done; raises what those do."""
+    """`CapturedResponses` with blocking methods, which raise the same errors."""
 
     def __init__(self, call: Caller, responses: Callable[[], CapturedResponses]) -> None:
         self._call = call
         self._responses = responses
 
     def create(self, **settings: Any) -> Response:
-        """Starts a response, which is watched from here on."""
+        """Creates a response and watches it."""
         return self._call(lambda: self._responses().create(**settings))
 
     def retrieve(self, response_id: str) -> Response:
@@ -71,7 +71,7 @@ class BackgroundResponses:
         return self._call(lambda: self._responses().retrieve(response_id))
 
     def cancel(self, response_id: str) -> Response:
-        """Stops a response, which is watched until it came to that."""
+        """Cancels a response, which is watched until it has ended."""
         return self._call(lambda: self._responses().cancel(response_id))
 
 
@@ -87,16 +87,16 @@ class BackgroundSteps:
         return self._call(lambda: self._runs().steps.retrieve(thread_id, run_id, step_id, **query))
 
     def list(self, thread_id: str, run_id: str, **query: Any) -> BackgroundPage[RunStep]:
-        """A page of a run's steps; it and each page that it turns to are recorded."""
+        """Returns a page of a run's steps; it and each page that follows are recorded."""
         return BackgroundPage(
             self._call, self._call(lambda: self._runs().steps.list(thread_id, run_id, **query))
         )
 
 
 class BackgroundPage(Generic[Item]):
-    """Part of a list: `data`, and whether there is more.
+    """A page of a list.
 
-    A loop gives the items of this page and then of those that follow, asking for each page when
+    Iterating yields the items of this page and of those that follow; each page is requested when
     it is reached.
     """
 
@@ -111,14 +111,14 @@ class BackgroundPage(Generic[Item]):
 
     @property
     def has_more(self) -> bool:
-        """Whether other pages follow."""
+        """True if other pages follow."""
         return bool(self._page.has_more)
 
     def __iter__(self) -> Iterator[Item]:
         items = aiter(self._page)
 
-        async def following() -> Item | None:
+        async def next_item() -> Item | None:
             return await anext(items, None)
 
-        while (item := self._call(following)) is not None:
+        while (item := self._call(next_item)) is not None:
             yield item

@@ -48,22 +48,22 @@ class Tracker:
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which the caller closes.
-    Each source needs a name of its own: the runs recorded under it are its runs. Entering opens
-    the store, watches again every run that has not ended (unless `resume` is false), and starts
-    to poll; leaving stops polling and loses nothing. Nothing happens before it is entered. Enter
-    it after a fork: an open tracker does not survive one. `requests_per_second` caps the requests
-    to each source; the rate that the service takes is found out below that cap.
+    Each source needs a name of its own, under which its runs are recorded. Entering opens the
+    store, watches again every run that has not ended (unless `resume` is false), and starts to
+    poll; leaving stops polling and loses nothing. Nothing happens before it is entered. Enter it
+    after a fork: an open tracker does not survive one. `requests_per_second` caps the requests to
+    each source; below that cap, the tracker finds the rate that the service accepts.
 
     Several trackers may share a PostgreSQL database: they divide the threads among them, take
-    over from one that dies within ten seconds, and poll every open run that any of them recorded;
-    each may create, watch and wait for any run. An SQLite file has one. With `resume` false a
-    tracker takes no part in that, and may watch its own runs beside it. (So does one that was
-    given an event store, since it cannot know who else has it.)
+    over within ten seconds from one that dies, and poll every open run that any of them recorded;
+    each may create, watch and wait for any run. An SQLite file has one tracker. With `resume`
+    false, or with an event store in place of a URL, a tracker does not take part in the division,
+    and may watch its own runs beside the others.
 
-    `steps` says when the steps of a watched or observed run are read: once it has `"ended"`, or
-    `"live"`, also each time that its status changes, or `"never"`. Polls go first, except for a
-    part of the rate. Entering (with `resume`) also reads the steps that an earlier tracker left
-    unread of runs that ended within a day.
+    `steps` tells when the steps of a watched or observed run are read: once it has `"ended"`;
+    `"live"`, which is also each time that its status changes; or `"never"`. Polls take precedence,
+    except for a part of the rate. Entering (with `resume`) also reads the steps of runs that ended
+    within a day, if an earlier tracker has not.
 
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the tracker's jobs are added to it and removed at the end. The application starts it.
@@ -269,11 +269,11 @@ class Tracker:
         `base_url` of a source are captured, from now on and whenever the tracker is open. Hooks
         are added to its HTTP client, which clients made from it (`with_options`) share; all else
         stays. A call returns once its answer is recorded, or a second later. It never fails
-        because of the tracker: what is not recorded is logged, once for each kind of trouble.
+        because of the tracker: an answer that is not recorded is logged, once per type of error.
         Streams of events are not captured, and neither are responses that are not made in the
-        background. `source` says which source, where several are at one address.
+        background. `source` is required if several sources are at one address.
 
-        Raises SettingsError for any other client, and where no source has these calls.
+        Raises SettingsError for any other client, and if no source has these calls.
         """
         if self._client_capture is None:
             self._client_capture = ClientCapture(self._sources, self._require_session)
@@ -290,11 +290,11 @@ class Tracker:
     ) -> list[Event]:
         """Records a run object, or an event of a stream; returns the events that it added.
 
-        Returns when they are durable. `observed_at` is when the service answered so, where that
-        is known; without it the document counts as of unknown age. May be called from any thread.
-        Without a `source`, the shape of the document says which of several it is of. An event of
-        a stream that shows neither a run nor a step adds nothing. Raises PayloadError if it is
-        not a run, SettingsError if its shape does not say which source it is of.
+        Returns when they are durable. `observed_at` is the time of the service's answer; without
+        it, the age of the document is unknown. May be called from any thread. Without a `source`,
+        the shape of the document decides between several. An event of a stream that shows neither
+        a run nor a step adds nothing. Raises PayloadError if the document is not a run,
+        SettingsError if its shape does not tell which source it is from.
         """
         return observe(self._require_session(), payload, source, observed_at)
 
@@ -311,15 +311,15 @@ class Tracker:
 
         `body` is the body as it came, `secret` that of the endpoint (`whsec_…`), or several while
         one replaces another. A run that the webhook contains is recorded. A run that it only
-        names, as OpenAI's do, is asked about at once, in the rate of its source, and watched
-        until it ends; this returns when what the webhook says is durable. None if it is about no
+        names, as OpenAI's do, is polled at once, in the rate of its source, and watched until it
+        ends; this returns when the content of the webhook is durable. None if it is not about a
         run.
 
         Raises WebhookRefused for a webhook that is not authentic, and WebhookReplayed for one
         that was recorded within the last minutes: answer that one alone as a success. After any
-        other error it may come again: WaitTimeout after so many seconds, the SourceError that
-        keeps the run from being asked about, PayloadError if it is no JSON object, SettingsError
-        if the tracker cannot tell which source the run is of.
+        other error it may come again: WaitTimeout after `timeout` seconds, the SourceError that
+        keeps the run from being polled, PayloadError if it is not a JSON object, SettingsError if
+        the tracker cannot tell which source the run is from.
         """
         return await receive_webhook(
             self._require_session(), body, headers, secret, source, timeout
@@ -333,8 +333,8 @@ class Tracker:
         Items are the bytes of server-sent events, in any pieces, or their lines as texts, or the
         events that a client package made of them. What an event shows is durable before the item
         that completes it is passed on, and its run is watched: if the stream breaks, the run is
-        polled. What cannot be read is passed on all the same, and logged. Raises SettingsError if
-        the tracker cannot tell which source the runs are of.
+        polled. An item that cannot be read is passed on too, and logged. Raises SettingsError if
+        the tracker cannot tell which source the runs are from.
         """
         return observe_stream(self._require_session, stream, source)
 
@@ -343,17 +343,17 @@ class Tracker:
     def on(
         self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
     ) -> Callable[[AnyHandler], AnyHandler]:
-        """Returns a decorator that brings events of these kinds, or of all, to a function.
+        """Returns a decorator that delivers events of these classes, or all, to a function.
 
-        At least once each, in order of position, from the checkpoint that `name` has in the
-        database; a new name begins `since` now, or at the start of what is recorded. The function
-        may be a coroutine function. One that raises is called again until it does not, and the
-        other events of its name wait for that. Of the processes that have a name, one at a time
-        delivers; services that share a database need names of their own. Raises SettingsError
-        once the tracker is open.
+        Delivers each at least once, in order of position, from the checkpoint that `name` has in
+        the database; a new name begins `since` now, or at the start of the recorded events. The
+        function may be a coroutine function. One that raises is called again until it succeeds,
+        and the other events of its name wait for that. Of the processes that have a name, one at
+        a time delivers; services that share a database need names of their own. Raises
+        SettingsError if the tracker is open.
         """
         if self._session is not None:
-            raise SettingsError("the tracker is open: register handlers before, lest one miss any")
+            raise SettingsError("the tracker is open: register handlers before, to miss no event")
         return self._subscriptions.on(kinds, name, since)
 
     def deliveries(self) -> list[DeliveryProgress]:
@@ -372,13 +372,13 @@ class Tracker:
         that takes longer finishes, and the runs due meanwhile are skipped. A function may block:
         it has a thread of its own. An error is logged, and the job runs again when it is next
         due. May be called before the tracker is entered, or while it is open; leaving waits up to
-        half a minute for a run that has begun. Raises SettingsError for what cannot be run so.
+        half a minute for a run that has begun. Raises SettingsError for a bad job or interval.
         """
         self._check_process()
         self._jobs.every(seconds, job, name)
 
     async def stop_jobs(self) -> None:
-        """Lets jobs that are running finish, and begins no other; leaving does so too."""
+        """Lets jobs that are running finish, and starts no other; leaving does so too."""
         await self._jobs.stop()
 
     def _require_session(self) -> Session:

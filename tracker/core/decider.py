@@ -59,7 +59,7 @@ class _Decision:
             and snapshot.asked_at > state.observed_at
         )
         # Lower bound of what the snapshot shows for the first time.
-        self.not_before = _lower_bound(state, snapshot)
+        self.not_before = _find_not_before(state, snapshot)
         self.state = state
 
     def add(self, event: e.Event) -> None:
@@ -71,7 +71,7 @@ class _Decision:
         return self.state.status or QUEUED
 
 
-def _lower_bound(state: RunState, snapshot: RunSnapshot) -> datetime | None:
+def _find_not_before(state: RunState, snapshot: RunSnapshot) -> datetime | None:
     """Returns the last moment known not to show what the snapshot may show for the first time."""
     if state.status is None:
         return snapshot.created_at
