@@ -19,7 +19,7 @@ _ACTION_BYTES = 1000
 
 
 class ActionsProjection:
-    """Writes the actions that a batch changed."""
+    """The calls that runs waited for: a batch writes those that it changed."""
 
     name = "actions"
     version = 1

@@ -27,7 +27,7 @@ _KEYS_PER_QUERY = 500
 
 
 class CostsProjection:
-    """Prices each run when it ends, and again when its usage is corrected.
+    """The costs of runs: each is priced when it ends, and again when its usage is corrected.
 
     A run that was priced under another version of the price list keeps that cost until one of
     these, or a rebuild. `reference` is a connection to the tables that a replay is compared with:

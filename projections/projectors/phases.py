@@ -16,7 +16,7 @@ from tracker.core.status import ENDED
 
 
 class PhasesProjection:
-    """Writes all phases of each run that a batch changed."""
+    """The phases of runs: a batch writes all phases of each run that it changed."""
 
     name = "phases"
     version = 1

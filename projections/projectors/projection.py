@@ -35,7 +35,7 @@ class Batch(Protocol):
 
 
 class Projection(Protocol):
-    """Keeps tables in step with the events, with a checkpoint under its name."""
+    """The rule that derives rows from events, with a checkpoint under its name."""
 
     @property
     def name(self) -> str: ...

@@ -14,7 +14,7 @@ from projections.projectors.projection import FoldedBatch, Target
 
 
 class RunsProjection:
-    """Writes the row of each run that a batch changed, once."""
+    """The rows of runs: a batch writes that of each run that it changed."""
 
     name = "runs"
     version = 1

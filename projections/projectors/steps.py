@@ -21,7 +21,7 @@ _STEP_BYTES = 1500
 
 
 class StepsProjection:
-    """Writes a row for each step; a later record of a step replaces the earlier one."""
+    """The steps of runs, one row each; a later record of a step replaces the earlier one."""
 
     name = "steps"
     version = 1

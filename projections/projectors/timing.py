@@ -16,7 +16,7 @@ from projections.projectors.rollup_rows import is_row, join_keys
 
 
 class TimingProjection:
-    """Counts ended runs by their durations, and moves them when these become more exact."""
+    """Histograms of the durations of ended runs, which late events make more exact."""
 
     name = "timing"
     version = 1

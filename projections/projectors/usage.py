@@ -15,7 +15,7 @@ from projections.projectors.rollup_rows import join_keys
 
 
 class UsageProjection:
-    """Sums the usage of ended runs, and adds the difference when it is corrected later."""
+    """Sums of the usage of ended runs; a correction adds the difference."""
 
     name = "usage"
     version = 1

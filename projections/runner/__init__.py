@@ -1,1 +1,1 @@
-"""Keeps the tables in step with the events."""
+"""Catch-up and rebuild: the tables in step with the events."""

@@ -1,4 +1,4 @@
-"""Brings projections up to date, from their checkpoints to the newest event."""
+"""Catch-up of projections, from their checkpoints to the newest event."""
 
 from __future__ import annotations
 

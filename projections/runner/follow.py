@@ -1,4 +1,4 @@
-"""Keeps the tables up to date until it is stopped."""
+"""Continuous catch-up, with retries, until it is stopped."""
 
 from __future__ import annotations
 

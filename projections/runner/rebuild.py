@@ -1,4 +1,4 @@
-"""Rebuilds tables from the events, beside the ones in use, and swaps them in.
+"""Rebuild of tables from the events, beside the ones in use, which are then replaced.
 
 The events are applied to shadow tables, batch by batch with checkpoints of their own, while readers
 and the live projections continue. So a rebuild that was killed resumes, and several processes that
