@@ -29,7 +29,10 @@ _LONGEST_TIMESTAMP = 11
 
 
 class Webhook(NamedTuple):
-    """A verified webhook: its id, which repetitions share, and the time when it was sent."""
+    """A verified webhook.
+
+    `ReplayGuard` knows repetitions by the id, so a scheme without one needs a substitute.
+    """
 
     id: str
     sent_at: datetime

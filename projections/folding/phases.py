@@ -74,8 +74,8 @@ def phase_intervals(
 ) -> list[PhaseInterval]:
     """Returns all intervals of a run from its creation on; its first transition is to queued.
 
-    `gaps` has the indexes of the transitions whose timestamp also tells when the status before
-    was left. Its values are by how much later the new status may have begun.
+    The keys of `gaps` are the indexes of transitions whose timestamp is the end of the previous
+    status. The values are the longest delay until the new status began, in microseconds.
     """
     status, stamp, seen, *_ = transitions[0]
     entered, uncertainty, basis = seen, None, OBSERVED

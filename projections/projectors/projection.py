@@ -42,7 +42,7 @@ class Projection(Protocol):
 
     @property
     def version(self) -> int:
-        """Returns the version; it is raised when the same events give other rows."""
+        """Returns the version. It increases when the same events give other rows than before."""
         ...
 
     @property

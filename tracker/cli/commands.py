@@ -1,5 +1,8 @@
 """The command table of `runfold`: each command under its heading in `--help`.
 
+The name of a function is the name of its command, with hyphens, and its docstring is the help
+text, which is why it is in the imperative.
+
 The modules of the commands import what is heavy inside their functions, so that one command loads
 only its own libraries.
 """

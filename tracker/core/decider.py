@@ -72,7 +72,7 @@ class _Decision:
 
 
 def _find_not_before(state: RunState, snapshot: RunSnapshot) -> datetime | None:
-    """Returns the last moment known not to show what the snapshot may show for the first time."""
+    """Returns the last moment at which the run is known not to have been as the snapshot shows."""
     if state.status is None:
         return snapshot.created_at
     if snapshot.asked_at is None:

@@ -162,7 +162,7 @@ class SourceDispatcher:
         )
 
     def start_phase(self, watched: WatchedRun, now: float, since_creation: float) -> None:
-        """Starts the phase of a run at its creation, which was so many seconds ago."""
+        """Dates the phase of a run from its creation, `since_creation` seconds before `now`."""
         watched.phase_started = now - max(since_creation - _STAMP_SECONDS, 0.0)
         watched.polled_at = now
 

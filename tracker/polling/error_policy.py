@@ -86,10 +86,10 @@ class ErrorPolicy:
         error: RunfoldError,
         failures: int,
     ) -> float:
-        """Applies the error of a background request to its source; otherwise `on_source_error`.
+        """Applies the error of a background request as `on_source_error` does; returns the pause.
 
-        The service may deny this type of request alone: polls continue, and find out about the
-        rest.
+        A service may deny this type of request alone. Then only its queue is held: polls continue,
+        and find out about the rest.
         """
         pause = self.on_source_error(dispatcher, error, failures)
         now = self._clock.monotonic()

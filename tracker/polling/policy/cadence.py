@@ -46,7 +46,10 @@ def weight(changes: float, *, answered_here: bool) -> float:
 
 
 def step(cadence: Cadence, total: float, rate: float) -> float:
-    """Returns what a run has to earn for its next poll; `total` is the sum of all shares."""
+    """Returns the share of the rate that a run has to accumulate before its next poll.
+
+    `total` is the sum of the shares of all runs; the result has the unit of a share times seconds.
+    """
     earned = total / (USED_PART_OF_RATE * rate)
     return earned if earned > cadence.step else cadence.step
 

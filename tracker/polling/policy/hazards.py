@@ -88,7 +88,8 @@ class Counts:
 def pooled_hazards(counts: Counts) -> list[float]:
     """Returns the hazard per second in each bin, by the counts of all models together.
 
-    Without counts it falls with the age, which is polling on the square root of the age.
+    Without counts the hazard falls with the age, so that the delay between polls grows with the
+    square root of the age.
     """
     return [
         (events + 1.0) / (exposure + middle + 1.0)

@@ -33,7 +33,7 @@ logger = logging.getLogger("runfold.polling")
 
 # After a stale read, and twice that after the next in a row.
 STALE_READ_SECONDS = 0.4
-# Runs that may start before the next page without hiding the oldest from it.
+# A page is requested with room for so many runs that may have started since the last one.
 PAGE_SPARE = 5
 
 

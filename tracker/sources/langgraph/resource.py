@@ -127,7 +127,10 @@ class LangGraph(HttpSource):
         return answer, with_state(run, state)
 
     async def _raise_missing(self, thread_id: str, run_id: str, error: Misconfigured) -> None:
-        """Raises NotFound if the thread exists: for both, the server says only `Not Found`."""
+        """Raises NotFound if the thread exists, so that only its run is missing.
+
+        The server answers `Not Found` for a missing run and for a missing thread alike.
+        """
         missing = NotFound(f"there is no run {run_id} on {thread_id}: it may have been rolled back")
         error.requests = missing.requests = 2
         try:

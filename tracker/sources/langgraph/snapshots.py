@@ -31,13 +31,15 @@ from tracker.sources.wire import Answered, Error, Object, run_error, text_of
 SUCCESS = "success"
 ERROR = "error"
 
+# An entry is enough for a status without calls. Calls come from the state of the thread, which is
+# requested for the statuses that only it explains (`_EXPLAINED_BY_STATE` of the resource).
 _STATUSES = {
     "pending": QUEUED,
     "running": IN_PROGRESS,
     SUCCESS: COMPLETED,
     ERROR: FAILED,
     "timeout": EXPIRED,
-    # A run that was stopped; one that waits at an interrupt is a success.
+    # The run was stopped. The server reports a run that waits at an interrupt as `success`.
     "interrupted": CANCELLED,
 }
 _DOCUMENTED = Documented(
