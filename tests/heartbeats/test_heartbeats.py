@@ -25,24 +25,24 @@ pytestmark = pytest.mark.integration
 SECRET = "sk-4f1d9c22b7-nobody-is-to-see"
 
 
-def written(url: str) -> list[Heartbeat]:
+def read_heartbeats(url: str) -> list[Heartbeat]:
     with closing(open_event_store(url)) as store:
         return heartbeats_in(store)
 
 
-def change(url: str, statement: str) -> None:
+def execute(url: str, statement: str) -> None:
     engine = create_engine(make_url(url.replace("postgresql:", "postgresql+psycopg:")))
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
 
 
-def age(url: str) -> None:
+def make_old(url: str) -> None:
     """Has all rows written long ago: their tracker was killed."""
-    change(url, "UPDATE runfold_sources SET written_at = '2026-01-02 03:04:05+00:00'")
+    execute(url, "UPDATE runfold_sources SET written_at = '2026-01-02 03:04:05+00:00'")
 
 
-async def becomes(url: str, condition: Callable[[Heartbeat], bool]) -> Heartbeat:
+async def wait_for_heartbeat(url: str, condition: Callable[[Heartbeat], bool]) -> Heartbeat:
     """The heartbeat of the only worker once it is so."""
     found: list[Heartbeat] = []
     with closing(open_event_store(url)) as store:
@@ -54,7 +54,7 @@ async def becomes(url: str, condition: Callable[[Heartbeat], bool]) -> Heartbeat
     raise AssertionError(f"not so in 20 s: {found}")
 
 
-def tracking(
+def run_tracker(
     url: str,
     scenario: Callable[[Tracker, SkippingClock], Awaitable[None]],
     *replies: Reply,
@@ -75,7 +75,7 @@ def tracking(
 
 def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
-        first = await becomes(database_url, lambda it: True)
+        first = await wait_for_heartbeat(database_url, lambda it: True)
         assert (first.source, first.state, first.watched) == ("assistants", "ok", 0)
         assert first.advice is None
         assert abs((first.written_at - datetime.now(UTC)).total_seconds()) < 60
@@ -83,7 +83,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         await tracker.watch("thread_1", "run_1")
         with pytest.raises(KeyRefused):
             await tracker.wait("run_1", timeout=20)
-        refused = await becomes(database_url, lambda it: it.state == "refused")
+        refused = await wait_for_heartbeat(database_url, lambda it: it.state == "refused")
         assert (refused.watched, refused.asked, refused.failed) == (1, 1, 1)
         assert refused.answered_at is None
         assert refused.refusing is not None
@@ -104,15 +104,15 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         assert (told["state"], told["asked"], told["peculiarities"]) == ("refused", 1, {})
         clock.skip(61)
         assert (await tracker.wait("run_1", timeout=20)).status == "completed"
-        well = await becomes(database_url, lambda it: it.state == "ok")
+        well = await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
         assert (well.refusing, well.refusing_since, well.held_until) == (None, None, None)
         assert well.answered_at is not None
         well_again = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert well_again.code == 0
 
     refused = error(401, f"Incorrect API key provided: {SECRET}.")
-    tracking(database_url, scenario, refused, run_of("completed"))
-    assert written(database_url) == []
+    run_tracker(database_url, scenario, refused, run_of("completed"))
+    assert read_heartbeats(database_url) == []
     left = runfold("doctor", "--db", database_url)
     assert (left.code, "no tracker polls for this database now" in left.out) == (0, True)
 
@@ -125,7 +125,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
                 break
             clock.skip(2)
             await asyncio.sleep(0.1)
-        failing = await becomes(database_url, lambda it: it.state == "failing")
+        failing = await wait_for_heartbeat(database_url, lambda it: it.state == "failing")
         ill = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert ill.code == 1
         assert "the service fails; the next request is sent" in " ".join(ill.out.split())
@@ -138,7 +138,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
             await asyncio.sleep(0.1)
         # Long after the last one was written, by the tracker's own clock.
         clock.skip(11)
-        await becomes(database_url, lambda it: it.state == "held" and it.refused == 1)
+        await wait_for_heartbeat(database_url, lambda it: it.state == "held" and it.refused == 1)
         held = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert held.code == 0
         assert "no request is sent before" in held.out
@@ -146,7 +146,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
 
     failing = [error(503, "Try later.")] * 5
     slow = error(429, "Slow down.", {"Retry-After": "100"})
-    tracking(database_url, scenario, *failing, run_of("in_progress"), slow)
+    run_tracker(database_url, scenario, *failing, run_of("in_progress"), slow)
 
 
 def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
@@ -158,7 +158,7 @@ def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
         counted = lacks | {"stamps_not_in_seconds": 2}
         assert tracker.sources_status()["assistants"].peculiarities == counted
         clock.skip(11)
-        told = await becomes(database_url, lambda it: it.peculiarities == counted)
+        told = await wait_for_heartbeat(database_url, lambda it: it.peculiarities == counted)
         assert told.is_well
         assert told.clock_ahead == pytest.approx(3600, abs=60)
         doctor = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
@@ -169,48 +169,50 @@ def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
 
     milliseconds = {"created_at": (NOW - 10) * 1000}
     replies = [run_of(it, **milliseconds) for it in ("in_progress", "in_progress", "completed")]
-    tracking(database_url, scenario, *replies, ahead=timedelta(hours=1))
+    run_tracker(database_url, scenario, *replies, ahead=timedelta(hours=1))
 
 
 def test_looking_at_threads_that_is_denied(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
         tracker.watch_thread("thread_1", every=0.1)
-        denied = await becomes(database_url, lambda it: it.state == "denied")
+        denied = await wait_for_heartbeat(database_url, lambda it: it.state == "denied")
         assert (denied.is_well, denied.refusing, denied.waiting) == (False, None, 1)
         assert denied.advice is not None
         assert "may list no runs" in denied.advice
         clock.skip(61)
         # The next one brings a run alone, which is no page, and no denial.
-        await becomes(database_url, lambda it: it.state == "ok")
+        await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
 
-    tracking(database_url, scenario, error(403, "This key may list no runs."), run_of("completed"))
+    run_tracker(
+        database_url, scenario, error(403, "This key may list no runs."), run_of("completed")
+    )
 
 
 def test_a_tracker_that_was_killed_and_one_that_takes_over(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
-        dead = await becomes(database_url, lambda it: True)
+        dead = await wait_for_heartbeat(database_url, lambda it: True)
         # No leave: what it wrote is all that there is of it.
-        age(database_url)
-        [silent] = written(database_url)
+        make_old(database_url)
+        [silent] = read_heartbeats(database_url)
         assert (silent.worker, silent.state, silent.is_well) == (dead.worker, "silent", False)
         ill = await asyncio.to_thread(runfold, "doctor", "--db", database_url)
         assert ill.code == 1
         assert "its tracker has not reported since 2026-01-02 03:04:05 UTC" in " ".join(
             ill.out.split()
         )
-        change(database_url, "UPDATE runfold_sources SET worker = 'of the dead'")
+        execute(database_url, "UPDATE runfold_sources SET worker = 'of the dead'")
         clock.skip(11)
-        await becomes(database_url, lambda it: it.worker == dead.worker)
+        await wait_for_heartbeat(database_url, lambda it: it.worker == dead.worker)
 
-    tracking(database_url, scenario)
+    run_tracker(database_url, scenario)
 
 
 def test_a_tracker_that_is_the_only_one_takes_out_what_others_left(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
 
     async def first(tracker: Tracker, clock: SkippingClock) -> None:
-        await becomes(url, lambda it: True)
-        change(
+        await wait_for_heartbeat(url, lambda it: True)
+        execute(
             url,
             "INSERT INTO runfold_sources SELECT 'other', 'dead', written_at, rate, breaker,"
             "held_until, refusing, refusing_since, denied, watched, due, waiting, asked, refused,"
@@ -219,19 +221,19 @@ def test_a_tracker_that_is_the_only_one_takes_out_what_others_left(tmp_path: Pat
         )
 
     async def second(tracker: Tracker, clock: SkippingClock) -> None:
-        await becomes(url, lambda it: it.source == "assistants")
+        await wait_for_heartbeat(url, lambda it: it.source == "assistants")
 
-    tracking(url, first)
-    assert [it.worker for it in written(url)] == ["dead"]
-    tracking(url, second)
+    run_tracker(url, first)
+    assert [it.worker for it in read_heartbeats(url)] == ["dead"]
+    run_tracker(url, second)
 
 
 def test_each_worker_has_rows_of_its_own(postgres_db: str) -> None:
     async def workers() -> list[str]:
-        return [it.worker for it in await asyncio.to_thread(written, postgres_db)]
+        return [it.worker for it in await asyncio.to_thread(read_heartbeats, postgres_db)]
 
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
-        mine = (await becomes(postgres_db, lambda it: True)).worker
+        mine = (await wait_for_heartbeat(postgres_db, lambda it: True)).worker
         other = Tracker(postgres_db, Assistants("http://127.0.0.1:9/v1"))
         async with other:
             for _ in range(400):
@@ -242,7 +244,7 @@ def test_each_worker_has_rows_of_its_own(postgres_db: str) -> None:
             assert len(set(await workers())) == 2
         assert await workers() == [mine]
 
-    tracking(postgres_db, scenario)
+    run_tracker(postgres_db, scenario)
 
 
 def test_what_cannot_be_written_is_said_once_and_stops_nothing(
@@ -254,17 +256,17 @@ def test_what_cannot_be_written_is_said_once_and_stops_nothing(
             await asyncio.sleep(0.5)
         await tracker.watch("thread_1", "run_1")
         assert (await tracker.wait("run_1", timeout=20)).status == "completed"
-        change(database_url, "DROP VIEW runfold_sources")
-        await becomes(database_url, lambda it: it.state == "ok")
+        execute(database_url, "DROP VIEW runfold_sources")
+        await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
 
     with closing(open_event_store(database_url)):
-        change(database_url, "CREATE VIEW runfold_sources AS SELECT 1 AS one")
+        execute(database_url, "CREATE VIEW runfold_sources AS SELECT 1 AS one")
     with caplog.at_level(logging.WARNING, "runfold"):
-        tracking(database_url, scenario, run_of("completed"))
+        run_tracker(database_url, scenario, run_of("completed"))
     said = [it for it in caplog.records if it.name == "runfold.heartbeats"]
     assert len(said) == 1
     assert "cannot write heartbeat" in said[0].getMessage()
-    assert written(database_url) == []
+    assert read_heartbeats(database_url) == []
 
 
 def test_one_that_takes_no_part_writes_nothing(database_url: str) -> None:
@@ -277,4 +279,4 @@ def test_one_that_takes_no_part_writes_nothing(database_url: str) -> None:
             assert tracker.sources_status()["assistants"].asked == 0
 
     asyncio.run(main())
-    assert written(database_url) == []
+    assert read_heartbeats(database_url) == []

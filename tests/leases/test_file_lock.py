@@ -34,7 +34,7 @@ asyncio.run(hold())
 """
 
 
-def tracker_of(
+def make_tracker(
     url: str, base_url: str = "http://127.0.0.1:9/v1", *, resume: bool = True
 ) -> Tracker:
     api = Assistants(base_url=base_url, api_key="key-4f1d9c22b7")
@@ -53,7 +53,7 @@ def test_another_process_is_refused_until_the_holder_is_killed(tmp_path: Path) -
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"holding\n"
         with pytest.raises(AlreadyPolled) as refused:
-            asyncio.run(enter(tracker_of(url)))
+            asyncio.run(enter(make_tracker(url)))
         said = re.fullmatch(
             rf"{tmp_path}/runs\.db is polled by another tracker "
             rf"\(process {holder.pid} on {socket.gethostname()}, since (.+?)\): ask that one.*",
@@ -64,17 +64,17 @@ def test_another_process_is_refused_until_the_holder_is_killed(tmp_path: Path) -
         assert said[1].endswith("+00:00")
         holder.kill()
     assert holder.returncode == -signal.SIGKILL
-    asyncio.run(enter(tracker_of(url)))
+    asyncio.run(enter(make_tracker(url)))
 
 
 def test_another_tracker_of_the_process_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
 
     async def twice() -> None:
-        async with tracker_of(url):
+        async with make_tracker(url):
             with pytest.raises(AlreadyPolled, match=f"process {os.getpid()} "):
-                await enter(tracker_of(url))
-        async with tracker_of(url):
+                await enter(make_tracker(url))
+        async with make_tracker(url):
             pass
 
     asyncio.run(twice())
@@ -83,17 +83,17 @@ def test_another_tracker_of_the_process_is_refused(tmp_path: Path) -> None:
 def test_one_run_can_be_watched_beside_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
 
-    async def beside(base_url: str, thread: str, run: str) -> None:
-        async with tracker_of(url, base_url), tracker_of(url, base_url, resume=False) as second:
+    async def watch_beside(base_url: str, thread: str, run: str) -> None:
+        async with make_tracker(url, base_url), make_tracker(url, base_url, resume=False) as second:
             await second.watch(thread, run)
             assert (await second.wait(run, timeout=15)).status == "completed"
 
     with Simulator(parameters=PLAIN) as simulator:
         thread = simulator.create_thread()
-        asyncio.run(beside(simulator.base_url, thread, simulator.create_run(thread).run_id))
+        asyncio.run(watch_beside(simulator.base_url, thread, simulator.create_run(thread).run_id))
 
 
 def test_a_file_beside_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
     (tmp_path / "runs.db-tracker").write_text("not a database, but something of mine\n" * 50)
     with pytest.raises(StoreUnavailable, match=r"runs\.db-tracker cannot be used, delete it"):
-        asyncio.run(enter(tracker_of(f"sqlite:///{tmp_path}/runs.db")))
+        asyncio.run(enter(make_tracker(f"sqlite:///{tmp_path}/runs.db")))

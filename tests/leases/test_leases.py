@@ -32,8 +32,8 @@ def execute(url: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def settled(workers: list[PostgresLeases]) -> list[frozenset[Shard]]:
-    """What each holds once each has renewed twice."""
+def renew_twice(workers: list[PostgresLeases]) -> list[frozenset[Shard]]:
+    """Renews all leases twice, and returns the shards of each worker."""
     for _ in range(2):
         held = [worker.renew().held for worker in workers]
     return held
@@ -48,21 +48,21 @@ def test_shards_are_divided_fairly_and_each_is_held_once(
     workers: list[PostgresLeases], number: int
 ) -> None:
     workers[0].renew()
-    held = settled(workers[:number])
+    held = renew_twice(workers[:number])
     assert sum(len(each) for each in held) == SHARDS == len(frozenset().union(*held))
     assert max(len(each) for each in held) - min(len(each) for each in held) <= number
 
 
 def test_who_leaves_is_followed_at_once(workers: list[PostgresLeases]) -> None:
-    settled(workers[:3])
+    renew_twice(workers[:3])
     workers[0].release()
-    assert sum(len(each) for each in settled(workers[1:3])) == SHARDS
+    assert sum(len(each) for each in renew_twice(workers[1:3])) == SHARDS
 
 
 def test_what_a_dead_worker_held_is_claimed_once_it_has_expired(
     url: str, workers: list[PostgresLeases]
 ) -> None:
-    settled(workers[:2])
+    renew_twice(workers[:2])
     assert len(workers[0].renew().held) == SHARDS / 2
     expired = "SET expires_at = clock_timestamp() - interval '1 ms' WHERE worker = 'worker_1'"
     for table in ("runfold_leases", "runfold_workers"):
@@ -70,7 +70,7 @@ def test_what_a_dead_worker_held_is_claimed_once_it_has_expired(
     assert len(workers[0].renew().held) == SHARDS
     # The dead one was only slow: it has lost what it had, and comes in again.
     assert workers[1].renew().held == frozenset()
-    held = settled(workers[:2])
+    held = renew_twice(workers[:2])
     assert [len(each) for each in held] == [SHARDS / 2, SHARDS / 2]
     assert not held[0] & held[1]
 
@@ -86,7 +86,7 @@ def test_a_lease_that_expired_and_that_nobody_wanted_is_renewed(
 def test_the_end_of_a_dead_workers_leases_is_not_slept_through(
     url: str, workers: list[PostgresLeases]
 ) -> None:
-    settled(workers[:2])
+    renew_twice(workers[:2])
     assert workers[0].renew().renew_in == 2
     execute(
         url,
@@ -109,7 +109,7 @@ def test_a_row_that_somebody_has_locked_is_passed_over(
 def test_each_source_is_divided_among_those_that_have_it(url: str) -> None:
     both = PostgresLeases(url, ["assistants", "other"], "both")
     one = PostgresLeases(url, ["assistants"], "one")
-    held = settled([both, one])
+    held = renew_twice([both, one])
     assert {shard.source for shard in held[1]} == {"assistants"}
     assert sum(shard.source == "other" for shard in held[0]) == SHARDS
     assert len(held[1]) == SHARDS / 2
@@ -130,7 +130,7 @@ def test_a_connection_that_broke_is_opened_again(url: str, workers: list[Postgre
 
 
 def test_workers_long_dead_are_buried(url: str, workers: list[PostgresLeases]) -> None:
-    settled(workers[:2])
+    renew_twice(workers[:2])
     long_ago = "clock_timestamp() - interval '2 minutes'"
     execute(url, f"UPDATE runfold_workers SET expires_at = {long_ago} WHERE worker = 'worker_1'")
     workers[0].renew()

@@ -109,7 +109,7 @@ def test_who_leaves_is_followed_within_seconds(postgres_db: str, simulator: Simu
         pair = Pair(postgres_db, simulator)
         async with pair.trackers[0]:
             async with pair.trackers[1]:
-                await pair.divided()
+                await pair.wait_until_divided()
                 thread = next(it for it, owner in pair.threads(40) if owner == 1)
                 run = await pair.trackers[1].runs.create(thread, assistant_id="asst_1")
                 await until(lambda: pair.sources[1].asked[run.id] > 1)

@@ -25,12 +25,12 @@ from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.sources import Assistants
 
-class Stuck(Assistants):
+class StuckSource(Assistants):
     async def fetch_steps(self, thread_id, run_id, after=None):
         await asyncio.sleep(600)
 
 async def main(url, base_url, *runs):
-    async with Tracker(url, Stuck(base_url=base_url), cadence=QUICK) as tracker:
+    async with Tracker(url, StuckSource(base_url=base_url), cadence=QUICK) as tracker:
         pairs = [run.split("/") for run in runs]
         for thread, run in pairs:
             await tracker.watch(thread, run)
@@ -43,7 +43,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def read(tracker: Tracker, runs: list[str]) -> set[str]:
+def runs_with_steps(tracker: Tracker, runs: list[str]) -> set[str]:
     return {run_id for run_id in runs if steps_of(tracker, run_id)}
 
 
@@ -59,11 +59,11 @@ def test_the_steps_that_a_killed_worker_left_are_read_by_who_takes_over(
             # A half of the shards is given to it: it cannot know that the steps are being read.
             await until(lambda: f"{SHARDS // 2} held" in caplog.text, 20)
             assert await tracker.drain()
-            given = read(tracker, runs)
+            given = runs_with_steps(tracker, runs)
             assert len(given) < RUNS
             worker.kill()
             worker.wait()
-            await until(lambda: len(read(tracker, runs)) == RUNS, 40)
+            await until(lambda: len(runs_with_steps(tracker, runs)) == RUNS, 40)
             for run_id in runs:
                 assert sorted(steps_of(tracker, run_id)) == true_steps(simulator, run_id)
         # Each once, and nothing of what had been read before.

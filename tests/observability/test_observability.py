@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from projections import Views
-from tests.support.poller_bench import Scripted, body
+from tests.support.poller_bench import ScriptedSource, body
 from tests.support.tracker_settings import QUICK
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunFailed, RunUsageReported
@@ -111,7 +111,7 @@ def test_a_status_of_the_services_own_is_no_series_of_its_own(simulator: Simulat
     registry, clock = CollectorRegistry(), FakeClock(AT)
 
     async def scenario() -> None:
-        source: Any = Scripted(clock, body("sk-looks-like-a-key"))
+        source: Any = ScriptedSource(clock, body("sk-looks-like-a-key"))
         async with Tracker("memory://", source, clock=clock, cadence=QUICK) as tracker:
             PrometheusMetrics(tracker).register(registry)
             await tracker.watch("thread_1", "run_1")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.poller_bench import Bench, Scripted, body, run
-from tests.support.step_source import Stepping, recorded, step
+from tests.support.poller_bench import Bench, ScriptedSource, body, run
+from tests.support.step_source import SourceWithSteps, recorded, step
 from tracker.core.other_decisions import decide_steps
 from tracker.errors import (
     KeyRefused,
@@ -29,7 +29,7 @@ from tracker.sources.registry import SourceRegistry
 from tracker.sources.source import RunListSource
 
 
-class Listing(Stepping):
+class ListingSource(SourceWithSteps):
     """A service that lists `runs`, in pages of two; it fails as it is told for a page."""
 
     def __init__(self, bench: Bench, *statuses: str) -> None:
@@ -59,7 +59,7 @@ class Listing(Stepping):
         return Answer(json.dumps(shown).encode(), 200, now, now), shown, more
 
 
-def opened(bench: Bench, service: Scripted) -> Session:
+def make_session(bench: Bench, service: ScriptedSource) -> Session:
     return Session(
         sources=SourceRegistry((service,)),
         clock=bench.clock,
@@ -76,18 +76,18 @@ def opened(bench: Bench, service: Scripted) -> Session:
     )
 
 
-async def done(bench: Bench, work: Awaitable[Backfilled]) -> Backfilled:
-    """What a backfill comes to, while simulated seconds pass."""
+async def finish(bench: Bench, work: Awaitable[Backfilled]) -> Backfilled:
+    """Returns the result of a backfill, while simulated seconds pass."""
     task = asyncio.ensure_future(work)
     while not task.done():
-        await bench.after(0.05)
+        await bench.advance(0.05)
         await asyncio.sleep(0.001)
     return await task
 
 
-async def filled(bench: Bench, service: Scripted, **wanted: bool) -> Backfilled:
+async def run_backfill(bench: Bench, service: ScriptedSource, **wanted: bool) -> Backfilled:
     wanted = {"steps": True, "watch": True, **wanted}
-    return await done(bench, backfill(opened(bench, service), "thread_1", None, **wanted))
+    return await finish(bench, backfill(make_session(bench, service), "thread_1", None, **wanted))
 
 
 FIVE = ("completed", "failed", "in_progress", "cancelled", "queued")
@@ -95,15 +95,15 @@ FIVE = ("completed", "failed", "in_progress", "cancelled", "queued")
 
 def test_all_pages_are_recorded_and_open_runs_watched_and_again_adds_nothing() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *FIVE)
+        service = ListingSource(bench, *FIVE)
         assert isinstance(service, RunListSource)
-        first = await filled(bench, service)
+        first = await run_backfill(bench, service)
         events = [entry for n in range(1, 6) for entry in bench.store.read(f"assistants:run_{n}")]
         assert first == Backfilled(runs=5, events=len(events), steps=3)
         assert [after for _, after in service.pages] == [None, "run_2", "run_4"]
         assert {each.run_id for each in bench.watch_list.runs} == {"run_3", "run_5"}
         assert sorted(name for _, name, _ in service.steps_asked) == ["run_1", "run_2", "run_4"]
-        assert await filled(bench, service, watch=False) == Backfilled(5, 0, 0)
+        assert await run_backfill(bench, service, watch=False) == Backfilled(5, 0, 0)
         assert len(service.steps_asked) == 3
         assert bench.status(service).waiting == 0
 
@@ -112,8 +112,8 @@ def test_all_pages_are_recorded_and_open_runs_watched_and_again_adds_nothing() -
 
 def test_nothing_is_watched_and_no_steps_are_read_where_that_is_not_wanted() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *FIVE)
-        assert (await filled(bench, service, steps=False, watch=False)).steps == 0
+        service = ListingSource(bench, *FIVE)
+        assert (await run_backfill(bench, service, steps=False, watch=False)).steps == 0
         assert bench.watch_list.runs == []
         assert service.steps_asked == []
 
@@ -122,7 +122,7 @@ def test_nothing_is_watched_and_no_steps_are_read_where_that_is_not_wanted() -> 
 
 def test_steps_from_before_the_end_are_not_all_of_them() -> None:
     async def scenario(bench: Bench) -> None:
-        service, now = Listing(bench, "completed"), bench.clock.now()
+        service, now = ListingSource(bench, "completed"), bench.clock.now()
         started = service.snapshot(body("in_progress"), observed_at=now, asked_at=now)
         early = service.steps_snapshot(step("step_0"))
         bench.repository.record(
@@ -131,7 +131,7 @@ def test_steps_from_before_the_end_are_not_all_of_them() -> None:
                 Observation("assistants:run_1", lambda state: decide_steps(state, [early], now)),
             ]
         )
-        await filled(bench, service)
+        await run_backfill(bench, service)
         assert recorded(bench) == ["step_0", "step_1"]
 
     run(scenario)
@@ -139,9 +139,9 @@ def test_steps_from_before_the_end_are_not_all_of_them() -> None:
 
 def test_a_refusal_for_now_is_heeded_however_often_it_comes() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, "completed")
+        service = ListingSource(bench, "completed")
         service.page_failures = [RateLimited("slowly", retry_after=7.0)] * (MAX_BACKFILL_TRIES + 3)
-        assert (await filled(bench, service)).runs == 1
+        assert (await run_backfill(bench, service)).runs == 1
         moments = [moment for moment, _ in service.pages]
         assert len(moments) == MAX_BACKFILL_TRIES + 4
         assert all(late - early >= 7 for early, late in pairwise(moments))
@@ -151,18 +151,18 @@ def test_a_refusal_for_now_is_heeded_however_often_it_comes() -> None:
 
 def test_a_service_that_stays_away_is_given_up_and_what_is_recorded_stays() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *["completed"] * 4)
+        service = ListingSource(bench, *["completed"] * 4)
         service.failures = [Unreachable("gone")] * 2 * MAX_BACKFILL_TRIES
         with pytest.raises(Unreachable, match="gone"):
-            await filled(bench, service)
+            await run_backfill(bench, service)
         assert MAX_BACKFILL_TRIES <= len(service.steps_asked) <= 2 * MAX_BACKFILL_TRIES
         assert [after for _, after in service.pages] == [None]
         # Nobody waits any longer, so nothing more is asked.
         asked = len(service.steps_asked)
-        await bench.after(200)
+        await bench.advance(200)
         assert len(service.steps_asked) == asked
         service.failures = []
-        assert await filled(bench, service) == Backfilled(4, 8, 4)
+        assert await run_backfill(bench, service) == Backfilled(4, 8, 4)
         assert len(service.steps_asked) == asked + 4
 
     run(scenario)
@@ -170,20 +170,20 @@ def test_a_service_that_stays_away_is_given_up_and_what_is_recorded_stays() -> N
 
 def test_a_failing_page_is_asked_for_again() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *["completed"] * 3)
+        service = ListingSource(bench, *["completed"] * 3)
         service.page_failures = [Unreachable("gone"), ValueError("what?"), UnusableAnswer("no")]
-        assert (await filled(bench, service)).runs == 3
+        assert (await run_backfill(bench, service)).runs == 3
 
     run(scenario)
 
 
 def test_it_takes_no_more_than_the_rate_and_goes_behind_polls() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *["completed"] * 100)
-        watched = Scripted(bench.clock, body("in_progress"))
+        service = ListingSource(bench, *["completed"] * 100)
+        watched = ScriptedSource(bench.clock, body("in_progress"))
         bench.watch_list.watch(watched, "thread_2", "run_x")
         began = bench.clock.monotonic()
-        assert (await filled(bench, service)).steps == 100
+        assert (await run_backfill(bench, service)).steps == 100
         seconds = bench.clock.monotonic() - began
         standing = bench.status(service)
         assert standing.asked == 150 + len(watched.asked)
@@ -197,17 +197,17 @@ def test_what_cannot_be_recorded_is_counted_and_hides_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *["completed"] * 3)
+        service = ListingSource(bench, *["completed"] * 3)
         service.runs[1] = {"id": "run_2", "status": 7}
         service.failures = [NotFound("no steps")]
-        assert await filled(bench, service) == Backfilled(runs=3, events=5, steps=1, failed=2)
+        assert await run_backfill(bench, service) == Backfilled(runs=3, events=5, steps=1, failed=2)
         assert len([said for said in caplog.messages if "not recorded" in said]) == 2
 
     run(scenario)
 
 
 def test_a_list_without_end_is_no_answer() -> None:
-    class Endless(Listing):
+    class Endless(ListingSource):
         async def fetch_runs(self, thread_id: str, after: str | None = None) -> Any:
             answer, shown, _ = await super().fetch_runs(thread_id, None)
             return answer, shown, "run_2"
@@ -215,7 +215,7 @@ def test_a_list_without_end_is_no_answer() -> None:
     async def scenario(bench: Bench) -> None:
         service = Endless(bench, *FIVE)
         with pytest.raises(UnusableAnswer, match="again, after 'run_2'"):
-            await filled(bench, service)
+            await run_backfill(bench, service)
         assert len(service.pages) == 2
 
     run(scenario)
@@ -224,15 +224,15 @@ def test_a_list_without_end_is_no_answer() -> None:
 def test_what_cannot_be_is_refused() -> None:
     async def scenario(bench: Bench) -> None:
         with pytest.raises(SettingsError, match="cannot list all runs of a thread"):
-            await filled(bench, Scripted(bench.clock, body("queued")))
+            await run_backfill(bench, ScriptedSource(bench.clock, body("queued")))
         for error, words in (
             (NotFound("HTTP 404"), "knows no thread thread_1, so .* HTTP 404"),
             (KeyRefused("HTTP 401"), "HTTP 401"),
         ):
-            service = Listing(bench)
+            service = ListingSource(bench)
             service.page_failures = [error]
             with pytest.raises(type(error), match=words):
-                await filled(bench, service)
+                await run_backfill(bench, service)
             assert len(service.pages) == 1
 
     run(scenario)
@@ -240,8 +240,8 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_whoever_waits_is_told_when_the_tracker_is_left_and_may_stop_waiting() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Listing(bench, *FIVE)
-        parts = opened(bench, service)
+        service = ListingSource(bench, *FIVE)
+        parts = make_session(bench, service)
         begun = [
             asyncio.create_task(backfill(parts, "thread_1", None, steps=True, watch=True))
             for _ in range(2)

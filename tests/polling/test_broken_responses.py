@@ -23,11 +23,11 @@ ROWS = [name for name, (_, kind, _) in FAULTS.items() if kind is not Misconfigur
 OF_PAGES = ("slow drip", "truncated by length", "huge, in chunks", "gzip bomb", "bad gzip")
 
 
-def encoded(status: str) -> bytes:
+def encode(status: str) -> bytes:
     return json.dumps(run_of(status).document).encode()
 
 
-def paged(status: str) -> bytes:
+def encode_page(status: str) -> bytes:
     runs = [{**run_of(status).document, "id": f"run_{number}"} for number in (1, 2)]
     return json.dumps({"object": "list", "data": runs, "has_more": False}).encode()
 
@@ -39,7 +39,7 @@ def test_the_run_is_unchanged_and_asked_about_again(runs: int, fault: str) -> No
     spoilt = FAULTS[fault][0]
     shown = Counter[str]()
 
-    async def answers(writer: asyncio.StreamWriter) -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
         path = heads[-1].split(b" ")[1]
         if b"/steps" in path:
             await writes(whole(b'{"object": "list", "data": []}'))(writer)
@@ -55,7 +55,7 @@ def test_the_run_is_unchanged_and_asked_about_again(runs: int, fault: str) -> No
             status = "completed"
         shown["working"] += 1
         is_page = path.split(b"?")[0].endswith(b"/runs")
-        body = paged(status) if is_page else encoded(status)
+        body = encode_page(status) if is_page else encode(status)
         await writes(whole(body.replace(b"run_1", b"run_2") if b"run_2" in path else body))(writer)
 
     async def scenario(url: str) -> None:
@@ -74,7 +74,7 @@ def test_the_run_is_unchanged_and_asked_about_again(runs: int, fault: str) -> No
 
     async def main() -> None:
         nonlocal heads
-        async with served(answers) as (url, heads):
+        async with served(answer) as (url, heads):
             await scenario(url)
 
     heads: list[bytes] = []

@@ -23,7 +23,7 @@ rates = st.floats(0.5, 1e4)
 counts = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 100)), max_size=30)
 
 
-def counted(seen: list[tuple[float, float]]) -> Counts:
+def make_counts(seen: list[tuple[float, float]]) -> Counts:
     result = Counts()
     for since, lasted in seen:
         result.add_exposure(since, since + lasted)
@@ -35,7 +35,7 @@ def age_after(curve: Curve, age: float, earned: float) -> float:
     return age + curve.delay(age, bin_of(age), earned)
 
 
-def pause(wanted: float, **others: float | None) -> float:
+def delay_of(wanted: float, **others: float | None) -> float:
     given = {"runs": 10, "rate": 5.0, "jitter": 0.0, **others}
     return poll_delay(Cadence(), wanted, **given)  # type: ignore[arg-type]
 
@@ -48,12 +48,12 @@ def test_a_wait_is_within_its_bounds(wanted: float, runs: int, rate: float, jitt
 
 @given(st.floats(0, 1e5), st.floats(0, 3600), st.floats(-10, 1000), jitters)
 def test_a_hint_is_never_undercut(wanted: float, hint: float, left: float, jitter: float) -> None:
-    assert pause(wanted, hint=hint, expires_in=left, jitter=jitter) >= hint
+    assert delay_of(wanted, hint=hint, expires_in=left, jitter=jitter) >= hint
 
 
 @given(st.floats(0, 1e5), st.floats(0, 1000), jitters)
 def test_a_wait_never_goes_past_the_deadline(wanted: float, left: float, jitter: float) -> None:
-    assert pause(wanted, expires_in=left, jitter=jitter) <= left + 0.2
+    assert delay_of(wanted, expires_in=left, jitter=jitter) <= left + 0.2
 
 
 @given(ages, st.floats(0.2, 50))
@@ -69,7 +69,7 @@ def test_a_cold_start_polls_on_the_square_root_of_the_age(age: float, earned: fl
 def test_earning_twice_is_earning_the_sum(
     seen: list[tuple[float, float]], age: float, one: float, other: float
 ) -> None:
-    curve = Curve(model_hazards(counted(seen), pooled_hazards(Counts())))
+    curve = Curve(model_hazards(make_counts(seen), pooled_hazards(Counts())))
     together = age_after(curve, age, one + other)
     assert age_after(curve, age_after(curve, age, one), other) == pytest.approx(
         together, rel=1e-6, abs=1e-6
@@ -81,7 +81,7 @@ def test_earning_twice_is_earning_the_sum(
 def test_hazards_are_positive_and_lie_between_the_pool_and_the_counts(
     seen: list[tuple[float, float]],
 ) -> None:
-    pool, own = pooled_hazards(Counts()), counted(seen)
+    pool, own = pooled_hazards(Counts()), make_counts(seen)
     hazards = model_hazards(own, pool)
     assert len(hazards) == BINS
     for hazard, pooled, events, exposure in zip(

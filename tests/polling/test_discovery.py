@@ -2,48 +2,48 @@
 
 import pytest
 
-from tests.support.paged_source import Paged
-from tests.support.poller_bench import Bench, Scripted, body, run
+from tests.support.paged_source import PagedSource
+from tests.support.poller_bench import Bench, ScriptedSource, body, run
 from tracker.core.state import RunState
 from tracker.errors import KeyRefused, Misconfigured, NotFound, RunfoldError, SettingsError
 from tracker.polling.recovery import resume
 from tracker.recording.pending_runs import Pending
 
 
-async def after(bench: Bench, seconds: float, step: float = 0.05) -> None:
+async def advance(bench: Bench, seconds: float, step: float = 0.05) -> None:
     for _ in range(round(seconds / step)):
         await bench.poller.discover()
-        await bench.after(step, step)
+        await bench.advance(step, step)
 
 
-def begin(service: Paged, *names: str, status: str = "in_progress") -> None:
-    """Runs that begin, the last the newest."""
+def start_runs(service: PagedSource, *names: str, status: str = "in_progress") -> None:
+    """Starts runs, the last the newest."""
     for name in names:
         service.runs = {name: body(status, id=name), **service.runs}
 
 
-def watched(bench: Bench) -> set[str]:
+def watched_ids(bench: Bench) -> set[str]:
     return {each.run_id for each in bench.watch_list.runs}
 
 
 def test_what_begins_on_a_thread_is_watched_and_what_ended_is_recorded_once() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", "run_2")
+        service = PagedSource(bench, "run_1", "run_2")
         service.end("run_2")
         bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
-        await after(bench, 5)
-        assert watched(bench) == {"run_1"}
+        await advance(bench, 5)
+        assert watched_ids(bench) == {"run_1"}
         assert len(bench.store.read("assistants:run_2")) == 2
-        begin(service, "run_3")
-        await after(bench, 15)
-        assert watched(bench) == {"run_1", "run_3"}
+        start_runs(service, "run_3")
+        await advance(bench, 15)
+        assert watched_ids(bench) == {"run_1", "run_3"}
         read = service.read
-        await after(bench, 30)
+        await advance(bench, 30)
         bench.poller.discovery.unwatch_thread(service, "thread_1")
         bench.poller.discovery.unwatch_thread(service, "thread_1")
-        begin(service, "run_4")
-        await after(bench, 30)
-        assert watched(bench) == {"run_1", "run_3"}
+        start_runs(service, "run_4")
+        await advance(bench, 30)
+        assert watched_ids(bench) == {"run_1", "run_3"}
         # What is watched or has ended is not read again for its thread.
         assert service.read == read
 
@@ -52,14 +52,14 @@ def test_what_begins_on_a_thread_is_watched_and_what_ended_is_recorded_once() ->
 
 def test_a_page_is_long_where_much_may_have_begun_and_short_otherwise() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench)
-        begin(service, *(f"old_{number}" for number in range(150)), status="completed")
+        service = PagedSource(bench)
+        start_runs(service, *(f"old_{number}" for number in range(150)), status="completed")
         bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
-        await after(bench, 35)
+        await advance(bench, 35)
         assert service.pages == [100, 20, 20, 20]
         # More at once than a short page shows: the next one is long.
-        begin(service, *(f"new_{number}" for number in range(50)), status="completed")
-        await after(bench, 20)
+        start_runs(service, *(f"new_{number}" for number in range(50)), status="completed")
+        await advance(bench, 20)
         assert service.pages[4:] == [20, 100]
         recorded = [name for name in service.runs if bench.store.read(f"assistants:{name}")]
         assert len(recorded) == 150
@@ -69,10 +69,10 @@ def test_a_page_is_long_where_much_may_have_begun_and_short_otherwise() -> None:
 
 def test_discovery_takes_a_tenth_of_the_rate_and_goes_behind_polls() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench)
+        service = PagedSource(bench)
         for number in range(200):
             bench.poller.discovery.watch_thread(service, f"thread_{number}", 1.0)
-        await after(bench, 60)
+        await advance(bench, 60)
         rate = bench.status(service).rate
         assert 0.8 * 0.5 * 60 < len(service.pages) <= 0.1 * rate * 60 + 2
         assert bench.status(service).waiting == 200
@@ -88,12 +88,12 @@ def test_a_thread_that_cannot_be_looked_at_is_looked_at_again(
     error: RunfoldError, pause: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", failures=[error] * 3)
+        service = PagedSource(bench, "run_1", failures=[error] * 3)
         bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
-        await after(bench, pause * 3 - 1)
+        await advance(bench, pause * 3 - 1)
         assert len(service.pages) == 3
-        await after(bench, 10 + pause)
-        assert watched(bench) == {"run_1"}
+        await advance(bench, 10 + pause)
+        assert watched_ids(bench) == {"run_1"}
         assert len([said for said in caplog.messages if "cannot list the runs" in said]) == 1
 
     run(scenario)
@@ -101,17 +101,17 @@ def test_a_thread_that_cannot_be_looked_at_is_looked_at_again(
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", "run_2")
+        service = PagedSource(bench, "run_1", "run_2")
         service.runs["run_1"] = {"id": "run_1", "status": 7}
         bench.poller.discovery.watch_thread(service, "thread_1", 10.0)
-        await after(bench, 1)
-        assert watched(bench) == {"run_2"}
+        await advance(bench, 1)
+        assert watched_ids(bench) == {"run_2"}
 
     run(scenario)
 
 
 def test_a_thread_that_is_let_go_while_it_is_looked_at_stays_so() -> None:
-    class Held(Paged):
+    class Held(PagedSource):
         async def fetch_page(self, thread_id: str, limit: int):  # type: ignore[no-untyped-def]
             bench.poller.discovery.unwatch_thread(self, thread_id)
             return await super().fetch_page(thread_id, limit)
@@ -121,7 +121,7 @@ def test_a_thread_that_is_let_go_while_it_is_looked_at_stays_so() -> None:
         bench = given
         service = Held(bench, "run_1")
         bench.poller.discovery.watch_thread(service, "thread_1", 1.0)
-        await after(bench, 10)
+        await advance(bench, 10)
         assert len(service.pages) == 1
 
     bench: Bench
@@ -130,7 +130,7 @@ def test_a_thread_that_is_let_go_while_it_is_looked_at_stays_so() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     async def scenario(bench: Bench) -> None:
-        plain, paged = Scripted(bench.clock, body("queued")), Paged(bench)
+        plain, paged = ScriptedSource(bench.clock, body("queued")), PagedSource(bench)
         with pytest.raises(SettingsError, match="cannot list the runs"):
             bench.poller.discovery.watch_thread(plain, "thread_1", 1.0)
         with pytest.raises(SettingsError, match="every has to be above 0"):
@@ -139,7 +139,7 @@ def test_what_cannot_be_is_refused() -> None:
     run(scenario)
 
 
-def left(*names: str, source: str = "assistants") -> list[RunState]:
+def make_states(*names: str, source: str = "assistants") -> list[RunState]:
     return [RunState(source, name, f"thread_{name}", status="queued") for name in names]
 
 
@@ -148,9 +148,9 @@ def test_first_polls_after_a_restart_are_spread_over_what_the_source_takes(
     runs: int, spread: float
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("queued"))
-        states = left(*(f"run_{number}" for number in range(runs)))
-        others = left("run_x", source="another")
+        service = ScriptedSource(bench.clock, body("queued"))
+        states = make_states(*(f"run_{number}" for number in range(runs)))
+        others = make_states("run_x", source="another")
         resume(
             bench.watch_list,
             bench.updates,
@@ -171,16 +171,16 @@ def test_runs_past_their_expiry_are_told_once_and_not_ended(
 ) -> None:
     async def scenario(bench: Bench) -> None:
         at = bench.clock.now().timestamp()
-        service = Paged(bench, "run_1", "run_2")
+        service = PagedSource(bench, "run_1", "run_2")
         service.runs["run_1"] = body("in_progress", id="run_1", expires_at=at + 100)
         service.runs["run_2"] = body("in_progress", id="run_2", expires_at=at + 1000)
         for name in service.runs:
             bench.watch_list.watch(service, "thread_1", name)
-        await bench.after(50)
+        await bench.advance(50)
         audit = bench.overdue
         await audit.tick()
         assert audit.overdue == []
-        await bench.after(60)
+        await bench.advance(60)
         for _ in range(3):
             await audit.tick()
         assert [state.run_id for state in audit.overdue] == ["run_1"]
@@ -188,7 +188,7 @@ def test_runs_past_their_expiry_are_told_once_and_not_ended(
         assert told == ["assistants:run_1: should have ended 10 s ago and is still in_progress"]
         assert bench.topics == ["run.created", "run.status_changed"]
         service.end("run_1")
-        await bench.after(40)
+        await bench.advance(40)
         assert audit.overdue == []
 
     run(scenario)

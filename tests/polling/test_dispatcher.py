@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.support.poller_bench import Bench, Scripted, run
+from tests.support.poller_bench import Bench, ScriptedSource, run
 from tracker.core.state import RunState
 from tracker.errors import Unreachable
 from tracker.polling.dispatcher import SourceDispatcher
@@ -16,7 +16,7 @@ from tracker.polling.policy.cadence import Cadence
 from tracker.polling.watched_run import WatchedRun
 
 
-class Polled:
+class DispatcherBench:
     """Runs of two kinds, which live as long as `lives` says, and the dispatcher that paces them."""
 
     def __init__(self, rate: float, runs: int, lives: dict[str, float]) -> None:
@@ -25,9 +25,9 @@ class Polled:
         self.ends: dict[str, float] = {}
         self.delays: list[float] = []
         self.asked: Counter[str] = Counter()
-        self.runs = [self.begin(f"asst_{number % len(lives)}") for number in range(runs)]
+        self.runs = [self.add_run(f"asst_{number % len(lives)}") for number in range(runs)]
 
-    def begin(self, kind: str) -> WatchedRun:
+    def add_run(self, kind: str) -> WatchedRun:
         number = len(self.ends)
         state = RunState(assistant_id=kind, status="in_progress")
         watched = WatchedRun(
@@ -39,14 +39,14 @@ class Polled:
         self.dispatcher.timer.add(watched, self.now)
         return watched
 
-    def until(self, end: float) -> None:
+    def run_until(self, end: float) -> None:
         while self.now < end:
             self.dispatcher.enqueue_due(self.now)
             for watched, _ in self.dispatcher.next_polls(self.now, most=1_000):
-                self.look(watched)
+                self.poll(watched)
             self.now += 0.05
 
-    def look(self, watched: WatchedRun) -> None:
+    def poll(self, watched: WatchedRun) -> None:
         kind = str(watched.state.assistant_id)
         self.asked[kind] += 1
         if self.ends[watched.run_id] <= self.now:
@@ -56,7 +56,7 @@ class Polled:
             )
             self.dispatcher.remove(watched)
             self.runs.remove(watched)
-            self.runs.append(self.begin(kind))
+            self.runs.append(self.add_run(kind))
             return
         self.dispatcher.record_exposure(watched, watched.state, self.now, None)
         pause = self.dispatcher.next_delay(watched, self.now, self.chance.uniform(-1, 1))
@@ -64,32 +64,32 @@ class Polled:
 
 
 def test_the_budget_is_spent_and_the_total_is_the_sum_of_the_shares() -> None:
-    polled = Polled(5.0, 60, {"asst_0": 40.0})
-    polled.until(200.0)
-    before = sum(polled.asked.values())
-    polled.until(400.0)
-    spent = sum(polled.asked.values()) - before
+    bench = DispatcherBench(5.0, 60, {"asst_0": 40.0})
+    bench.run_until(200.0)
+    before = sum(bench.asked.values())
+    bench.run_until(400.0)
+    spent = sum(bench.asked.values()) - before
     assert 0.85 * 5 * 200 <= spent <= 5 * 200 + 2
-    assert polled.dispatcher.total_share == pytest.approx(sum(each.share for each in polled.runs))
-    assert polled.dispatcher.run_count == 60
+    assert bench.dispatcher.total_share == pytest.approx(sum(each.share for each in bench.runs))
+    assert bench.dispatcher.run_count == 60
 
 
 def test_what_was_learned_halves_the_delay_of_a_fixed_interval() -> None:
-    polled = Polled(4.0, 40, {"asst_0": 30.0, "asst_1": 120.0})
-    polled.until(600.0)
-    polled.delays.clear()
-    polled.until(1200.0)
-    mean = sum(polled.delays) / len(polled.delays)
+    bench = DispatcherBench(4.0, 40, {"asst_0": 30.0, "asst_1": 120.0})
+    bench.run_until(600.0)
+    bench.delays.clear()
+    bench.run_until(1200.0)
+    mean = sum(bench.delays) / len(bench.delays)
     # The same budget at a fixed interval: 40 runs at 4 a second are 10 s, 5 s late on average.
     assert mean < 2.5
 
 
 def test_a_service_that_is_down_is_probed_and_no_more() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, Unreachable("down"))
+        service = ScriptedSource(bench.clock, Unreachable("down"))
         for number in range(50):
             bench.watch_list.watch(service, "thread_1", f"run_{number}")
-        await bench.after(300, step=0.1)
+        await bench.advance(300, step=0.1)
         later = [moment for moment in service.asked if moment > 100]
         pauses = [b - a for a, b in itertools.pairwise(later)]
         assert pauses

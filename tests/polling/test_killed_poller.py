@@ -81,7 +81,7 @@ Histories = dict[str, list[e.Event]]
 
 
 @dataclass(frozen=True)
-class Course:
+class KillPlan:
     """How often to kill, after how many seconds each time, and how often a run begins."""
 
     kills: int
@@ -89,12 +89,12 @@ class Course:
     every: float
 
 
-SQLITE = Course(20, (0.1, 1.0), 0.15)
+SQLITE = KillPlan(20, (0.1, 1.0), 0.15)
 # Whoever comes next waits for the leases of the one that was killed.
-POSTGRESQL = Course(2, (3.0, 8.0), 0.4)
+POSTGRESQL = KillPlan(2, (3.0, 8.0), 0.4)
 
 
-class Polled:
+class PolledRuns:
     """A simulator's runs, and processes that poll them."""
 
     def __init__(self, simulator: Simulator, listed: Path, chance: random.Random) -> None:
@@ -114,20 +114,20 @@ class Polled:
         """A run on a thread of its own, or on one of those that are asked about by the page."""
         thread = self._chance.choice([*self._shared, None, None])
         run = self._simulator.create_run(thread, f"asst_{self._chance.randrange(4)}")
-        self.note(f"{run.thread_id} {run.run_id}")
+        self.append_line(f"{run.thread_id} {run.run_id}")
 
-    def note(self, line: str) -> None:
+    def append_line(self, line: str) -> None:
         with self._listed.open("a") as file:
             file.write(f"{line}\n")
 
-    def kill(self, url: str, course: Course) -> None:
+    def kill(self, url: str, plan: KillPlan) -> None:
         """Starts and kills a poller as often as told, while runs begin."""
-        for _ in range(course.kills):
+        for _ in range(plan.kills):
             process = self.start(url, KEY)
-            until = time.monotonic() + self._chance.uniform(*course.after)
+            until = time.monotonic() + self._chance.uniform(*plan.after)
             while time.monotonic() < until:
                 self.create()
-                time.sleep(course.every)
+                time.sleep(plan.every)
             process.kill()
             process.join()
             assert process.exitcode == -9, "it had ended by itself"
@@ -140,7 +140,7 @@ def finish(process: ForkServerProcess) -> None:
     assert code == 0
 
 
-def histories_of(url: str) -> Histories:
+def read_histories(url: str) -> Histories:
     """The events of each run."""
     store = open_event_store(url)
     recorded = store.read_all(limit=1_000_000)
@@ -197,7 +197,7 @@ def check_history(events: Sequence[e.Event], truth: Truth) -> int:
     return len(happened) - len(told)
 
 
-def final(events: Sequence[e.Event]) -> RunState:
+def fold_final(events: Sequence[e.Event]) -> RunState:
     """What is known of a run in the end, whichever way it was learnt."""
     state = fold(events)._replace(observed_at=None, past=frozenset(), resumed=False)
     first = events[0]
@@ -249,14 +249,14 @@ def test_a_killed_poller_records_what_an_unharmed_one_does(
     database_url: str, tmp_path: Path
 ) -> None:
     seed = random.randrange(100_000)
-    course = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
+    plan = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
     unharmed_url = f"sqlite:///{tmp_path}/unharmed.db"
     with Simulator(seed=seed, parameters=LIVES, faults=FAULTS, many_active=True) as simulator:
-        polled = Polled(simulator, tmp_path / "listed", random.Random(seed))
+        polled = PolledRuns(simulator, tmp_path / "listed", random.Random(seed))
         unharmed_process = polled.start(unharmed_url, SPARED)
         try:
-            polled.kill(database_url, course)
-            polled.note(THAT_IS_ALL)
+            polled.kill(database_url, plan)
+            polled.append_line(THAT_IS_ALL)
             finish(polled.start(database_url, KEY))
             # Steps whose reading was given up are read by the next.
             finish(polled.start(database_url, KEY))
@@ -266,16 +266,16 @@ def test_a_killed_poller_records_what_an_unharmed_one_does(
         truths = {run_id: simulator.truth(run_id) for run_id in simulator.run_ids()}
         for kind, faults in KINDS.items():
             # A few hundred requests may miss a kind of 3 %.
-            if course is SQLITE:
+            if plan is SQLITE:
                 assert sum(simulator.traffic[fault] for fault in faults) > 0, kind
 
-    killed, unharmed = histories_of(database_url), histories_of(unharmed_url)
+    killed, unharmed = read_histories(database_url), read_histories(unharmed_url)
     assert killed.keys() == unharmed.keys() == truths.keys()
     left_out = [0, 0]
     for run_id, truth in truths.items():
         left_out[0] += check_history(killed[run_id], truth)
         left_out[1] += check_history(unharmed[run_id], truth)
-        check_finals(final(killed[run_id]), final(unharmed[run_id]), truth)
+        check_finals(fold_final(killed[run_id]), fold_final(unharmed[run_id]), truth)
         assert steps_of(killed[run_id]) == steps_of(unharmed[run_id])
         assert steps_of(killed[run_id]).keys() == {step.id for step in truth.steps}
     pauses = pauses_of(database_url, list(truths))

@@ -33,7 +33,7 @@ def turn_of(tokens: int, now: int) -> Reply:
     return Reply(200, document)
 
 
-async def reported(tracker: Tracker, number: int) -> list[Usage | None]:
+async def reported_usages(tracker: Tracker, number: int) -> list[Usage | None]:
     async with asyncio.timeout(20):
         while True:
             events = [entry.event for entry in tracker.history("turn_1")]
@@ -64,14 +64,14 @@ def test_a_correction_after_the_end_is_recorded(tmp_path: Path, restarted: bool)
                 if not restarted:
                     service.replies = [turn(12)]
                     clock.skip(11)
-                    [usage] = await reported(tracker, 1)
+                    [usage] = await reported_usages(tracker, 1)
                     assert usage is not None
                     assert usage.prompt_tokens == 12
             service.replies = [turn(15), SESSION, turn(15)]
             clock.skip(30)
             async with entered() as tracker:
                 clock.skip(40)
-                usage = (await reported(tracker, 1 if restarted else 2))[-1]
+                usage = (await reported_usages(tracker, 1 if restarted else 2))[-1]
                 assert usage is not None
                 assert usage.prompt_tokens == 15
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.poller_bench import Bench, Reply, Scripted, body, run
+from tests.support.poller_bench import Bench, Reply, ScriptedSource, body, run
 from tracker.core.events import RunUsageReported
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
@@ -31,11 +31,11 @@ SOME = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 MORE = {"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19}
 
 
-def ended(usage: Mapping[str, int] | None = None) -> dict[str, Any]:
+def ended_body(usage: Mapping[str, int] | None = None) -> dict[str, Any]:
     return body("completed", usage=usage)
 
 
-class Settling(Scripted):
+class LateUsageSource(ScriptedSource):
     """A service that says the usage of a run late; it is asked again until there is one."""
 
     delays: Sequence[float] = (10.0, 60.0, 600.0)
@@ -45,27 +45,27 @@ class Settling(Scripted):
         return self.delays if self.always or state.usage is None else ()
 
 
-def watch(bench: Bench, service: Scripted, name: str = "run_1") -> None:
+def watch(bench: Bench, service: ScriptedSource, name: str = "run_1") -> None:
     bench.watch_list.watch(service, "thread_1", name)
 
 
-def reported(bench: Bench) -> list[Usage | None]:
+def reported_usages(bench: Bench) -> list[Usage | None]:
     events = [entry.event for entry in bench.store.read("assistants:run_1")]
     return [event.usage for event in events if isinstance(event, RunUsageReported)]
 
 
-def between(service: Scripted) -> list[int]:
-    """The seconds from the first look to each of the others."""
+def seconds_after_first(service: ScriptedSource) -> list[int]:
+    """Returns the seconds from the first poll to each of the others."""
     return [round(at - service.asked[0]) for at in service.asked[1:]]
 
 
 def test_a_usage_that_comes_late_is_recorded_and_then_asked_for_no_more() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended(), ended(), ended(SOME))
+        service = LateUsageSource(bench.clock, ended_body(), ended_body(), ended_body(SOME))
         watch(bench, service)
-        await bench.after(1000, step=0.5)
-        assert between(service) == [10, 60]
-        assert reported(bench) == [Usage(**SOME)]
+        await bench.advance(1000, step=0.5)
+        assert seconds_after_first(service) == [10, 60]
+        assert reported_usages(bench) == [Usage(**SOME)]
         assert bench.topics == ["run.created", "run.completed", "run.usage_reported"]
         assert bench.status(service).waiting == 0
 
@@ -74,11 +74,11 @@ def test_a_usage_that_comes_late_is_recorded_and_then_asked_for_no_more() -> Non
 
 def test_one_that_stays_away_is_asked_for_a_bounded_number_of_times() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended())
+        service = LateUsageSource(bench.clock, ended_body())
         watch(bench, service)
-        await bench.after(4000, step=0.5)
-        assert between(service) == [10, 60, 600]
-        assert reported(bench) == []
+        await bench.advance(4000, step=0.5)
+        assert seconds_after_first(service) == [10, 60, 600]
+        assert reported_usages(bench) == []
         assert bench.status(service).waiting == 0
 
     run(scenario)
@@ -86,18 +86,18 @@ def test_one_that_stays_away_is_asked_for_a_bounded_number_of_times() -> None:
 
 def test_each_correction_is_recorded_where_usages_change() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended(SOME), ended(SOME), ended(MORE))
+        service = LateUsageSource(bench.clock, ended_body(SOME), ended_body(SOME), ended_body(MORE))
         service.always = True
         watch(bench, service)
-        await bench.after(1000, step=0.5)
-        assert between(service) == [10, 60, 600]
-        assert reported(bench) == [Usage(**MORE)]
+        await bench.advance(1000, step=0.5)
+        assert seconds_after_first(service) == [10, 60, 600]
+        assert reported_usages(bench) == [Usage(**MORE)]
 
     run(scenario)
 
 
 def test_the_last_answer_is_handed_on_so_that_the_same_costs_little() -> None:
-    class Knowing(Settling):
+    class Knowing(LateUsageSource):
         known: list[bytes | None]
 
         async def fetch(
@@ -107,10 +107,10 @@ def test_the_last_answer_is_handed_on_so_that_the_same_costs_little() -> None:
             return await super().fetch(thread_id, run_id, known)
 
     async def scenario(bench: Bench) -> None:
-        service = Knowing(bench.clock, ended())
+        service = Knowing(bench.clock, ended_body())
         service.known = []
         watch(bench, service)
-        await bench.after(100, step=0.5)
+        await bench.advance(100, step=0.5)
         assert [known is None for known in service.known] == [True, False, False]
 
     run(scenario)
@@ -118,9 +118,9 @@ def test_the_last_answer_is_handed_on_so_that_the_same_costs_little() -> None:
 
 def test_a_source_that_says_nothing_of_it_is_not_asked() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, ended())
+        service = ScriptedSource(bench.clock, ended_body())
         watch(bench, service)
-        await bench.after(1000, step=0.5)
+        await bench.advance(1000, step=0.5)
         assert len(service.asked) == 1
 
     run(scenario)
@@ -128,11 +128,11 @@ def test_a_source_that_says_nothing_of_it_is_not_asked() -> None:
 
 def test_ends_that_came_another_way_than_by_a_poll_are_looked_after_too() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended(SOME))
+        service = LateUsageSource(bench.clock, ended_body(SOME))
 
         def seen(name: str, **moments: datetime) -> RunSnapshot:
             return service.snapshot(
-                ended() | {"id": name}, observed_at=bench.clock.now(), **moments
+                ended_body() | {"id": name}, observed_at=bench.clock.now(), **moments
             )
 
         [one] = bench.repository.record([Observation.of(seen("run_1"))])
@@ -140,10 +140,10 @@ def test_ends_that_came_another_way_than_by_a_poll_are_looked_after_too() -> Non
         bench.updates.on_recorded(service, one)
         watched = bench.watch_list.watch(service, "thread_1", "run_2")
         bench.updates.on_state(watched.stream, one.state._replace(run_id="run_2"))
-        await bench.after(30)
+        await bench.advance(30)
         # Of the second nothing is recorded, but it is asked about.
         assert len(service.asked) == 2
-        assert reported(bench) == [Usage(**SOME)]
+        assert reported_usages(bench) == [Usage(**SOME)]
 
     run(scenario)
 
@@ -153,20 +153,20 @@ def test_after_a_restart_the_looks_that_are_still_to_come_are_taken(
     ago: int, asked: list[int]
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended())
+        service = LateUsageSource(bench.clock, ended_body())
         service.delays = (10.0, 60.0)
         at = bench.clock.now()
         bench.clock.advance(ago)
         state = RunState("assistants", "run_1", "thread_1", status="completed", ended_at=at)
         resume(bench.watch_list, bench.updates, {"assistants": service}, Pending([], [state]))
         began = bench.clock.monotonic()
-        await bench.after(200, step=0.5)
+        await bench.advance(200, step=0.5)
         assert [round(it - began) for it in service.asked] == asked
 
     run(scenario)
 
 
-class Failing(Settling):
+class FailingSource(LateUsageSource):
     """A service that fails once the run has ended, as long as there is an error."""
 
     error: Exception | None = None
@@ -191,10 +191,10 @@ def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
     error: RunfoldError, tries: int
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Failing(bench.clock, ended())
+        service = FailingSource(bench.clock, ended_body())
         service.error = error
         watch(bench, service)
-        await bench.after(3000, step=0.5)
+        await bench.advance(3000, step=0.5)
         assert len(service.asked) - 1 == tries
         assert bench.status(service).waiting == 0
         assert bench.topics == ["run.created", "run.completed"]
@@ -205,15 +205,15 @@ def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
 @pytest.mark.parametrize("error", [Unreachable("gone"), ZeroDivisionError("a defect")])
 def test_where_the_service_is_down_it_is_probed_and_nothing_is_lost(error: Exception) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Failing(bench.clock, ended(), ended(SOME))
+        service = FailingSource(bench.clock, ended_body(), ended_body(SOME))
         service.error = error
         watch(bench, service)
-        await bench.after(3600, step=0.5)
+        await bench.advance(3600, step=0.5)
         assert len(service.asked) < 200
-        assert reported(bench) == []
+        assert reported_usages(bench) == []
         service.error = None
-        await bench.after(120, step=0.5)
-        assert reported(bench) == [Usage(**SOME)]
+        await bench.advance(120, step=0.5)
+        assert reported_usages(bench) == [Usage(**SOME)]
         assert bench.status(service).waiting == 0
 
     run(scenario)
@@ -222,10 +222,10 @@ def test_where_the_service_is_down_it_is_probed_and_nothing_is_lost(error: Excep
 def test_a_key_that_is_refused_for_a_while_loses_nothing() -> None:
     async def scenario(bench: Bench) -> None:
         refused: list[Reply] = [KeyRefused("expired")] * 3
-        service = Settling(bench.clock, ended(), *refused, ended(SOME))
+        service = LateUsageSource(bench.clock, ended_body(), *refused, ended_body(SOME))
         watch(bench, service)
-        await bench.after(600, step=0.5)
-        assert reported(bench) == [Usage(**SOME)]
+        await bench.advance(600, step=0.5)
+        assert reported_usages(bench) == [Usage(**SOME)]
 
     run(scenario)
 
@@ -233,7 +233,7 @@ def test_a_key_that_is_refused_for_a_while_loses_nothing() -> None:
 def test_polls_go_first() -> None:
     def busy(bench: Bench) -> Callable[[], Awaitable[None]]:
         async def scenario() -> None:
-            service = Settling(bench.clock, body("in_progress"))
+            service = LateUsageSource(bench.clock, body("in_progress"))
             for number in range(100):
                 bench.watch_list.watch(service, f"thread_{number}", f"open_{number}")
             state = RunState(
@@ -249,7 +249,7 @@ def test_polls_go_first() -> None:
                 return await plain(thread_id, run_id, known)
 
             service.fetch = fetch  # type: ignore[method-assign]
-            await bench.after(120)
+            await bench.advance(120)
             late = sum(name.startswith("ended") for name in asked)
             assert 0 < late < 0.25 * len(asked)
 
@@ -265,12 +265,12 @@ def test_a_run_that_is_not_recorded_is_recorded_once() -> None:
     """Looks are looks: what they show goes through the decider."""
 
     async def scenario(bench: Bench) -> None:
-        service = Settling(bench.clock, ended(SOME))
+        service = LateUsageSource(bench.clock, ended_body(SOME))
         service.always = True
         state = RunState("assistants", "run_1", "thread_1", status="completed")
         bench.updates.on_ended(service, "thread_1", state)
         bench.updates.on_ended(service, "thread_1", state)
-        await bench.after(1000, step=0.5)
+        await bench.advance(1000, step=0.5)
         assert len(service.asked) == 3
         assert bench.topics == ["run.created", "run.completed"]
 

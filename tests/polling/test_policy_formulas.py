@@ -19,13 +19,13 @@ from tracker.polling.watched_run import WatchedRun
 ENDS = (*EDGES[1:], math.inf)
 
 
-def run(number: int, thread: int, state: RunState | None = None) -> WatchedRun:
+def make_run(number: int, thread: int, state: RunState | None = None) -> WatchedRun:
     watched = WatchedRun(cast("Any", None), f"t_{thread}", f"r_{number}", f"a:r_{number}")
     watched.state = state or watched.state
     return watched
 
 
-class Plain:
+class PlainPolicy:
     """The policy for one kind of runs that work, formula by formula and bin by bin."""
 
     def __init__(self) -> None:
@@ -59,12 +59,12 @@ class Plain:
 
 @pytest.mark.parametrize(("rate", "runs"), [(2.0, 60), (50.0, 40), (1000.0, 5)])
 def test_the_waits_of_random_lives_are_those_of_the_plain_formulas(rate: float, runs: int) -> None:
-    chance, plain, now = Random(1), Plain(), 0.0
+    chance, plain, now = Random(1), PlainPolicy(), 0.0
     dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
     state = RunState(assistant_id="asst", status="in_progress")
     shares: dict[WatchedRun, float] = {}
     for number in range(runs):
-        watched = run(number, number, state)
+        watched = make_run(number, number, state)
         dispatcher.add(watched, now, chance.uniform(0, 90))
         dispatcher.timer.add(watched, now + chance.uniform(0, 5))
         shares[watched] = 0.0
@@ -119,7 +119,7 @@ def test_as_many_may_go_at_once_as_one_after_another(
 def test_exposure_that_is_counted_at_its_ends_is_that_of_each_bin(
     seen: list[tuple[float, float]],
 ) -> None:
-    counts, pool, merged, plain = Counts(), Counts(), Counts(), Plain()
+    counts, pool, merged, plain = Counts(), Counts(), Counts(), PlainPolicy()
     for since, lasted in seen:
         counts.add_exposure(since, since + lasted)
         counts.merge_into(pool, merged)
@@ -165,7 +165,7 @@ def test_lines_give_out_runs_in_the_order_of_the_plain_rule(
     for most, pause, comers in ticks:
         now += pause / 8
         for is_late, thread in comers:
-            watched = run(number, thread)
+            watched = make_run(number, thread)
             # No two are due at once, and some come back with an old place.
             watched.due = (now - 3 if is_late else now) + number * 1e-6
             queue.add(watched)

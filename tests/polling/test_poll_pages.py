@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.paged_source import Paged
+from tests.support.paged_source import PagedSource
 from tests.support.poller_bench import Bench, run
 from tracker.errors import (
     Misconfigured,
@@ -14,23 +14,23 @@ from tracker.errors import (
 )
 
 
-def watch_all(bench: Bench, service: Paged) -> None:
+def watch_all(bench: Bench, service: PagedSource) -> None:
     for name in service.runs:
         bench.watch_list.watch(service, "thread_1", name)
 
 
 def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, *(f"run_{number}" for number in range(10)))
+        service = PagedSource(bench, *(f"run_{number}" for number in range(10)))
         watch_all(bench, service)
-        await bench.after(5)
+        await bench.advance(5)
         assert service.singles == []
         assert service.pages[0] == 100
         assert service.pages[-1] == 15
         # What a page shows again is not read again.
         assert service.read == 10
         service.end("run_3")
-        await bench.after(5)
+        await bench.advance(5)
         assert len(bench.watch_list.runs) == 9
         assert service.read == 11
 
@@ -39,12 +39,26 @@ def test_a_page_stands_for_its_runs_and_is_no_longer_than_needed() -> None:
 
 def test_a_run_that_no_page_shows_is_asked_about_alone() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, *(f"run_{number}" for number in range(102)))
+        service = PagedSource(bench, *(f"run_{number}" for number in range(102)))
         for name in ("run_0", "run_1", "run_101"):
             bench.watch_list.watch(service, "thread_1", name)
-        await bench.after(5)
+        await bench.advance(5)
         assert set(service.singles) == {"run_101"}
         assert service.pages[-1] == 7
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("thread_id", [None, ""])
+def test_runs_without_a_thread_are_polled_alone(thread_id: str | None) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = PagedSource(bench, "run_1", "run_2")
+        for name in service.runs:
+            watched = bench.watch_list.watch(service, thread_id, name)
+            assert watched.thread_id is None
+        await bench.advance(5)
+        assert set(service.singles) == {"run_1", "run_2"}
+        assert service.pages == []
 
     run(scenario)
 
@@ -52,12 +66,12 @@ def test_a_run_that_no_page_shows_is_asked_about_alone() -> None:
 def test_a_page_that_fails_loses_no_run() -> None:
     async def scenario(bench: Bench) -> None:
         failures = [RateLimited("no", retry_after=1.0), Unreachable("down"), Unreachable("down")]
-        service = Paged(bench, "run_1", "run_2", "run_3", failures=failures)
+        service = PagedSource(bench, "run_1", "run_2", "run_3", failures=failures)
         watch_all(bench, service)
-        await bench.after(10)
+        await bench.advance(10)
         for name in service.runs:
             service.end(name)
-        await bench.after(10)
+        await bench.advance(10)
         assert bench.watch_list.runs == []
         assert service.singles == []
 
@@ -67,9 +81,9 @@ def test_a_page_that_fails_loses_no_run() -> None:
 @pytest.mark.parametrize("error", [NotFound("no list"), Misconfigured("no such address")])
 def test_a_page_that_is_denied_leaves_the_runs_to_be_asked_one_by_one(error: RunfoldError) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", "run_2", failures=[error])
+        service = PagedSource(bench, "run_1", "run_2", failures=[error])
         watch_all(bench, service)
-        await bench.after(15)
+        await bench.advance(15)
         assert len(service.pages) == 1
         assert set(service.singles) == {"run_1", "run_2"}
 
@@ -79,9 +93,9 @@ def test_a_page_that_is_denied_leaves_the_runs_to_be_asked_one_by_one(error: Run
 def test_a_page_that_is_never_usable_is_given_up() -> None:
     async def scenario(bench: Bench) -> None:
         failures = [UnusableAnswer("cut off")] * 20
-        service = Paged(bench, "run_1", "run_2", failures=failures)
+        service = PagedSource(bench, "run_1", "run_2", failures=failures)
         watch_all(bench, service)
-        await bench.after(60)
+        await bench.advance(60)
         assert len(service.pages) < 10
         assert set(service.singles) == {"run_1", "run_2"}
 
@@ -90,13 +104,13 @@ def test_a_page_that_is_never_usable_is_given_up() -> None:
 
 def test_the_last_run_of_a_thread_is_asked_about_by_itself() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Paged(bench, "run_1", "run_2")
+        service = PagedSource(bench, "run_1", "run_2")
         watch_all(bench, service)
-        await bench.after(3)
+        await bench.advance(3)
         service.end("run_1")
-        await bench.after(3)
+        await bench.advance(3)
         before = len(service.pages)
-        await bench.after(10)
+        await bench.advance(10)
         assert len(service.pages) == before
         assert set(service.singles) == {"run_2"}
 

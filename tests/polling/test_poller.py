@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.poller_bench import Bench, Scripted, body, ended, run, watch
+from tests.support.poller_bench import Bench, ScriptedSource, body, ended, run, watch
 from tracker.core.events import RunVanished
 from tracker.errors import (
     KeyRefused,
@@ -21,9 +21,11 @@ from tracker.sources.assistants.snapshots import run_snapshot
 
 def test_a_run_is_watched_to_its_end_and_no_further() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("queued"), body("in_progress"), body("completed"))
+        service = ScriptedSource(
+            bench.clock, body("queued"), body("in_progress"), body("completed")
+        )
         watched = watch(bench, service)
-        await bench.after(10)
+        await bench.advance(10)
         assert (await watched.wait_for(ended)).status == "completed"
         assert bench.topics == ["run.created", "run.status_changed", "run.completed"]
         assert len(service.asked) == 3
@@ -35,9 +37,9 @@ def test_a_run_is_watched_to_its_end_and_no_further() -> None:
 def test_an_answer_that_says_the_same_is_not_even_read() -> None:
     async def scenario(bench: Bench) -> None:
         plain, spaced = body("queued"), body("queued") | {"untracked": 1}
-        service = Scripted(bench.clock, plain, plain, plain, spaced, body("completed"))
+        service = ScriptedSource(bench.clock, plain, plain, plain, spaced, body("completed"))
         watch(bench, service)
-        await bench.after(10)
+        await bench.advance(10)
         assert len(service.asked) == 5
         assert service.read == 2
         [_, end] = bench.store.read("assistants:run_1")
@@ -52,9 +54,9 @@ def test_an_answer_that_says_the_same_is_not_even_read() -> None:
 
 def test_a_hint_to_wait_is_obeyed() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("queued"), hint=3.0)
+        service = ScriptedSource(bench.clock, body("queued"), hint=3.0)
         watch(bench, service)
-        await bench.after(10)
+        await bench.advance(10)
         pauses = [b - a for a, b in zip(service.asked, service.asked[1:], strict=False)]
         assert pauses
         assert min(pauses) >= 3.0
@@ -64,7 +66,7 @@ def test_a_hint_to_wait_is_obeyed() -> None:
 
 def test_failures_leave_the_run_and_are_asked_again() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(
+        service = ScriptedSource(
             bench.clock,
             body("queued"),
             Unreachable("reset"),
@@ -73,7 +75,7 @@ def test_failures_leave_the_run_and_are_asked_again() -> None:
             body("completed"),
         )
         watched = watch(bench, service)
-        await bench.after(20)
+        await bench.advance(20)
         assert (await watched.wait_for(ended)).status == "completed"
         assert bench.topics == ["run.created", "run.completed"]
 
@@ -82,12 +84,14 @@ def test_failures_leave_the_run_and_are_asked_again() -> None:
 
 def test_a_refusal_holds_the_whole_source_for_as_long_as_it_says() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, RateLimited("slow down", retry_after=4.0), body("queued"))
+        service = ScriptedSource(
+            bench.clock, RateLimited("slow down", retry_after=4.0), body("queued")
+        )
         watch(bench, service)
         bench.watch_list.watch(service, "thread_1", "run_2", after=1.0)
-        await bench.after(3.9)
+        await bench.advance(3.9)
         assert len(service.asked) == 1
-        await bench.after(3)
+        await bench.advance(3)
         assert len(service.asked) > 2
 
     run(scenario)
@@ -95,14 +99,16 @@ def test_a_refusal_holds_the_whole_source_for_as_long_as_it_says() -> None:
 
 def test_a_wrong_key_stops_the_source_not_its_runs_and_is_probed_each_minute() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, KeyRefused("wrong"), KeyRefused("wrong"), body("completed"))
+        service = ScriptedSource(
+            bench.clock, KeyRefused("wrong"), KeyRefused("wrong"), body("completed")
+        )
         watched = watch(bench, service)
         waiting = asyncio.ensure_future(watched.wait_for(ended))
-        await bench.after(50)
+        await bench.advance(50)
         with pytest.raises(KeyRefused):
             await waiting
         assert len(service.asked) == 1
-        await bench.after(75)
+        await bench.advance(75)
         assert [round(moment) for moment in service.asked] == [0, 60, 120]
         assert watched.state.status == "completed"
 
@@ -111,14 +117,14 @@ def test_a_wrong_key_stops_the_source_not_its_runs_and_is_probed_each_minute() -
 
 def test_a_run_has_vanished_after_two_denials_and_not_before() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(
+        service = ScriptedSource(
             bench.clock, body("queued"), NotFound("no run"), body("queued"), NotFound("no run")
         )
         watched = watch(bench, service)
         waiting = asyncio.ensure_future(watched.wait_for(ended))
-        await bench.after(8)
+        await bench.advance(8)
         assert bench.topics == ["run.created"]
-        await bench.after(10)
+        await bench.advance(10)
         with pytest.raises(NotFound):
             await waiting
         await bench.poller.close()
@@ -132,9 +138,9 @@ def test_a_run_has_vanished_after_two_denials_and_not_before() -> None:
 
 def test_a_run_that_is_refused_three_times_is_set_aside() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, RequestRefused("no"))
+        service = ScriptedSource(bench.clock, RequestRefused("no"))
         waiting = asyncio.ensure_future(watch(bench, service).wait_for(ended))
-        await bench.after(30)
+        await bench.advance(30)
         with pytest.raises(RequestRefused):
             await waiting
         assert len(service.asked) == 3
@@ -143,7 +149,7 @@ def test_a_run_that_is_refused_three_times_is_set_aside() -> None:
 
 
 def test_a_source_that_breaks_does_not_lose_the_run() -> None:
-    class Broken(Scripted):
+    class Broken(ScriptedSource):
         async def fetch(
             self, thread_id: str | None, run_id: str, known: bytes | None = None
         ) -> Answer:
@@ -154,7 +160,7 @@ def test_a_source_that_breaks_does_not_lose_the_run() -> None:
 
     async def scenario(bench: Bench) -> None:
         watched = watch(bench, Broken(bench.clock, body("completed")))
-        await bench.after(5)
+        await bench.advance(5)
         assert (await watched.wait_for(ended)).status == "completed"
 
     run(scenario)
@@ -162,9 +168,9 @@ def test_a_source_that_breaks_does_not_lose_the_run() -> None:
 
 def test_what_was_captured_meanwhile_is_compared_anew() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("in_progress"))
+        service = ScriptedSource(bench.clock, body("in_progress"))
         watched = watch(bench, service)
-        await bench.after(1)
+        await bench.advance(1)
         waiting = run_snapshot(
             body("requires_action"),
             "assistants",
@@ -175,7 +181,7 @@ def test_what_was_captured_meanwhile_is_compared_anew() -> None:
         assert isinstance(observed, RecordResult)
         bench.updates.on_state(watched.stream, observed.state)
         assert watched.state.needs_action
-        await bench.after(10)
+        await bench.advance(10)
         assert watched.state.status == "in_progress"
 
     run(scenario)

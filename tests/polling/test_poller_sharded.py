@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.poller_bench import KNOWN, Bench, Scripted, body, others
+from tests.support.poller_bench import KNOWN, Bench, ScriptedSource, body, others
 from tracker.recording.observation import Observation
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
@@ -13,18 +13,18 @@ from tracker.sources.assistants.snapshots import run_snapshot
 from tracker.testing import FakeClock
 
 
-def mine(source: str, thread_id: str) -> bool:
+def owned_here(source: str, thread_id: str) -> bool:
     return True
 
 
 def test_what_others_own_is_not_asked_about_but_known() -> None:
-    async def divide() -> None:
+    async def scenario() -> None:
         bench = Bench()
-        source = Scripted(bench.clock, body("in_progress"))
+        source = ScriptedSource(bench.clock, body("in_progress"))
         bench.watch_list.set_ownership(others)
         watched = bench.watch_list.watch(source, "thread_1", "run_1", state=KNOWN)
         waiting = asyncio.create_task(watched.wait_for(lambda state: state.needs_action))
-        await bench.after(60)
+        await bench.advance(60)
         assert source.asked == []
         assert bench.watch_list.find("assistants:run_1") is watched
         assert bench.watch_list.watch(source, "thread_1", "run_1") is watched
@@ -33,46 +33,46 @@ def test_what_others_own_is_not_asked_about_but_known() -> None:
         bench.updates.on_state("assistants:run_1", KNOWN._replace(status="completed"))
         assert bench.watch_list.runs == []
 
-    asyncio.run(divide())
+    asyncio.run(scenario())
 
 
 def test_what_nobody_knows_is_asked_about_until_it_is_recorded() -> None:
-    async def divide() -> None:
+    async def scenario() -> None:
         bench = Bench()
-        source = Scripted(bench.clock, body("in_progress"))
+        source = ScriptedSource(bench.clock, body("in_progress"))
         bench.watch_list.set_ownership(others)
         bench.watch_list.watch(source, "thread_1", "run_1")
-        await bench.after(60)
+        await bench.advance(60)
         assert len(source.asked) == 1
         assert bench.repository.state("assistants:run_1").status == "in_progress"
         assert [watched.run_id for watched in bench.watch_list.runs] == ["run_1"]
 
-    asyncio.run(divide())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.01, 0.05, 0.3, 5.0])
 def test_what_comes_and_goes_is_asked_about_while_it_is_here(moment: float) -> None:
-    async def divide() -> None:
+    async def scenario() -> None:
         bench = Bench()
-        source = Scripted(bench.clock, body("in_progress"))
+        source = ScriptedSource(bench.clock, body("in_progress"))
         bench.watch_list.watch(source, "thread_1", "run_1", state=KNOWN)
-        await bench.after(60 + moment, 0.01)
+        await bench.advance(60 + moment, 0.01)
         known = bench.watch_list.find("assistants:run_1")
         bench.watch_list.set_ownership(others)
-        await bench.after(1)
+        await bench.advance(1)
         asked = len(source.asked)
-        await bench.after(60)
+        await bench.advance(60)
         assert len(source.asked) == asked
-        bench.watch_list.set_ownership(mine)
-        bench.watch_list.set_ownership(mine)
-        await bench.after(60)
+        bench.watch_list.set_ownership(owned_here)
+        bench.watch_list.set_ownership(owned_here)
+        await bench.advance(60)
         assert asked + 2 < len(source.asked) < 3 * asked
         assert bench.watch_list.find("assistants:run_1") is known
         source.replies = [body("completed")]
-        await bench.after(60)
+        await bench.advance(60)
         assert bench.watch_list.runs == []
 
-    asyncio.run(divide())
+    asyncio.run(scenario())
 
 
 def test_what_others_record_makes_memory_void() -> None:
@@ -80,14 +80,14 @@ def test_what_others_record_makes_memory_void() -> None:
     bench = Bench()
     other = RunRepository(bench.store)
 
-    def seen(histories: RunRepository, status: str) -> None:
+    def record_status(repository: RunRepository, status: str) -> None:
         clock.advance(1)
         snapshot = run_snapshot(body(status), "assistants", observed_at=clock.now())
-        histories.record([Observation.of(snapshot)])
+        repository.record([Observation.of(snapshot)])
 
-    seen(bench.repository, "queued")
+    record_status(bench.repository, "queued")
     assert bench.repository.invalidate(bench.store.read("assistants:run_1")) == (set(), set())
-    seen(other, "in_progress")
+    record_status(other, "in_progress")
     page = bench.store.read("assistants:run_1", after=1)
     assert bench.repository.state("assistants:run_1").status == "queued"
     assert bench.repository.invalidate(page) == ({page[0].position}, set())
@@ -104,11 +104,11 @@ def test_open_runs_are_followed_past_a_page() -> None:
         snapshot = run_snapshot(body(status), "assistants", observed_at=bench.clock.now())
         bench.repository.record([Observation.of(snapshot)])
     began = bench.clock.now()
-    unfinished = PendingRuns(lambda source: began)
+    pending = PendingRuns(lambda source: began)
     created, started = bench.store.read("assistants:run_1")
-    assert unfinished.apply(started) is None
-    unfinished.apply(created)
-    assert unfinished.apply(started) == unfinished.open["assistants:run_1"]
+    assert pending.apply(started) is None
+    pending.apply(created)
+    assert pending.apply(started) == pending.open["assistants:run_1"]
     bench.repository.record(
         [
             Observation.of(
@@ -117,17 +117,17 @@ def test_open_runs_are_followed_past_a_page() -> None:
         ]
     )
     [end] = bench.store.read("assistants:run_1", after=2)
-    ended = unfinished.apply(end)
+    ended = pending.apply(end)
     assert ended is not None
     assert ended.is_ended
-    assert unfinished.open == {}
-    assert list(unfinished.without_steps) == ["assistants:run_1"]
-    assert unfinished.apply(end) is None
+    assert pending.open == {}
+    assert list(pending.without_steps) == ["assistants:run_1"]
+    assert pending.apply(end) is None
     # It was forgotten, and seen anew.
-    again = unfinished.apply(created)
+    again = pending.apply(created)
     assert again is not None
     assert again.status == "queued"
-    assert unfinished.pending == ([again], [])
+    assert pending.pending == ([again], [])
 
 
 def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
@@ -139,13 +139,13 @@ def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
         seen = run_snapshot(run, "assistants", observed_at=bench.clock.now())
         bench.repository.record([Observation.of(seen)])
     moments = {"now": began}
-    unfinished = PendingRuns(lambda source: moments["now"] if source == "assistants" else None)
+    pending = PendingRuns(lambda source: moments["now"] if source == "assistants" else None)
     elsewhere = PendingRuns(lambda source: None)
     for entry in bench.store.read_all():
-        unfinished.apply(entry)
+        pending.apply(entry)
         elsewhere.apply(entry)
-    assert unfinished.open == elsewhere.open == elsewhere.without_steps == {}
-    assert [state.run_id for state in unfinished.pending.without_steps] == [
+    assert pending.open == elsewhere.open == elsewhere.without_steps == {}
+    assert [state.run_id for state in pending.pending.without_steps] == [
         "run_0",
         "run_1",
         "run_2",
@@ -155,6 +155,6 @@ def test_what_ended_long_ago_or_elsewhere_is_done_with() -> None:
     last = bench.store.read_all()[-2:]
     for number in range(2000):
         for entry in last:
-            unfinished.apply(entry._replace(stream=f"assistants:{number}"))
-    assert len(unfinished.without_steps) == 2001
-    assert "assistants:run_1" not in unfinished.without_steps
+            pending.apply(entry._replace(stream=f"assistants:{number}"))
+    assert len(pending.without_steps) == 2001
+    assert "assistants:run_1" not in pending.without_steps

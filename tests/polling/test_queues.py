@@ -11,8 +11,9 @@ from tracker.polling.queues.timer_wheel import TimerWheel
 from tracker.polling.watched_run import WatchedRun
 
 
-def run(number: int, thread: int = 0) -> WatchedRun:
-    return WatchedRun(cast("Any", None), f"thread_{thread}", f"run_{number}", f"a:run_{number}")
+def make_run(number: int, thread: int | None = 0) -> WatchedRun:
+    thread_id = None if thread is None else f"thread_{thread}"
+    return WatchedRun(cast("Any", None), thread_id, f"run_{number}", f"a:run_{number}")
 
 
 @given(st.lists(st.floats(0, 2_000), max_size=60), st.lists(st.floats(0, 300), max_size=60))
@@ -20,7 +21,7 @@ def test_every_run_is_taken_once_after_it_is_due_and_within_a_slot(
     dues: list[float], steps: list[float]
 ) -> None:
     wheel, now = TimerWheel(), 0.0
-    runs = [run(number) for number in range(len(dues))]
+    runs = [make_run(number) for number in range(len(dues))]
     for watched, due in zip(runs, dues, strict=True):
         wheel.add(watched, due)
     taken: list[WatchedRun] = []
@@ -37,7 +38,7 @@ def test_every_run_is_taken_once_after_it_is_due_and_within_a_slot(
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20))
 def test_a_run_that_was_moved_is_taken_at_its_new_time_only(dues: list[float]) -> None:
-    wheel, watched = TimerWheel(), run(1)
+    wheel, watched = TimerWheel(), make_run(1)
     for due in dues:
         wheel.add(watched, due)
     assert wheel.pop_due(dues[-1] - 0.02) == []
@@ -46,7 +47,7 @@ def test_a_run_that_was_moved_is_taken_at_its_new_time_only(dues: list[float]) -
 
 
 def test_one_that_is_added_for_the_past_is_taken_next() -> None:
-    wheel, watched = TimerWheel(), run(1)
+    wheel, watched = TimerWheel(), make_run(1)
     assert wheel.pop_due(100.0) == []
     wheel.add(watched, 50.0)
     assert wheel.pop_due(100.02) == [watched]
@@ -58,7 +59,7 @@ def test_everyone_in_line_gets_a_turn_and_each_thread_in_order(
 ) -> None:
     queue = FairQueue()
     for number, (due, thread) in enumerate(places):
-        watched = run(number, thread)
+        watched = make_run(number, thread)
         watched.due = due
         queue.add(watched)
     taken: dict[str | None, list[float]] = {}
@@ -75,9 +76,9 @@ def test_everyone_in_line_gets_a_turn_and_each_thread_in_order(
 def test_a_thread_with_many_due_leaves_the_others_three_quarters() -> None:
     queue, number = FairQueue(), 0
     for number in range(1000):
-        queue.add(run(number, 0))
+        queue.add(make_run(number, 0))
     for thread in range(1, 200):
-        watched = run(number + thread, thread)
+        watched = make_run(number + thread, thread)
         watched.due = 1.0
         queue.add(watched)
     taken: Counter[str | None] = Counter()
@@ -87,8 +88,21 @@ def test_a_thread_with_many_due_leaves_the_others_three_quarters() -> None:
     assert 40 <= taken["thread_0"] <= 56
 
 
+def test_runs_without_a_thread_go_by_the_moment_that_they_are_due() -> None:
+    queue = FairQueue()
+    for number in range(100):
+        watched = make_run(number, None if number % 2 else 0)
+        watched.due = number / 100
+        queue.add(watched)
+    taken = [next(queue.pop(tick / 10, 10.0, 1)) for tick in range(60)]
+    without = [watched.due for watched in taken if watched.thread_id is None]
+    assert without == [number / 100 for number in range(1, 2 * len(without), 2)]
+    # The thread with many due gets its quarter, and they get all the rest.
+    assert 40 <= len(without) <= 46
+
+
 def test_one_that_left_the_line_is_passed_over() -> None:
-    queue, gone, stays = FairQueue(), run(1), run(2)
+    queue, gone, stays = FairQueue(), make_run(1), make_run(2)
     queue.add(gone)
     queue.add(stays)
     gone.queued = False
@@ -97,8 +111,8 @@ def test_one_that_left_the_line_is_passed_over() -> None:
 
 
 def test_runs_in_line_are_counted_once_wherever_they_were_before() -> None:
-    queue, first, second = FairQueue(), run(1), run(2)
-    for watched in (first, second, run(3, thread=1)):
+    queue, first, second = FairQueue(), make_run(1), make_run(2)
+    for watched in (first, second, make_run(3, thread=1)):
         queue.add(watched)
     assert queue.run_count == 3
     first.queued = False

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.observations import CALL, at, seen, statuses, waiting
-from tests.support.poller_bench import Bench, Scripted, body, run, watch
+from tests.support.poller_bench import Bench, ScriptedSource, body, run, watch
 from tracker.core.decider import fold
 from tracker.core.other_decisions import decide_submission
 from tracker.core.stale_reads import CONFIRMING_READS, StaleRead, detect_stale_read
@@ -21,12 +21,12 @@ ACTION = {
 }
 
 
-def after(*snapshots: Any) -> RunState:
+def fold_snapshots(*snapshots: Any) -> RunState:
     return fold(given().when(*snapshots).decided)
 
 
-WAITS = after(seen("in_progress", 2, started=1), waiting(4))
-QUEUES = after(seen("in_progress", 2, started=1), waiting(4), seen("queued", 6, started=1))
+WAITS = fold_snapshots(seen("in_progress", 2, started=1), waiting(4))
+QUEUES = fold_snapshots(seen("in_progress", 2, started=1), waiting(4), seen("queued", 6, started=1))
 
 
 def test_a_look_that_goes_on_is_not_doubted() -> None:
@@ -52,7 +52,7 @@ def test_a_look_that_goes_back_is_doubted_until_it_came_thrice() -> None:
 
 
 def test_a_wait_that_was_missed_is_doubted_when_it_is_shown_later() -> None:
-    missed = after(seen("in_progress", 2, started=1), seen("queued", 6, started=1))
+    missed = fold_snapshots(seen("in_progress", 2, started=1), seen("queued", 6, started=1))
     assert detect_stale_read(missed, waiting(8), None) is not None
     assert detect_stale_read(missed, waiting(8, started=7), None) is None
 
@@ -78,11 +78,11 @@ def test_a_poller_records_no_look_that_is_doubted() -> None:
     queued = body("queued", started_at=BIRTH)
 
     async def scenario(bench: Bench) -> None:
-        service = Scripted(
+        service = ScriptedSource(
             bench.clock, working, waits, working, waits, working, working, queued, waits, queued
         )
         watch(bench, service)
-        await bench.after(60)
+        await bench.advance(60)
         assert len(service.asked) > 9
         assert [s for s, _ in statuses([entry.event for entry in _read(bench)])] == [
             "in_progress",
@@ -99,9 +99,9 @@ def test_a_poller_believes_what_is_shown_again_as_of_when_it_was_first() -> None
 
     async def scenario(bench: Bench) -> None:
         start = bench.clock.now().timestamp()
-        service = Scripted(bench.clock, working, waits, waits, working)
+        service = ScriptedSource(bench.clock, working, waits, waits, working)
         watch(bench, service)
-        await bench.after(30)
+        await bench.advance(30)
         went_on: Any = _read(bench)[-1].event
         assert (went_on.status, went_on.inferred) == ("in_progress", False)
         doubts = service.asked[3:6]

@@ -2,7 +2,7 @@
 
 from tests.support.observations import USAGE, at, ended, seen
 from tests.support.poller_bench import Bench, body, run, watch
-from tests.support.step_source import Stepping, recorded, step
+from tests.support.step_source import SourceWithSteps, recorded, step
 from tracker.core.decider import fold
 from tracker.core.other_decisions import is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
@@ -43,27 +43,27 @@ def test_a_list_of_steps_from_before_the_end_is_known_as_such() -> None:
 
 def test_an_old_list_is_asked_for_again_and_taken_in_the_end() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("in_progress"), body("completed"))
+        service = SourceWithSteps(bench, body("in_progress"), body("completed"))
         service.steps = [step("step_1"), step("step_2", "in_progress")]
         watch(bench, service)
-        await bench.after(0.5)
+        await bench.advance(0.5)
         assert (recorded(bench), len(service.steps_asked)) == ([], 1)
         service.steps = [step("step_1"), step("step_2")]
-        await bench.after(2)
+        await bench.advance(2)
         assert recorded(bench) == ["step_1", "step_2"]
         assert len(service.steps_asked) == 2
 
         service.replies = [body("completed")]
         service.steps = [step("step_1"), step("step_2", "in_progress")]
         watch(bench, service, "run_2")
-        await bench.after(5)
+        await bench.advance(5)
         assert recorded(bench, "run_2") == ["step_1"]
         assert len(service.steps_asked) == 2 + 1 + MAX_STALE_LISTS
 
         watch(bench, service, "run_3")
-        await bench.after(0.5)
+        await bench.advance(0.5)
         service.steps = [step("step_2", "in_progress")]
-        await bench.after(5)
+        await bench.advance(5)
         assert recorded(bench, "run_3") == ["step_1"]
         assert bench.poller.step_reads.waiting == 0
 

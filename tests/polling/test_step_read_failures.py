@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.poller_bench import Bench, body, run, watch
-from tests.support.step_source import ENDED, Stepping, recorded, step
+from tests.support.step_source import ENDED, SourceWithSteps, recorded, step
 from tracker.errors import (
     Busy,
     KeyRefused,
@@ -31,9 +31,9 @@ from tracker.polling.error_policy import MAX_TRIES
 )
 def test_steps_that_fail_are_asked_for_again_from_the_first_page(error: Exception) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"), failures=[error, error])
+        service = SourceWithSteps(bench, body("completed"), failures=[error, error])
         watch(bench, service)
-        await bench.after(60)
+        await bench.advance(60)
         assert [after for _, _, after in service.steps_asked] == [None, None, None, "step_2"]
         assert len(recorded(bench)) == 3
 
@@ -46,9 +46,9 @@ def test_steps_that_always_fail_are_given_up_after_a_bounded_number_of_tries(
     caplog.set_level("INFO", "runfold.steps")
 
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"), failures=[Busy("not now")] * 100)
+        service = SourceWithSteps(bench, body("completed"), failures=[Busy("not now")] * 100)
         watch(bench, service)
-        await bench.after(900, step=0.5)
+        await bench.advance(900, step=0.5)
         assert len(service.steps_asked) == MAX_TRIES
         assert bench.poller.step_reads.waiting == 0
         assert "assistants:run_1: its steps are not read: not now" in caplog.messages
@@ -59,9 +59,9 @@ def test_steps_that_always_fail_are_given_up_after_a_bounded_number_of_tries(
 @pytest.mark.parametrize("error", [NotFound("no run"), RequestRefused("no steps here")])
 def test_steps_that_are_denied_are_given_up_at_once(error: RunfoldError) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"), failures=[error])
+        service = SourceWithSteps(bench, body("completed"), failures=[error])
         watch(bench, service)
-        await bench.after(100)
+        await bench.advance(100)
         assert len(service.steps_asked) == 1
         assert bench.poller.step_reads.waiting == 0
         assert bench.topics == ["run.created", "run.completed"]
@@ -74,23 +74,23 @@ def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
     error: RunfoldError,
 ) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"), failures=[error] * 100)
+        service = SourceWithSteps(bench, body("completed"), failures=[error] * 100)
         watch(bench, service)
-        await bench.after(5)
+        await bench.advance(5)
         for number in range(2, 6):
             watch(bench, service, f"run_{number}")
         service.replies = [body("in_progress")]
         before = len(service.asked)
-        await bench.after(40)
+        await bench.advance(40)
         assert len(service.asked) > before + 10
         assert len(service.steps_asked) == 1
         for number in range(2, 6):
             bench.updates.on_state(f"assistants:run_{number}", ENDED)
-        await bench.after(40)
+        await bench.advance(40)
         # As many as may go at once.
         assert len(service.steps_asked) == 3
         service.failures = []
-        await bench.after(70)
+        await bench.advance(70)
         assert bench.poller.step_reads.waiting == 0
         # One whose address is none has no steps; rights may come.
         kept = 5 if isinstance(error, KeyRefused) else 2
@@ -101,13 +101,13 @@ def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
 
 def test_nothing_is_asked_while_the_source_is_left_alone() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, KeyRefused("wrong"))
+        service = SourceWithSteps(bench, KeyRefused("wrong"))
         watch(bench, service)
-        await bench.after(1)
+        await bench.advance(1)
         for number in range(20):
             bench.updates.queue_steps(service, "thread_1", f"ended_{number}")
         service.failures = [KeyRefused("wrong")] * 100
-        await bench.after(600, step=0.1)
+        await bench.advance(600, step=0.1)
         asked = len(service.asked) + len(service.steps_asked)
         # A probe a minute, whatever it is for.
         assert 8 <= asked <= 12
@@ -117,24 +117,24 @@ def test_nothing_is_asked_while_the_source_is_left_alone() -> None:
 
 def test_a_service_that_comes_back_after_an_hour_gives_the_steps_still() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"))
+        service = SourceWithSteps(bench, body("completed"))
         watch(bench, service)
         service.failures = [Unreachable("down")] * 5
-        await bench.after(20)
+        await bench.advance(20)
         service.failures = [Unreachable("down")] * 1000
         for number in range(10):
             bench.updates.queue_steps(service, "thread_1", f"ended_{number}")
-        await bench.after(3600, step=0.5)
+        await bench.advance(3600, step=0.5)
         assert len(service.steps_asked) < 200
         service.failures = []
-        await bench.after(120)
+        await bench.advance(120)
         assert bench.poller.step_reads.waiting == 0
 
     run(scenario)
 
 
 def test_a_step_that_is_none_is_passed_over_and_a_list_that_repeats_itself_ends() -> None:
-    class Repeating(Stepping):
+    class Repeating(SourceWithSteps):
         async def fetch_steps(
             self, thread_id: str | None, run_id: str, after: str | None = None
         ) -> Any:
@@ -145,7 +145,7 @@ def test_a_step_that_is_none_is_passed_over_and_a_list_that_repeats_itself_ends(
         service = Repeating(bench, body("completed"))
         service.steps = [step("step_1"), {"id": 7}]
         watch(bench, service)
-        await bench.after(10)
+        await bench.advance(10)
         assert recorded(bench) == ["step_1"]
         assert len(service.steps_asked) == 2
 
@@ -154,9 +154,9 @@ def test_a_step_that_is_none_is_passed_over_and_a_list_that_repeats_itself_ends(
 
 def test_steps_that_wait_do_not_hold_up_the_end() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("completed"), failures=[Unreachable("down")] * 100)
+        service = SourceWithSteps(bench, body("completed"), failures=[Unreachable("down")] * 100)
         watch(bench, service)
-        await bench.after(1)
+        await bench.advance(1)
         assert bench.poller.step_reads.waiting == 1
         await asyncio.wait_for(bench.poller.close(), 1)
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.poller_bench import Bench, Scripted, body, ended, run, watch
-from tests.support.step_source import ENDED, Stepping, recorded, step
+from tests.support.poller_bench import Bench, ScriptedSource, body, ended, run, watch
+from tests.support.step_source import ENDED, SourceWithSteps, recorded, step
 from tracker.polling.run_updates import StepsWhen
 
 
 def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for_once() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("queued"), body("in_progress"), body("completed"))
+        service = SourceWithSteps(bench, body("queued"), body("in_progress"), body("completed"))
         watch(bench, service)
-        await bench.after(30)
+        await bench.advance(30)
         assert recorded(bench) == ["step_1", "step_2", "step_3"]
         assert bench.topics[-4:] == ["run.completed", *["run.step_recorded"] * 3]
         assert [after for _, _, after in service.steps_asked] == [None, "step_2"]
@@ -27,10 +27,10 @@ def test_the_steps_of_a_run_that_ended_are_recorded_from_all_pages_and_asked_for
 def test_when_steps_are_asked_for_is_the_users_choice(steps: StepsWhen, asked: int) -> None:
     async def scenario(bench: Bench) -> None:
         replies = [body("queued"), body("in_progress"), body("requires_action"), body("completed")]
-        service = Stepping(bench, *replies)
+        service = SourceWithSteps(bench, *replies)
         service.steps = [step("step_1")]
         watch(bench, service)
-        await bench.after(60)
+        await bench.advance(60)
         assert len(service.steps_asked) == asked
         assert recorded(bench) == (["step_1"] if asked else [])
 
@@ -39,18 +39,18 @@ def test_when_steps_are_asked_for_is_the_users_choice(steps: StepsWhen, asked: i
 
 def test_an_end_that_came_another_way_than_by_a_poll_is_one_too() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("in_progress"))
+        service = SourceWithSteps(bench, body("in_progress"))
         watched = bench.watch_list.watch(service, "thread_1", "run_1")
-        await bench.after(1)
+        await bench.advance(1)
         bench.updates.on_state(watched.stream, watched.state._replace(status="cancelled"))
-        await bench.after(1)
+        await bench.advance(1)
         assert recorded(bench) == ["step_1", "step_2", "step_3"]
 
     run(scenario)
 
 
 def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() -> None:
-    class Held(Stepping):
+    class Held(SourceWithSteps):
         gate = asyncio.Event()
 
         async def fetch_steps(
@@ -73,7 +73,7 @@ def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() ->
         await watched.wait_for(ended)
         service.steps.append(step("step_2"))
         service.gate.set()
-        await bench.after(2)
+        await bench.advance(2)
         assert len(service.steps_asked) == 2
         assert recorded(bench) == ["step_1", "step_2"]
 
@@ -82,16 +82,16 @@ def test_a_run_that_ends_while_its_steps_are_being_read_has_them_read_again() ->
 
 def test_polls_go_before_steps_and_steps_are_not_starved() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("in_progress"))
+        service = SourceWithSteps(bench, body("in_progress"))
         service.steps = [step("step_1")]
         for number in range(100):
             watch(bench, service, f"open_{number}", f"thread_{number}")
-        await bench.after(60)
+        await bench.advance(60)
         alone = len(service.asked)
         for number in range(60):
             bench.updates.queue_steps(service, "thread_x", f"ended_{number}")
         at = bench.clock.monotonic()
-        await bench.after(60)
+        await bench.advance(60)
         both = len(service.asked) - alone
         assert len(service.steps_asked) == 60
         # Spread over the minute among the polls, which keep at least the better part.
@@ -103,9 +103,9 @@ def test_polls_go_before_steps_and_steps_are_not_starved() -> None:
 
 def test_a_source_without_steps_is_not_asked_for_them() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("completed"))
+        service = ScriptedSource(bench.clock, body("completed"))
         watch(bench, service)
-        await bench.after(5)
+        await bench.advance(5)
         assert bench.topics == ["run.created", "run.completed"]
         assert bench.poller.step_reads.waiting == 0
 
@@ -114,14 +114,14 @@ def test_a_source_without_steps_is_not_asked_for_them() -> None:
 
 def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:
     async def scenario(bench: Bench) -> None:
-        service = Stepping(bench, body("in_progress"))
+        service = SourceWithSteps(bench, body("in_progress"))
         for number in (1, 2):
             watch(bench, service, f"run_{number}", f"thread_{number}")
-        await bench.after(1)
+        await bench.advance(1)
         bench.watch_list.set_ownership(lambda source, thread_id: thread_id == "thread_1")
         for number in (1, 2):
             bench.updates.on_state(f"assistants:run_{number}", ENDED)
-        await bench.after(5)
+        await bench.advance(5)
         assert {run_id for _, run_id, _ in service.steps_asked} == {"run_1"}
 
     run(scenario)

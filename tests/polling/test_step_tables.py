@@ -40,7 +40,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def see_through(tracker: Tracker, simulator: Simulator, *run_ids: str) -> None:
+async def track_to_end(tracker: Tracker, simulator: Simulator, *run_ids: str) -> None:
     for run_id in run_ids:
         await tracker.watch(simulator.truth(run_id).thread_id, run_id)
     for run_id in run_ids:
@@ -52,7 +52,7 @@ def leave_without_steps(url: str, simulator: Simulator, *run_ids: str) -> None:
 
     async def scenario() -> None:
         async with tracker_of(url, simulator, steps="never") as tracker:
-            await see_through(tracker, simulator, *run_ids)
+            await track_to_end(tracker, simulator, *run_ids)
 
     asyncio.run(scenario())
 
@@ -113,7 +113,7 @@ def test_what_a_tracker_left_unread_the_next_one_reads_once(
     runs = [simulator.create_run().run_id for _ in range(5)]
     leave_without_steps(database_url, simulator, *runs)
 
-    async def next_one() -> int:
+    async def count_requests() -> int:
         before = sum(simulator.traffic.values())
         async with tracker_of(database_url, simulator) as tracker:
             assert await tracker.drain()
@@ -121,8 +121,8 @@ def test_what_a_tracker_left_unread_the_next_one_reads_once(
                 assert sorted(steps_of(tracker, run_id)) == true_steps(simulator, run_id)
         return sum(simulator.traffic.values()) - before
 
-    assert asyncio.run(next_one()) == 5
-    assert asyncio.run(next_one()) == 0
+    assert asyncio.run(count_requests()) == 5
+    assert asyncio.run(count_requests()) == 0
 
 
 def test_a_process_killed_between_an_end_and_its_steps_loses_none(
@@ -148,7 +148,7 @@ def test_steps_of_long_ago_are_not_asked_for(tmp_path: Path, simulator: Simulato
     body = simulator.body(run.run_id, at=simulator.clock.now() + 1000)
     now = time.time()
 
-    async def observed(ended_ago: float) -> int:
+    async def count_requests(ended_ago: float) -> int:
         times = {"created_at": now - ended_ago - 60, "completed_at": now - ended_ago}
         async with tracker_of(url, simulator) as tracker:
             tracker.observe({**body, **times, "id": f"run_{ended_ago:.0f}", "started_at": None})
@@ -157,8 +157,8 @@ def test_steps_of_long_ago_are_not_asked_for(tmp_path: Path, simulator: Simulato
             assert await tracker.drain()
         return simulator.traffic["404"] - before
 
-    assert asyncio.run(observed(25 * 3600)) == 0
-    assert asyncio.run(observed(23 * 3600)) == 1
+    assert asyncio.run(count_requests(25 * 3600)) == 0
+    assert asyncio.run(count_requests(23 * 3600)) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from tracker.sources import Assistants, LangGraph
 pytestmark = pytest.mark.integration
 
 
-def ended_run(simulator: Simulator) -> str:
-    """A run that has come to its end, which nobody watched."""
+def create_ended_run(simulator: Simulator) -> str:
+    """Creates a run that nobody watches, and returns its id once it has ended."""
     run_id = simulator.create_run().run_id
     deadline = time.monotonic() + 20
     while not simulator.truth(run_id).steps or simulator.body(run_id)["usage"] is None:
@@ -32,7 +32,7 @@ def ended_run(simulator: Simulator) -> str:
 def test_an_end_that_is_only_observed_has_its_steps_read_at_once(
     database_url: str, simulator: Simulator
 ) -> None:
-    run_id = ended_run(simulator)
+    run_id = create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of(database_url, simulator) as tracker:
@@ -49,7 +49,7 @@ def test_an_end_that_is_only_observed_has_its_steps_read_at_once(
 
 
 def test_an_end_observed_in_another_thread_is_one_too(simulator: Simulator) -> None:
-    run_id = ended_run(simulator)
+    run_id = create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of("memory://", simulator) as tracker:
@@ -64,7 +64,7 @@ def test_an_end_observed_in_another_thread_is_one_too(simulator: Simulator) -> N
 
 
 def test_an_end_that_a_call_of_ours_shows_is_one_too(simulator: Simulator) -> None:
-    first, second = ended_run(simulator), ended_run(simulator)
+    first, second = create_ended_run(simulator), create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of("memory://", simulator) as tracker:
@@ -78,7 +78,7 @@ def test_an_end_that_a_call_of_ours_shows_is_one_too(simulator: Simulator) -> No
 
 
 def test_a_correction_of_an_end_has_the_steps_read_again(simulator: Simulator) -> None:
-    run_id = ended_run(simulator)
+    run_id = create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of("memory://", simulator) as tracker:
@@ -98,7 +98,7 @@ def test_a_correction_of_an_end_has_the_steps_read_again(simulator: Simulator) -
 def test_whether_they_are_read_is_the_users_choice(
     simulator: Simulator, steps: StepsWhen, asked: int
 ) -> None:
-    run_id = ended_run(simulator)
+    run_id = create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of("memory://", simulator, steps=steps) as tracker:
@@ -122,7 +122,7 @@ def test_whether_they_are_read_is_the_users_choice(
 def test_what_is_old_open_or_without_a_thread_is_not_asked_about(
     simulator: Simulator, more: dict[str, Any]
 ) -> None:
-    run_id = ended_run(simulator)
+    run_id = create_ended_run(simulator)
 
     async def scenario() -> None:
         async with tracker_of("memory://", simulator) as tracker:
@@ -149,7 +149,7 @@ def test_a_source_without_steps_is_not_asked_about_them(simulator: Simulator) ->
 def test_of_several_trackers_one_reads_the_steps_of_an_end(
     postgres_db: str, simulator: Simulator
 ) -> None:
-    runs = [ended_run(simulator) for _ in range(4)]
+    runs = [create_ended_run(simulator) for _ in range(4)]
 
     async def work(pair: Pair) -> None:
         before = sum(simulator.traffic.values())

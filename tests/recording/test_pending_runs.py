@@ -17,22 +17,22 @@ STEP = StepSnapshot(step_id="step_1", type="tool_calls", status="completed")
 DAY = timedelta(hours=24)
 
 
-def steps(second: float) -> Observation:
+def observe_steps(second: float) -> Observation:
     return Observation("assistants:run_1", lambda state: decide_steps(state, [STEP], at(second)))
 
 
-def left(*looks: RunSnapshot | Observation, now: float = 100.0) -> Pending:
+def find_pending(*looks: RunSnapshot | Observation, now: float = 100.0) -> Pending:
     store = open_event_store("memory://")
-    histories = RunRepository(store)
+    repository = RunRepository(store)
     for entry in looks:
-        histories.record([Observation.of(entry) if isinstance(entry, RunSnapshot) else entry])
+        repository.record([Observation.of(entry) if isinstance(entry, RunSnapshot) else entry])
     # Another one, which has nothing in memory.
     found = RunRepository(store).pending_runs(at(now) - DAY)
     store.close()
     return found
 
 
-def names(found: Pending) -> tuple[list[str], list[str]]:
+def ids_of(found: Pending) -> tuple[list[str], list[str]]:
     return [state.run_id for state in found.open], [state.run_id for state in found.without_steps]
 
 
@@ -45,12 +45,12 @@ ENDED = ended("completed", 12, 10, thread_id="thread_1")
     [
         ([], 100.0, ([], [])),
         ([WORKING], 100.0, (["run_1"], [])),
-        ([WORKING, steps(3)], 100.0, (["run_1"], [])),
+        ([WORKING, observe_steps(3)], 100.0, (["run_1"], [])),
         ([WORKING, ENDED], 100.0, ([], ["run_1"])),
         ([ENDED], 100.0, ([], ["run_1"])),
-        ([ENDED, steps(13)], 100.0, ([], [])),
+        ([ENDED, observe_steps(13)], 100.0, ([], [])),
         # Read while it went on: what ended last is not there yet.
-        ([WORKING, steps(3), ENDED], 100.0, ([], ["run_1"])),
+        ([WORKING, observe_steps(3), ENDED], 100.0, ([], ["run_1"])),
         ([WORKING, ENDED], 24 * 3600 + 9.0, ([], ["run_1"])),
         ([WORKING, ENDED], 24 * 3600 + 11.0, ([], [])),
     ],
@@ -58,21 +58,21 @@ ENDED = ended("completed", 12, 10, thread_id="thread_1")
 def test_open_runs_and_those_without_steps_are_found(
     looks: Sequence[RunSnapshot | Observation], now: float, expected: tuple[list[str], list[str]]
 ) -> None:
-    assert names(left(*looks, now=now)) == expected
+    assert ids_of(find_pending(*looks, now=now)) == expected
 
 
 def test_what_happens_after_an_end_does_not_open_a_run_again() -> None:
     corrected = ended("completed", 20, 10, thread_id="thread_1", metadata={"a": "1"})
-    found = left(WORKING, ENDED, steps(13), corrected)
-    assert names(found) == ([], [])
+    found = find_pending(WORKING, ENDED, observe_steps(13), corrected)
+    assert ids_of(found) == ([], [])
 
 
 def test_a_run_without_steps_is_told_with_its_thread() -> None:
-    [state] = left(WORKING, ENDED).without_steps
+    [state] = find_pending(WORKING, ENDED).without_steps
     assert (state.source, state.run_id, state.thread_id) == ("assistants", "run_1", "thread_1")
 
 
 def test_a_run_that_vanished_is_open_still() -> None:
     gone = Observation("assistants:run_1", lambda state: decide_disappearance(state, at(5)))
-    [state] = left(WORKING, gone).open
+    [state] = find_pending(WORKING, gone).open
     assert state.vanished

@@ -11,7 +11,7 @@ import pytest
 from tests.support.agent_payloads import SESSION, TURN
 from tests.support.graph_payloads import graph_run, thread_state
 from tests.support.poller_bench import Bench, body, run
-from tests.support.poller_bench import Scripted as Plain
+from tests.support.poller_bench import ScriptedSource as Plain
 from tracker.errors import (
     KeyRefused,
     Misconfigured,
@@ -153,7 +153,7 @@ def test_two_answers_as_one() -> None:
     assert Unreachable("another").requests == 1
 
 
-class Scripted(Plain):
+class ScriptedSource(Plain):
     """A service of which each poll takes this many requests."""
 
     took = 1
@@ -171,10 +171,10 @@ class Scripted(Plain):
 @pytest.mark.parametrize("took", [1, 2, 3])
 def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, reply)
+        service = ScriptedSource(bench.clock, reply)
         service.took = took
         bench.watch_list.watch(service, "thread_1", "run_1")
-        await bench.after(30)
+        await bench.advance(30)
         assert bench.status(service).asked == took * len(service.asked)
 
     run(scenario)
@@ -183,13 +183,13 @@ def test_the_requests_of_a_look_are_counted(took: int, reply: Any) -> None:
 @pytest.mark.parametrize("took", [1, 2, 3])
 def test_all_of_them_keep_to_the_rate(took: int) -> None:
     async def scenario(bench: Bench) -> None:
-        service = Scripted(bench.clock, body("in_progress"))
+        service = ScriptedSource(bench.clock, body("in_progress"))
         service.took = took
         bench.watch_list.dispatcher(service).limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
             bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         began = bench.clock.monotonic()
-        await bench.after(60)
+        await bench.advance(60)
         most = 5 * (bench.clock.monotonic() - began)
         # Those of two looks may go at once.
         assert 0.5 * most < bench.status(service).asked <= most + 2 * took

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.support.poller_bench import Bench, Scripted, body
+from tests.support.poller_bench import Bench, ScriptedSource, body
 from tracker.errors import RunfoldError
 from tracker.sources.answer import Answer
 
 
-class Paged(Scripted):
+class PagedSource(ScriptedSource):
     """A source whose `runs`, the newest first, are listed in pages.
 
     `pages` are the limits of the pages that were fetched, `singles` the runs fetched alone.

@@ -41,7 +41,7 @@ def body(status: str, **more: Any) -> dict[str, Any]:
     }
 
 
-class Scripted:
+class ScriptedSource:
     """A source that gives scripted replies in order and repeats the last; an error is raised.
 
     `asked` are the moments of its polls, `read` the number of bodies that were decoded.
@@ -121,7 +121,7 @@ class Bench:
         """Returns the status of a source now."""
         return source_status(self.watch_list.dispatcher(source), self.clock.monotonic())
 
-    async def after(self, seconds: float, step: float = 0.05) -> None:
+    async def advance(self, seconds: float, step: float = 0.05) -> None:
         """Lets simulated seconds pass, with a tick of the poller every `step`."""
         for _ in range(round(seconds / step)):
             await self.poller.tick()
@@ -148,7 +148,7 @@ def run(scenario: Callable[[Bench], Awaitable[None]], steps: StepsWhen = "ended"
 
 
 def watch(
-    bench: Bench, service: Scripted, run_id: str = "run_1", thread_id: str = "thread_1"
+    bench: Bench, service: ScriptedSource, run_id: str = "run_1", thread_id: str = "thread_1"
 ) -> WatchedRun:
     """Has the poller watch a run of a scripted source."""
     return bench.watch_list.watch(service, thread_id, run_id)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.support.poller_bench import Bench, Scripted
+from tests.support.poller_bench import Bench, ScriptedSource
 from tracker.core.events import RunStepRecorded
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
@@ -20,7 +20,7 @@ def step(name: str, status: str = "completed") -> dict[str, Any]:
     return {"id": name, "object": "thread.run.step", "type": "tool_calls", "status": status} | times
 
 
-class Stepping(Scripted):
+class SourceWithSteps(ScriptedSource):
     """A source with steps in pages of two, whose first step reads raise the given failures.
 
     `steps_asked` has the moment, the run and the cursor of each step read.

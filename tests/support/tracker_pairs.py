@@ -47,16 +47,20 @@ class Pair:
         self.sources = [Counting(simulator.base_url) for _ in range(2)]
         self.trackers = [Tracker(url, source, cadence=QUICK) for source in self.sources]
 
-    async def divided(self) -> None:
-        await until(lambda: len(self.counts()) == 2 and set(self.counts()) == {SHARDS // 2})
-        # Until the one that gave back has heard of it.
+    async def wait_until_divided(self) -> None:
+        """Returns once each tracker polls a half of the shards."""
+        await until(
+            lambda: len(self.count_shards()) == 2 and set(self.count_shards()) == {SHARDS // 2}
+        )
+        # The tracker that released shards learns of it a little later.
         await asyncio.sleep(0.2)
 
-    def counts(self) -> list[int]:
+    def count_shards(self) -> list[int]:
+        """Returns the number of shards of each tracker."""
         statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
         return [number for (number,) in execute(self.url, statement)]
 
-    def owned(self) -> set[int]:
+    def owned_shards(self) -> set[int]:
         """Returns the shards of the first tracker."""
         rows = execute(
             self.url,
@@ -66,7 +70,7 @@ class Pair:
 
     def threads(self, number: int) -> list[tuple[str, int]]:
         """Creates threads; returns each with the index of the tracker that polls it."""
-        first = self.owned()
+        first = self.owned_shards()
         made = [self.simulator.create_thread() for _ in range(number)]
         return [(it, int(shard_of("assistants", it).number not in first)) for it in made]
 
@@ -74,12 +78,12 @@ class Pair:
 def run_pair(url: str, simulator: Simulator, work: Callable[[Pair], Awaitable[None]]) -> None:
     """Runs work with a pair of trackers that have divided the shards."""
 
-    async def divided() -> None:
+    async def scenario() -> None:
         pair = Pair(url, simulator)
         async with AsyncExitStack() as stack:
             for tracker in pair.trackers:
                 await stack.enter_async_context(tracker)
-            await pair.divided()
+            await pair.wait_until_divided()
             await work(pair)
 
-    asyncio.run(divided())
+    asyncio.run(scenario())
