@@ -48,7 +48,7 @@ class _PendingCall(Generic[Result]):
 
     def start(self) -> asyncio.Task[Result]:
         """Starts the coroutine. To be called on the event loop."""
-        self.task = asyncio.create_task(self._work())
+        self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._finish)
         return self.task
 
@@ -60,6 +60,10 @@ class _PendingCall(Generic[Result]):
     def wait(self) -> Result:
         """Returns the result of the coroutine, or raises its exception."""
         return self._finished.get().result()
+
+    async def _run(self) -> Result:
+        # The call itself may raise, before there is a coroutine: that is its outcome too.
+        return await self._work()
 
     def _finish(self, task: asyncio.Task[Result]) -> None:
         if not task.cancelled():
