@@ -204,7 +204,11 @@ def test_responses_of_the_official_client(database_url: str, simulator: Simulato
         assert [views.run(run_id).outcome for run_id in chain] == ["completed"] * len(chain)
 
 
-def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator) -> None:
+def test_threads_with_a_blocking_client(
+    database_url: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine a commit may last longer than calls wait for it.
+    monkeypatch.setattr("tracker.capture.hooks.PATIENCE_SECONDS", 30.0)
     api, other = SilentAssistants(simulator.base_url), SilentResponses(simulator.base_url)
     with (
         blocking(simulator) as client,
