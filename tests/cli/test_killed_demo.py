@@ -22,6 +22,7 @@ pytestmark = pytest.mark.integration
 KILLS = 20
 
 
+@pytest.mark.kills
 def test_a_demo_killed_twenty_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     chance = random.Random()

@@ -85,6 +85,7 @@ def test_two_that_both_take_it_to_be_their_turn_lose_nothing(
         assert mine == sorted(set(mine))
 
 
+@pytest.mark.kills
 def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     store, number, chance = open_event_store(url), 0, random.Random()

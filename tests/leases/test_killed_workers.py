@@ -10,6 +10,7 @@ from tracker.core.events import RunCreated, RunEnded
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.kills
 def test_workers_killed_on_the_way(postgres_db: str, tmp_path: Path) -> None:
     outcome = run_workers(postgres_db, tmp_path, seconds=14, kill_every=3)
     assert outcome.kills >= 3

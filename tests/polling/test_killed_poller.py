@@ -245,6 +245,7 @@ def true_pauses(truth: Truth) -> list[tuple[float, float]]:
     ]
 
 
+@pytest.mark.kills
 def test_a_killed_poller_records_what_an_unharmed_one_does(
     database_url: str, tmp_path: Path
 ) -> None:

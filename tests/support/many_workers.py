@@ -118,7 +118,10 @@ def _wait_for_a_run(notes: Path) -> None:
 
 @contextmanager
 def _sampled(url: str, workers: list[subprocess.Popen[bytes]], outcome: Outcome) -> Iterator[None]:
-    """Records for how long each shard has no living holder once it had one."""
+    """Records for how long each shard has no living holder once it had one.
+
+    Time without any living worker that has joined does not count: nobody could take over.
+    """
     stop = threading.Event()
 
     def sample() -> None:
@@ -128,6 +131,9 @@ def _sampled(url: str, workers: list[subprocess.Popen[bytes]], outcome: Outcome)
             while not stop.wait(_SAMPLE_SECONDS):
                 now = time.monotonic()
                 living = [f":{worker.pid}:" for worker in workers if worker.poll() is None]
+                joined = connection.execute("SELECT worker FROM runfold_workers").fetchall()
+                if not any(pid in worker for (worker,) in joined for pid in living):
+                    unheld = dict.fromkeys(unheld, now)
                 rows = connection.execute(
                     "SELECT shard, CASE WHEN expires_at > clock_timestamp() THEN worker END "
                     "FROM runfold_leases"

@@ -81,6 +81,7 @@ def check(url: str, engine: Engine, store: EventStore) -> None:
     assert not [it for it in inspect(engine).get_table_names() if it.startswith(SHADOW_PREFIX)]
 
 
+@pytest.mark.kills
 def test_a_rebuild_that_is_killed_goes_on_where_it_was(
     database_url: str, store: EventStore
 ) -> None:

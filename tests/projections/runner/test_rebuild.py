@@ -178,6 +178,7 @@ with Views(sys.argv[1]) as views:
 """
 
 
+@pytest.mark.kills
 def test_a_rebuild_killed_at_any_moment_changes_nothing(
     database_url: str, store: EventStore
 ) -> None:

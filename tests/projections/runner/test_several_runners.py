@@ -35,6 +35,7 @@ def _run_one(url: str, counts: "multiprocessing.Queue[int]") -> None:
     store.close()
 
 
+@pytest.mark.kills
 def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> None:
     engine, store = open_engine(database_url, create=True), open_event_store(database_url)
     upgrade(engine)
