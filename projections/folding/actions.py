@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from projections.folding.json_text import plain_text
+from projections.folding.json_text import key_text, plain_text
 from projections.folding.micros import SECOND, micros, micros_or_none
 from projections.folding.phases import close_pause
 from tracker.core import events as e
@@ -152,7 +152,7 @@ def _resolve(actions: RunActions, action: Action, moment: int, uncertainty: int 
 
 
 def _stored_id(call_id: str) -> str:
-    return plain_text(call_id) or ""
+    return key_text(call_id)
 
 
 HANDLERS: dict[type[e.Event], Callable[[RunActions, Any], None]] = {

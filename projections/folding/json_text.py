@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from pydantic_core import to_json
+
+_KEY_BYTES = 512
 
 
 def json_text(value: Any) -> str:
@@ -19,6 +22,20 @@ def json_text(value: Any) -> str:
 def plain_text(text: str | None) -> str | None:
     """Replaces NUL characters, which PostgreSQL rejects; the event keeps the original."""
     return text.replace("\x00", "\ufffd") if text and "\x00" in text else text
+
+
+def key_text(text: str) -> str:
+    """Returns a text for a column of a key, of at most 512 bytes; two texts stay two.
+
+    An index entry of PostgreSQL has at most 2,704 bytes. A longer text is cut, and ends with
+    the first 16 hexadecimal digits of its SHA-256.
+    """
+    stored = text.replace("\x00", "\ufffd")
+    encoded = stored.encode()
+    if len(encoded) <= _KEY_BYTES:
+        return stored
+    digest = sha256(text.encode()).hexdigest()[:16]
+    return f"{encoded[: _KEY_BYTES - 17].decode(errors='ignore')}~{digest}"
 
 
 def _replace_nul(value: Any) -> Any:

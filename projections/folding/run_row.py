@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from projections.folding import status_trace
-from projections.folding.json_text import json_text, plain_text
+from projections.folding.json_text import json_text, key_text, plain_text
 from projections.folding.micros import micros, micros_or_none, seconds
 from projections.folding.phases import PhaseInterval, stamp_uncertainty
 from projections.folding.status_trace import StatusTrace
@@ -22,7 +22,6 @@ VANISHED = "vanished"
 # 63 bits.
 MAX_TOKENS = 10**12
 
-_NAME_LENGTH = 256
 _USAGE = attrgetter(*Usage.model_fields)
 _NO_USAGE = (None,) * len(Usage.model_fields)
 _QUEUED, _RUNNING, _ACTION = range(3)
@@ -83,7 +82,7 @@ def plausible_tokens(usage: Usage | None) -> tuple[int | None, ...]:
 
 def stored_name(name: str | None) -> str | None:
     """Shortens a name for its column: an index entry has a limit that a service's text has not."""
-    return plain_text(name[:_NAME_LENGTH]) if name else name
+    return key_text(name) if name else name
 
 
 def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]:

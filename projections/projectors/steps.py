@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table
 from projections.database.schema import run_steps
 from projections.database.upsert import upsert
 from projections.folding.batch_fold import BatchFold
-from projections.folding.json_text import json_text, plain_text
+from projections.folding.json_text import json_text, key_text, plain_text
 from projections.folding.micros import SECOND, micros_or_none
 from projections.folding.run_row import plausible_tokens
 from projections.projectors.projection import Target
@@ -65,7 +65,7 @@ def step_values(key: str, event: RunStepRecorded) -> list[Any]:
         seconds = max(0, ended - created) / SECOND
     return [
         key,
-        plain_text(event.step_id),
+        key_text(event.step_id),
         plain_text(event.type),
         plain_text(event.status),
         json_text(event.tools),

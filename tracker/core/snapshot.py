@@ -10,8 +10,9 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from tracker.core.json_values import storable
 from tracker.core.usage import Usage
 
 UtcDatetime = AwareDatetime
@@ -99,6 +100,37 @@ class RunSnapshot(_Frozen):
     stays_waiting: bool = False
     # Deviations from the documented API that the source tolerated: counted, never decided upon.
     peculiarities: frozenset[str] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_storable_values(cls, fields: Any) -> Any:
+        """Replaces values that an event cannot be read back with, and names their fields."""
+        if not isinstance(fields, dict):
+            return fields
+        replaced = {}
+        if isinstance(metadata := fields.get("metadata"), dict):
+            replaced["metadata"] = storable(metadata)
+        if isinstance(configuration := fields.get("configuration"), Configuration):
+            replaced["configuration"] = _storable_configuration(configuration)
+        names = {name for name, value in replaced.items() if value is not fields[name]}
+        if not names:
+            return fields
+        known = fields.get("peculiarities") or frozenset()
+        found = {f"unstorable_{name}" for name in names}
+        return {**fields, **replaced, "peculiarities": frozenset(known) | found}
+
+
+def _storable_configuration(configuration: Configuration) -> Configuration:
+    """Returns a configuration with storable values; the same object if it has no others."""
+    tools, settings = configuration.tools, storable(configuration.settings)
+    # A list of its own: arrays of JSON are lists, and the field is a tuple.
+    kept = None if tools is None else tuple(storable(tool) for tool in tools)
+    is_same = kept is None or all(
+        one is other for one, other in zip(kept, tools or (), strict=True)
+    )
+    if is_same and settings is configuration.settings:
+        return configuration
+    return configuration.model_copy(update={"tools": kept, "settings": settings})
 
 
 class StepSnapshot(_Frozen):

@@ -10,16 +10,24 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
+from tracker.core.json_values import storable
 from tracker.errors import PayloadError, SettingsError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Fewer levels than the parser reads, and more than a snapshot keeps, which names the field.
+_PARSED_LEVELS = 128
+# Python takes long to read integers of many digits; 64 bits have 19.
+_INTEGER_DIGITS = 1000
 
 
 def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
     """Returns the JSON object in a payload; a mapping is returned as it is.
 
     Repairs what strict parsers and databases refuse: half a surrogate pair becomes a question
-    mark, a byte order mark is removed. Raises PayloadError if the payload is not a JSON object.
+    mark, a byte order mark is removed, and null stands for what is nested deeper than 128
+    levels, and for an integer of over 1,000 digits. Raises PayloadError if the
+    payload is not a JSON object.
     """
     if isinstance(payload, Mapping):
         return payload
@@ -92,10 +100,15 @@ def _json_type(value: object) -> str:
     return names.get(type(value), "a number")
 
 
+def _parse_integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _INTEGER_DIGITS else None
+
+
 def _parse(body: bytes) -> tuple[Any, bytes]:
     """Returns the JSON value of a body, and the body in UTF-8 without half surrogate pairs.
 
-    Services that cut texts by UTF-16 units escape such halves into their JSON.
+    Services that cut texts by UTF-16 units escape such halves into their JSON. One deep field
+    makes neither the others unreadable, nor the other documents of its page.
     """
     # Not raised within `except`: the body, which may hold a key, would be context of the error.
     try:
@@ -103,6 +116,7 @@ def _parse(body: bytes) -> tuple[Any, bytes]:
     except ValueError as error:
         reason = str(error)
     with suppress(ValueError, RecursionError):
-        body = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
+        document = storable(json.loads(body, parse_int=_parse_integer), _PARSED_LEVELS)
+        body = json.dumps(document, ensure_ascii=False).encode()
         return from_json(body), body
     raise PayloadError(f"not JSON: {reason}")

@@ -54,9 +54,17 @@ def test_a_run_that_vanished_has_its_status_again_when_it_is_seen_again() -> Non
 
 
 def test_names_of_any_length_fit_into_an_index() -> None:
-    run, _ = rows_after(created(thread_id="\x00" + "x" * 100_000))
+    name = "\x00" + "x" * 100_000
+    run, _ = rows_after(created(thread_id=name))
+    other, _ = rows_after(created(thread_id=name + "y"))
+    emoji, _ = rows_after(created(thread_id="\U0001f680" * 255))
 
-    assert run.thread_id == "\ufffd" + "x" * 255
+    assert run.thread_id is not None
+    assert run.thread_id.startswith("\ufffd" + "x" * 255)
+    assert len(run.thread_id.encode()) == 512
+    assert other.thread_id != run.thread_id
+    assert emoji.thread_id is not None
+    assert len(emoji.thread_id.encode()) <= 512
 
 
 def test_events_known_already_change_nothing() -> None:
