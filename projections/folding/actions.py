@@ -108,7 +108,7 @@ def _on_required(actions: RunActions, event: e.RunActionRequired) -> None:
     )
     before = micros_or_none(event.not_before)
     uncertainty = None if before is None else max(0, moment - before)
-    calls = {_stored_id(call.id): call for call in event.tool_calls or (_UNSEEN,)}
+    calls = {key_text(call.id): call for call in event.tool_calls or (_UNSEEN,)}
     for action in _list_open(actions):
         if action.call.id not in calls:
             _resolve(actions, action, max(moment, action.required_at), uncertainty)
@@ -120,7 +120,7 @@ def _on_required(actions: RunActions, event: e.RunActionRequired) -> None:
 
 
 def _on_submitted(actions: RunActions, event: e.ToolOutputsSubmitted) -> None:
-    ids = {_stored_id(call_id) for call_id in event.tool_call_ids}
+    ids = {key_text(call_id) for call_id in event.tool_call_ids}
     moment = micros(event.observed_at)
     for action in _list_open(actions):
         if action.call.id in ids:
@@ -149,10 +149,6 @@ def _list_open(actions: RunActions) -> list[Action]:
 def _resolve(actions: RunActions, action: Action, moment: int, uncertainty: int | None) -> None:
     action.resolve(moment, uncertainty)
     actions.changed[action.seq, action.call.id] = action
-
-
-def _stored_id(call_id: str) -> str:
-    return key_text(call_id)
 
 
 HANDLERS: dict[type[e.Event], Callable[[RunActions, Any], None]] = {

@@ -30,7 +30,7 @@ def key_text(text: str) -> str:
     An index entry of PostgreSQL has at most 2,704 bytes. A longer text is cut, and ends with
     the first 16 hexadecimal digits of its SHA-256.
     """
-    stored = text.replace("\x00", "\ufffd")
+    stored = plain_text(text) or ""
     encoded = stored.encode()
     if len(encoded) <= _KEY_BYTES:
         return stored

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import reduce
 from math import inf, nan
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -91,6 +93,25 @@ def test_levels_beyond_the_limit_are_cut() -> None:
     deepest = nested(DEPTH_LIMIT)
     assert storable(deepest) is deepest
     assert storable(nested(DEPTH_LIMIT + 1)) == storable(nested(5000)) != deepest
+
+
+def test_sets_within_sets_are_cut_at_the_limit() -> None:
+    deep: frozenset[Any] = reduce(lambda inner, _: frozenset({inner}), range(100), frozenset("a"))
+    kept, levels = storable(deep), 0
+    while kept is not None:
+        [kept], levels = kept, levels + 1
+    assert levels == DEPTH_LIMIT
+
+
+def test_a_mapping_that_is_no_dict_is_kept_and_checked() -> None:
+    def of(metadata: Any) -> RunSnapshot:
+        return RunSnapshot(
+            source="assistants", run_id="run_1", observed_at=NOW, status="queued", metadata=metadata
+        )
+
+    kept, replaced = of(MappingProxyType({"a": 1})), of(MappingProxyType({"a": nan}))
+    assert (kept.metadata, kept.peculiarities) == ({"a": 1}, frozenset())
+    assert (replaced.metadata, replaced.peculiarities) == ({"a": None}, {"unstorable_metadata"})
 
 
 @given(objects, objects, st.lists(objects, max_size=2))

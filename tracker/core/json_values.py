@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal
 from math import isfinite
+from operator import is_
 from typing import Any
 
 # The reader of events refuses 200 levels (pydantic/pydantic#9544): far from it, and far above
@@ -33,12 +34,8 @@ def storable(value: object, levels: int = DEPTH_LIMIT) -> Any:
             return value if isfinite(value) else None
         case Mapping():
             return _storable_object(value, levels)
-        case list() | tuple():
+        case list() | tuple() | AbstractSet():
             return _storable_array(value, levels)
-        case AbstractSet():
-            return _storable_array(
-                sorted((storable(item, levels - 1) for item in value), key=repr), levels
-            )
         case date() | Decimal():
             return str(value)
         case _:
@@ -67,18 +64,17 @@ def _storable_object(value: Mapping[Any, Any], levels: int) -> dict[str, Any] | 
     is_same = (
         type(value) is dict
         and len(kept) == len(value)
-        and all(map(_is, kept, value))
-        and all(map(_is, kept.values(), value.values()))
+        and all(map(is_, kept, value))
+        and all(map(is_, kept.values(), value.values()))
     )
     return value if is_same else kept  # type: ignore[return-value]
 
 
-def _storable_array(value: list[Any] | tuple[Any, ...], levels: int) -> list[Any] | None:
+def _storable_array(value: Collection[Any], levels: int) -> list[Any] | None:
     if levels == 0:
         return None
     kept = [storable(item, levels - 1) for item in value]
-    return value if type(value) is list and all(map(_is, kept, value)) else kept
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
+    if isinstance(value, AbstractSet):
+        # Equal sets may have other orders, and must be recorded as one value.
+        kept.sort(key=repr)
+    return value if type(value) is list and all(map(is_, kept, value)) else kept

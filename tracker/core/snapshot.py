@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from operator import is_
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -108,8 +110,9 @@ class RunSnapshot(_Frozen):
         if not isinstance(fields, dict):
             return fields
         replaced = {}
-        if isinstance(metadata := fields.get("metadata"), dict):
-            replaced["metadata"] = storable(metadata)
+        if isinstance(metadata := fields.get("metadata"), Mapping):
+            fields = {**fields, "metadata": metadata if type(metadata) is dict else dict(metadata)}
+            replaced["metadata"] = storable(fields["metadata"])
         if isinstance(configuration := fields.get("configuration"), Configuration):
             replaced["configuration"] = _storable_configuration(configuration)
         names = {name for name, value in replaced.items() if value is not fields[name]}
@@ -123,12 +126,9 @@ class RunSnapshot(_Frozen):
 def _storable_configuration(configuration: Configuration) -> Configuration:
     """Returns a configuration with storable values; the same object if it has no others."""
     tools, settings = configuration.tools, storable(configuration.settings)
-    # A list of its own: arrays of JSON are lists, and the field is a tuple.
-    kept = None if tools is None else tuple(storable(tool) for tool in tools)
-    is_same = kept is None or all(
-        one is other for one, other in zip(kept, tools or (), strict=True)
-    )
-    if is_same and settings is configuration.settings:
+    # Each tool by itself: the field is a tuple, and an array of JSON is a list.
+    kept = None if tools is None else tuple(map(storable, tools))
+    if all(map(is_, kept or (), tools or ())) and settings is configuration.settings:
         return configuration
     return configuration.model_copy(update={"tools": kept, "settings": settings})
 

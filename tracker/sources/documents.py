@@ -26,8 +26,8 @@ def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
 
     Repairs what strict parsers and databases refuse: half a surrogate pair becomes a question
     mark, a byte order mark is removed, and null stands for what is nested deeper than 128
-    levels, and for an integer of over 1,000 digits. Raises PayloadError if the
-    payload is not a JSON object.
+    levels, and for an integer of over 1,000 digits. Raises PayloadError if the payload is not a
+    JSON object.
     """
     if isinstance(payload, Mapping):
         return payload

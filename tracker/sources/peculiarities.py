@@ -18,7 +18,7 @@ which snapshots carry and trackers count.
 | `empty_array_for_object` | `[]` in place of an object |
 | `error_as_text` | a text in place of an object |
 | `action_without_calls` | a run that requires an action, without its calls |
-| `unstorable_…` | over 64 levels, a huge integer or no number in a field, by its name |
+| `unstorable_…` | a field, by its name, with over 64 levels, a huge integer or NaN |
 | `unknown_action`, `unknown_error_code` | a type, or a reason, that the API does not have |
 """
 
