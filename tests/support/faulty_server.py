@@ -5,8 +5,8 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
+from tests.support.loopback import listening
 from tracker.errors import Misconfigured, SourceError, Unreachable, UnusableAnswer
 
 RUN = b'{"id":"run_1","object":"thread.run","status":"queued"}'
@@ -22,37 +22,15 @@ Handler = Callable[[asyncio.StreamWriter], Awaitable[None]]
 async def served(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Serves answers that `handler` writes; gives the URL, and the heads of the requests."""
     heads: list[bytes] = []
-    serving: set[asyncio.Task[Any]] = set()
-    transports: list[asyncio.WriteTransport] = []
 
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        serving.add(task)
-        transports.append(writer.transport)
-        try:
-            while True:
-                heads.append(await reader.readuntil(b"\r\n\r\n"))
-                await handler(writer)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            serving.discard(task)
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            await handler(writer)
+            await writer.drain()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", heads
-    finally:
-        server.close()
-        for task in list(serving):
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-        # What a client did not stay to read would keep its connection open.
-        for transport in transports:
-            transport.abort()
-        await server.wait_closed()
+    async with listening(answer) as port:
+        yield f"http://127.0.0.1:{port}/v1", heads
 
 
 def writes(*parts: bytes, close: bool = False) -> Handler:

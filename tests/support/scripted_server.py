@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from tests.support.loopback import listening
+
 NOW = int(time.time())
 NOTHING = {"object": "list", "data": [], "has_more": False}
 
@@ -63,42 +65,22 @@ class ScriptedServer:
         self.ahead = timedelta()
         self.url = ""
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                reply = self.steps
-                if b"/steps" not in head.split(b"\r\n")[0]:
-                    self.heads.append(head)
-                    reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-                writer.write(reply.encode(datetime.now(UTC) + self.ahead))
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            reply = self.steps
+            if b"/steps" not in head.split(b"\r\n")[0]:
+                self.heads.append(head)
+                reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            writer.write(reply.encode(datetime.now(UTC) + self.ahead))
+            await writer.drain()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """Serves on a free port; yields the base URL."""
-        serving: set[asyncio.Task[None]] = set()
-
-        async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(self._serve(reader, writer))
-            serving.add(task)
-            await asyncio.wait([task])
-            serving.discard(task)
-
-        server = await asyncio.start_server(connection, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        try:
+        async with listening(self._answer) as port:
+            self.url = f"http://127.0.0.1:{port}/v1"
             yield self.url
-        finally:
-            server.close()
-            for task in list(serving):
-                task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
-            await server.wait_closed()
 
 
 class SkippingClock:
