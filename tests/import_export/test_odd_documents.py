@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from projections import Views
-from tests.support.command_line import run_body, runfold, write_lines
+from tests.support.command_line import run_body, runfold
 from tests.support.odd_documents import (
-    find_differences,
-    good_runs,
-    make_input,
+    check_import,
+    import_beside_good_runs,
     nest,
     read_cases,
 )
@@ -32,28 +31,6 @@ def waiting(run_id: str, *call_ids: str) -> dict[str, Any]:
     return run_body(run_id, "requires_action") | {"required_action": action}
 
 
-def check_good_runs(url: str) -> None:
-    """Checks the rows of the good runs, and that each command answers."""
-    for command in (["catch-up"], ["verify"], ["doctor"], ["status"], ["usage", "--by", "day"]):
-        done = runfold(*command, "--db", url)
-        assert done.code == 0, (command, done.out, done.err)
-    with Views(url) as views:
-        for body in good_runs():
-            row = views.run(body["id"])
-            assert (row.status, row.total_tokens, row.total_seconds) == ("completed", 42, 12.0)
-
-
-def import_beside_good_runs(url: str, folder: Path, *lines: object) -> str:
-    """Imports lines between good runs, twice; returns the first report."""
-    first, *others = good_runs()
-    file = write_lines(folder / "runs.jsonl", first, *lines, *others)
-    report = runfold("import", file, "--db", url)
-    again = runfold("import", file, "--db", url)
-    assert "0 new events" in again.out, again.out
-    check_good_runs(url)
-    return f"{report.out}{report.err}"
-
-
 @pytest.mark.parametrize("levels", [60, 70, 199, 300, 900])
 @pytest.mark.parametrize("field", ["metadata", "response_format", "tools"])
 def test_a_deep_field(tmp_path: Path, field: str, levels: int) -> None:
@@ -61,7 +38,7 @@ def test_a_deep_field(tmp_path: Path, field: str, levels: int) -> None:
     deep: Any = nest(levels)
     line = run_body("run_1") | {field: [{"type": "function"} | deep] if field == "tools" else deep}
     report = import_beside_good_runs(url, tmp_path, line)
-    assert ("unstorable" in report) is (levels > 64)
+    assert ("unstorable" in f"{report.out}{report.err}") is (levels > 64)
     with Views(url) as views:
         assert (views.run("run_1").status, views.run("run_1").total_tokens) == ("completed", 42)
 
@@ -110,14 +87,4 @@ def test_long_names_in_each_key(database_url: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(not CASES, reason="the odd documents are not beside this checkout")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_an_odd_document(case: dict[str, Any], database_url: str, tmp_path: Path) -> None:
-    expected = case["expect"]
-    import_beside_good_runs(database_url, tmp_path, *make_input(case))
-    with Views(database_url) as views:
-        good = {body["id"] for body in good_runs()}
-        found = {row.run_id: row for row in views.runs() if row.run_id not in good}
-        runs = expected.get("runs") or dict.fromkeys(found, expected["run"])
-        assert len(found) == expected.get("new_runs", 1)
-        for run_id, values in runs.items():
-            assert find_differences(found[run_id], values) == {}
-            if "actions" in values:
-                assert len(views.actions(run_id)) == values["actions"]
+    check_import(case, database_url, tmp_path)

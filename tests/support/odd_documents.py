@@ -6,9 +6,13 @@ import string
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from tests.support.command_line import run_body
+import pytest
+
+from projections import Views
+from tests.support.command_line import Finished, run_body, runfold, write_lines
 from tests.support.paths import ROOT
 
 FILE = ROOT.parent / "shared" / "cases" / "documents.jsonl"
@@ -46,6 +50,66 @@ def good_runs() -> list[dict[str, Any]]:
     return [run_body(f"run_good_{number}") for number in range(3)]
 
 
+def check_good_runs(url: str) -> None:
+    """Checks the rows of the good runs, and that each command answers."""
+    for command in (["catch-up"], ["verify"], ["doctor"], ["status"], ["usage", "--by", "day"]):
+        done = runfold(*command, "--db", url)
+        assert done.code == 0, (command, done.out, done.err)
+    with Views(url) as views:
+        for body in good_runs():
+            row = views.run(body["id"])
+            assert (row.status, row.total_tokens, row.total_seconds) == ("completed", 42, 12.0)
+
+
+def import_beside_good_runs(url: str, folder: Path, *lines: object) -> Finished:
+    """Imports lines between good runs, twice; returns the first result."""
+    first, *others = good_runs()
+    file = write_lines(folder / "runs.jsonl", first, *lines, *others)
+    report = runfold("import", file, "--db", url)
+    again = runfold("import", file, "--db", url)
+    assert "0 new events" in again.out, again.out
+    check_good_runs(url)
+    return report
+
+
+def check_import(case: Mapping[str, Any], url: str, folder: Path) -> None:
+    """Imports a case beside good runs, and compares its rows with the right answer."""
+    expected = case["expect"]
+    lines = make_input(case)
+    report = import_beside_good_runs(url, folder, *([lines] if isinstance(lines, str) else lines))
+    said = f"{report.out}{report.err}"
+    exits = expected.get("import_exit", 0)
+    allowed = list(exits) if isinstance(exits, list) else [exits]
+    if expected.get("may_be_refused"):
+        allowed.append(1)
+    assert report.code in allowed, said
+    with Views(url) as views:
+        good = {body["id"] for body in good_runs()}
+        found = {row.run_id: row for row in views.runs() if row.run_id not in good}
+        if report.code and expected.get("may_be_refused"):
+            return
+        if "kept_or_named" in expected:
+            missing = expected["kept_or_named"] - len(found)
+            assert report.err.count("runs.jsonl:") >= missing, said
+        else:
+            counts = expected.get("new_runs", 1)
+            assert len(found) in (counts if isinstance(counts, list) else [counts]), said
+        runs = expected.get("runs", {})
+        if "run" in expected:
+            [run_id] = found
+            runs = {run_id: expected["run"]}
+        for run_id, values in runs.items():
+            assert find_differences(found[run_id], values) == {}
+            if "actions" in values:
+                assert len(views.actions(run_id)) == values["actions"]
+            if "overdue" in values:
+                overdue = [row for row in views.stuck() if row.run_id == run_id]
+                assert len(overdue) == values["overdue"]
+            if "phase_sum_is_total" in values:
+                seconds = sum(row.seconds for row in views.phases(run_id))
+                assert seconds == pytest.approx(found[run_id].total_seconds)
+
+
 def find_differences(row: Any, expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Returns the columns of a row that are not as expected, with both values."""
     columns = {name: value for name, value in expected.items() if name not in _OTHER}
@@ -53,11 +117,30 @@ def find_differences(row: Any, expected: Mapping[str, Any]) -> dict[str, tuple[A
     return {
         name: (found[name], value)
         for name, value in columns.items()
-        if not _fits(found[name], value)
+        if not fits(found[name], value)
     }
 
 
-def _fits(found: Any, expected: Any) -> bool:
-    if isinstance(found, datetime):
-        expected = datetime.fromisoformat(expected)
-    return bool(found == expected)
+def fits(found: Any, expected: Any) -> bool:
+    """Returns True if a value is as expected: equal, or of the constraint that is described."""
+    if isinstance(expected, dict):
+        if "one_of" in expected:
+            return any(fits(found, value) for value in expected["one_of"])
+        if "not" in expected:
+            return not fits(found, expected["not"])
+        if "contains" in expected:
+            return found is not None and expected["contains"] in found
+        if "min" in expected or "max" in expected:
+            lowest, highest = (_like(found, expected.get(it)) for it in ("min", "max"))
+            return (
+                found is not None
+                and (lowest is None or found >= lowest)
+                and (highest is None or found <= highest)
+            )
+    return bool(found == _like(found, expected))
+
+
+def _like(found: Any, expected: Any) -> Any:
+    if isinstance(found, datetime) and isinstance(expected, str):
+        return datetime.fromisoformat(expected)
+    return expected
