@@ -10,7 +10,7 @@ from tracker.capture.responses import CapturedResponses
 from tracker.capture.runs import CapturedRuns
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.http.pages import Page
-from tracker.sources.responses.snapshots import Response
+from tracker.sources.responses.models import Response
 
 Item = TypeVar("Item", bound=Run | RunStep)
 

@@ -15,8 +15,9 @@ from tracker.sources.assistants.resource import Assistants
 from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.documents import decode, decode_body
 from tracker.sources.http.pages import PageType, read_page
+from tracker.sources.responses.models import Response
 from tracker.sources.responses.resource import Responses
-from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.wire import Document, check_entity, read_answer
 
 # The sources whose calls can be captured.

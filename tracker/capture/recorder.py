@@ -23,8 +23,8 @@ from tracker.runtime.log_fields import of_run
 from tracker.session import Session
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.resource import Assistants
+from tracker.sources.responses.models import Response
 from tracker.sources.responses.resource import Responses
-from tracker.sources.responses.snapshots import Response
 from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.capture")

@@ -10,8 +10,9 @@ from typing import Any
 
 from tracker.capture.recorder import ResponseCallRecorder
 from tracker.session import Session
+from tracker.sources.responses.models import Response
 from tracker.sources.responses.resource import Responses
-from tracker.sources.responses.snapshots import Response, answers_in
+from tracker.sources.responses.snapshots import answers_in
 
 
 class CapturedResponses:

@@ -93,7 +93,7 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         assistant_id=snapshot.assistant_id,
         model=snapshot.model,
         expires_at=snapshot.expires_at,
-        metadata=snapshot.metadata,
+        metadata=snapshot.metadata or {},
         configuration_digest=configuration.digest if configuration else None,
     )
 
@@ -259,7 +259,9 @@ def _add_corrections(decision: _Decision) -> None:
             )
         )
     metadata = snapshot.metadata
-    if metadata != state.metadata and (is_fresh or metadata_marker(metadata) not in past):
+    if metadata is None or metadata == state.metadata:
+        return
+    if is_fresh or metadata_marker(metadata) not in past:
         decision.add(
             e.RunMetadataChanged(
                 observed_at=snapshot.observed_at, previous=state.metadata, metadata=metadata
@@ -283,4 +285,4 @@ def _add_anomaly(decision: _Decision, kind: str) -> None:
 def _can_pause(snapshot: RunSnapshot) -> bool:
     """True if the run may have waited for an action that nobody saw."""
     tools = snapshot.configuration.tools if snapshot.configuration else None
-    return tools is None or any(tool.get("type") not in _SERVER_SIDE_TOOLS for tool in tools)
+    return tools is None or any(str(tool.get("type")) not in _SERVER_SIDE_TOOLS for tool in tools)

@@ -40,7 +40,7 @@ def decide_steps(
     return [
         e.RunStepRecorded(
             observed_at=observed_at,
-            **step.model_dump(exclude={"usage", "error"}),
+            **step.model_dump(exclude={"usage", "error", "peculiarities"}),
             usage=step.usage,
             error=step.error,
         )

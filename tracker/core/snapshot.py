@@ -9,15 +9,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from operator import is_
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from tracker.core.json_values import storable
+from tracker.core.moments import is_plausible
 from tracker.core.usage import Usage
 
 UtcDatetime = AwareDatetime
+# The stamps of the service in a snapshot.
+_STAMPS = ("created_at", "started_at", "expires_at", "ended_at")
 
 # Databases refuse a NUL in a text. The length limit rejects payloads that are no identifiers.
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -60,6 +64,16 @@ class Configuration(_Frozen):
         )
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
+    @cached_property
+    def storable_form(self) -> Configuration:
+        """The configuration with storable values; this object if it has no others."""
+        tools, settings = self.tools, storable(self.settings)
+        # Each tool by itself: the field is a tuple, and an array of JSON is a list.
+        kept = None if tools is None else tuple(map(storable, tools))
+        if all(map(is_, kept or (), tools or ())) and settings is self.settings:
+            return self
+        return Configuration(instructions=self.instructions, tools=kept, settings=settings)
+
 
 class RunSnapshot(_Frozen):
     """The state of one run as a service reported it. All times are aware and UTC."""
@@ -93,7 +107,8 @@ class RunSnapshot(_Frozen):
     usage: Usage | None = None
     error: RunError | None = None
     incomplete_reason: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    # None: not reported.
+    metadata: dict[str, Any] | None = None
     configuration: Configuration | None = None
 
     # Some services answer a run's action with another run: the id of the run that this continues.
@@ -106,7 +121,10 @@ class RunSnapshot(_Frozen):
     @model_validator(mode="before")
     @classmethod
     def _keep_storable_values(cls, fields: Any) -> Any:
-        """Replaces values that an event cannot be read back with, and names their fields."""
+        """Replaces values that an event cannot be read back with, and names their fields.
+
+        A stamp before the year 2000 or after 2199 is none.
+        """
         if not isinstance(fields, dict):
             return fields
         replaced = {}
@@ -114,23 +132,19 @@ class RunSnapshot(_Frozen):
             fields = {**fields, "metadata": metadata if type(metadata) is dict else dict(metadata)}
             replaced["metadata"] = storable(fields["metadata"])
         if isinstance(configuration := fields.get("configuration"), Configuration):
-            replaced["configuration"] = _storable_configuration(configuration)
-        names = {name for name, value in replaced.items() if value is not fields[name]}
-        if not names:
+            replaced["configuration"] = configuration.storable_form
+        found = {
+            f"unstorable_{name}" for name, value in replaced.items() if value is not fields[name]
+        }
+        for name in _STAMPS:
+            moment = fields.get(name)
+            if isinstance(moment, datetime) and not is_plausible(moment):
+                replaced[name] = None
+                found.add(f"unreadable_{name}")
+        if not found:
             return fields
         known = fields.get("peculiarities") or frozenset()
-        found = {f"unstorable_{name}" for name in names}
         return {**fields, **replaced, "peculiarities": frozenset(known) | found}
-
-
-def _storable_configuration(configuration: Configuration) -> Configuration:
-    """Returns a configuration with storable values; the same object if it has no others."""
-    tools, settings = configuration.tools, storable(configuration.settings)
-    # Each tool by itself: the field is a tuple, and an array of JSON is a list.
-    kept = None if tools is None else tuple(map(storable, tools))
-    if all(map(is_, kept or (), tools or ())) and settings is configuration.settings:
-        return configuration
-    return configuration.model_copy(update={"tools": kept, "settings": settings})
 
 
 class StepSnapshot(_Frozen):
@@ -146,3 +160,5 @@ class StepSnapshot(_Frozen):
     ended_at: datetime | None = None
     usage: Usage | None = None
     error: RunError | None = None
+    # Deviations from the documented API that the source tolerated: counted, never decided upon.
+    peculiarities: frozenset[str] = frozenset()

@@ -21,7 +21,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.event_store import RecordedEvent
-from tracker.polling.requests.step_reads import parse_steps
+from tracker.polling.requests.step_reads import parse_steps, union_of
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Observation, RecordResult
 from tracker.runtime.log_fields import of_run, of_source
@@ -156,7 +156,11 @@ class _Backfill:
                     break
                 _check_new(after, cursors)
             result = await self._session.commits.record(
-                Observation(stream, lambda state: decide_steps(state, steps, answer.observed_at))
+                Observation(
+                    stream,
+                    lambda state: decide_steps(state, steps, answer.observed_at),
+                    peculiarities=union_of(steps),
+                )
             )
         except (NotFound, RequestRefused, PayloadError) as error:
             self.failed.add(run_id)

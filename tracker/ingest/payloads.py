@@ -65,7 +65,9 @@ def _resolve_step(
         raise PayloadError("not a step that can be tracked: run_id: it is missing")
     step = origin.steps_snapshot(body)
     entry = Observation(
-        run_stream(origin.name, run_id), lambda state: decide_steps(state, [step], observed_at)
+        run_stream(origin.name, run_id),
+        lambda state: decide_steps(state, [step], observed_at),
+        peculiarities=step.peculiarities,
     )
     return ResolvedPayload(
         origin, thread_id if isinstance(thread_id, str) else None, run_id, [entry]

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from tracker.sources.assistants.models import RunStep as RunStep
     from tracker.sources.assistants.models import RunToolCall as RunToolCall
     from tracker.sources.assistants.resource import Assistants as Assistants
+    from tracker.sources.counts import counted as counted
     from tracker.sources.documents import decode as decode
     from tracker.sources.http.source import HttpSource as HttpSource
     from tracker.sources.langgraph.resource import LangGraph as LangGraph
+    from tracker.sources.responses.models import Response as Response
     from tracker.sources.responses.resource import Responses as Responses
-    from tracker.sources.responses.snapshots import Response as Response
     from tracker.sources.source import PageSource as PageSource
     from tracker.sources.source import RunListSource as RunListSource
     from tracker.sources.source import Source as Source
     from tracker.sources.stamps import read_stamp as read_stamp
-    from tracker.sources.wire import counted as counted
 
 _HOMES = {
     "AgentTurns": "tracker.sources.agents.resource",
@@ -33,14 +33,14 @@ _HOMES = {
     "HttpSource": "tracker.sources.http.source",
     "LangGraph": "tracker.sources.langgraph.resource",
     "PageSource": "tracker.sources.source",
-    "Response": "tracker.sources.responses.snapshots",
+    "Response": "tracker.sources.responses.models",
     "Responses": "tracker.sources.responses.resource",
     "Run": "tracker.sources.assistants.models",
     "RunListSource": "tracker.sources.source",
     "RunStep": "tracker.sources.assistants.models",
     "RunToolCall": "tracker.sources.assistants.models",
     "Source": "tracker.sources.source",
-    "counted": "tracker.sources.wire",
+    "counted": "tracker.sources.counts",
     "decode": "tracker.sources.documents",
     "read_stamp": "tracker.sources.stamps",
 }

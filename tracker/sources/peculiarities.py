@@ -14,10 +14,12 @@ which snapshots carry and trackers count.
 | `negative_tokens` | counts below zero |
 | `stamps_not_in_seconds` | milliseconds, or a finer unit, for seconds |
 | `stamps_as_text`, `stamps_as_numbers` | each where the other is documented |
-| `zero_stamps` | zero, a negative number or an empty text for a missing timestamp |
+| `zero_stamps` | a zero time, a negative number, or a word for nothing for a missing timestamp |
 | `empty_array_for_object` | `[]` in place of an object |
 | `error_as_text` | a text in place of an object |
 | `action_without_calls` | a run that requires an action, without its calls |
+| `unreadable_…` | a field, by its name, that says nothing: it counts as not sent |
+| `wrong_type_…` | a field, by its name, in another type than documented, which was read |
 | `unstorable_…` | a field, by its name, with over 64 levels, a huge integer or NaN |
 | `unknown_action`, `unknown_error_code` | a type, or a reason, that the API does not have |
 """
@@ -27,9 +29,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tracker.sources.stamps import TOO_LARGE_FOR_SECONDS
-
-_IN, _OUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
+from tracker.core.usage import Usage
+from tracker.sources.stamps import TOO_LARGE_FOR_SECONDS, read_stamp, says_no_time
 
 
 class Documented(NamedTuple):
@@ -57,16 +58,23 @@ class Documented(NamedTuple):
 
 
 def peculiarities(
-    document: Mapping[str, Any], documented: Documented, *, lacks_calls: bool
+    document: Mapping[str, Any],
+    documented: Documented,
+    usage: Usage | None = None,
+    *,
+    lacks_calls: bool = False,
 ) -> frozenset[str]:
     """Returns the names of the peculiarities of a valid document of a run.
 
-    `lacks_calls` is True if the run requires an action, and no calls were found.
+    `usage` are the tokens that were read from it; `lacks_calls` is True if the run requires an
+    action, and no calls were found.
     """
-    return frozenset(_find(document, documented, lacks_calls))
+    return frozenset(_find(document, documented, usage, lacks_calls))
 
 
-def _find(document: Mapping[str, Any], documented: Documented, lacks_calls: bool) -> Iterator[str]:
+def _find(
+    document: Mapping[str, Any], documented: Documented, usage: Usage | None, lacks_calls: bool
+) -> Iterator[str]:
     status = document.get("status")
     if status not in documented.statuses:
         yield "unknown_status"
@@ -79,20 +87,19 @@ def _find(document: Mapping[str, Any], documented: Documented, lacks_calls: bool
     for name in documented.objects:
         if document.get(name) == []:
             yield "empty_array_for_object"
-    usage = document.get("usage") or None
     if status == documented.completed:
-        if not any(document.get(name) for name in documented.ends):
+        if not any(read_stamp(document.get(name)) for name in documented.ends):
             yield "no_end_stamp"
-        if usage is None and documented.has_usage:
+        if documented.has_usage and not document.get("usage"):
             yield "no_usage"
-    if isinstance(usage, Mapping):
+    if usage is not None:
         yield from _check_usage(usage, is_complete=status == documented.completed)
     error = document.get(documented.error)
     if isinstance(error, str):
         yield "error_as_text"
     elif documented.error_codes and isinstance(error, Mapping):
         code = error.get("code")
-        if code is not None and code not in documented.error_codes:
+        if isinstance(code, str) and code not in documented.error_codes:
             yield "unknown_error_code"
     action = document.get("required_action")
     action_type = action.get("type") if isinstance(action, Mapping) else None
@@ -103,29 +110,22 @@ def _find(document: Mapping[str, Any], documented: Documented, lacks_calls: bool
 
 
 def _check_stamp(value: object, is_text: bool) -> Iterator[str]:
-    if isinstance(value, str):
-        if not value:
-            yield "zero_stamps"
-        elif not is_text:
+    if says_no_time(value):
+        yield "zero_stamps"
+    elif isinstance(value, str):
+        if not is_text:
             yield "stamps_as_text"
     elif isinstance(value, (int, float)):
         if is_text:
             yield "stamps_as_numbers"
         elif value >= TOO_LARGE_FOR_SECONDS:
             yield "stamps_not_in_seconds"
-        elif value <= 0:
-            yield "zero_stamps"
 
 
-def _check_usage(usage: Mapping[str, Any], *, is_complete: bool) -> Iterator[str]:
-    counts = [
-        next((usage[name] for name in names if isinstance(usage.get(name), int)), None)
-        for names in (_IN, _OUT, ("total_tokens",))
-    ]
+def _check_usage(usage: Usage, *, is_complete: bool) -> Iterator[str]:
+    counts = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
     sent = [count for count in counts if count is not None]
-    if any(count < 0 for count in sent):
-        yield "negative_tokens"
-    elif is_complete and not any(sent):
+    if is_complete and not any(sent):
         yield "zero_usage"
     elif len(sent) == 3 and sent[0] + sent[1] != sent[2]:
         yield "tokens_not_adding_up"

@@ -1,8 +1,7 @@
-"""Wire types shared by all APIs, and the reading of fields and answers that they have in common."""
+"""Typed models of answers for the caller of a resource, and the checks of answers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -11,13 +10,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
 )
 
-from tracker.core.snapshot import RunError
-from tracker.core.usage import Usage
 from tracker.errors import PayloadError, UnusableAnswer
 from tracker.sources.answer import Answer
-from tracker.sources.documents import validate
+from tracker.sources.documents import decode, validate
 
 
 def object_or_none(value: object) -> object:
@@ -34,9 +35,26 @@ Object = Annotated[dict[str, Any] | None, BeforeValidator(object_or_none)]
 
 
 class Wire(BaseModel):
-    """A part of a document that a service sent."""
+    """A part of a document that a service sent. A value of another type than the field's is none.
+
+    As sent, it is still in `body` of the document.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _read_alone(
+        cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """Returns the value of a field, the default for another type unless it is required."""
+        try:
+            return read(value)
+        except ValidationError:
+            field = cls.model_fields[str(info.field_name)]
+            if field.is_required():
+                raise
+            return field.get_default(call_default_factory=True)
 
 
 class Answered(Wire):
@@ -92,23 +110,24 @@ Error = Annotated[LastError | None, BeforeValidator(_error_or_none)]
 Incomplete = Annotated[IncompleteDetails | None, BeforeValidator(object_or_none)]
 
 
-def text_of(value: object) -> str | None:
-    """Returns a text as it is, and another value as its JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+class _Identity(BaseModel):
+    id: str
+    status: str
 
 
-def counted(**counts: int | None) -> Usage | None:
-    """Returns token counts as a usage, None if the service sent no count. Raises PayloadError."""
-    # Some services send a count below zero for one that they did not make.
-    known = {name: count for name, count in counts.items() if count is not None and count >= 0}
-    return validate(Usage, known, "countable: usage") if known else None
+class _GraphIdentity(BaseModel):
+    run_id: str
+    status: str
 
 
-def run_error(sent: LastError | None) -> RunError | None:
-    """Returns the error of a run, in the service's own words."""
-    return RunError(code=sent.code, message=sent.message) if sent else None
+def document_of(body: bytes | Mapping[str, Any] | Answered) -> Mapping[str, Any]:
+    """Returns the JSON object of a body, or of a typed model. Raises PayloadError."""
+    return body.body if isinstance(body, Answered) else decode(body)
+
+
+def check_identity(document: Mapping[str, Any], what: str, *, is_graph: bool = False) -> None:
+    """Raises PayloadError, as `validate` does, for a document without an id or a status."""
+    validate(_GraphIdentity if is_graph else _Identity, document, what)
 
 
 def attach_answer(document: Document, answer: Answer, body: dict[str, Any]) -> Document:
@@ -141,6 +160,8 @@ def check_entity(request: str, found: Mapping[str, Any], expected: Mapping[str, 
 def check_fields(request: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
     """Raises UnusableAnswer if a document has a field with another value than `expected`."""
     for name, value in expected.items():
-        if found.get(name) not in (value, None):
+        sent = found.get(name)
+        is_number = isinstance(sent, int) and not isinstance(sent, bool)
+        if (str(sent) if is_number else sent) not in (value, None):
             # The other value is not repeated: it may be anything, a key too.
             raise UnusableAnswer(f"{request} brought another {name} than {value!r}.")

@@ -114,7 +114,9 @@ class StepReads:
                 return []
             return decide_steps(state, steps, observed_at)
 
-        result = await self._commits.record(Observation(_stream(request), decide))
+        result = await self._commits.record(
+            Observation(_stream(request), decide, peculiarities=union_of(steps))
+        )
         return is_last or not is_stale_step_list(result.state, steps)
 
     def _on_error(
@@ -148,6 +150,11 @@ def parse_steps(
         except RunfoldError as error:
             logger.warning("%s: cannot record a step: %s", stream, error, extra=of_run(stream))
     return steps
+
+
+def union_of(steps: Iterable[StepSnapshot]) -> frozenset[str]:
+    """Returns the names of the peculiarities of steps."""
+    return frozenset[str]().union(*(step.peculiarities for step in steps))
 
 
 def _stream(request: StepsRequest) -> str:

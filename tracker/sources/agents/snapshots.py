@@ -20,12 +20,12 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
+from tracker.sources.configurations import read_configuration
 from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.fields import Fields, read_calls, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
-from tracker.sources.responses.snapshots import Tokens, usage_of
-from tracker.sources.stamps import Stamp
-from tracker.sources.wire import Entity, Error, run_error, text_of
+from tracker.sources.wire import check_identity
 
 TURN_OBJECT = "agent.session.turn"
 WAITING = "waiting"
@@ -50,24 +50,6 @@ _TRACKED = (
     "error",
     "required_actions",
 )
-
-
-class Turn(Entity):
-    """A turn of a session; `agent` and `required_actions` are fields of the session."""
-
-    object: str | None = None
-    status: str
-    session_id: str | None = None
-    agent_id: str | None = None
-    created_at: Stamp = None
-    started_at: Stamp = None
-    completed_at: Stamp = None
-    failed_at: Stamp = None
-    cancelled_at: Stamp = None
-    error: Error = None
-    usage: Tokens = None
-    agent: dict[str, Any] | None = None
-    required_actions: list[Any] | None = None
 
 
 def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,34 +79,38 @@ def turn_snapshot(
 ) -> RunSnapshot:
     """Returns a turn as a snapshot; its thread is its session.
 
-    Raises PayloadError naming the missing or wrong fields.
+    Raises PayloadError for one without an id or a status.
     """
     document = decode(body)
-    turn = validate(Turn, document, "a turn of a session")
-    is_waiting = turn.status == WAITING
-    calls = _calls(turn.required_actions) if is_waiting else ()
-    agent = turn.agent or {}
-    ended_at = turn.completed_at or turn.failed_at or turn.cancelled_at
-    fields = {
+    check_identity(document, "a turn of a session")
+    fields, status = Fields(document), document["status"]
+    is_waiting = status == WAITING
+    calls = _calls(fields) if is_waiting else ()
+    agent = fields.part("agent")
+    ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
+    usage = fields.usage()
+    values = {
         "source": source,
-        "run_id": turn.id,
+        "run_id": document["id"],
         "observed_at": observed_at,
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
-        "status": REQUIRES_ACTION if is_waiting else turn.status,
-        "thread_id": turn.session_id,
-        "assistant_id": turn.agent_id or text_of(agent.get("id")),
-        "model": text_of(agent.get("model")),
-        "created_at": turn.created_at,
-        "started_at": turn.started_at,
-        "ended_at": ended_at if turn.status in ENDED else None,
+        "status": REQUIRES_ACTION if is_waiting else status,
+        "thread_id": fields.text("session_id"),
+        "assistant_id": fields.text("agent_id") or agent.text("id"),
+        "model": agent.text("model"),
+        "created_at": fields.stamp("created_at"),
+        "started_at": fields.stamp("started_at"),
+        "ended_at": next(filter(None, ends), None) if status in ENDED else None,
         "tool_calls": calls,
-        "usage": usage_of(turn.usage),
-        "error": run_error(turn.error),
-        "configuration": _configuration(agent) if agent else None,
-        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=is_waiting and not calls),
+        "usage": usage,
+        "error": fields.error("error"),
+        "configuration": read_configuration(agent, agent.prose("instructions"), _SETTINGS)
+        or (Configuration() if agent.document else None),
+        "peculiarities": fields.found
+        | peculiarities(document, _DOCUMENTED, usage, lacks_calls=is_waiting and not calls),
     }
-    return validate(RunSnapshot, fields, "a turn that can be tracked")
+    return validate(RunSnapshot, values, "a turn that can be tracked")
 
 
 def is_turn(body: Mapping[str, Any]) -> bool:
@@ -132,8 +118,9 @@ def is_turn(body: Mapping[str, Any]) -> bool:
     return bool(body.get("object") == TURN_OBJECT)
 
 
-def _calls(actions: object) -> tuple[ToolCall, ...]:
-    return tuple(_call(number, it) for number, it in enumerate(objects_in(actions), start=1))
+def _calls(fields: Fields) -> tuple[ToolCall, ...]:
+    actions = read_calls(fields, fields.document, "required_actions")
+    return tuple(_call(number, it) for number, it in enumerate(actions, start=1))
 
 
 def _call(number: int, action: dict[str, Any]) -> ToolCall:
@@ -147,20 +134,6 @@ def _call(number: int, action: dict[str, Any]) -> ToolCall:
         type="function" if action_type == "function_call" else action_type,
         name=text_of(content.get("name")),
         arguments=text_of(arguments),
-    )
-
-
-def _configuration(agent: dict[str, Any]) -> Configuration:
-    tools = agent.get("tools")
-    settings = {name: agent[name] for name in _SETTINGS if agent.get(name) is not None}
-    return validate(
-        Configuration,
-        {
-            "instructions": text_of(agent.get("instructions")),
-            "tools": tuple(tools) if isinstance(tools, list) else None,
-            "settings": settings,
-        },
-        "a configuration",
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from tracker.core.snapshot import Configuration, RunSnapshot, StepSnapshot, ToolCall
+from tracker.core.snapshot import RunSnapshot, StepSnapshot, ToolCall
 from tracker.core.status import (
     CANCELLING,
     COMPLETED,
@@ -19,19 +19,19 @@ from tracker.core.status import (
     REQUIRES_ACTION,
     is_ended,
 )
-from tracker.core.usage import Usage
 from tracker.errors import PayloadError
-from tracker.sources.assistants.models import Run, RunStep, TokenUsage
-from tracker.sources.documents import decode, describe_errors, objects_in, validate
+from tracker.sources.configurations import read_configuration
+from tracker.sources.documents import decode, describe_errors, validate
+from tracker.sources.fields import Fields, read_calls, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
-from tracker.sources.wire import counted, run_error, text_of
+from tracker.sources.wire import Answered, check_identity, document_of
 
 RUN_OBJECT = "thread.run"
 STEP_OBJECT = "thread.run.step"
 
 # Not the model: that is a column of its own.
-_SETTINGS = {
+_SETTINGS = (
     "temperature",
     "top_p",
     "max_prompt_tokens",
@@ -43,8 +43,7 @@ _SETTINGS = {
     "reasoning_effort",
     "tool_resources",
     "file_ids",
-}
-_CONFIGURATION = {"instructions", "tools", *_SETTINGS}
+)
 
 # In these statuses a run waits for no calls, even if it still has an old `required_action`.
 _NOT_WAITING = ENDED | {QUEUED, IN_PROGRESS, CANCELLING}
@@ -96,46 +95,49 @@ def glance(body: bytes) -> Glance:
 
 
 def run_snapshot(
-    body: bytes | Mapping[str, Any] | Run,
+    body: bytes | Mapping[str, Any] | Answered,
     source: str,
     *,
     observed_at: datetime,
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """Returns a run as a snapshot. Raises PayloadError naming the missing or wrong fields.
+    """Returns a run as a snapshot. Raises PayloadError for one without an id or a status.
 
     `expired` and `incomplete` have no stamp of their own: services send their time in another.
     """
-    document = body.body if isinstance(body, Run) else decode(body)
-    run = body if isinstance(body, Run) else validate(Run, document, "a run")
-    calls = _tool_calls(run)
-    lacks_calls = run.status == REQUIRES_ACTION and not calls
-    ended_at = run.completed_at or run.failed_at or run.cancelled_at
-    details = run.incomplete_details
-    fields = {
+    document = document_of(body)
+    check_identity(document, "a run")
+    fields, status = Fields(document), document["status"]
+    calls = _tool_calls(fields, status)
+    ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
+    usage = fields.usage()
+    values = {
         "source": source,
-        "run_id": run.id,
+        "run_id": document["id"],
         "observed_at": observed_at,
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
-        "status": run.status,
-        "thread_id": run.thread_id,
-        "assistant_id": run.assistant_id,
-        "model": run.model,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "expires_at": run.expires_at,
-        "ended_at": ended_at if is_ended(run.status) else None,
+        "status": status,
+        "thread_id": fields.text("thread_id"),
+        "assistant_id": fields.text("assistant_id"),
+        "model": fields.text("model"),
+        "created_at": fields.stamp("created_at"),
+        "started_at": fields.stamp("started_at"),
+        "expires_at": fields.stamp("expires_at"),
+        "ended_at": next(filter(None, ends), None) if is_ended(status) else None,
         "tool_calls": calls,
-        "usage": _usage(run.usage),
-        "error": run_error(run.last_error),
-        "incomplete_reason": details.reason if details else None,
-        "metadata": run.metadata or {},
-        "configuration": _configuration(run),
-        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=lacks_calls),
+        "usage": usage,
+        "error": fields.error("last_error"),
+        "incomplete_reason": fields.reason("incomplete_details"),
+        "metadata": fields.metadata(),
+        "configuration": read_configuration(fields, fields.prose("instructions"), _SETTINGS),
+        "peculiarities": fields.found
+        | peculiarities(
+            document, _DOCUMENTED, usage, lacks_calls=status == REQUIRES_ACTION and not calls
+        ),
     }
-    return validate(RunSnapshot, fields, "a run that can be tracked")
+    return validate(RunSnapshot, values, "a run that can be tracked")
 
 
 def is_run(body: Mapping[str, Any]) -> bool:
@@ -149,43 +151,58 @@ def is_run(body: Mapping[str, Any]) -> bool:
     return bool(object_type == RUN_OBJECT)
 
 
-def step_snapshot(body: bytes | Mapping[str, Any] | RunStep) -> StepSnapshot:
-    """Returns a step as a snapshot. Raises PayloadError naming the missing or wrong fields."""
-    step = body if isinstance(body, RunStep) else validate(RunStep, decode(body), "a step")
-    details = step.step_details
-    calls = (details.tool_calls if details else None) or []
-    ended_at = step.completed_at or step.failed_at or step.cancelled_at or step.expired_at
-    fields = {
-        "step_id": step.id,
-        "type": step.type or (details.type if details else None) or "unknown",
-        "status": step.status,
-        "tools": tuple(
-            (call.function.name if call.function else None) or call.type or "unknown"
-            for call in calls
-        ),
-        "tool_call_ids": tuple(call.id for call in calls if call.id),
-        "created_at": step.created_at,
-        "ended_at": ended_at if is_ended(step.status) else None,
-        "usage": _usage(step.usage),
-        "error": run_error(step.last_error),
+def step_snapshot(body: bytes | Mapping[str, Any] | Answered) -> StepSnapshot:
+    """Returns a step as a snapshot. Raises PayloadError for one without an id or a status."""
+    document = document_of(body)
+    check_identity(document, "a step")
+    fields, status = Fields(document), document["status"]
+    details = fields.part("step_details")
+    calls = [Fields(it, fields.found) for it in read_calls(fields, details.document, "tool_calls")]
+    ends = [
+        fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at", "expired_at")
+    ]
+    values = {
+        "step_id": document["id"],
+        "type": fields.text("type") or details.text("type") or "unknown",
+        "status": status,
+        "tools": tuple(_tool_of(call) for call in calls),
+        "tool_call_ids": tuple(call_id for call in calls if (call_id := call.text("id"))),
+        "created_at": fields.stamp("created_at"),
+        "ended_at": next(filter(None, ends), None) if is_ended(status) else None,
+        "usage": fields.usage(),
+        "error": fields.error("last_error"),
+        "peculiarities": fields.found,
     }
-    return validate(StepSnapshot, fields, "a step that can be tracked")
+    return validate(StepSnapshot, values, "a step that can be tracked")
 
 
-def _tool_calls(run: Run) -> tuple[ToolCall, ...]:
-    if run.required_action is None or run.status in _NOT_WAITING:
+def _tool_of(call: Fields) -> str:
+    function = call.document.get("function")
+    name = Fields(function, call.found).text("name") if isinstance(function, Mapping) else None
+    return name or call.text("type") or "unknown"
+
+
+def _tool_calls(fields: Fields, status: str) -> tuple[ToolCall, ...]:
+    if status in _NOT_WAITING:
         return ()
-    action = run.required_action.model_dump(exclude_unset=True)
-    return tuple(_tool_call(number, call) for number, call in enumerate(_calls(action), start=1))
+    action = fields.document.get("required_action")
+    if not isinstance(action, list) or not action:
+        action = fields.object("required_action") or {}
+    return tuple(
+        _tool_call(number, call) for number, call in enumerate(_calls(fields, action), start=1)
+    )
 
 
-def _calls(action: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the calls of any type of action: in `tool_calls`, else in its first list."""
-    contents = [value for value in action.values() if isinstance(value, dict)]
-    lists = [content.get("tool_calls") for content in contents]
-    lists += [value for content in [action, *contents] for value in content.values()]
-    found = next((entry for entry in lists if isinstance(entry, list)), [])
-    yield from objects_in(found)
+def _calls(fields: Fields, action: Mapping[str, Any] | list[Any]) -> list[dict[str, Any]]:
+    """Returns the calls of any type of action: in `tool_calls`, else in its first list."""
+    if isinstance(action, list):
+        return read_calls(fields, {"tool_calls": action}, "tool_calls")
+    contents = [action, *(value for value in action.values() if isinstance(value, dict))]
+    named = [content for content in contents if content.get("tool_calls")]
+    if named:
+        return read_calls(fields, named[0], "tool_calls")
+    lists = [it for content in contents for it in content.values() if isinstance(it, list)]
+    return read_calls(fields, {"tool_calls": lists[0]}, "tool_calls") if lists else []
 
 
 def _tool_call(number: int, call: dict[str, Any]) -> ToolCall:
@@ -201,33 +218,6 @@ def _tool_call(number: int, call: dict[str, Any]) -> ToolCall:
         type=call_type,
         name=text_of(content.get("name")),
         arguments=text_of(arguments) if arguments or arguments == "" else None,
-    )
-
-
-def _usage(sent: TokenUsage | None) -> Usage | None:
-    if sent is None:
-        return None
-    cached, reasoning = sent.prompt_token_details, sent.completion_tokens_details
-    cached = cached or sent.prompt_tokens_details
-    return counted(
-        prompt_tokens=sent.prompt_tokens,
-        completion_tokens=sent.completion_tokens,
-        total_tokens=sent.total_tokens,
-        cached_tokens=cached.cached_tokens if cached else None,
-        reasoning_tokens=reasoning.reasoning_tokens if reasoning else None,
-    )
-
-
-def _configuration(run: Run) -> Configuration | None:
-    if not run.model_fields_set & _CONFIGURATION:
-        return None
-    settings = run.model_dump(include=_SETTINGS, exclude_unset=True)
-    return Configuration(
-        instructions=run.instructions,
-        tools=None
-        if run.tools is None
-        else tuple(tool.model_dump(exclude_unset=True) for tool in run.tools),
-        settings={name: value for name, value in settings.items() if value is not None},
     )
 
 

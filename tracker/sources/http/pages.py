@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
 from tracker.errors import UnusableAnswer
 from tracker.sources.answer import Answer
@@ -26,7 +26,7 @@ class Page(Answered, Generic[Item]):
     """
 
     object: str | None = None
-    data: list[Item] = Field(default_factory=list)
+    data: list[Item]
     first_id: str | None = None
     last_id: str | None = None
     has_more: bool | None = None

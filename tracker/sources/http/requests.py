@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from tracker.sources.http.address import path_of
 from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.http.transport import PAGE_CAP, Query, Transport
 from tracker.sources.wire import check_entity
+
+logger = logging.getLogger(__name__)
 
 
 async def ask_for(
@@ -36,17 +39,26 @@ async def ask_for_entries(
 ) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """Returns one page of a list: the answer, its entries as sent, and the id to go on after.
 
-    The id is None on the last page. Raises what `Transport.ask` raises, and UnusableAnswer for
-    a list of something else than `expected`.
+    The id is None on the last page. Leaves out an entry that is something else than `expected`.
+    Raises what `Transport.ask` raises, and UnusableAnswer for a list of nothing else.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
     data = found.get("data")
     if not isinstance(data, list):
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
+    entries, odd = [], None
     for sent in data:
-        check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-    last = found.get("last_id") or (data[-1]["id"] if data else None)
-    return answer, data, last if found.get("has_more") and isinstance(last, str) else None
+        try:
+            check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
+            entries.append(sent)
+        except UnusableAnswer as error:
+            odd = error
+    if odd is not None:
+        if not entries:
+            raise odd
+        logger.info("an entry of a list is left out: %s", odd)
+    last = found.get("last_id") or (entries[-1]["id"] if entries else None)
+    return answer, entries, last if found.get("has_more") and isinstance(last, str) else None
 
 
 async def ask_for_page(

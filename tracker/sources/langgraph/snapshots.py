@@ -23,10 +23,10 @@ from tracker.core.status import (
     REQUIRES_ACTION,
 )
 from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.fields import Fields, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
-from tracker.sources.stamps import Stamp
-from tracker.sources.wire import Answered, Error, Object, run_error, text_of
+from tracker.sources.wire import check_identity
 
 SUCCESS = "success"
 ERROR = "error"
@@ -55,20 +55,6 @@ _DOCUMENTED = Documented(
 _TRACKED = ("run_id", "status", "metadata", "state", "error")
 
 
-class GraphRun(Answered):
-    """A run of a graph; `state` is the relevant part of its thread's state."""
-
-    run_id: str
-    status: str
-    thread_id: str | None = None
-    assistant_id: str | None = None
-    created_at: Stamp = None
-    updated_at: Stamp = None
-    metadata: Object = None
-    state: Object = None
-    error: Error = None
-
-
 def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a run's document with the state of its thread, without the values."""
     kept = [
@@ -94,35 +80,38 @@ def graph_run_snapshot(
     """Returns a run of a graph as a snapshot.
 
     The server stamps only changes, so the last one of a run that ended is its end. Raises
-    PayloadError naming the missing or wrong fields.
+    PayloadError for one without an id or a status.
     """
     document = decode(body)
-    run = validate(GraphRun, document, "a run of a graph")
-    tasks = objects_in((run.state or {}).get("tasks"))
-    calls = _calls(run.state or {}, tasks) if run.status == SUCCESS else ()
-    status = REQUIRES_ACTION if calls else _STATUSES.get(run.status, run.status)
-    error = run_error(run.error)
+    check_identity(document, "a run of a graph", is_graph=True)
+    fields, sent_status = Fields(document), document["status"]
+    state = fields.part("state").document
+    tasks = objects_in(state.get("tasks"))
+    calls = _calls(state, tasks) if sent_status == SUCCESS else ()
+    status = REQUIRES_ACTION if calls else _STATUSES.get(sent_status, sent_status)
+    error = fields.error("error")
     if status == FAILED and error is None:
         error = next(
             (RunError(message=text_of(task["error"])) for task in tasks if task.get("error")), None
         )
-    fields = {
+    updated_at = fields.stamp("updated_at")
+    values = {
         "source": source,
-        "run_id": run.run_id,
+        "run_id": document["run_id"],
         "observed_at": observed_at,
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
         "status": status,
-        "thread_id": run.thread_id,
-        "assistant_id": run.assistant_id,
-        "created_at": run.created_at,
-        "ended_at": run.updated_at if status in ENDED or calls else None,
+        "thread_id": fields.text("thread_id"),
+        "assistant_id": fields.text("assistant_id"),
+        "created_at": fields.stamp("created_at"),
+        "ended_at": updated_at if status in ENDED or calls else None,
         "tool_calls": calls,
         "error": error,
-        "metadata": run.metadata or {},
-        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
+        "metadata": fields.metadata(),
+        "peculiarities": fields.found | peculiarities(document, _DOCUMENTED),
     }
-    return validate(RunSnapshot, fields, "a run of a graph that can be tracked")
+    return validate(RunSnapshot, values, "a run of a graph that can be tracked")
 
 
 def is_graph_run(body: Mapping[str, Any]) -> bool:

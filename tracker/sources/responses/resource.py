@@ -14,7 +14,8 @@ from tracker.sources.http.requests import ask_for, without_stream
 from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.responses import snapshots
-from tracker.sources.responses.snapshots import RESPONSE_OBJECT, Response
+from tracker.sources.responses.models import Response
+from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.source import SETTLING_SECONDS
 from tracker.sources.wire import check_entity, read_answer
 

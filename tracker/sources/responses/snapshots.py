@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator
-
-from tracker.core.snapshot import Configuration, RunSnapshot, ToolCall
+from tracker.core.snapshot import RunSnapshot, ToolCall
 from tracker.core.status import (
     CANCELLED,
     COMPLETED,
@@ -24,26 +22,16 @@ from tracker.core.status import (
     QUEUED,
     REQUIRES_ACTION,
 )
-from tracker.core.usage import Usage
+from tracker.sources.configurations import read_configuration
 from tracker.sources.documents import decode, objects_in, pick, validate
+from tracker.sources.fields import Fields, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
-from tracker.sources.stamps import Stamp
-from tracker.sources.wire import (
-    Entity,
-    Error,
-    Incomplete,
-    Object,
-    Wire,
-    counted,
-    object_or_none,
-    run_error,
-    text_of,
-)
+from tracker.sources.wire import Answered, check_identity, document_of
 
 RESPONSE_OBJECT = "response"
 
-_SETTINGS = {
+_SETTINGS = (
     "temperature",
     "top_p",
     "max_output_tokens",
@@ -53,8 +41,7 @@ _SETTINGS = {
     "text",
     "tool_choice",
     "truncation",
-}
-_CONFIGURATION = {"instructions", "tools", *_SETTINGS}
+)
 _DOCUMENTED = Documented(
     statuses=frozenset({QUEUED, IN_PROGRESS, COMPLETED, FAILED, CANCELLED, INCOMPLETE}),
     completed=COMPLETED,
@@ -77,61 +64,6 @@ _TRACKED = (
 )
 
 
-class TokenDetails(Wire):
-    """Parts of the tokens of one direction."""
-
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class DirectedTokens(Wire):
-    """Tokens in and out; some look-alikes name them as Assistants services do."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens_details: TokenDetails | None = None
-    output_tokens_details: TokenDetails | None = None
-
-
-Tokens = Annotated[DirectedTokens | None, BeforeValidator(object_or_none)]
-
-
-class Response(Entity):
-    """A response with its output so far; all fields but `id` and `status` may be missing."""
-
-    object: str | None = None
-    status: str
-    created_at: Stamp = None
-    completed_at: Stamp = None
-    failed_at: Stamp = None
-    cancelled_at: Stamp = None
-    background: bool | None = None
-    model: str | None = None
-    output: list[Any] | None = None
-    previous_response_id: str | None = None
-    conversation: Any = None
-    agent: Any = None
-    prompt: Any = None
-    instructions: Any = None
-    tools: list[Any] | None = None
-    error: Error = None
-    incomplete_details: Incomplete = None
-    usage: Tokens = None
-    metadata: Object = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
-    parallel_tool_calls: bool | None = None
-    reasoning: Any = None
-    text: Any = None
-    tool_choice: Any = None
-    truncation: Any = None
-
-
 def glance(body: bytes) -> dict[str, Any]:
     """Returns the tracked fields of a response's body, as sent. Raises PayloadError."""
     document = decode(body)
@@ -142,46 +74,54 @@ def glance(body: bytes) -> dict[str, Any]:
 
 
 def response_snapshot(
-    body: bytes | Mapping[str, Any] | Response,
+    body: bytes | Mapping[str, Any] | Answered,
     source: str,
     *,
     observed_at: datetime,
     asked_at: datetime | None = None,
     unchanged_until: datetime | None = None,
 ) -> RunSnapshot:
-    """Returns a response as a snapshot. Raises PayloadError naming the missing or wrong fields.
+    """Returns a response as a snapshot. Raises PayloadError for one without an id or a status.
 
     Its thread is its conversation, None if it has none. Its assistant is the agent or the stored
     prompt that it was made with.
     """
-    document = body.body if isinstance(body, Response) else decode(body)
-    response = body if isinstance(body, Response) else validate(Response, document, "a response")
-    calls = tuple(waiting_calls(response.output)) if response.status == COMPLETED else ()
-    ended_at = response.completed_at or response.failed_at or response.cancelled_at
-    details = response.incomplete_details
-    fields = {
+    document = document_of(body)
+    check_identity(document, "a response")
+    fields, status = Fields(document), document["status"]
+    output = fields.list("output")
+    calls = tuple(waiting_calls(output)) if status == COMPLETED else ()
+    if output and not all(isinstance(item, dict) for item in output):
+        fields.found.add("unreadable_output")
+    ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
+    usage = fields.usage()
+    agent, prompt = fields.named("agent", "id", "name"), fields.named("prompt", "id")
+    values = {
         "source": source,
-        "run_id": response.id,
+        "run_id": document["id"],
         "observed_at": observed_at,
         "asked_at": asked_at,
         "unchanged_until": unchanged_until,
-        "status": REQUIRES_ACTION if calls else response.status,
-        "thread_id": _id_of(response.conversation, "id"),
-        "assistant_id": _id_of(response.agent, "id", "name") or _id_of(response.prompt, "id"),
-        "model": response.model,
-        "created_at": response.created_at,
-        "ended_at": ended_at if response.status in ENDED else None,
+        "status": REQUIRES_ACTION if calls else status,
+        "thread_id": fields.named("conversation", "id"),
+        "assistant_id": agent or prompt,
+        "model": fields.text("model"),
+        "created_at": fields.stamp("created_at"),
+        "ended_at": next(filter(None, ends), None) if status in ENDED else None,
         "tool_calls": calls,
-        "usage": usage_of(response.usage),
-        "error": run_error(response.error),
-        "incomplete_reason": details.reason if details else None,
-        "metadata": response.metadata or {},
-        "configuration": _configuration(response),
-        "continues": response.previous_response_id or None,
+        "usage": usage,
+        "error": fields.error("error"),
+        "incomplete_reason": fields.reason("incomplete_details"),
+        "metadata": fields.metadata(),
+        # The instructions of a response may be a list.
+        "configuration": read_configuration(
+            fields, text_of(document.get("instructions")), _SETTINGS
+        ),
+        "continues": fields.identifier("previous_response_id"),
         "stays_waiting": bool(calls),
-        "peculiarities": peculiarities(document, _DOCUMENTED, lacks_calls=False),
+        "peculiarities": fields.found | peculiarities(document, _DOCUMENTED, usage),
     }
-    return validate(RunSnapshot, fields, "a response that can be tracked")
+    return validate(RunSnapshot, values, "a response that can be tracked")
 
 
 def waiting_calls(output: object) -> Iterator[ToolCall]:
@@ -215,51 +155,14 @@ def answers_in(items: object) -> list[str]:
     return [str(call_id) for call_id in ids if call_id]
 
 
-def usage_of(sent: DirectedTokens | None) -> Usage | None:
-    """Returns tokens in and out as a usage. Raises PayloadError for invalid counts."""
-    if sent is None:
-        return None
-    into, out = sent.input_tokens, sent.output_tokens
-    cached, reasoning = sent.input_tokens_details, sent.output_tokens_details
-    return counted(
-        prompt_tokens=sent.prompt_tokens if into is None else into,
-        completion_tokens=sent.completion_tokens if out is None else out,
-        total_tokens=sent.total_tokens,
-        cached_tokens=cached.cached_tokens if cached else None,
-        reasoning_tokens=reasoning.reasoning_tokens if reasoning else None,
-    )
-
-
 def is_response(body: Mapping[str, Any]) -> bool:
     """True if a document of unknown origin is a response."""
     return bool(body.get("object") == RESPONSE_OBJECT)
 
 
-def _id_of(value: object, *names: str) -> str | None:
-    if isinstance(value, dict):
-        value = next((value[name] for name in names if value.get(name)), None)
-    return value if isinstance(value, str) and value else None
-
-
 def _content(item: dict[str, Any]) -> object:
     named = (item[name] for name in ("arguments", "input", "action", "operation") if name in item)
     return next(named, None)
-
-
-def _configuration(response: Response) -> Configuration | None:
-    if not response.model_fields_set & _CONFIGURATION:
-        return None
-    settings = response.model_dump(include=_SETTINGS, exclude_unset=True)
-    tools = response.tools
-    return validate(
-        Configuration,
-        {
-            "instructions": text_of(response.instructions),
-            "tools": None if tools is None else tuple(tools),
-            "settings": {name: value for name, value in settings.items() if value is not None},
-        },
-        "a configuration",
-    )
 
 
 FORMAT = PayloadFormat(Api.responses, is_response, glance, response_snapshot)
