@@ -209,9 +209,8 @@ def test_empty_things_of_other_languages() -> None:
         ({"id": "run_1"}, "status: Field required"),
         ({"id": "run_1", "status": None}, "status: Input should be a valid string"),
         ({"id": "", "status": "queued"}, "run_id: String should have at least 1"),
-        (body(created_at="soon"), "created_at: Value error"),
-        (body(usage={"prompt_tokens": 2**63}), "prompt_tokens: "),
-        (body(metadata="x", tools={}, usage=3, model=4), "and 1 more"),
+        ({"id": 3, "status": "queued"}, "id: Input should be a valid string"),
+        ({}, "id: Field required; status: Field required"),
         (b"{", "not JSON"),
     ],
 )

@@ -180,9 +180,9 @@ def test_no_secret_is_shown(status: int, echo: str, caplog: pytest.LogCaptureFix
     [
         {"id": KEY},
         {"id": "run_1", "object": KEY},
-        {"id": "run_1", "status": "queued", "created_at": KEY},
-        {"id": "run_1", "status": "queued", "usage": {"prompt_tokens": KEY}, KEY: 1},
-        {"id": "run_1", "status": "queued", "tools": KEY},
+        {"id": "run_1", "status": [KEY]},
+        {"id": "run_1", "status": {"prompt_tokens": KEY}, KEY: 1},
+        {"id": "run_1", KEY: KEY},
     ],
 )
 def test_no_secret_is_shown_of_a_run_that_holds_it(content: dict[str, Any]) -> None:

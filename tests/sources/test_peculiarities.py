@@ -10,7 +10,7 @@ import pytest
 from tests.support.corpus import lines, needs_corpus
 from tracker.polling.metrics import Counters
 from tracker.recording.observation import Observation
-from tracker.sources import peculiarities
+from tracker.sources import fields, peculiarities
 from tracker.sources.assistants.models import Run
 from tracker.sources.assistants.snapshots import run_snapshot
 from tracker.sources.detection import detect_format
@@ -127,8 +127,8 @@ def test_what_is_peculiar_has_a_name(body: dict[str, Any], names: set[str]) -> N
 def test_every_name_is_in_the_table_of_the_docstring() -> None:
     text = peculiarities.__doc__ or ""
     told = {name for name in re.findall(r"`(\w+)`", text) if name != "completed"}
-    code = re.findall(r'yield "(\w+)"', Path(peculiarities.__file__).read_text("utf-8"))
-    assert set(code) == told
+    code = "".join(Path(it.__file__).read_text("utf-8") for it in (peculiarities, fields))
+    assert set(re.findall(r'(?:yield |found\.add\()"(\w+)"', code)) == told
     assert "`no_…`" in text
 
 

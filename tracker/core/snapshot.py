@@ -65,13 +65,13 @@ class Configuration(_Frozen):
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     @cached_property
-    def storable_form(self) -> Configuration:
-        """The configuration with storable values; this object if it has no others."""
+    def replacement(self) -> Configuration | None:
+        """The configuration with storable values; None if it has no others."""
         tools, settings = self.tools, storable(self.settings)
         # Each tool by itself: the field is a tuple, and an array of JSON is a list.
         kept = None if tools is None else tuple(map(storable, tools))
         if all(map(is_, kept or (), tools or ())) and settings is self.settings:
-            return self
+            return None
         return Configuration(instructions=self.instructions, tools=kept, settings=settings)
 
 
@@ -132,7 +132,7 @@ class RunSnapshot(_Frozen):
             fields = {**fields, "metadata": metadata if type(metadata) is dict else dict(metadata)}
             replaced["metadata"] = storable(fields["metadata"])
         if isinstance(configuration := fields.get("configuration"), Configuration):
-            replaced["configuration"] = configuration.storable_form
+            replaced["configuration"] = configuration.replacement or configuration
         found = {
             f"unstorable_{name}" for name, value in replaced.items() if value is not fields[name]
         }

@@ -44,10 +44,12 @@ def read_calls(fields: Fields, document: Mapping[str, Any], name: str) -> list[d
     if value is None:
         return []
     if isinstance(value, Mapping):
-        is_one = not value or not all(isinstance(it, dict) for it in value.values())
-        value = [value] if is_one or value.keys() & _OF_A_CALL else [*value.values()]
+        # PHP writes an array with a gap, or without entries, as an object.
+        are_calls = all(isinstance(it, dict) for it in value.values())
+        is_one = not are_calls or value.keys() & _OF_A_CALL
+        value = [value] if is_one else [*value.values()]
         fields.found.add(f"wrong_type_{name}")
-    calls = [it for it in value if isinstance(it, dict) and it] if isinstance(value, list) else []
+    calls = [it for it in value if isinstance(it, dict)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(calls) < len(value):
         fields.found.add(f"unreadable_{name}")
     return calls
@@ -81,7 +83,7 @@ class Fields:
         """Returns a text, or the first text under one of `keys` in an object."""
         value = self.document.get(name)
         if isinstance(value, Mapping) or value == []:
-            return _named_in(value, keys)
+            return _named_in(self.object(name), keys)
         return self.text(name)
 
     def identifier(self, name: str) -> str | None:
