@@ -1,6 +1,7 @@
 """Fields in other types and spellings than documented: what is read of them, and its name."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -44,7 +45,6 @@ def read(status: str = "completed", **more: Any) -> RunSnapshot:
         " 2026-01-01T10:00:10.0000000Z ",
         "20260101T100010Z",
         "2026-01-01T10:00:10+0000",
-        "2026-01-01T09:59:70Z".replace(":59:70", ":00:10").replace("T09", "T10"),
         f"/Date({UNIX * 1000})/",
         f"{UNIX}.0",
         {"seconds": UNIX, "nanos": 0},
@@ -89,7 +89,8 @@ OUTSIDE = (
     *("2026-13-01T00:00:00Z", "1e400", "9" * 5000, "Thu, 01 Jan 1998 10:00:10 GMT", ["x"]),
     *("0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", {"seconds": "x"}, {"a": 1}),
     *(621_355_968_000_000_000, 9_999_999_999, {"$date": {"$date": {"$date": {"$date": 1}}}}),
-    *({"seconds": 10**5000}, "2026-01-01T25:00:60Z", datetime(1, 1, 1), datetime.max),
+    *({"seconds": 10**5000}, "2026-01-01T25:00:60Z"),
+    *(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
 )
 
 
@@ -114,13 +115,14 @@ def test_every_moment_that_is_read_is_plausible(sent: object) -> None:
     says_no_time(sent)
 
 
-@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)))
+@given(st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_is_the_same_in_each_spelling(moment: datetime) -> None:
-    whole = moment.replace(microsecond=0, tzinfo=UTC)
+    whole = moment.replace(microsecond=0)
     spellings = (
         whole,
         whole.isoformat(),
-        f"{whole:%Y-%m-%d %H:%M:%S} +0000 UTC".zfill(29),
+        f"{whole:%Y-%m-%d %H:%M:%S} +0000 UTC",
+        format_datetime(whole, usegmt=True),
         whole.timestamp(),
         {"seconds": int(whole.timestamp()), "nanos": 0},
     )
@@ -343,5 +345,3 @@ def test_the_typed_model_of_an_odd_run_has_its_other_fields() -> None:
     assert run.usage is not None
     assert (run.usage.prompt_tokens, run.usage.total_tokens) == (None, 15)
     assert run.failed_at == MOMENT
-    assert read("queued", created_at=UNIX).created_at == MOMENT
-    assert MOMENT + timedelta(seconds=0) == run.failed_at

@@ -33,8 +33,8 @@ _AT_24 = re.compile(r"(\d{4}-\d\d-\d\d[ T])24:00(:00(?:\.0+)?)?(?!\d)")
 _LEAP_SECOND = re.compile(r"([ T]\d\d:\d\d:)60(?:\.\d+)?")
 # Dates of HTTP, mail, C and JavaScript. The parser takes a zone that it does not know for UTC.
 _IN_WORDS = re.compile(
-    r"(?:[a-z]{3,9},? +)?(?:\d{1,2}[ -][a-z]{3}[a-z]*[ -]\d{2,4} +|[a-z]{3} +\d{1,2} +(?:\d{4} +)?)"
-    r"\d\d?:\d\d(?::\d\d)?(?: +\d{4})?(?: +(?:UTC|UT|GMT|Z|[ECMP][SD]T|[+-]\d{4}))?",
+    r"(?:[a-z]{3,9},? +)?(?:\d{1,2}[ -][a-z]{3}[a-z]*[ -](?:[12]\d{3}|\d\d) +|[a-z]{3} +\d{1,2} +(?:[12]\d{3} +)?)"
+    r"\d\d?:\d\d(?::\d\d)?(?: +[12]\d{3})?(?: +(?:UTC|UT|GMT|Z|[ECMP][SD]T|[+-]\d{4}))?",
     re.IGNORECASE,
 )
 _OF_JSON_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
@@ -108,7 +108,7 @@ def _from_text(text: str) -> float | datetime | None:
     text, seconds = _LEAP_SECOND.subn(r"\g<1>59", text, count=1)
     later = timedelta(days=days, seconds=seconds)
     with suppress(ValueError):
-        return datetime.fromisoformat(text) + later
+        return datetime.fromisoformat(text.upper()) + later
     if found := _OF_GO.fullmatch(text):
         offset = (found[2] or "").replace("UTC", "Z").replace("GMT", "Z")
         # A zone by its name alone may be any of several.
