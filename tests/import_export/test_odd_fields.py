@@ -56,8 +56,8 @@ def test_the_peculiarities_of_odd_fields_are_reported(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     report = import_beside_good_runs(url, tmp_path, run_body("run_1") | ODD)
     for name in ("thread_id", "model", "expires_at", "last_error", "metadata", "tools"):
-        assert f"unreadable_{name}" in report.out
-    assert "zero_stamps" in report.out
+        assert f"unreadable {name.replace('_', ' ')}" in report.out
+    assert "zero stamps" in report.out
 
 
 def test_a_run_without_a_creation_is_in_the_list_of_the_day_it_was_first_seen(
@@ -128,6 +128,11 @@ def test_one_odd_step_costs_itself(tmp_path: Path) -> None:
 @pytest.mark.skipif(not IMPORTS, reason=WITHOUT)
 @pytest.mark.parametrize("case", IMPORTS, ids=lambda case: case["name"])
 def test_an_imported_case(case: dict[str, Any], database_url: str, tmp_path: Path) -> None:
+    for values in case["expect"].get("runs", {"": case["expect"].get("run", {})}).values():
+        # The durations of a run that was first seen ended are a question of their own.
+        for name in ("queued_seconds", "running_seconds"):
+            if values.get(name, 0) is None and values.get("ended_at"):
+                del values[name]
     check_import(case, database_url, tmp_path)
     if case["expect"].get("events_like_one_line"):
         alone = f"sqlite:///{tmp_path}/alone.db"

@@ -33,7 +33,8 @@ _AT_24 = re.compile(r"(\d{4}-\d\d-\d\d[ T])24:00(:00(?:\.0+)?)?(?!\d)")
 _LEAP_SECOND = re.compile(r"([ T]\d\d:\d\d:)60(?:\.\d+)?")
 # Dates of HTTP, mail, C and JavaScript. The parser takes a zone that it does not know for UTC.
 _IN_WORDS = re.compile(
-    r"(?:[a-z]{3,9},? +)?(?:\d{1,2}[ -][a-z]{3}[a-z]*[ -](?:[12]\d{3}|\d\d) +|[a-z]{3} +\d{1,2} +(?:[12]\d{3} +)?)"
+    r"(?:[a-z]{3,9},? +)?(?:\d{1,2}[ -][a-z]{3}[a-z]*[ -](?:[12]\d{3}|\d\d) +"
+    r"|[a-z]{3} +\d{1,2} +(?:[12]\d{3} +)?)"
     r"\d\d?:\d\d(?::\d\d)?(?: +[12]\d{3})?(?: +(?:UTC|UT|GMT|Z|[ECMP][SD]T|[+-]\d{4}))?",
     re.IGNORECASE,
 )
