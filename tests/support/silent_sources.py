@@ -8,7 +8,7 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.errors import Unreachable
 from tracker.sources import Answer, Assistants, Responses
 from tracker.sources.assistants.models import Run
-from tracker.sources.responses.snapshots import Response
+from tracker.sources.responses.models import Response
 
 
 class SilentAssistants(Assistants):

@@ -190,6 +190,8 @@ class Fields:
 
     def usage(self, name: str = "usage") -> Usage | None:
         """Returns token counts, under their names in any API."""
+        if self.document.get(name) is None:
+            return None
         sent = self.part(name)
         return counted(
             prompt_tokens=sent.count(*_IN),

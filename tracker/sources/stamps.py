@@ -17,6 +17,8 @@ from tracker.core.moments import is_plausible
 TOO_LARGE_FOR_SECONDS = 1e11
 _TOO_LARGE_FOR_A_TIME = 1e20
 _LONGEST_TEXT = 100
+# The year 2000.
+_FIRST_SECOND = 946_684_800
 
 # The zero times of databases, Go, .NET and Unix, and the words for nothing.
 _NO_TIME = re.compile(
@@ -49,6 +51,10 @@ def read_stamp(value: object) -> datetime | None:
     JavaScript and .NET write them; objects with `seconds` and `nanos`, or `$date`; and datetimes.
     A moment before the year 2000 or after 2199 is none, however it is spelt.
     """
+    if type(value) is int and _FIRST_SECOND <= value < TOO_LARGE_FOR_SECONDS:
+        # The documented case, without the ways of others.
+        moment = datetime.fromtimestamp(value, UTC)
+        return moment if is_plausible(moment) else None
     with suppress(ValueError, OverflowError, TypeError, IndexError):
         moment = _parse(value)
         if moment is None:
