@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,6 @@ from tracker.sources.http.address import path_of
 from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.http.transport import PAGE_CAP, Query, Transport
 from tracker.sources.wire import check_entity
-
-logger = logging.getLogger(__name__)
 
 
 async def ask_for(
@@ -35,30 +32,37 @@ async def ask_for(
 
 
 async def ask_for_entries(
-    transport: Transport, path: str, expected: Mapping[str, str], query: Query
+    transport: Transport,
+    path: str,
+    expected: Mapping[str, str],
+    query: Query,
+    *,
+    keeps_others: bool = False,
 ) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """Returns one page of a list: the answer, its entries as sent, and the id to go on after.
 
-    The id is None on the last page. Leaves out an entry that is something else than `expected`.
-    Raises what `Transport.ask` raises, and UnusableAnswer for a list of nothing else.
+    Entries that are not as `expected` are left out unless `keeps_others`, so that each costs only
+    itself. The id is None on the last page. Raises what `Transport.ask` raises, and
+    UnusableAnswer for a list of nothing but something else.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
     data = found.get("data")
     if not isinstance(data, list):
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
-    entries, odd = [], None
-    for sent in data:
+    entries = [sent if isinstance(sent, dict) else {} for sent in data]
+    fitting, refusal = [], None
+    for entry in entries:
         try:
-            check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-            entries.append(sent)
+            check_entity(f"GET {path}", entry, expected)
         except UnusableAnswer as error:
-            odd = error
-    if odd is not None:
-        if not entries:
-            raise odd
-        logger.info("an entry of a list is left out: %s", odd)
-    last = found.get("last_id") or (entries[-1]["id"] if entries else None)
-    return answer, entries, last if found.get("has_more") and isinstance(last, str) else None
+            refusal = refusal or error
+        else:
+            fitting.append(entry)
+    if refusal is not None and not fitting:
+        raise refusal
+    last = found.get("last_id") or (fitting[-1]["id"] if fitting else None)
+    after = last if found.get("has_more") and isinstance(last, str) else None
+    return answer, entries if keeps_others else fitting, after
 
 
 async def ask_for_page(
