@@ -66,6 +66,14 @@ def test_one_page() -> None:
     assert got.answer.status == 200
 
 
+@pytest.mark.parametrize("odd", [None, 5, [], {}, {"id": "run_3"}, {"id": 3, "status": "queued"}])
+def test_an_odd_item_of_a_page_leaves_the_others(odd: object) -> None:
+    body = page("run_2", "run_1") | {"data": [run("run_2"), odd, run("run_1")]}
+    assert list_all(lambda _: body)[0] == ["run_2", "run_1"]
+    with pytest.raises(UnusableAnswer):
+        list_all(lambda _: body | {"data": [odd]})
+
+
 def test_a_list_goes_on_to_its_end() -> None:
     ids, queries = list_all(service, limit=3)
     assert ids == [f"run_{number}" for number in range(7, 0, -1)]

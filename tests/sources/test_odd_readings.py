@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.core.snapshot import Configuration, RunError, RunSnapshot
+from tracker.core.snapshot import Configuration, RunError, RunSnapshot, StepSnapshot
 from tracker.core.usage import Usage
 from tracker.sources import counted
 from tracker.sources.agents.snapshots import turn_snapshot
@@ -141,6 +141,15 @@ def test_a_snapshot_of_an_own_source_has_no_implausible_stamp() -> None:
     )
     assert (seen.created_at, seen.expires_at) == (None, None)
     assert seen.peculiarities == {"unreadable_created_at", "unreadable_expires_at"}
+    step = StepSnapshot(
+        step_id="step_1",
+        type="x",
+        status="completed",
+        created_at=NOW,
+        ended_at=datetime(1, 1, 1, tzinfo=UTC),
+    )
+    assert (step.created_at, step.ended_at) == (NOW, None)
+    assert step.peculiarities == {"unreadable_ended_at"}
 
 
 @pytest.mark.parametrize(

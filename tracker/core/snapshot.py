@@ -136,15 +136,19 @@ class RunSnapshot(_Frozen):
         found = {
             f"unstorable_{name}" for name, value in replaced.items() if value is not fields[name]
         }
-        for name in _STAMPS:
-            moment = fields.get(name)
-            if isinstance(moment, datetime) and not is_plausible(moment):
-                replaced[name] = None
-                found.add(f"unreadable_{name}")
+        for name in _find_implausible(fields):
+            replaced[name] = None
+            found.add(f"unreadable_{name}")
         if not found:
             return fields
         known = fields.get("peculiarities") or frozenset()
         return {**fields, **replaced, "peculiarities": frozenset(known) | found}
+
+
+def _find_implausible(fields: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the stamps that no run can have."""
+    moments = ((name, fields.get(name)) for name in _STAMPS)
+    return [name for name, it in moments if isinstance(it, datetime) and not is_plausible(it)]
 
 
 class StepSnapshot(_Frozen):
@@ -162,3 +166,14 @@ class StepSnapshot(_Frozen):
     error: RunError | None = None
     # Deviations from the documented API that the source tolerated: counted, never decided upon.
     peculiarities: frozenset[str] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_plausible_stamps(cls, fields: Any) -> Any:
+        """Replaces a stamp before the year 2000 or after 2199 by none, and names its field."""
+        names = _find_implausible(fields) if isinstance(fields, dict) else []
+        if not names:
+            return fields
+        known = fields.get("peculiarities") or frozenset()
+        found = frozenset(known) | {f"unreadable_{name}" for name in names}
+        return {**fields, **dict.fromkeys(names), "peculiarities": found}

@@ -52,9 +52,9 @@ def read_stamp(value: object) -> datetime | None:
     A moment before the year 2000 or after 2199 is none, however it is spelt.
     """
     if type(value) is int and _FIRST_SECOND <= value < TOO_LARGE_FOR_SECONDS:
-        # The documented case, without the ways of others.
-        moment = datetime.fromtimestamp(value, UTC)
-        return moment if is_plausible(moment) else None
+        # The documented case is the usual one, and needs no parser.
+        documented = datetime.fromtimestamp(value, UTC)
+        return documented if is_plausible(documented) else None
     with suppress(ValueError, OverflowError, TypeError, IndexError):
         moment = _parse(value)
         if moment is None:

@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from tracker.errors import UnusableAnswer
 from tracker.sources.answer import Answer
-from tracker.sources.wire import Answered, Entity, attach_answer, check_fields, read_answer
+from tracker.sources.wire import Answered, Entity, attach_answer, check_entity, read_answer
 
 Item = TypeVar("Item", bound=Entity)
 PageType = TypeVar("PageType", bound="Page[Any]")
@@ -101,15 +101,27 @@ def read_page(
 ) -> PageType:
     """Returns the body of an answer as a page, each of whose items knows its answer.
 
-    `fetch` gets the page that follows; without it, this page is the last one. Raises
-    UnusableAnswer for something else than a list of `expected` items.
+    `fetch` gets the page that follows; without it, this page is the last one. Items without an
+    id or a status, or with other fields than `expected`, are only in `body` of the page. Raises
+    UnusableAnswer for something else than a list, and for one of nothing but such items.
     """
-    if not isinstance(body.get("data"), list):
+    data = body.get("data")
+    if not isinstance(data, list):
         raise UnusableAnswer(f"{request} brought no list: `data` is missing.")
-    for sent in body["data"]:
-        check_fields(request, sent if isinstance(sent, dict) else {}, expected)
-    page = read_answer(page_type, answer, body, request)
-    for item, sent in zip(page.data, body["data"], strict=True):
+    fitting, refusal = [], None
+    for sent in data:
+        try:
+            check_entity(request, sent if isinstance(sent, dict) else {}, expected)
+            if not isinstance(sent.get("status"), str):
+                raise UnusableAnswer(f"{request} brought an object without a status.")
+            fitting.append(sent)
+        except UnusableAnswer as error:
+            refusal = error
+    if refusal is not None and not fitting:
+        raise refusal
+    page = read_answer(page_type, answer, {**body, "data": fitting}, request)
+    attach_answer(page, answer, body)
+    for item, sent in zip(page.data, fitting, strict=True):
         attach_answer(item, answer, sent)
     page._fetch, page._is_backwards = fetch, is_backwards
     return page
