@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from tracker.errors import UnusableAnswer
 from tracker.sources.answer import Answer
-from tracker.sources.wire import Answered, Entity, attach_answer, check_entity, read_answer
+from tracker.sources.wire import Answered, Entity, attach_answer, check_fields, read_answer
 
 Item = TypeVar("Item", bound=Entity)
 PageType = TypeVar("PageType", bound="Page[Any]")
@@ -111,12 +111,11 @@ def read_page(
     fitting, refusal = [], None
     for sent in data:
         try:
-            check_entity(request, sent if isinstance(sent, dict) else {}, expected)
-            if not isinstance(sent.get("status"), str):
-                raise UnusableAnswer(f"{request} brought an object without a status.")
-            fitting.append(sent)
+            _check_item(request, sent if isinstance(sent, dict) else {}, expected)
         except UnusableAnswer as error:
             refusal = error
+        else:
+            fitting.append(sent)
     if refusal is not None and not fitting:
         raise refusal
     page = read_answer(page_type, answer, {**body, "data": fitting}, request)
@@ -125,3 +124,9 @@ def read_page(
         attach_answer(item, answer, sent)
     page._fetch, page._is_backwards = fetch, is_backwards
     return page
+
+
+def _check_item(request: str, item: Mapping[str, Any], expected: Mapping[str, str]) -> None:
+    check_fields(request, item, expected)
+    if not all(isinstance(item.get(name), str) for name in ("id", "status")):
+        raise UnusableAnswer(f"{request} brought an object without an id or a status.")
