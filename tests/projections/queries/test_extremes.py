@@ -110,7 +110,7 @@ def check_exports(url: str, folder: Path) -> None:
     """Checks that each table can be exported in each format."""
     for table in TABLES:
         for suffix in ("jsonl", "parquet"):
-            ask(f"export {table} {folder / table}.{suffix}", url)
+            ask(f"export {folder / table}.{suffix} --table {table}", url)
     exported = folder / "events.jsonl"
     ask(f"export {exported} --events", url)
     copy = f"sqlite:///{folder / 'copy.db'}"

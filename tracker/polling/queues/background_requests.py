@@ -44,8 +44,6 @@ class UsageRecheck(BackgroundRequest):
     ended: float = 0.0
     # Seconds after the end of the next re-check, or of the last one.
     offset: float = 0.0
-    # The last answer about the run.
-    body: bytes | None = None
 
     def advance(self, offsets: Iterable[float]) -> bool:
         """Moves on to the next of the source's offsets; False if there is none."""

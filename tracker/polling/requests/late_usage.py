@@ -39,9 +39,8 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                answer = await source.fetch(request.thread_id, request.key, request.body)
+                answer = await source.fetch(request.thread_id, request.key)
                 self._watch_list.apply_rate_headers(dispatcher, answer)
-                request.body = answer.body
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
