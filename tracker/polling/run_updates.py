@@ -32,7 +32,7 @@ RECHECKS_WITHIN = timedelta(hours=1)
 # Reached only if more runs end than may be asked about, for hours: the next start reads the steps
 # of the last day.
 MAX_STEPS_REQUESTS = 50_000
-# Each waits for about ten minutes.
+# Each keeps the last answer about its run, if it is short, for about ten minutes.
 MAX_USAGE_RECHECKS = 10_000
 _QUICK_START = timedelta(seconds=4)
 
@@ -67,7 +67,7 @@ class RunUpdates:
                 watched.source, watched.thread_id, watched.run_id, hides_pause=hides_pause
             )
         if state.is_ended:
-            self._queue_recheck(watched.source, watched.thread_id, state)
+            self._queue_recheck(watched.source, watched.thread_id, state, watched.body)
 
     def on_state(self, stream: str, state: RunState) -> None:
         """Applies a state that became known otherwise than by a poll, if the run is watched."""
@@ -150,7 +150,9 @@ class RunUpdates:
         else:
             queue.remove(recheck)
 
-    def _queue_recheck(self, source: Source, thread_id: str | None, state: RunState) -> None:
+    def _queue_recheck(
+        self, source: Source, thread_id: str | None, state: RunState, body: bytes | None = None
+    ) -> None:
         if not isinstance(source, SettlingSource):
             return
         queue = self._watch_list.dispatcher(source).usage_rechecks
@@ -167,6 +169,7 @@ class RunUpdates:
             ended=self._clock.monotonic() - passed,
             offset=passed,
         )
+        recheck.keep(body)
         self.schedule_recheck(recheck, state)
 
     def _warn_of_full_queue(self, name: str) -> None:

@@ -59,9 +59,11 @@ def test_all_questions_at_the_ends_of_time(zoned_url: str, tmp_path: Path) -> No
     ask("verify", zoned_url)
     ask("doctor", zoned_url)
 
-    for question in QUESTIONS:
-        ask(question, zoned_url)
-        json.loads(ask(f"{question} --json", zoned_url).out)
+    for number, question in enumerate(QUESTIONS):
+        if number % 2:
+            ask(question, zoned_url)
+        else:
+            json.loads(ask(f"{question} --json", zoned_url).out)
     with Views(zoned_url) as views:
         runs = views.runs()
         assert len(runs) == count + 4
