@@ -59,9 +59,16 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
 
 @contextmanager
 def translate_errors(engine: Engine) -> Iterator[None]:
-    """Raises a driver's errors as StoreUnavailable or ViewsError, without passwords."""
+    """Raises a driver's errors as StoreUnavailable or ViewsError, without passwords.
+
+    Raises SettingsError for a text that no database accepts.
+    """
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            f"{error.object!r} cannot be looked up: it contains bytes that are not UTF-8"
+        ) from None
     except DBAPIError as error:
         message = str(error.orig).strip() or type(error.orig).__name__
         for secret in _secrets(engine.url):

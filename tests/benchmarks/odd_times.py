@@ -13,7 +13,7 @@ from time import perf_counter
 from projections import Views
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
 from tests.benchmarks.many_runs import fill
-from tests.benchmarks.report import machine, middle, settle, table, write
+from tests.benchmarks.report import machine, middle, table, take_turns, write
 from tests.support.extreme_runs import record_extreme_runs
 from tracker import open_event_store
 
@@ -44,31 +44,37 @@ def questions(views: Views) -> dict[str, Callable[[], object]]:
 
 def measure(fresh: Fresh, settings: Settings) -> dict[str, tuple[float, float]]:
     """Returns the milliseconds of each question without the odd runs, and with them."""
-    url = fresh()
-    with closing(open_event_store(url)) as store, Views(url, store=store) as views:
-        views.upgrade()
+    with (
+        closing(open_event_store("memory://")) as store,
+        Views(fresh(), store=store) as plain,
+        Views(fresh(), store=store) as odd,
+    ):
         fill(store, settings.runs)
-        views.catch_up()
-        rows, without = views.usage(by="day"), _ask(views, settings.rounds)
+        for views in (plain, odd):
+            views.upgrade()
+            views.catch_up()
+        rows = plain.usage(by="day")
         record_extreme_runs(store)
-        views.catch_up()
-        assert [it for it in views.usage(by="day") if it in rows] == rows
-        found = _ask(views, settings.rounds)
-    return {name: (without[name], found[name]) for name in without}
+        odd.catch_up()
+        assert [it for it in odd.usage(by="day") if it in rows] == rows
+        asked = zip(questions(plain).items(), questions(odd).values(), strict=True)
+        return {
+            name: _take_turns(ask_plain, ask_odd, settings.rounds)
+            for (name, ask_plain), ask_odd in asked
+        }
 
 
-def _ask(views: Views, rounds: int) -> dict[str, float]:
-    taken: dict[str, float] = {}
-    for name, ask in questions(views).items():
-        assert ask(), name
-        times = []
-        for _ in range(rounds):
-            settle()
-            began = perf_counter()
-            ask()
-            times.append((perf_counter() - began) * 1000)
-        taken[name] = middle(times)
-    return taken
+def _take_turns(
+    plain: Callable[[], object], odd: Callable[[], object], rounds: int
+) -> tuple[float, float]:
+    taken = take_turns({"plain": lambda _: _time(plain), "odd": lambda _: _time(odd)}, rounds)
+    return middle(taken["plain"]), middle(taken["odd"])
+
+
+def _time(ask: Callable[[], object]) -> float:
+    began = perf_counter()
+    assert ask()
+    return (perf_counter() - began) * 1000
 
 
 def main(settings: Settings = FULL) -> None:

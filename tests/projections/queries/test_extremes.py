@@ -174,6 +174,21 @@ def test_groups_by_odd_keys(database_url: str, tmp_path: Path) -> None:
             assert len(views.cost(by=(name, "day"))) == 3
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        *("prune --days 1000000", "prune --days inf", "prune --days nan", "prune --days 1e300"),
+        *("usage --by metadata.\udcff", "history run\udcff", "actions \udcff"),
+    ],
+)
+def test_questions_that_cannot_be_asked(database_url: str, tmp_path: Path, question: str) -> None:
+    file = write_lines(tmp_path / "runs.jsonl", run_body("run_1"))
+    assert runfold("import", file, "--db", database_url).code == 0
+    done = runfold(*question.split(), "--db", database_url)
+    assert done.code != 0
+    assert done.err
+
+
 # Values of metadata, each with the name of its group.
 NUMBERS = (
     ("1", "1"),
