@@ -142,7 +142,12 @@ class Views(Answers):
         rebuild.
         """
         now = datetime.now(UTC)
-        before = now - older_than if isinstance(older_than, timedelta) else older_than
+        try:
+            before = now - older_than if isinstance(older_than, timedelta) else older_than
+        except OverflowError:
+            raise SettingsError(
+                f"{older_than} ago is before the year 1: prune fewer days"
+            ) from None
         if before.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {before.isoformat()} has none")
         if before > now:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
+from projections.folding.json_text import read_json
 from tracker.errors import SettingsError, StoreUnavailable, ViewsError
 
 # How long a statement of SQLite waits for another writer.
@@ -19,6 +22,9 @@ BUSY_SECONDS = 30.0
 
 # The page cache of each connection to SQLite; memory is only taken as it is used.
 _CACHE_KIB = 32_768
+
+# The function on SQLite that returns a list with the member of a JSON object, as JSON.
+JSON_MEMBER = "runfold_json_member"
 
 _FORMS = "use sqlite:///file.db, sqlite:////path/file.db or postgresql://user@host/database"
 
@@ -35,14 +41,34 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
     if find_spec("psycopg") is None:
         raise SettingsError('PostgreSQL needs its driver: pip install "runfold[postgres]"')
     parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    engine = create_engine(
+        parsed, hide_parameters=True, pool_pre_ping=True, json_deserializer=read_json
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        # Whatever the zone of the server, the database or the role: the driver refuses a time of
+        # the year 1 that is in the year before it there, and hours are those of UTC. A statement,
+        # since options of the URL would replace those of a connection, and poolers refuse them.
+        connection.autocommit = True
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = False
+
+    return engine
 
 
 @contextmanager
 def translate_errors(engine: Engine) -> Iterator[None]:
-    """Raises a driver's errors as StoreUnavailable or ViewsError, without passwords."""
+    """Raises a driver's errors as StoreUnavailable or ViewsError, without passwords.
+
+    Raises SettingsError for a text that no database accepts.
+    """
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            f"{error.object!r} cannot be looked up: it contains bytes that are not UTF-8"
+        ) from None
     except DBAPIError as error:
         message = str(error.orig).strip() or type(error.orig).__name__
         for secret in _secrets(engine.url):
@@ -93,7 +119,10 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
         return sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True
+        URL.create("sqlite", database=str(path)),
+        creator=connect,
+        hide_parameters=True,
+        json_deserializer=read_json,
     )
 
     @event.listens_for(engine, "connect")
@@ -102,8 +131,14 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
         connection.execute("PRAGMA synchronous=FULL").close()
         # Run keys arrive in random order, so that many pages of the indexes are needed at once.
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
+        connection.create_function(JSON_MEMBER, 2, _read_member, deterministic=True)
 
     return engine
+
+
+def _read_member(document: str, key: str) -> str | None:
+    found = json.loads(document)
+    return json.dumps([found[key]]) if key in found else None
 
 
 def _display(url: URL) -> str:

@@ -1,6 +1,7 @@
 """The tables of the read side. Their names and columns are public.
 
-All times are UTC: `timestamptz` on PostgreSQL, ISO text without a zone on SQLite, aware in Python.
+All times are UTC: `timestamptz` on PostgreSQL, on SQLite ISO text without a zone and with six
+digits of a second, aware in Python.
 All `*_seconds` are seconds. NULL means unknown or not applicable; it never stands for zero.
 """
 
@@ -62,7 +63,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class _UtcText(sqlite.DATETIME):
-    """A time as ISO text, without a fraction for whole seconds: text sorts in order of time."""
+    """A time as ISO text with six digits of a second, so that text sorts in order of time."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
         return lambda moment: utc_text(micros_or_none(moment))

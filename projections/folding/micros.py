@@ -11,6 +11,7 @@ from functools import lru_cache
 
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 # All time zones have been whole quarters of an hour away from UTC since 1972.
 QUARTER = HOUR // 4
 
@@ -40,14 +41,12 @@ def seconds(number: int | None) -> float | None:
 
 
 def utc_text(number: int | None) -> str | None:
-    """Returns the ISO text in UTC as SQLite stores it: no zone, and no fraction of zero."""
+    """Returns the ISO text in UTC as SQLite stores it: no zone, and six digits of a second."""
     if number is None:
         return None
     whole, fraction = divmod(number, SECOND)
     day, second = divmod(whole, _DAY_SECONDS)
-    if fraction:
-        return f"{_date(day)} {_clock(second)}.{fraction:06d}"
-    return f"{_date(day)} {_clock(second)}"
+    return f"{_date(day)} {_clock(second)}.{fraction:06d}"
 
 
 def zoned_text(number: int | None) -> str | None:

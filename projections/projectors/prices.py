@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from projections.folding.rates import Rate, Rates
+from tracker.core.recent_dict import RecentDict
 from tracker.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
 _PACKAGE = "genai-prices"
+_MODELS = 10_000
 
 
 class Prices:
@@ -36,7 +38,8 @@ class Prices:
         require_prices(is_installed())
         self._models, self._provider = dict(models or {}), provider
         self._snapshot: DataSnapshot | None = None
-        self._known: dict[str, tuple[str, ModelInfo] | None] = {}
+        # By the name of a model, which a service may choose: one tuple, or an empty one.
+        self._known: RecentDict[str, tuple[()] | tuple[str, ModelInfo]] = RecentDict(_MODELS)
         self._rates: dict[tuple[str, int], Rates] = {}
         self.version = metadata.version(_PACKAGE)
         if models or provider is not None:
@@ -48,10 +51,11 @@ class Prices:
 
     def rates(self, model: str, moment: datetime) -> Rates | None:
         """Returns the rates for a run created at `moment`; None for an unknown model."""
-        if model not in self._known:
-            self._known[model] = self._find(self._models.get(model, model))
-        known = self._known[model]
+        known = self._known.get(model)
         if known is None:
+            known = self._find(self._models.get(model, model))
+            self._known.put(model, known)
+        if not known:
             return None
         name, info = known
         prices = info.get_prices(moment)
@@ -60,11 +64,11 @@ class Prices:
             self._rates[key] = _convert_rates(name, prices)
         return self._rates[key]
 
-    def _find(self, model: str) -> tuple[str, ModelInfo] | None:
+    def _find(self, model: str) -> tuple[()] | tuple[str, ModelInfo]:
         try:
             provider, info = self._load().find_provider_model(model, None, self._provider, None)
         except LookupError:
-            return None
+            return ()
         return f"{provider.id}/{info.id}", info
 
     def _check(self, provider: str) -> None:

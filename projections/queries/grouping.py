@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import ColumnElement, Integer, Select, cast, extract, func
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, extract, func
 
+from projections.database.engine import JSON_MEMBER
 from projections.database.schema import runs
-from projections.folding.micros import QUARTER, SECOND
+from projections.folding.micros import QUARTER, SECOND, micros, moment_of
 from tracker.errors import SettingsError
 
 DAY, HOUR = "day", "hour"
@@ -20,7 +21,10 @@ DIMENSIONS = ("source", "assistant_id", "model")
 COLUMNS = (*DIMENSIONS, "outcome", "status", "thread_id")
 METADATA = "metadata."
 
-QUARTER_SECONDS = QUARTER // SECOND
+_QUARTER_SECONDS = QUARTER // SECOND
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+# Added before a division, which databases round towards zero.
+_QUARTERS_BEFORE_1970 = -micros(_FIRST) // QUARTER
 
 By = str | Sequence[str] | None
 # A group, and the values that count for it; a group may come in several parts.
@@ -78,6 +82,10 @@ def group_column(name: str, dialect: str) -> ColumnElement[Any]:
     if dialect == "sqlite":
         # With two paths the result is a list, which keeps the JSON type of the value.
         path = f'$."{key}"'
+        if any(it in '"\\' or it < " " for it in key):
+            # A path of SQLite compares such keys as they are escaped, or cannot name them.
+            member: ColumnElement[Any] = getattr(func, JSON_MEMBER)(runs.c.metadata, key)
+            return member
         return func.json_extract(runs.c.metadata, path, path)
     return func.jsonb_build_array(runs.c.metadata[key])
 
@@ -85,27 +93,51 @@ def group_column(name: str, dialect: str) -> ColumnElement[Any]:
 def quarter_column(dialect: str) -> ColumnElement[int]:
     """Returns the expression for the whole quarters of an hour from 1970 to a run's creation."""
     if dialect == "sqlite":
-        return cast(func.strftime("%s", runs.c.created_at), Integer) // QUARTER_SECONDS
-    return cast(func.floor(extract("epoch", runs.c.created_at)), Integer) // QUARTER_SECONDS
+        # Without the fraction, which SQLite would round to milliseconds.
+        seconds = func.strftime("%s", func.substr(runs.c.created_at, 1, 19))
+    else:
+        seconds = func.floor(extract("epoch", runs.c.created_at))
+    since_year_1 = cast(seconds, BigInteger) + _QUARTERS_BEFORE_1970 * _QUARTER_SECONDS
+    return since_year_1 // _QUARTER_SECONDS - _QUARTERS_BEFORE_1970
 
 
 def local_times(names: Iterable[str], quarter: int, zone: ZoneInfo) -> dict[str, object]:
     """Returns the local day (a date) and hour (its aware start) that contain a quarter."""
-    moment = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
-    local = moment.astimezone(zone)
+    moment = quarter_start(quarter)
+    local = in_zone(moment, zone)
     times: dict[str, object] = {}
     if DAY in names:
         times[DAY] = local.date()
     if HOUR in names:
         # Subtracted in UTC: when clocks go back, two hours have the same local name.
-        times[HOUR] = moment - timedelta(minutes=local.minute)
+        into_hour = timedelta(minutes=local.minute, seconds=local.second)
+        # Hours of zones with seconds, as before 1900, may begin before the year 1.
+        times[HOUR] = moment - min(into_hour, moment - _FIRST)
     return times
+
+
+def quarter_start(quarter: int) -> datetime:
+    """Returns the moment at which a quarter begins, at most the last of the year 9999."""
+    try:
+        moment = moment_of(quarter * QUARTER)
+    except OverflowError:
+        return _LAST
+    assert moment is not None
+    return moment
+
+
+def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Returns a moment in a zone; in UTC where it would leave the years 1 to 9999."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment
 
 
 def localize_hour(group: Mapping[str, object], zone: ZoneInfo) -> Mapping[str, object]:
     """Returns the group with its hour in the local time of a zone."""
     start = group.get(HOUR)
-    return {**group, HOUR: start.astimezone(zone)} if isinstance(start, datetime) else group
+    return {**group, HOUR: in_zone(start, zone)} if isinstance(start, datetime) else group
 
 
 def check_limits(since: datetime | None, until: datetime | None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from projections.folding.micros import HOUR, QUARTER, micros
-from projections.queries.grouping import QUARTER_SECONDS
+from projections.queries.grouping import in_zone, quarter_start
 
 PER_HOUR = HOUR // QUARTER
 
@@ -27,9 +27,9 @@ class Day(NamedTuple):
     """A day of a time zone."""
 
     date: date
-    # The first quarter, and the quarter after the last one.
+    # Its first and its last quarter.
     first: int
-    end: int
+    last: int
 
 
 def whole_quarters(since: datetime | None, until: datetime | None) -> QuarterRange:
@@ -49,31 +49,41 @@ def whole_quarters(since: datetime | None, until: datetime | None) -> QuarterRan
     return QuarterRange(first, end, tuple(edges))
 
 
-def quarter_start(quarter: int) -> datetime:
-    """Returns the moment at which a quarter begins."""
-    return datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
-
-
 def split_quarter(quarter: int) -> tuple[datetime, int]:
     """Returns the hour in UTC that contains a quarter, and its number in that hour, from 0."""
     return quarter_start(quarter - quarter % PER_HOUR), quarter % PER_HOUR
 
 
-def local_days(first: int, end: int, zone: ZoneInfo) -> Iterator[Day]:
-    """Yields the days of a zone that contain the quarters from `first` on and before `end`."""
-    if first >= end:
-        return
-    day = quarter_start(first).astimezone(zone).date()
-    begin = _midnight(day, zone)
-    while begin < end:
-        following = day + timedelta(days=1)
-        after = _midnight(following, zone)
-        # A zone that crossed the date line skipped a day.
-        if after > begin:
-            yield Day(day, begin, after)
-        day, begin = following, after
+def local_days(spans: Iterable[tuple[int, int]], zone: ZoneInfo) -> list[Day]:
+    """Returns the days of a zone that contain any of the spans, in order and each once.
+
+    A span is a first and a last quarter. The spans are in order, and far shorter than the time
+    between the first and the last may be.
+    """
+    days: list[Day] = []
+    for first, last in spans:
+        day = in_zone(quarter_start(first), zone).date()
+        begin = first
+        while begin <= last:
+            end = _end(day, zone)
+            # A zone that crossed the date line skipped a day.
+            if end is None or end > begin:
+                until = last if end is None else min(last, end - 1)
+                if days and days[-1].date == day:
+                    days[-1] = days[-1]._replace(last=until)
+                else:
+                    days.append(Day(day, begin, until))
+                begin = until + 1
+            if end is not None:
+                day += timedelta(days=1)
+    return days
 
 
-def _midnight(day: date, zone: ZoneInfo) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    return micros(midnight) // QUARTER
+def _end(day: date, zone: ZoneInfo) -> int | None:
+    """Returns the quarter with which the next day of a zone begins; None after the last day."""
+    if day == date.max:
+        return None
+    following = day + timedelta(days=1)
+    midnight = datetime(following.year, following.month, following.day, tzinfo=zone)
+    # Rounded up: a quarter belongs to the day in which it begins.
+    return -(-micros(midnight) // QUARTER)

@@ -26,6 +26,7 @@ from sqlalchemy import column as sql_column
 from sqlalchemy.types import TypeEngine
 
 from projections.database.schema import UtcDateTime, runs
+from projections.folding.micros import DAY as DAY_MICROS
 from projections.folding.micros import QUARTER, micros, text_format
 from projections.queries.grouping import DAY, HOUR, TIMES, Grouping, GroupValues, local_times
 from projections.queries.periods import PER_HOUR, Day, QuarterRange, local_days, split_quarter
@@ -98,18 +99,11 @@ def _sum_days(
     quarters: QuarterRange,
 ) -> Iterator[GroupValues]:
     hourly = rollup.hourly
-    first, last = connection.execute(select(func.min(hourly.c.hour), func.max(hourly.c.hour))).one()
-    if first is None:
-        return
-    begin, end = (micros(it) // QUARTER for it in (first, last))
-    begin = begin if quarters.first is None else max(begin, quarters.first)
-    end = end + PER_HOUR if quarters.end is None else min(end + PER_HOUR, quarters.end)
-    days = list(local_days(begin, end, grouping.zone))
+    days = local_days(_read_spans(connection, hourly, quarters), grouping.zone)
     if not days:
         return
-    limited = [it._replace(first=max(it.first, begin), end=min(it.end, end)) for it in days]
-    periods = _day_table(limited, connection.dialect.name)
-    in_day = _is_in_day(hourly, periods, limited)
+    periods = _day_table(days, connection.dialect.name)
+    in_day = _is_in_day(hourly, periods, days)
     query = select(periods.c.column1).join_from(periods, hourly, in_day)
     yield from _sum_groups(
         connection,
@@ -122,8 +116,35 @@ def _sum_days(
     )
 
 
+def _read_spans(
+    connection: Connection, hourly: Table, quarters: QuarterRange
+) -> Iterator[tuple[int, int]]:
+    """Yields the first and last quarter of each day of UTC that has rows, within limits.
+
+    From one day with rows the next is found by the key, so that the days between cost nothing.
+    """
+    following = {
+        "sqlite": "date(found.hour, '+1 day')",
+        "postgresql": "date_trunc('day', found.hour) + interval '1 day'",
+    }[connection.dialect.name]
+    query = text(
+        f"WITH RECURSIVE found(hour) AS (SELECT min(hour) FROM {hourly.name} UNION ALL "
+        f"SELECT (SELECT min(hour) FROM {hourly.name} WHERE hour >= {following}) "
+        "FROM found WHERE found.hour IS NOT NULL) SELECT hour FROM found WHERE hour IS NOT NULL"
+    ).columns(sql_column("hour", UtcDateTime()))
+    for (hour,) in connection.execute(query):
+        first = micros(hour) // DAY_MICROS * (DAY_MICROS // QUARTER)
+        last = first + DAY_MICROS // QUARTER - 1
+        if quarters.first is not None:
+            first = max(first, quarters.first)
+        if quarters.end is not None:
+            last = min(last, quarters.end - 1)
+        if first <= last:
+            yield first, last
+
+
 def _day_table(days: Sequence[Day], dialect: str) -> CTE:
-    """Returns a table of days: number, hour and quarter of the begin, hour and quarter of the end.
+    """Returns a table of days: number, hour and quarter of the begin, and the same of the end.
 
     Its columns are named `column1` and so on.
     """
@@ -134,7 +155,7 @@ def _day_table(days: Sequence[Day], dialect: str) -> CTE:
         hour, number = split_quarter(quarter)
         return f"{prefix}'{as_text(micros(hour))}', {number}"
 
-    rows = (f"({at}, {limit_text(it.first)}, {limit_text(it.end)})" for at, it in enumerate(days))
+    rows = (f"({at}, {limit_text(it.first)}, {limit_text(it.last)})" for at, it in enumerate(days))
     # Escaped, since SQLAlchemy reads a colon as the mark of a parameter.
     values = f"VALUES {', '.join(rows)}".replace(":", "\\:")
     types: list[TypeEngine[Any]] = [Integer(), *(UtcDateTime(), Integer()) * 2]
@@ -145,16 +166,16 @@ def _day_table(days: Sequence[Day], dialect: str) -> CTE:
 
 
 def _is_in_day(hourly: Table, periods: CTE, days: Sequence[Day]) -> ColumnElement[bool]:
-    _, first_hour, first_quarter, end_hour, end_quarter = periods.c
+    _, first_hour, first_quarter, last_hour, last_quarter = periods.c
     hour, quarter = hourly.c.hour, hourly.c.quarter
-    if all(it.first % PER_HOUR == 0 == it.end % PER_HOUR for it in days):
-        return and_(hour >= first_hour, hour < end_hour)
+    in_hours = and_(hour >= first_hour, hour <= last_hour)
+    if all(it.first % PER_HOUR == 0 == (it.last + 1) % PER_HOUR for it in days):
+        return in_hours
     place = tuple_(hour, quarter)
     return and_(
-        hour >= first_hour,
-        hour <= end_hour,
+        in_hours,
         place >= tuple_(first_hour, first_quarter),
-        place < tuple_(end_hour, end_quarter),
+        place <= tuple_(last_hour, last_quarter),
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, select
 
 from projections.database.schema import runs
+from projections.folding.json_text import group_text, read_json
+from projections.folding.micros import QUARTER, micros
 from projections.queries.grouping import (
     METADATA,
-    QUARTER_SECONDS,
     TIMES,
     Grouping,
     GroupValues,
@@ -61,14 +61,12 @@ def read_groups(
 
 def group_of(run: RunRow, grouping: Grouping) -> dict[str, object]:
     """Returns the group of one run, by its columns and local times."""
-    quarter = int(run.created_at.timestamp()) // QUARTER_SECONDS
-    times = local_times(grouping.names, quarter, grouping.zone)
+    times = local_times(grouping.names, micros(run.created_at) // QUARTER, grouping.zone)
     return {it: times[it] if it in TIMES else getattr(run, it) for it in grouping.names}
 
 
 def _metadata_text(found: Any) -> str | None:
     """Returns a value of the metadata: a string as it is, anything else as JSON."""
     if isinstance(found, str):
-        found = json.loads(found)
-    value = found[0] if found else None
-    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
+        found = read_json(found)
+    return group_text(found[0]) if found else None

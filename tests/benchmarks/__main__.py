@@ -12,10 +12,12 @@ from tests.benchmarks.report import machine, write
 
 NAMES = (
     "appending",
+    "remembering",
     "polling_nothing_new",
     "size",
     "catching_up",
     "asking",
+    "odd_times",
     "importing",
     "importing_lines",
     "exporting",

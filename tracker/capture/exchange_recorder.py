@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from hashlib import blake2b
 from tracker.capture.exchange import CapturedSource, Exchange
 from tracker.capture.recorder import ResponseCallRecorder, RunCallRecorder, Warn
 from tracker.core.events import run_stream
+from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState
 from tracker.session import Session
 from tracker.sources.assistants.resource import Assistants
@@ -43,7 +43,7 @@ class ExchangeRecorder:
         self._warn = warn
         self._on_error = on_error
         # By stream, or by the target of a list.
-        self._bodies: OrderedDict[str, _RecordedBody] = OrderedDict()
+        self._bodies: RecentDict[str, _RecordedBody] = RecentDict(_REMEMBERED)
 
     def record(self, source: CapturedSource, exchange: Exchange) -> asyncio.Task[None] | None:
         """Starts to record an exchange. Returns None if it shows nothing new."""
@@ -142,10 +142,7 @@ class ExchangeRecorder:
         known = self._bodies.get(key)
         if known is not None and known.asked_at > asked_at:
             return
-        self._bodies[key] = _RecordedBody(digest, asked_at, state)
-        self._bodies.move_to_end(key)
-        if len(self._bodies) > _REMEMBERED:
-            self._bodies.popitem(last=False)
+        self._bodies.put(key, _RecordedBody(digest, asked_at, state))
 
 
 def _key(source: CapturedSource, exchange: Exchange) -> str:

@@ -107,8 +107,12 @@ def prune(
     """
     from tracker.cli.views import open_current_views
 
+    try:
+        age = timedelta(days=days)
+    except (OverflowError, ValueError):
+        raise SettingsError(f"{days:g} days are no time to count back: pass fewer days") from None
     with open_current_views(db, quiet=True) as views:
-        pruned = views.prune(timedelta(days=days), dry_run=dry_run)
+        pruned = views.prune(age, dry_run=dry_run)
     verb = "would be deleted" if dry_run else "deleted"
     typer.echo(
         f"{pruned.runs:,} runs {verb} from the tables, with {pruned.phases:,} phases, "

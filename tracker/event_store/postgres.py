@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -37,10 +37,25 @@ except ImportError as error:  # pragma: no cover - only without the extra
 LEASES = "runfold_leases"
 WORKERS = "runfold_workers"
 CONNECT_TIMEOUT_SECONDS = 10
+# A statement, since a pooler of connections may refuse options.
+SET_UTC = b"SET TIME ZONE 'UTC'"
 _FORGOTTEN = "runfold_forgotten"
 _CREATION_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
 _COLUMNS = "position, originator_id, originator_version, topic, state"
+
+
+class _UtcDatastore(PostgresDatastore):
+    """The library's connections, in UTC whatever the server's own time zone is."""
+
+    def after_connect_func(self) -> Callable[[psycopg.Connection[Any]], None]:
+        configure = super().after_connect_func()
+
+        def configure_in_utc(connection: psycopg.Connection[Any]) -> None:
+            configure(connection)
+            connection.execute(SET_UTC)
+
+        return configure_in_utc
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
@@ -210,7 +225,7 @@ def open_postgres(url: str) -> EventStore:
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
             f"cannot be reached: {str(error).strip()}"
         ) from None
-    datastore = PostgresDatastore(
+    datastore = _UtcDatastore(
         dbname=settings.pop("dbname"),
         host=settings.pop("host"),
         port=settings.pop("port"),

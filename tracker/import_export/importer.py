@@ -86,7 +86,10 @@ def import_lines(
     StoreError if the lines are the export of another store; earlier batches are kept.
     """
     report = ImportReport()
-    repository, restorer = RunRepository(store, capacity=HEADS_IN_MEMORY), EventRestorer(store)
+    repository, restorer = (
+        RunRepository(store, open_runs=HEADS_IN_MEMORY),
+        EventRestorer(store),
+    )
     for batch in _batches(lines):
         for index, line in enumerate(batch.lines):
             if line.problem is not None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tracker.errors import StoreUnavailable
-from tracker.event_store.postgres import LEASES, WORKERS, connection_settings
+from tracker.event_store.postgres import LEASES, SET_UTC, WORKERS, connection_settings
 from tracker.leases.shards import SHARDS, Shard
 
 SHARD_LEASE_SECONDS = 6.0
@@ -145,6 +145,7 @@ class PostgresLeases:
             }
             self._connection = psycopg.connect(**{**limits, **self._settings}, autocommit=True)
             self._connection.execute(f"SET statement_timeout = {_LEASE_MILLIS}".encode())
+            self._connection.execute(SET_UTC)
             for name in self._sources:
                 self._connection.execute(_CREATE.encode(), {"source": name})
         known = {

@@ -90,6 +90,10 @@ def _to_readable_span(span: SpanData, resource: Resource) -> ReadableSpan:
     )
 
 
+# Of an unsigned integer of 64 bits: in the year 2554.
+_LAST_NANOSECOND = 2**64 - 1
+
+
 def _make_context(trace_id: int, span_id: int) -> SpanContext:
     return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(1))
 
@@ -97,4 +101,6 @@ def _make_context(trace_id: int, span_id: int) -> SpanContext:
 def _to_nanoseconds(moment: datetime) -> int:
     elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = elapsed.days * 86_400 + elapsed.seconds
-    return (seconds * 1_000_000 + elapsed.microseconds) * 1_000
+    number = (seconds * 1_000_000 + elapsed.microseconds) * 1_000
+    # Spans are sent in batches, and one that cannot be encoded would take the others with it.
+    return min(max(number, 0), _LAST_NANOSECOND)

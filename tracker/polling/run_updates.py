@@ -32,7 +32,7 @@ RECHECKS_WITHIN = timedelta(hours=1)
 # Reached only if more runs end than may be asked about, for hours: the next start reads the steps
 # of the last day.
 MAX_STEPS_REQUESTS = 50_000
-# Each keeps the last answer about its run, for about ten minutes.
+# Each keeps the last answer about its run, if it is short, for about ten minutes.
 MAX_USAGE_RECHECKS = 10_000
 _QUICK_START = timedelta(seconds=4)
 
@@ -168,8 +168,8 @@ class RunUpdates:
             thread_id=thread_id,
             ended=self._clock.monotonic() - passed,
             offset=passed,
-            body=body,
         )
+        recheck.keep(body)
         self.schedule_recheck(recheck, state)
 
     def _warn_of_full_queue(self, name: str) -> None:

@@ -133,7 +133,11 @@ class WatchList:
     def service_time(self, source: Source) -> datetime:
         """Returns the time by the clock of a service, as far as its answers show it."""
         now, ahead = self._clock.now(), self.dispatcher(source).clock_ahead
-        return now + timedelta(seconds=ahead) if ahead else now
+        try:
+            return now + timedelta(seconds=ahead) if ahead else now
+        except OverflowError:
+            # A clock at the end of the year 9999.
+            return now
 
     def apply_rate_headers(self, dispatcher: SourceDispatcher, answer: Answer) -> None:
         """Applies that a source answered, and the headers about its rate limit and its clock."""

@@ -117,4 +117,9 @@ class WatchedRun:
             raise self.error
         future: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
         self._waiters += ((condition, future),)
-        return await future
+        try:
+            return await future
+        finally:
+            # A wait that was given up leaves nothing behind.
+            if future.cancelled():
+                self._waiters = tuple(it for it in self._waiters if not it[1].done())

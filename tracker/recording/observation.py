@@ -42,9 +42,11 @@ class Observation(NamedTuple):
         """
         if snapshot.continues is None:
             return None
+        # The decision may wait for a later observation: it holds two times, and no document.
+        created_at, observed_at = snapshot.created_at, snapshot.observed_at
         return cls(
             run_stream(snapshot.source, snapshot.continues),
-            lambda state: decide_continuation(state, snapshot.created_at, snapshot.observed_at),
+            lambda state: decide_continuation(state, created_at, observed_at),
             resolves_action=True,
         )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
-from typing import NamedTuple
 
 from tracker.core.decider import fold
 from tracker.core.events import (
@@ -16,20 +14,21 @@ from tracker.core.events import (
     Event,
     configuration_stream,
 )
+from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState, initial_state
 from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
 from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
+from tracker.recording.head_cache import Head, HeadCache
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
 
 _MAX_CONFLICTS = 20
 _EVENTS_PER_PAGE = 5000
-
-
-class _Head(NamedTuple):
-    version: int
-    state: RunState
+_OPEN_RUNS, _ENDED_RUNS = 200_000, 2_000
+_CONFIGURATIONS = 10_000
+# Waits that another run ended before they were observed: for seconds, as long as polls may lag.
+_RESOLUTIONS = 10_000
 
 
 @dataclass(slots=True)
@@ -37,8 +36,8 @@ class _Change:
     """The change of one stream: its head before and after, and the events between."""
 
     stream: str
-    before: _Head
-    after: _Head
+    before: Head
+    after: Head
     # The observations with their places in the batch.
     observations: list[tuple[int, Observation]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -47,8 +46,9 @@ class _Change:
 class RunRepository:
     """Decides on observations, and appends the events against an expected version.
 
-    Synchronous and safe for threads. The states of the runs used last are kept in memory,
-    `capacity` of them; they are only a copy, and a conflict reads the stream again. `on_observed`
+    Synchronous and safe for threads. The states of the runs used last are kept in memory, of
+    `open_runs` and of `ended_runs`, and no document that was observed; they are only a copy, and a
+    conflict reads the stream again. `on_observed`
     is called with each batch before it is recorded, and `on_appended` with a run's new state and
     events once they are durable, both in the thread that records, one thread at a time.
     """
@@ -57,16 +57,18 @@ class RunRepository:
         self,
         store: EventStore,
         *,
-        capacity: int = 200_000,
+        open_runs: int = _OPEN_RUNS,
+        ended_runs: int = _ENDED_RUNS,
         on_appended: Callable[[RunState, Sequence[Event]], None] = lambda state, events: None,
         on_observed: Callable[[Sequence[Observation]], None] = lambda observations: None,
     ) -> None:
-        self._store, self._capacity = store, capacity
+        self._store = store
         self._on_appended, self._on_observed = on_appended, on_observed
-        self._heads: OrderedDict[str, _Head] = OrderedDict()
-        # Decisions that ended a wait for an action which was perhaps not observed yet.
-        self._resolutions: OrderedDict[str, Decide] = OrderedDict()
-        self._configurations: set[str] = set()
+        self._heads = HeadCache(open_runs, ended_runs)
+        # Decisions that ended a wait for an action which was not observed yet.
+        self._resolutions: RecentDict[str, Decide] = RecentDict(_RESOLUTIONS)
+        # The digests of configurations that are recorded.
+        self._configurations: RecentDict[str, bool] = RecentDict(_CONFIGURATIONS)
         self._lock = Lock()
         self._is_closed = False
 
@@ -132,7 +134,7 @@ class RunRepository:
             for entry in page:
                 head = self._heads.get(entry.stream)
                 if head is None or head.version < entry.version:
-                    self._heads.pop(entry.stream, None)
+                    self._heads.pop(entry.stream)
                     news.add(entry.position)
                 elif head.version > entry.version:
                     passed.add(entry.position)
@@ -172,7 +174,7 @@ class RunRepository:
                 change = changes[stream] = _Change(stream, heads[stream], heads[stream])
             version, state = change.after
             events = self._events(observation, state)
-            change.after = _Head(version + len(events), fold(events, state))
+            change.after = Head(version + len(events), fold(events, state))
             change.observations.append((index, observation))
             change.events.extend(events)
             results[index] = RecordResult(stream, change.after.state, events)
@@ -181,11 +183,13 @@ class RunRepository:
     def _events(self, observation: Observation, state: RunState) -> list[Event]:
         stream, events = observation.stream, observation.decide(state)
         if observation.resolves_action:
-            self._resolutions[stream] = observation.decide
-            if len(self._resolutions) > self._capacity:
-                self._resolutions.popitem(last=False)
-        elif stream in self._resolutions and (after := fold(events, state)).needs_action:
-            events = [*events, *self._resolutions[stream](after)]
+            # Of a run that has ended, no wait is to come.
+            if not fold(events, state).is_ended:
+                self._resolutions.put(stream, observation.decide)
+        elif (resolve := self._resolutions.get(stream)) is not None:
+            after = fold(events, state)
+            if after.needs_action:
+                events = [*events, *resolve(after)]
         return events
 
     def _record_alone(
@@ -197,7 +201,7 @@ class RunRepository:
         stream = observations[0][1].stream
         error: RunfoldError | None = None
         for _ in range(_MAX_CONFLICTS):
-            self._heads.pop(stream, None)
+            self._heads.pop(stream)
             changes = self._decide(observations, results)
             try:
                 self._append(list(self._appends(changes.values())), changes)
@@ -227,9 +231,9 @@ class RunRepository:
     def _configuration(self, change: _Change) -> Iterator[Append]:
         configuration = change.observations[0][1].configuration
         digest = change.after.state.configuration_digest
-        if configuration is None or digest is None or digest in self._configurations:
+        if configuration is None or digest is None or self._configurations.get(digest):
             return
-        self._configurations.add(digest)
+        self._configurations.put(digest, True)
         stream = configuration_stream(digest)
         if not self._store.read(stream):
             recorded = ConfigurationRecorded(
@@ -245,7 +249,7 @@ class RunRepository:
         except BaseException:
             # All of it, a part or nothing may be stored: the cached states are invalid.
             for entry in part:
-                self._heads.pop(entry.stream, None)
+                self._heads.pop(entry.stream)
             self._configurations.clear()
             raise
         for entry in part:
@@ -253,19 +257,16 @@ class RunRepository:
                 self._remember(entry.stream, changes[entry.stream].after)
                 self._on_appended(changes[entry.stream].after.state, entry.events)
 
-    def _heads_of(self, streams: Iterable[str]) -> dict[str, _Head]:
+    def _heads_of(self, streams: Iterable[str]) -> dict[str, Head]:
         """Returns the heads of streams; reads those that are not cached, all at once."""
         heads = {stream: self._heads.get(stream) for stream in streams}
         unknown = [stream for stream, head in heads.items() if head is None]
         found = self._store.read_many(unknown) if unknown else {}
         for stream, recorded in found.items():
             version = recorded[-1].version if recorded else 0
-            heads[stream] = _Head(version, fold(entry.event for entry in recorded))
+            heads[stream] = Head(version, fold(entry.event for entry in recorded))
         return {stream: head for stream, head in heads.items() if head is not None}
 
-    def _remember(self, stream: str, head: _Head) -> None:
+    def _remember(self, stream: str, head: Head) -> None:
         if head.version:
-            self._heads[stream] = head
-            self._heads.move_to_end(stream)
-            if len(self._heads) > self._capacity:
-                self._heads.popitem(last=False)
+            self._heads.put(stream, head)

@@ -275,11 +275,21 @@ _number: Callable[[int], int] = lambda year: micros(datetime(year, 1, 1, tzinfo=
 @pytest.mark.parametrize("name", SOME_ZONES)
 def test_days_are_those_that_each_quarter_is_in(name: str) -> None:
     zone, first, end = ZoneInfo(name), _number(2024), _number(2027)
-    found = list(local_days(first, end, zone))
-    assert found[0].first <= first
-    assert found[-1].end >= end
+    found = local_days([(it, it + 95) for it in range(first, end, 96)], zone)
+    assert (found[0].first, found[-1].last) == (first, end - 1)
     for day, following in zip(found, [*found[1:], None], strict=True):
-        assert following is None or day.end == following.first
+        assert following is None or day.last + 1 == following.first
         # Both ends of a day, and every second hour, where clocks may change.
-        for quarter in {day.first, day.end - 1, *range(day.first, day.end, 8)}:
+        for quarter in {day.first, day.last, *range(day.first, day.last, 8)}:
             assert local_times(("day",), quarter, zone) == {"day": day.date}
+
+
+@given(
+    st.sets(st.integers(_number(1), _number(9999) + 365 * 96 - 1), min_size=1, max_size=9),
+    st.sampled_from(SOME_ZONES),
+)
+def test_days_of_single_quarters(quarters: set[int], name: str) -> None:
+    zone = ZoneInfo(name)
+    found = local_days([(it, it) for it in sorted(quarters)], zone)
+    expected = [local_times(("day",), it, zone)["day"] for it in sorted(quarters)]
+    assert [day.date for day in found] == list(dict.fromkeys(expected))

@@ -7,10 +7,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState
 
 REFRESH_SECONDS = 5.0
 
+# A model takes about 10 kB. One that is dropped begins again with what all models have learned.
+_MODELS = 1_000
 
 BINS = 48
 _FIRST_EDGE_SECONDS = 0.25
@@ -148,10 +151,12 @@ class HazardModel:
 
 
 class HazardModels:
-    """The hazard models of one source, and two pools: of working runs and of waiting ones."""
+    """The hazard models of one source used last, and two pools: of working and of waiting runs."""
 
     def __init__(self) -> None:
-        self._models: dict[tuple[str | None, str | None, bool], HazardModel] = {}
+        self._models: RecentDict[tuple[str | None, str | None, bool], HazardModel] = RecentDict(
+            _MODELS
+        )
         self._pools = {False: Counts(), True: Counts()}
         self._unknown: HazardModel | None = None
 
@@ -160,7 +165,8 @@ class HazardModels:
         key = (state.assistant_id, state.model, state.needs_action)
         model = self._models.get(key)
         if model is None:
-            model = self._models[key] = self._create(now, needs_action=state.needs_action)
+            model = self._create(now, needs_action=state.needs_action)
+            self._models.put(key, model)
         return model
 
     def for_unknown(self, now: float) -> HazardModel:

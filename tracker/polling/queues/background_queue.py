@@ -14,6 +14,8 @@ from tracker.sources.source import Source
 
 # After this time in the queue, a request has its full reserved share.
 _FULL_RESERVE_SECONDS = 60.0
+# Places of requests that were moved or removed, until they are dropped.
+_OBSOLETE_PLACES = 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -65,6 +67,9 @@ class BackgroundQueue(Generic[RequestT]):
         self._by_key[request.key] = request
         request.due, request.is_waiting = due, True
         heapq.heappush(self._heap, (due, next(self._order), request))
+        if len(self._heap) > 2 * len(self._by_key) + _OBSOLETE_PLACES:
+            self._heap = [place for place in self._heap if not self._is_obsolete(place)]
+            heapq.heapify(self._heap)
 
     def is_due(self, now: float) -> bool:
         """True if a request is due and the service did not deny them for now."""

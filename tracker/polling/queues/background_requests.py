@@ -11,6 +11,8 @@ from tracker.polling.queues.background_queue import BackgroundRequest
 INTERVAL_SECONDS = 10.0
 # Runs on one page of a thread.
 PAGE_LIMIT = 100
+# Thousands of runs may wait for a re-check, so a longer answer is read in full again.
+_MAX_BODY_BYTES = 4_096
 
 
 @dataclass(eq=False, slots=True)
@@ -44,8 +46,12 @@ class UsageRecheck(BackgroundRequest):
     ended: float = 0.0
     # Seconds after the end of the next re-check, or of the last one.
     offset: float = 0.0
-    # The last answer about the run.
+    # The last answer about the run, if it is short.
     body: bytes | None = None
+
+    def keep(self, body: bytes | None) -> None:
+        """Keeps the last answer about the run, to recognise an equal one, if it is short."""
+        self.body = body if body is not None and len(body) <= _MAX_BODY_BYTES else None
 
     def advance(self, offsets: Iterable[float]) -> bool:
         """Moves on to the next of the source's offsets; False if there is none."""

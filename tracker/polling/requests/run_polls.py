@@ -102,7 +102,9 @@ class RunPolls:
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
         # The next page is only as long as it takes to show the oldest of them.
         last = max(places.get(watched.run_id, PAGE_LIMIT) for watched in group)
-        dispatcher.page_limits[thread_id] = min(last + 1 + PAGE_SPARE, PAGE_LIMIT)
+        # Some may have ended meanwhile: a thread without a group has no next page.
+        if any(watched.page_group is not None for watched in group):
+            dispatcher.page_limits[thread_id] = min(last + 1 + PAGE_SPARE, PAGE_LIMIT)
         shown = [watched for watched in group if watched.run_id in places]
         applied = [
             self._apply_entry(watched, answer, entries[places[watched.run_id]]) for watched in shown
