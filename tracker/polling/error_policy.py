@@ -18,6 +18,7 @@ from tracker.errors import (
     StoreError,
     Unreachable,
     UnusableAnswer,
+    UnreadableEvent,
 )
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import circuit_breaker, rate_limiter
@@ -149,6 +150,9 @@ class ErrorPolicy:
             if failures.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
+        elif isinstance(error, UnreadableEvent):
+            self._set_aside(watched, error)
+            return
         elif isinstance(error, StoreError):
             stream = watched.stream
             logger.warning(
