@@ -21,7 +21,9 @@ _COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "mage
 _BAR_WIDTH = 30
 # Fields that other columns or the title show.
 _TIMES = ("observed_at", "occurred_at", "not_before", "not_after")
-_HIDDEN_FIELDS = frozenset((*_TIMES, "source", "run_id", "thread_id", "configuration_digest"))
+_HIDDEN_FIELDS = frozenset(
+    (*_TIMES, "source", "run_id", "thread_id", "configuration_digest", "state")
+)
 
 
 def history(

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from tracker.core.snapshot import Configuration, RunError, ToolCall, UtcDatetime
 from tracker.core.usage import Usage
 
-
 UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -17,8 +17,8 @@ from tracker.errors import (
     SourceError,
     StoreError,
     Unreachable,
-    UnusableAnswer,
     UnreadableEvent,
+    UnusableAnswer,
 )
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import circuit_breaker, rate_limiter

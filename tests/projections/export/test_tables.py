@@ -91,7 +91,7 @@ ROWS = [name for name in TABLES if name in metadata.tables]
 
 
 def test_there_is_each_table_that_is_public() -> None:
-    assert [*ROWS, "checkpoints"] == list(metadata.tables)
+    assert [*ROWS, *STATE_TABLES] == list(metadata.tables)
     assert set(TABLES) - set(ROWS) == {"open_runs", "stuck_runs"}
 
 
