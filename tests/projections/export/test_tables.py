@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, text
 
 from projections import Views, metadata
 from projections.database.engine import open_engine
+from projections.database.schema import STATE_TABLES
 from projections.export.formats import FORMATS, Format
 from projections.export.tables import TABLES
 from tests.support.cost_fixtures import price_list
