@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 def plant_unreadable_runs(url: str) -> None:
     """Records runs that begin or continue with an event that cannot be read."""
     store = open_event_store(url)
-    plant_event(url, "assistants:deep", 1, nested(199), "run.created/1")
+    plant_event(url, "assistants:deep", 1, nested(250), "run.created/1")
     store.append([created(7)])
     plant_event(url, "assistants:run_7", 2)
     plant_event(url, "assistants:run_7", 3)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -34,7 +35,7 @@ def kinds(results: Sequence[RecordResult | RunfoldError]) -> list[type]:
     return [type(it) for it in results]
 
 
-@pytest.mark.parametrize("state", [GARBAGE, nested(199)])
+@pytest.mark.parametrize("state", [GARBAGE, nested(250)])
 def test_an_unreadable_history_fails_its_look_alone(database_url: str, state: bytes) -> None:
     store = open_event_store(database_url)
     plant_event(database_url, "assistants:bad", 1, state, "run.created/1")
@@ -45,11 +46,9 @@ def test_an_unreadable_history_fails_its_look_alone(database_url: str, state: by
         r"assistants:bad: nothing is recorded of it, since its version 1 \(position 1\) cannot be "
         r"read: .*run\.created/1.*forget --run assistants:bad"
     )
-    for call in (repository.state, lambda it: repository.record([look("bad")])[0]):
-        with pytest.raises(UnreadableEvent, match=words):
-            found = call("assistants:bad")
-            assert isinstance(found, Exception)
-            raise found
+    assert re.match(words, str(results[1]))
+    with pytest.raises(UnreadableEvent, match=words):
+        repository.state("assistants:bad")
     assert repository.readable_state("assistants:bad").status is None
     assert len(store.read("assistants:bad")) == 1
     assert len(store.read("assistants:run_2")) > 0
