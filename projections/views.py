@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -15,7 +15,14 @@ from projections.database import migrations
 from projections.database.engine import open_engine, translate_errors
 from projections.folding.rates import PriceList
 from projections.maintenance.diagnosis import Diagnosis, diagnose
-from projections.maintenance.pruning import Pruned, count_prunable, prune, remove_thread
+from projections.maintenance.pruning import (
+    Pruned,
+    count_prunable,
+    prune,
+    remove_runs,
+    remove_thread,
+)
+from projections.maintenance.retrying import Retried, retry
 from projections.maintenance.verify import Difference, verify
 from projections.projectors.actions import ActionsProjection
 from projections.projectors.costs import CostsProjection
@@ -89,7 +96,9 @@ class Views(Answers):
         """Applies all events since the last call; returns how many this call applied.
 
         `progress` is called after each commit with the position reached and the last position.
-        Raises ProjectionFailed at an event that cannot be applied; no event is ever skipped.
+        A run whose events cannot be read or applied, or whose rows the database refuses, is set
+        aside: its rows stay as they are, it is named by `doctor`, and all other runs continue.
+        Raises ProjectionFailed if the tables of a projection cannot be written at all.
         """
         with self._open_checked_store() as store:
             return self._apply(store, progress)
@@ -107,9 +116,9 @@ class Views(Answers):
     def rebuild(self, *names: str, progress: Progress | None = None) -> int:
         """Rebuilds the tables of these projections from the events; of all without names.
 
-        Readers see the old rows until all new ones are written. Returns the position that the
-        tables have reached. Raises ProjectionFailed where the events cannot be applied; then, as
-        after a kill, the tables are unchanged.
+        Readers see the old rows until all new ones are written. Runs that are set aside are tried
+        again. Returns the position that the tables have reached. Raises ProjectionFailed where the
+        new tables cannot be written; then, as after a kill, the tables are unchanged.
         """
         known = {it.name: it for it in self._projections}
         if CostsProjection.name in names:
@@ -120,6 +129,15 @@ class Views(Answers):
         chosen = [known[name] for name in names] or self._projections
         with self._open_checked_store() as store:
             return rebuild(self._engine, store, chosen, progress)
+
+    def retry(self, run_id: str | None = None, source: str | None = None) -> Retried:
+        """Tries the runs that are set aside again, from their whole histories; one with `run_id`.
+
+        `run_id` is the id of a run, or its source, a colon and its id. Each run is one
+        transaction. Raises UnknownRun if no run of that id is set aside.
+        """
+        with self._open_checked_store() as store:
+            return retry(self._engine, store, self._projections, run_id, source)
 
     def verify(self, progress: Progress | None = None) -> list[Difference]:
         """Returns the differences between the tables and a replay of the events, at most 100.
@@ -162,13 +180,18 @@ class Views(Answers):
     def remove_thread(self, thread_id: str, source: str | None = None) -> Pruned:
         """Deletes the rows of a thread's runs after their events; see `forget_thread`.
 
-        With `source`, only the runs of that source. The rollups contain no thread ids and keep
-        the numbers of these runs until they are rebuilt from the remaining events; `verify`
-        reports that difference until then. Raises ViewsError during a rebuild.
+        With `source`, only the runs of that source. Rows of runs that have events stay. The
+        rollups contain no thread ids and keep the numbers of these runs until they are rebuilt
+        from the remaining events; `verify` reports that difference until then. Raises ViewsError
+        during a rebuild.
         """
-        with translate_errors(self._engine):
-            self._check_revision()
-            return remove_thread(self._engine, thread_id, source)
+        with self._open_checked_store() as store:
+            return remove_thread(self._engine, store, thread_id, source)
+
+    def remove_runs(self, run_keys: Sequence[str]) -> Pruned:
+        """Deletes the rows of runs after their events, by their keys; as `remove_thread` does."""
+        with self._open_checked_store() as store:
+            return remove_runs(self._engine, store, run_keys)
 
     def doctor(self) -> Diagnosis:
         """Returns the state of the tables with remedies, also for missing or other tables.

@@ -55,7 +55,7 @@ WHERE {overdue} OR aged.age_seconds > 3 * usual.usual_seconds
 _TABLES = (
     *("runs", "run_phases", "run_actions", "run_steps", "run_costs"),
     *("usage_hourly", "usage_totals", "timing_buckets", "timing_totals"),
-    *("cost_hourly", "cost_totals", "checkpoints"),
+    *("cost_hourly", "cost_totals", "checkpoints", "set_aside"),
 )
 
 
@@ -181,6 +181,15 @@ def _create_checkpoints() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("failure", sa.Text()),
         sa.Column("pruned_before", _MOMENT),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "set_aside",
+        sa.Column("run_key", sa.Text(), primary_key=True),
+        sa.Column("projection", sa.Text(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("set_aside_at", _MOMENT, nullable=False),
         sqlite_with_rowid=False,
     )
 

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from projections.database.refusals import is_unavailable
 from projections.folding.json_text import read_json
 from tracker.errors import SettingsError, StoreUnavailable, ViewsError
 
@@ -74,7 +75,7 @@ def translate_errors(engine: Engine) -> Iterator[None]:
         for secret in _secrets(engine.url):
             message = message.replace(secret, "***")
         place = _display(engine.url)
-        if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        if is_unavailable(error):
             raise StoreUnavailable(f"the database {place} cannot be used: {message}") from None
         raise ViewsError(f"the tables in {place} cannot be read or written: {message}") from error
 

@@ -22,6 +22,7 @@ from projections.database.schema import (
     VERSION_TABLE,
     checkpoints,
     metadata,
+    set_aside,
 )
 from tracker.errors import SchemaError
 
@@ -129,6 +130,9 @@ def _drop_shadows(connection: Connection) -> None:
     if checkpoints.name in names:
         is_shadow = checkpoints.c.projection.endswith(SHADOW_SUFFIX)
         connection.execute(delete(checkpoints).where(is_shadow))
+    if set_aside.name in names:
+        of_shadow = set_aside.c.projection.endswith(SHADOW_SUFFIX)
+        connection.execute(delete(set_aside).where(of_shadow))
 
 
 def _current(connection: Connection) -> str | None:

@@ -282,3 +282,19 @@ checkpoints = Table(
     Column("pruned_before", UtcDateTime),
     sqlite_with_rowid=False,
 )
+
+# One row for each projection that leaves out the events of a run after a position, since an event
+# could not be read or applied, or the database refused a row.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    Column("projection", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_aside_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The tables of the projections' own state.
+STATE_TABLES = (checkpoints.name, set_aside.name)

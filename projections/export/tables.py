@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from projections.database.engine import read_snapshot
 from projections.database.open_run_views import OPEN_RUN_VIEWS, view_at
-from projections.database.schema import checkpoints, metadata, run_steps, runs
+from projections.database.schema import STATE_TABLES, metadata, run_steps, runs
 from projections.export.formats import Format, open_writer
 from projections.queries.grouping import created_between
 from tracker.errors import SettingsError
@@ -25,7 +25,7 @@ from tracker.errors import SettingsError
 # Called with the number of rows written so far.
 RowProgress = Callable[[int], object]
 
-TABLES = (*(name for name in metadata.tables if name != checkpoints.name), *OPEN_RUN_VIEWS)
+TABLES = (*(name for name in metadata.tables if name not in STATE_TABLES), *OPEN_RUN_VIEWS)
 _TABLES_OF_RUNS = tuple(
     it for it in TABLES if it in OPEN_RUN_VIEWS or "run_key" in metadata.tables[it].c
 )

@@ -13,7 +13,7 @@ from projections.folding.phases import PhaseInterval
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
 from projections.row_types import RunRow
-from tracker.core.events import ConfigurationRecorded
+from tracker.core.events import ConfigurationRecorded, Unreadable
 from tracker.core.status import ENDED
 from tracker.event_store.store import EventStore, RecordedEvent
 
@@ -41,7 +41,8 @@ class BatchFold:
     """The events of one batch, folded page by page, on top of the earlier events of their runs.
 
     The first projection that adds a page has it folded for all of them. `pruned` has the keys of
-    the runs that are left out of the tables of runs; the rollups count them nevertheless.
+    the runs that are left out of the tables of runs; the rollups count them nevertheless. `aside`
+    has the runs that cannot be folded, and why: nothing of them is written.
     """
 
     def __init__(self, store: EventStore, position: int) -> None:
@@ -53,8 +54,11 @@ class BatchFold:
         self._intervals_before: dict[str, int] = {}
         self._folded_to = position
         self._metadata_bytes = 0
-        self._runs: list[FoldedRun] | None = None
+        self._finished: dict[str, FoldedRun] = {}
+        # The runs to write now; None for all.
+        self._chosen: frozenset[str] | None = None
         self.pruned: frozenset[str] = frozenset()
+        self.aside: dict[str, str] = {}
 
     @property
     def held_bytes(self) -> int:
@@ -71,10 +75,7 @@ class BatchFold:
         return {key: self._earlier[key] for key in wanted}
 
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
-        """Folds a page, unless another projection has added it already.
-
-        Raises ValueError or TypeError where the events are not a valid history of a run.
-        """
+        """Folds a page, unless another projection has added it already."""
         if page[-1].position <= self._folded_to:
             return
         histories = self._histories
@@ -93,15 +94,36 @@ class BatchFold:
         for recorded in page:
             found = histories.get(recorded[1])
             if found is not None:
-                fold(found, recorded)
+                try:
+                    fold(found, recorded)
+                except Exception as error:
+                    self.set_aside(recorded, error)
         self._metadata_bytes += sum(len(it.metadata) for it in added)
         self._folded_to = page[-1].position
 
     def runs(self) -> list[FoldedRun]:
-        """Returns every run of the batch, after all of its events."""
-        if self._runs is None:
-            self._runs = [self._finish(it) for it in self._histories.values()]
-        return self._runs
+        """Returns the chosen runs of the batch, after all of its events."""
+        keys = self._histories if self._chosen is None else self._chosen
+        found = (self._finish(key) for key in list(self._histories) if key in keys)
+        return [it for it in found if it is not None]
+
+    def choose(self, keys: Iterable[str]) -> None:
+        """Limits what is written to these runs."""
+        self._chosen = frozenset(keys)
+
+    def is_written(self, key: str) -> bool:
+        """True if the rows of a run are to be written now."""
+        is_chosen = self._chosen is None or key in self._chosen
+        return is_chosen and key not in self.pruned and key not in self.aside
+
+    def set_aside(self, recorded: RecordedEvent, reason: object) -> None:
+        """Leaves a run out, since one of its events cannot be read or applied."""
+        if isinstance(reason, Exception):
+            reason = f"{type(reason).__name__}: {reason}"
+        position, stream, version, event = recorded
+        self._histories.pop(stream, None)
+        topic = "" if isinstance(event, Unreadable) else f", {event.topic}"
+        self.aside.setdefault(stream, f"version {version} (position {position}{topic}): {reason}")
 
     def unpruned_runs(self) -> Iterator[FoldedRun]:
         """Yields the runs of the batch that are not pruned."""
@@ -117,14 +139,31 @@ class BatchFold:
         for key, events in self.read_earlier(known).items():
             history = known[key]
             for recorded in events:
-                fold(history, recorded)
+                try:
+                    fold(history, recorded)
+                except Exception as error:
+                    self.set_aside(recorded, error)
+                    break
+            if key in self.aside:
+                continue
             transitions = history.transitions
             before = history.phase_intervals() if history.steps else transitions
             self._intervals_before[key] = len(before)
             if transitions and history.status in ENDED:
                 self._before[key] = row_values(history, history.phase_intervals())
 
-    def _finish(self, run: RunHistory) -> FoldedRun:
+    def _finish(self, key: str) -> FoldedRun | None:
+        """Returns a run after its events; None if its rows cannot be made."""
+        found = self._finished.get(key)
+        if found is None:
+            try:
+                found = self._finished[key] = self._make_run(self._histories[key])
+            except Exception as error:
+                del self._histories[key]
+                self.aside[key] = f"its rows cannot be made: {type(error).__name__}: {error}"
+        return found
+
+    def _make_run(self, run: RunHistory) -> FoldedRun:
         intervals = run.phase_intervals()
         has_fewer = len(intervals) < self._intervals_before.get(run.key, 0)
         before = self._before.get(run.key)

@@ -109,7 +109,7 @@ def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]
     return [
         run.key,
         *run.identity,
-        VANISHED if run.is_vanished and outcome is None else last.status,
+        VANISHED if run.is_vanished and outcome is None else stored_name(last.status),
         outcome,
         run.created_at,
         run.started_at,

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, inspect, select
 
 from projections.database import migrations
-from projections.database.schema import REVISION, SHADOW_SUFFIX, checkpoints
+from projections.database.schema import REVISION, SHADOW_SUFFIX, checkpoints, set_aside
 from projections.projectors.projection import Projection
+from projections.runner.set_aside import SetAsideRun, count_set_aside, find_set_aside
 from tracker.event_store.store import EventStore
 
 OK, BEHIND, REBUILDING = "ok", "behind", "rebuilding"
 FAILED, OUTDATED, NEWER, AHEAD, MISSING = "failed", "outdated", "newer", "ahead", "missing"
 _HEALTHY = frozenset((OK, BEHIND, REBUILDING))
+_NAMED_RUNS = 100
 _NEWER_CURE = "the tables belong to a newer release; use that one"
 
 
@@ -48,7 +50,7 @@ class ProjectionState(NamedTuple):
     position: int
     # The number of events that are still to be applied, at most.
     lag: int
-    # The reason why the next event cannot be applied.
+    # The reason why its tables cannot be written.
     failure: str | None
     # The position that an unfinished rebuild has reached.
     rebuilt_to: int | None
@@ -65,12 +67,15 @@ class Diagnosis(NamedTuple):
     # Runs that ended before this were pruned; None if none were.
     pruned_before: datetime | None
     projections: tuple[ProjectionState, ...]
+    # The number of runs that are set aside, and the first 100 of them.
+    runs_set_aside: int
+    set_aside: tuple[SetAsideRun, ...]
 
     @property
     def is_healthy(self) -> bool:
         """True if nothing failed and no command is needed; being behind is healthy."""
         states = (self.schema.state, *(it.state for it in self.projections))
-        return _HEALTHY.issuperset(states)
+        return _HEALTHY.issuperset(states) and not self.runs_set_aside
 
 
 def diagnose(
@@ -82,6 +87,10 @@ def diagnose(
     with engine.connect() as connection:
         schema = _diagnose_schema(migrations.current(engine))
         found = _read_checkpoints(connection)
+        # Tables of another release may not have it.
+        has_table = schema.state == OK and inspect(connection).has_table(set_aside.name)
+        number = count_set_aside(connection) if has_table else 0
+        named = find_set_aside(connection, _NAMED_RUNS) if number else []
     # Read after the checkpoints: a runner may advance one past an earlier value.
     with store() as events:
         last = events.last_position()
@@ -90,7 +99,7 @@ def diagnose(
         behind = {it for it in positions if it < last and events.wait(it, 0)}
     pruned = [row["pruned_before"] for row in found.values() if row.get("pruned_before")]
     states = (_diagnose_projection(it, found, last, behind) for it in projections)
-    return Diagnosis(schema, last, max(pruned, default=None), tuple(states))
+    return Diagnosis(schema, last, max(pruned, default=None), tuple(states), number, tuple(named))
 
 
 def _diagnose_schema(found: str | None) -> SchemaState:

@@ -26,6 +26,7 @@ from projections.folding.run_row import stored_name
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import ensure_checkpoint, read_pruned_before
 from tracker.errors import ViewsError
+from tracker.event_store.store import EventStore
 
 
 class Pruned(NamedTuple):
@@ -74,19 +75,36 @@ def prune(
     return _make_result(counts)
 
 
-def remove_thread(engine: Engine, thread_id: str, source: str | None) -> Pruned:
-    """Deletes all rows of the runs of a thread in one transaction, after their events.
+def remove_thread(engine: Engine, store: EventStore, thread_id: str, source: str | None) -> Pruned:
+    """Deletes the rows of the runs of a thread whose events are deleted.
+
+    Raises ViewsError during a rebuild.
+    """
+    mine = select(runs.c.run_key).where(runs.c.thread_id == stored_name(thread_id))
+    if source is not None:
+        mine = mine.where(runs.c.source == source)
+    with translate_errors(engine), engine.connect() as connection:
+        keys = list(connection.execute(mine).scalars())
+    return remove_runs(engine, store, keys)
+
+
+def remove_runs(engine: Engine, store: EventStore, keys: Sequence[str]) -> Pruned:
+    """Deletes all rows of runs whose events are deleted; those of other runs stay.
 
     Raises ViewsError during a rebuild.
     """
     tables = [it for it in metadata.tables.values() if "run_key" in it.c]
-    mine = select(runs.c.run_key).where(runs.c.thread_id == stored_name(thread_id))
-    if source is not None:
-        mine = mine.where(runs.c.source == source)
-    with translate_errors(engine), begin_exclusive(engine) as connection:
-        _check_no_rebuild(connection)
-        keys = list(connection.execute(mine).scalars())
-        return _make_result({it.name: delete_rows(connection, it, keys) for it in tables})
+    counts = dict.fromkeys((it.name for it in tables), 0)
+    with translate_errors(engine):
+        for at in range(0, len(keys), RUNS_PER_BATCH):
+            with begin_exclusive(engine) as connection:
+                _check_no_rebuild(connection)
+                # Read here, since a run may be observed again after it was forgotten.
+                found = store.read_many(keys[at : at + RUNS_PER_BATCH])
+                gone = [key for key, events in found.items() if not events]
+                for table in tables:
+                    counts[table.name] += delete_rows(connection, table, gone)
+    return _make_result(counts)
 
 
 def count_prunable(engine: Engine, projections: Sequence[Projection], before: datetime) -> Pruned:

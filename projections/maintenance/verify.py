@@ -44,9 +44,9 @@ def verify(
     """Returns the differences between the tables and a replay of the events, at most 100.
 
     The tables are compared at the position of their checkpoint, in one snapshot; other processes
-    may write meanwhile. Costs of another version of the price list are copied from the rows of
-    their runs, and only their sums are verified. Raises ViewsError where the projections are at
-    different positions.
+    may write meanwhile. The later events of runs that are set aside are left out. Costs of another
+    version of the price list are copied from the rows of their runs, and only their sums are
+    verified. Raises ViewsError where the projections are at different positions.
     """
     with engine.connect() as connected, read_snapshot(connected) as live:
         found = [read_checkpoint(live, it.name) for it in projections]
@@ -59,7 +59,7 @@ def verify(
         replayed = [_with_reference(it, live) for it in projections]
         pruned_before = read_pruned_before(live)
         with (
-            replay_temporarily(store, position, replayed, progress, pruned_before) as replay,
+            replay_temporarily(store, position, replayed, progress, pruned_before, live) as replay,
             replay.connect() as expected,
         ):
             for table in (table for it in projections for table in it.tables):

@@ -55,13 +55,12 @@ class ActionsBatch:
                     runs[key] = RunActions(key)
         for key, earlier in self._fold.read_earlier(known).items():
             for recorded in earlier:
-                fold_actions(known[key], recorded)
+                self._apply(recorded)
             # The table has these rows already.
             known[key].changed.clear()
         for recorded in page:
-            found = runs.get(recorded.stream)
-            if found is not None:
-                fold_actions(found, recorded)
+            if recorded.stream in runs:
+                self._apply(recorded)
                 if isinstance(recorded.event, RunActionRequired):
                     self.held_bytes += sum(map(_estimate_bytes, recorded.event.tool_calls))
 
@@ -70,10 +69,16 @@ class ActionsBatch:
         changed = [
             action_values(run.key, action)
             for run in self._runs.values()
-            if run.key not in self._fold.pruned
+            if self._fold.is_written(run.key)
             for action in run.changed.values()
         ]
         upsert(connection, target(run_actions), changed)
+
+    def _apply(self, recorded: RecordedEvent) -> None:
+        try:
+            fold_actions(self._runs[recorded.stream], recorded)
+        except Exception as error:
+            self._fold.set_aside(recorded, error)
 
 
 def _estimate_bytes(call: ToolCall) -> int:

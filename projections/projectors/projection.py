@@ -27,9 +27,10 @@ class Batch(Protocol):
         ...
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes all changes, or raises and writes none.
+        """Writes the changes of the runs that the fold has chosen.
 
-        It runs inside the transaction that advances the checkpoint, and never commits.
+        It runs inside the transaction that advances the checkpoint, and never commits. If it
+        raises, all that it wrote is rolled back, and it is called again for fewer runs.
         """
         ...
 
@@ -62,5 +63,5 @@ class FoldedBatch:
         self.fold = fold
 
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
-        """Raises ValueError or TypeError where the events are not a valid history of a run."""
+        """Adds the next events to the fold."""
         self.fold.add_page(page)

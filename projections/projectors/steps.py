@@ -46,14 +46,18 @@ class StepsBatch:
 
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         """Adds the steps of a page; they need no earlier events."""
-        for _, key, _, event in page:
+        for recorded in page:
+            key, event = recorded.stream, recorded.event
             if type(event) is RunStepRecorded:
-                self._rows[key, event.step_id] = step_values(key, event)
+                try:
+                    self._rows[key, event.step_id] = step_values(key, event)
+                except Exception as error:
+                    self._fold.set_aside(recorded, error)
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes each step once."""
-        pruned = self._fold.pruned
-        rows = [row for (key, _), row in self._rows.items() if key not in pruned]
+        # Copies: what was refused is written again in parts.
+        rows = [list(row) for (key, _), row in self._rows.items() if self._fold.is_written(key)]
         upsert(connection, target(run_steps), rows)
 
 

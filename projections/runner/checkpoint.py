@@ -24,7 +24,7 @@ class Checkpoint(NamedTuple):
     position: int
     # The version of the projection that applied it.
     version: int
-    # The reason why the next event cannot be applied; None if nothing failed.
+    # The reason why the tables cannot be written; None if nothing failed.
     failure: str | None = None
     # Runs that ended before this are not in the tables, although their events were applied.
     pruned_before: datetime | None = None
@@ -92,7 +92,7 @@ def advance_checkpoint(connection: Connection, name: str, old: int, new: int) ->
 
 
 def record_failure(connection: Connection, name: str, position: int, failure: str) -> None:
-    """Records why a projection cannot apply the event after `position`."""
+    """Records why a projection cannot write its tables after `position`."""
     here = (checkpoints.c.projection == name) & (checkpoints.c.position == position)
     connection.execute(update(checkpoints).where(here).values(failure=failure))
 

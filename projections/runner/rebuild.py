@@ -23,6 +23,7 @@ from projections.runner.checkpoint import (
     set_checkpoint,
     transfer_checkpoint,
 )
+from projections.runner.set_aside import delete_notes, transfer_notes
 from projections.runner.shadow_tables import (
     ShadowProjection,
     create_shadows,
@@ -40,10 +41,10 @@ def rebuild(
 ) -> int:
     """Rebuilds the tables of `chosen`. Returns a position that they have reached at least.
 
-    Readers see the old rows until all new ones are written. Raises ProjectionFailed where the
-    events cannot be applied; then the tables in use are unchanged, and the next rebuild resumes
-    after the last event that was applied. Raises SchemaError where a newer release has started a
-    rebuild.
+    Readers see the old rows until all new ones are written. Runs that are set aside are tried again
+    from the whole history. Raises ProjectionFailed where the new tables cannot be written; then the
+    tables in use are unchanged, and the next rebuild resumes after the last event that was applied.
+    Raises SchemaError where a newer release has started a rebuild.
     """
     position = store.last_position()
     with translate_errors(engine):
@@ -87,6 +88,7 @@ def _prepare(connection: Connection, projection: Projection, last: int) -> None:
     is_other = begun is None or begun.version < projection.version or begun.position > last
     if is_other or is_restored or _has_other_prices(connection, projection):
         create_shadows(connection, projection.tables)
+        delete_notes(connection, [name])
         set_checkpoint(connection, name, Checkpoint(0, projection.version))
 
 
@@ -99,5 +101,6 @@ def _has_other_prices(connection: Connection, projection: Projection) -> bool:
 
 def _swap(connection: Connection, shadow: ShadowProjection) -> None:
     if transfer_checkpoint(connection, shadow.name, shadow.projection.name):
+        transfer_notes(connection, shadow.name, shadow.projection.name)
         for table in shadow.projection.tables:
             swap_in(connection, table)

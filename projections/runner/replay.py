@@ -9,13 +9,14 @@ from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import Checkpoint, set_checkpoint
+from projections.runner.set_aside import copy_notes
 from tracker.errors import ViewsError
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 
@@ -98,10 +99,12 @@ def replay(
     projections: Sequence[Projection],
     progress: Progress | None,
     pruned_before: datetime | None,
+    live: Connection | None = None,
 ) -> Engine:
     """Applies all events of a store to new tables in a folder; the caller disposes the engine.
 
-    Runs that ended before `pruned_before` are left out, as in the tables in use.
+    Runs that ended before `pruned_before` are left out, as in the tables in use. So are the events
+    of runs that are set aside in the tables of `live`, after the same positions.
     """
     engine = open_engine(f"sqlite:///{folder / 'replayed.db'}", create=True)
     try:
@@ -109,6 +112,8 @@ def replay(
         with engine.begin() as connection:
             for it in projections:
                 set_checkpoint(connection, it.name, Checkpoint(0, it.version, None, pruned_before))
+            if live is not None:
+                copy_notes(live, connection, [it.name for it in projections])
         catch_up(engine, store, projections, progress=progress)
     except BaseException:
         engine.dispose()
@@ -123,11 +128,17 @@ def replay_temporarily(
     projections: Sequence[Projection],
     progress: Progress | None,
     pruned_before: datetime | None,
+    live: Connection,
 ) -> Iterator[Engine]:
     """Yields tables with the events up to a position applied, and deletes them afterwards."""
     with tempfile.TemporaryDirectory(prefix="runfold-") as folder:
         engine = replay(
-            Path(folder), StoreAtPosition(store, position), projections, progress, pruned_before
+            Path(folder),
+            StoreAtPosition(store, position),
+            projections,
+            progress,
+            pruned_before,
+            live,
         )
         try:
             yield engine

@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tracker import EventStore, Tracker, open_event_store
 from tracker.core.snapshot import Configuration, RunSnapshot
 from tracker.errors import NotEnded, UnknownRun
-from tracker.forgetting import ForgottenThread, forget_thread
+from tracker.forgetting import Forgotten, forget_thread
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
 from tracker.sources import Assistants
@@ -78,10 +78,10 @@ def test_a_thread_goes_and_the_others_stay(store: EventStore) -> None:
     before = store.read_all()
     mine = {f"assistants:run_{number}" for number in range(1, 30, 3)}
     gone = [entry for entry in before if entry.stream in mine]
-    assert forget_thread(store, "thread_1") == ForgottenThread(10, len(gone))
+    assert forget_thread(store, "thread_1") == Forgotten(10, len(gone))
     assert store.read_all() == [entry for entry in before if entry.stream not in mine]
     assert store.last_position() == before[-1].position
-    assert forget_thread(store, "thread_1") == ForgottenThread(0, 0)
+    assert forget_thread(store, "thread_1") == Forgotten(0, 0)
 
 
 def test_of_one_source_only(store: EventStore) -> None:

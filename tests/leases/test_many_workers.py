@@ -212,4 +212,4 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
             assert (await tracker.wait(run, timeout=15)).status == "completed"
 
     asyncio.run(follow())
-    assert "skipped: " in caplog.text
+    assert "assistants:run_0: not resumed" in caplog.text

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from projections import Views, metadata
+from projections.database.schema import STATE_TABLES
 from projections.queries.grouping import COLUMNS, DAY, HOUR
 from tests.support.paths import ROOT
 from tests.support.public_surface import list_view_columns
@@ -177,7 +178,7 @@ def _make_cli() -> Schema:
 def _make_tables() -> Schema:
     tables: dict[str, Schema] = {}
     for name, table in metadata.tables.items():
-        if name != "checkpoints":
+        if name not in STATE_TABLES:
             tables[name] = _make_object({it.name: _make_column(it) for it in table.columns})
     hints = get_type_hints(_find_row_type(Views.runs)) | get_type_hints(_find_row_type(Views.stuck))
     for name, columns in list_view_columns().items():

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 
 from projections.database import migrations
 from projections.database.engine import open_engine
-from projections.database.schema import metadata
+from projections.database.schema import STATE_TABLES, metadata
 from projections.folding.histogram import bucket_of
 from projections.folding.run_row import RunHistory
 from projections.folding.status_trace import fold
@@ -152,12 +152,12 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
 
 
 def read_tables(engine: Engine) -> Tables:
-    """Returns the stored rows of all tables but the checkpoints."""
+    """Returns the stored rows of all tables but those of the projections' own state."""
     with engine.connect() as connection:
         return {
             name: sorted(tuple(row) for row in connection.execute(select(table)))
             for name, table in metadata.tables.items()
-            if name != "checkpoints"
+            if name not in STATE_TABLES
         }
 
 

@@ -103,7 +103,7 @@ async def open_session(
         start_reporting(stack, scheduler, store, worker, session.sources_status, clock, is_alone)
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
-    await subscriptions.start(store, repository.state)
+    await subscriptions.start(store, repository.readable_state)
     stack.push_async_callback(jobs.stop)
     jobs.start(scheduler)
     scheduler.start()

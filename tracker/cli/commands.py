@@ -21,7 +21,7 @@ from tracker.cli.exit_codes import CommandGroup
 from tracker.cli.export import export
 from tracker.cli.history import history
 from tracker.cli.import_ import import_
-from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, upgrade, verify
+from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, status, stuck, timing, usage
 from tracker.cli.simulate import simulate
 from tracker.cli.watch import watch
@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it": (demo, simulate),
     "Record runs": (watch, backfill, import_),
     "Query runs": (status, timing, usage, cost, actions, stuck, history, export),
-    "Maintain the tables": (upgrade, catch_up, follow, rebuild, verify, doctor),
+    "Maintain the tables": (upgrade, catch_up, follow, rebuild, retry, verify, doctor),
     "Delete data": (prune, forget),
 }
 

@@ -17,6 +17,7 @@ _PROJECTION_COLUMNS = (
     *("name", "state", "version", "needed_version"),
     *("position", "lag", "rebuilt_to"),
 )
+_NAMED_RUNS = 20
 _SOURCE_COLUMNS = (
     *("source", "worker", "state", "rate", "watched", "due", "waiting", "asked", "refused"),
     *("failed", "detection_seconds", "answered_at"),
@@ -66,6 +67,7 @@ def _print_document(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> No
             **diagnosis._asdict(),
             "schema": diagnosis.schema._asdict(),
             "projections": [it._asdict() for it in diagnosis.projections],
+            "set_aside": [it._asdict() for it in diagnosis.set_aside],
             "sources": sources,
             "healthy": _is_healthy(diagnosis, heartbeats),
         }
@@ -87,6 +89,13 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
     print_rows("projections", rows)
     if schema.cure is not None:
         _print_line(f"tables: {schema.state}; cure: {schema.cure}")
+    for run in diagnosis.set_aside[:_NAMED_RUNS]:
+        names = ", ".join(run.projections)
+        _print_line(f"{run.run_key}: set aside, left out of {names}: {run.reason}")
+        _print_line(f"{run.run_key}: cure: {run.cure}")
+    if diagnosis.runs_set_aside > _NAMED_RUNS:
+        more = diagnosis.runs_set_aside - _NAMED_RUNS
+        _print_line(f"{more:,} more runs are set aside; cure: runfold retry")
     for it in diagnosis.projections:
         if it.failure is not None:
             _print_line(f"{it.name}: {it.failure}")

@@ -21,7 +21,9 @@ _COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "mage
 _BAR_WIDTH = 30
 # Fields that other columns or the title show.
 _TIMES = ("observed_at", "occurred_at", "not_before", "not_after")
-_HIDDEN_FIELDS = frozenset((*_TIMES, "source", "run_id", "thread_id", "configuration_digest"))
+_HIDDEN_FIELDS = frozenset(
+    (*_TIMES, "source", "run_id", "thread_id", "configuration_digest", "state")
+)
 
 
 def history(
@@ -69,8 +71,17 @@ def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> No
 
 
 def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
+    from tracker.core.events import Unreadable
     from tracker.event_store.codec import encode
 
+    if isinstance(entry.event, Unreadable):
+        topic, reason = entry.event.stored_topic, entry.event.reason
+        return {
+            "position": entry.position,
+            "version": entry.version,
+            "topic": topic,
+            "unreadable": reason,
+        }
     topic, _ = encode(entry.event)
     fields = entry.event.model_dump(mode="json", exclude_defaults=True)
     return {"position": entry.position, "version": entry.version, "topic": topic, **fields}

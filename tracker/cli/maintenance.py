@@ -14,6 +14,7 @@ from tracker.errors import SettingsError
 if TYPE_CHECKING:
     from projections.maintenance.verify import Difference
 
+_NAMED_RUNS = 20
 _PROJECTIONS = "runs, phases, actions, steps, usage, timing or costs"
 
 
@@ -91,6 +92,33 @@ def verify(db: Db = DEFAULT_DB) -> None:
     typer.echo("the tables match the events")
 
 
+def retry(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Id of the run.", show_default="all")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Only runs of this source.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Try again the runs that are set aside.
+
+    The exit code is 1 if some of them fail again.
+    """
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db, quiet=True) as views:
+        retried = views.retry(run, source)
+    typer.echo(
+        f"{retried.completed:,} runs are complete in the tables, "
+        f"{len(retried.set_aside):,} stay set aside"
+    )
+    for it in retried.set_aside[:_NAMED_RUNS]:
+        _print_line(f"{it.run_key}: {it.reason}; cure: {it.cure}")
+    if retried.set_aside:
+        raise typer.Exit(1)
+
+
 def prune(
     days: Annotated[
         float,
@@ -121,7 +149,12 @@ def prune(
 
 
 def forget(
-    thread: Annotated[str, typer.Argument(metavar="THREAD", help="Id of the thread.")],
+    thread: Annotated[
+        str | None, typer.Argument(metavar="THREAD", help="Id of the thread.", show_default=False)
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Forget this run instead.")
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="Only runs of this source.")
     ] = None,
@@ -131,27 +164,41 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Confirm. This cannot be undone.")] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Delete all events and rows of a thread.
+    """Delete all events and rows of a thread, or of one run.
 
     Totals still include its runs until `runfold rebuild --all`.
     """
     from tracker.cli.views import open_current_views
     from tracker.event_store import open_event_store
-    from tracker.forgetting import forget_thread
+    from tracker.forgetting import forget_run, forget_thread
 
+    if (thread is None) == (run is None):
+        raise SettingsError("name a THREAD, or a run with --run RUN")
     if not yes:
-        raise SettingsError(f"deleting the runs of {thread} cannot be undone: pass --yes")
+        described = f"the runs of {thread}" if run is None else run
+        raise SettingsError(f"deleting {described} cannot be undone: pass --yes")
+    removed = 0
+
     # Caught up first, so that no follower writes rows from events that it read before.
     with open_current_views(db, quiet=True) as views:
+
+        def remove(streams: Sequence[str]) -> None:
+            nonlocal removed
+            removed += views.remove_runs(streams).runs
+
         store = open_event_store(db, create=False)
         try:
-            forgotten = forget_thread(store, thread, source, force=force)
+            if run is not None:
+                forgotten = forget_run(store, run, source, force=force, on_forgotten=remove)
+            elif thread is not None:
+                forgotten = forget_thread(store, thread, source, force=force, on_forgotten=remove)
+                # Rows that a kill right after the deletion of the events left.
+                removed += views.remove_thread(thread, source).runs
         finally:
             store.close()
-        removed = views.remove_thread(thread, source)
     typer.echo(
         f"deleted {forgotten.runs:,} runs with {forgotten.events:,} events, "
-        f"{removed.runs:,} of them in the tables"
+        f"{removed:,} of them in the tables"
     )
     if forgotten.runs:
         typer.echo(
@@ -162,14 +209,18 @@ def forget(
 
 
 def _print_differences(differences: Sequence[Difference]) -> None:
-    from rich.text import Text
-
-    from tracker.cli.terminal import escape_controls, stdout_console
-
     for it in differences:
         key = ", ".join(map(str, it.key))
         if it.column is not None:
             problem = f"{it.column} is {it.found!r}, the events say {it.expected!r}"
         else:
             problem = "is in the table only" if it.expected is None else "is missing"
-        stdout_console().print(Text(escape_controls(f"{it.table} ({key}): {problem}")))
+        _print_line(f"{it.table} ({key}): {problem}")
+
+
+def _print_line(line: str) -> None:
+    from rich.text import Text
+
+    from tracker.cli.terminal import escape_controls, stdout_console
+
+    stdout_console().print(Text(escape_controls(line)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tracker.core.snapshot import Configuration, RunError, ToolCall, UtcDatetime
 from tracker.core.usage import Usage
+
+UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Event(BaseModel):
@@ -211,6 +214,21 @@ class ConfigurationRecorded(Event):
     configuration: Configuration
 
 
+class Unreadable(Event):
+    """An event in the place of one that this release cannot read; it is never recorded itself.
+
+    `observed_at` is 1970: the real one is not known.
+    """
+
+    topic = "unreadable"
+
+    observed_at: UtcDatetime = UNKNOWN_MOMENT
+    # The topic and the bytes that are stored, and why they cannot be read.
+    stored_topic: str
+    state: bytes
+    reason: str
+
+
 RUN_ENDS: dict[str, type[RunEnded]] = {
     end.status: end for end in (RunCompleted, RunFailed, RunCancelled, RunExpired, RunIncomplete)
 }
@@ -230,6 +248,7 @@ _EVENT_TYPES: tuple[type[Event], ...] = (
     RunAnomalyObserved,
     ConfigurationRecorded,
 )
+_CONFIGURATION = "configuration:"
 EVENTS: dict[str, type[Event]] = {event_type.topic: event_type for event_type in _EVENT_TYPES}
 
 
@@ -240,4 +259,9 @@ def run_stream(source: str, run_id: str) -> str:
 
 def configuration_stream(digest: str) -> str:
     """Returns the name of the stream of a configuration: `configuration:{digest}`."""
-    return f"configuration:{digest}"
+    return f"{_CONFIGURATION}{digest}"
+
+
+def is_run_stream(stream: str) -> bool:
+    """True if a stream is that of a run, and not of a configuration."""
+    return not stream.startswith(_CONFIGURATION)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TypeVar
 
-from tracker.core.events import ConfigurationRecorded
+from tracker.core.events import ConfigurationRecorded, Unreadable
 from tracker.core.state import RunState
 from tracker.delivery.caller import HandlerCaller
 from tracker.delivery.checkpoints import Checkpoints
@@ -48,7 +48,8 @@ def retry_pause(attempts: int, jitter: float) -> float:
 class Subscription:
     """Delivers events to the handlers of one name, while it is started.
 
-    `state_of` returns the recorded state of the run of a stream, `jitter` numbers from 0 to 1.
+    `state_of` returns the recorded state of the run of a stream as far as it can be read, `jitter`
+    numbers from 0 to 1. An event that cannot be read is logged, and delivered to nobody.
     """
 
     def __init__(
@@ -193,8 +194,10 @@ class Subscription:
         for recorded in page:
             if self._stopping.is_set() or self._has_lost_lease():
                 break
+            if isinstance(recorded.event, Unreadable):
+                self._warn_of_unreadable(recorded, recorded.event.reason)
             handlers = self._handlers.select(recorded.event)
-            if handlers and not isinstance(recorded.event, ConfigurationRecorded):
+            if handlers and not isinstance(recorded.event, ConfigurationRecorded | Unreadable):
                 if not await self._deliver(recorded, handlers):
                     break
                 self._progress = replace(self._progress, position=recorded.position)
@@ -208,6 +211,16 @@ class Subscription:
             await self._save()
         if not page:
             await _wait_for(self._wake_up, FALLBACK_SECONDS)
+
+    def _warn_of_unreadable(self, recorded: RecordedEvent, reason: str) -> None:
+        logger.warning(
+            "%s: the event at position %d is not delivered to the handlers %r: %s",
+            recorded.stream,
+            recorded.position,
+            self._handlers.name,
+            reason,
+            extra=of_run(recorded.stream) | of_handlers(self._handlers.name),
+        )
 
     async def _save(self) -> bool:
         """Advances the checkpoint. Returns False if another process is ahead."""

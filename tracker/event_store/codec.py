@@ -47,12 +47,21 @@ def decode(topic: str, state: bytes) -> Event:
     try:
         decoder = _DECODERS.get(topic)
         event: Event = decoder(state) if decoder else _decode_older(topic, state)
-    except (ValidationError, LookupError, ValueError) as error:
+    except Exception as error:
+        # The bytes of one event may be anything, and must not keep the others from being read.
         raise UnreadableEvent(
-            f"an event of topic {topic!r} cannot be read by this release of runfold: {error}; "
-            "if a newer release wrote it, use that one"
+            f"an event of topic {topic!r} cannot be read by this release of runfold: "
+            f"{_describe(error)}; if a newer release wrote it, use that one"
         ) from error
     return event
+
+
+def _describe(error: Exception) -> str:
+    """Returns what is wrong with the bytes of an event on one line, without its content."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
 
 
 def _decode_older(topic: str, state: bytes) -> Event:

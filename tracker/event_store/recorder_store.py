@@ -12,7 +12,8 @@ from eventsourcing.persistence import (
     PersistenceError,
 )
 
-from tracker.errors import ConcurrencyError, StoreUnavailable, UnreadableEvent
+from tracker.core.events import Event, Unreadable
+from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, UnreadableEvent
 from tracker.event_store.codec import decode, encode
 from tracker.event_store.recorder import Recorder, Row
 from tracker.event_store.store import Append, RecordedEvent
@@ -58,14 +59,7 @@ class RecorderEventStore:
     def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
         with _translate_errors():
             rows = self._recorder.select_rows(after, limit)
-        readable: list[RecordedEvent] = []
-        try:
-            readable.extend(_decode_rows(rows))
-        except UnreadableEvent:
-            # Events before an unreadable one are returned; it is raised once it comes first.
-            if not readable:
-                raise
-        return readable
+        return list(_decode_rows(rows))
 
     def last_position(self) -> int:
         with _translate_errors():
@@ -119,12 +113,12 @@ def split_into_transactions(batch: Iterable[Append]) -> Iterator[list[Append]]:
 
 def _decode_rows(rows: Iterable[Row]) -> Iterator[RecordedEvent]:
     for position, stream, version, topic, state in rows:
+        event: Event
         try:
-            yield RecordedEvent(position, stream, version, decode(topic, state))
+            event = decode(topic, state)
         except UnreadableEvent as error:
-            raise UnreadableEvent(
-                f"at position {position}, version {version} of {stream!r}: {error}"
-            ) from error
+            event = Unreadable(stored_topic=topic, state=state, reason=str(error))
+        yield RecordedEvent(position, stream, version, event)
 
 
 @contextmanager
@@ -134,6 +128,17 @@ def _translate_errors() -> Iterator[None]:
     except IntegrityError:
         raise
     except (PersistenceError, ConnectionPoolClosedError) as error:
+        if _is_refusal(error.__cause__):
+            raise PayloadError(f"the database refuses these values: {error}") from error
         raise StoreUnavailable(
             f"the event store could not be used: {error}; events that it acknowledged are safe"
         ) from error
+    except (UnicodeError, OverflowError) as error:
+        raise PayloadError(f"the database has no place for these values: {error}") from error
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """True if an error of a driver is about the values that it was given, and nothing else."""
+    state = getattr(error, "sqlstate", None)
+    # Data exceptions, and limits of the program such as the size of an index entry.
+    return type(error).__name__ == "DataError" if state is None else state[:2] in ("22", "54")

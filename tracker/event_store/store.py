@@ -26,12 +26,16 @@ class Append(NamedTuple):
 
 
 class EventStore(Protocol):
-    """Streams of events in one total order. Synchronous and safe for threads."""
+    """Streams of events in one total order. Synchronous and safe for threads.
+
+    An event that this release cannot read is returned as `Unreadable`, so that it harms no other.
+    """
 
     def append(self, batch: Sequence[Append]) -> None:
         """Adds all of `batch` in one transaction, or nothing.
 
-        Raises ConcurrencyError if any stream is not at its expected version.
+        Raises ConcurrencyError if any stream is not at its expected version, and PayloadError if
+        the database has no place for a value.
         """
         ...
 

@@ -6,6 +6,7 @@ version. The position is left out: it has no meaning in another store.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from tracker.core.events import (
     ConfigurationRecorded,
     Event,
     RunCreated,
+    Unreadable,
     configuration_stream,
     run_stream,
 )
@@ -34,14 +36,33 @@ class EventLine(NamedTuple):
 
 
 def encode_event(entry: RecordedEvent) -> bytes:
-    """Returns the line of a recorded event, with its line end; equal bytes for equal events."""
-    topic, state = encode(entry.event)
+    """Returns the line of a recorded event, with its line end; equal bytes for equal events.
+
+    Raises UnreadableEvent for one that this release cannot read, and that is no JSON on one line.
+    """
+    topic, state = _encode_unreadable(entry) or encode(entry.event)
     return b'{"stream":%b,"version":%d,"topic":%b,"event":%b}\n' % (
         to_json(entry.stream),
         entry.version,
         to_json(topic),
         state,
     )
+
+
+def _encode_unreadable(entry: RecordedEvent) -> tuple[str, bytes] | None:
+    """Returns topic and JSON of an event as they are stored; None for one that was read."""
+    event = entry.event
+    if not isinstance(event, Unreadable):
+        return None
+    try:
+        if b"\n" in event.state or not isinstance(json.loads(event.state), dict):
+            raise ValueError("it is not an object on one line")
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEvent(
+            f"{entry.stream}: its version {entry.version} (position {entry.position}) is not "
+            f"exported: {event.reason} ({error})"
+        ) from error
+    return event.stored_topic, event.state
 
 
 def is_event_line(document: Mapping[str, Any]) -> bool:

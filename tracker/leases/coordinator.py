@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tracker.core.state import RunState, initial_state
-from tracker.errors import NotFound, StoreError, UnreadableEvent
+from tracker.errors import NotFound, StoreError
 from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
@@ -155,11 +155,6 @@ class ShardCoordinator:
         while not self._stopping.is_set():
             try:
                 page, news, passed = await asyncio.to_thread(self._read)
-            except UnreadableEvent as error:
-                # A tracker of a newer release recorded it, and follows its run; the others are
-                # followed here.
-                logger.warning("skipped: %s", error)
-                self._position += 1
             except Exception as error:
                 _log_failure("cannot follow the events", error)
                 await self._is_stopped_within(_RETRY_SECONDS)

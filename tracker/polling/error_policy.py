@@ -17,6 +17,7 @@ from tracker.errors import (
     SourceError,
     StoreError,
     Unreachable,
+    UnreadableEvent,
     UnusableAnswer,
 )
 from tracker.polling.dispatcher import SourceDispatcher
@@ -149,6 +150,9 @@ class ErrorPolicy:
             if failures.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
+        elif isinstance(error, UnreadableEvent):
+            self._set_aside(watched, error)
+            return
         elif isinstance(error, StoreError):
             stream = watched.stream
             logger.warning(

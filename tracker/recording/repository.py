@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,16 +13,25 @@ from tracker.core.decider import fold
 from tracker.core.events import (
     ConfigurationRecorded,
     Event,
+    Unreadable,
     configuration_stream,
 )
 from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState, initial_state
-from tracker.errors import ConcurrencyError, PayloadError, RunfoldError, StoreUnavailable
+from tracker.errors import (
+    ConcurrencyError,
+    PayloadError,
+    RunfoldError,
+    StoreUnavailable,
+    UnreadableEvent,
+)
 from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.head_cache import Head, HeadCache
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
+
+logger = logging.getLogger("runfold")
 
 _MAX_CONFLICTS = 20
 _EVENTS_PER_PAGE = 5000
@@ -76,9 +86,10 @@ class RunRepository:
         """Records observations in few transactions: a commit for up to 250 events.
 
         Returns their results, in order. A result is an error if that observation alone could not
-        be recorded: it has a text that no database accepts, or too many conflicts with other
-        writers. Raises StoreUnavailable if the database fails; then observations may or may not
-        be recorded, and observing again settles it.
+        be recorded: the history of its run cannot be read (UnreadableEvent), it cannot be decided
+        or has a value that no database accepts (PayloadError), or there are too many conflicts
+        with other writers. Raises StoreUnavailable if the database fails; then observations may
+        or may not be recorded, and observing again settles it.
         """
         results: list[RecordResult | RunfoldError] = [
             RecordResult(observation.stream, initial_state, ()) for observation in observations
@@ -96,11 +107,29 @@ class RunRepository:
         return results
 
     def state(self, stream: str) -> RunState:
-        """Returns the state of a run; `initial_state` if nothing is recorded."""
+        """Returns the state of a run; `initial_state` if nothing is recorded.
+
+        Raises UnreadableEvent where its history cannot be read.
+        """
         with self._open():
             head = self._heads_of([stream])[stream]
+            if isinstance(head, RunfoldError):
+                raise head
             self._remember(stream, head)
             return head.state
+
+    def readable_state(self, stream: str) -> RunState:
+        """Returns the state of a run before its first event that cannot be read or applied."""
+        try:
+            return self.state(stream)
+        except UnreadableEvent:
+            state = initial_state
+            for entry in self.read(stream):
+                try:
+                    state = fold([entry.event], state)
+                except Exception:
+                    break
+            return state
 
     def read(self, stream: str) -> list[RecordedEvent]:
         """Returns the whole history of a run, oldest first."""
@@ -169,12 +198,24 @@ class RunRepository:
         heads = self._heads_of([observation.stream for _, observation in observations])
         for index, observation in observations:
             stream = observation.stream
-            change = changes.get(stream)
-            if change is None:
-                change = changes[stream] = _Change(stream, heads[stream], heads[stream])
+            head = heads[stream]
+            if isinstance(head, RunfoldError):
+                results[index] = head
+                continue
+            change = changes.get(stream) or _Change(stream, head, head)
             version, state = change.after
-            events = self._events(observation, state)
-            change.after = Head(version + len(events), fold(events, state))
+            try:
+                events = self._events(observation, state)
+                after = fold(events, state)
+            except Exception as error:
+                # Whatever is wrong with one look, the others of the batch are recorded.
+                logger.warning("%s: cannot decide on a look", stream, exc_info=error)
+                results[index] = PayloadError(
+                    f"{stream}: cannot be recorded: {type(error).__name__}: {error}"
+                )
+                continue
+            changes[stream] = change
+            change.after = Head(version + len(events), after)
             change.observations.append((index, observation))
             change.events.extend(events)
             results[index] = RecordResult(stream, change.after.state, events)
@@ -257,16 +298,53 @@ class RunRepository:
                 self._remember(entry.stream, changes[entry.stream].after)
                 self._on_appended(changes[entry.stream].after.state, entry.events)
 
-    def _heads_of(self, streams: Iterable[str]) -> dict[str, Head]:
-        """Returns the heads of streams; reads those that are not cached, all at once."""
-        heads = {stream: self._heads.get(stream) for stream in streams}
-        unknown = [stream for stream, head in heads.items() if head is None]
-        found = self._store.read_many(unknown) if unknown else {}
-        for stream, recorded in found.items():
-            version = recorded[-1].version if recorded else 0
-            heads[stream] = Head(version, fold(entry.event for entry in recorded))
-        return {stream: head for stream, head in heads.items() if head is not None}
+    def _heads_of(self, streams: Iterable[str]) -> dict[str, Head | RunfoldError]:
+        """Returns the heads of streams; reads those that are not cached, all at once.
+
+        A stream that cannot be read has the error in place of its head.
+        """
+        heads: dict[str, Head | RunfoldError] = {}
+        unknown = []
+        for stream in dict.fromkeys(streams):
+            if head := self._heads.get(stream):
+                heads[stream] = head
+            else:
+                unknown.append(stream)
+        for stream, recorded in self._read_unknown(unknown).items():
+            heads[stream] = _head_of(stream, recorded)
+        return heads
+
+    def _read_unknown(self, streams: list[str]) -> dict[str, list[RecordedEvent] | RunfoldError]:
+        found: dict[str, list[RecordedEvent] | RunfoldError] = {}
+        try:
+            found |= self._store.read_many(streams) if streams else {}
+        except PayloadError as error:
+            # The database refuses one of the names: the others are read without it.
+            if len(streams) == 1:
+                return {streams[0]: error}
+            for stream in streams:
+                found |= self._read_unknown([stream])
+        return found
 
     def _remember(self, stream: str, head: Head) -> None:
         if head.version:
             self._heads.put(stream, head)
+
+
+def _head_of(stream: str, recorded: list[RecordedEvent] | RunfoldError) -> Head | RunfoldError:
+    if isinstance(recorded, RunfoldError):
+        return recorded
+    state = initial_state
+    for entry in recorded:
+        try:
+            state = fold([entry.event], state)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if isinstance(entry.event, Unreadable):
+                reason = entry.event.reason
+            return UnreadableEvent(
+                f"{stream}: nothing is recorded of it, since its version {entry.version} (position "
+                f"{entry.position}) cannot be read: {reason}; to start it again, run "
+                f"`runfold forget --run {stream}`"
+            )
+    return Head(recorded[-1].version if recorded else 0, state)

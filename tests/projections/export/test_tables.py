@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, text
 
 from projections import Views, metadata
 from projections.database.engine import open_engine
+from projections.database.schema import STATE_TABLES
 from projections.export.formats import FORMATS, Format
 from projections.export.tables import TABLES
 from tests.support.cost_fixtures import price_list
@@ -91,7 +92,7 @@ ROWS = [name for name in TABLES if name in metadata.tables]
 
 
 def test_there_is_each_table_that_is_public() -> None:
-    assert [*ROWS, "checkpoints"] == list(metadata.tables)
+    assert [*ROWS, *STATE_TABLES] == list(metadata.tables)
     assert set(TABLES) - set(ROWS) == {"open_runs", "stuck_runs"}
 
 

@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.run_builder import created, ended, started, waiting
 from tracker import EventStore, open_event_store
 from tracker.core import events as e
-from tracker.errors import ProjectionFailed, SettingsError, ViewsError
+from tracker.errors import SettingsError, StoreUnavailable, ViewsError
 from tracker.event_store import Append, RecordedEvent
 
 pytestmark = pytest.mark.integration
@@ -130,16 +130,17 @@ def test_a_rebuild_that_fails_changes_nothing(
 ) -> None:
     before = read_answers(views)
 
-    class GapStore:
+    class ClosingStore:
         def read_all(self, after: int = 0, limit: int = 1000) -> list[RecordedEvent]:
-            page = store.read_all(after, limit)
-            return [it._replace(version=it.version + 5) for it in page]
+            if after > 100:
+                raise StoreUnavailable("gone")
+            return store.read_all(after, limit)
 
         def __getattr__(self, name: str) -> object:
             return getattr(store, name)
 
-    gaps: EventStore = GapStore()  # type: ignore[assignment]
-    with Views(database_url, store=gaps) as other, pytest.raises(ProjectionFailed):
+    closing: EventStore = ClosingStore()  # type: ignore[assignment]
+    with Views(database_url, store=closing) as other, pytest.raises(StoreUnavailable):
         other.rebuild()
     assert read_answers(views) == before
     assert views.verify() == []

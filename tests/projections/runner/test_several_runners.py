@@ -16,7 +16,6 @@ from projections.folding.batch_fold import BatchFold
 from projections.projectors.projection import Target
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.runner.catch_up import catch_up
-from projections.runner.checkpoint import read_checkpoint
 from tests.support.generated_runs import second
 from tests.support.reference_fold import ALL, fold_tables, many_runs, read_tables
 from tests.support.run_builder import created
@@ -128,7 +127,7 @@ def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
     store.close()
 
 
-def test_a_projection_that_fails_leaves_a_follower_following(
+def test_rows_that_are_refused_leave_a_follower_following(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_event_store(database_url)
@@ -141,27 +140,27 @@ def test_a_projection_that_fails_leaves_a_follower_following(
         follower = threading.Thread(target=views.follow, args=(stop,), kwargs={"every": 0.05})
         follower.start()
         step = e.RunStepRecorded(observed_at=second(2), step_id="s", type="t", status="completed")
-        for number in range(3):
+        for number in range(4):
             run_id = f"run_{number}"
-            append = Append(f"assistants:{run_id}", 0, [created(run_id=run_id), step])
-            store.append([append])
-            until = time.monotonic() + 30
-            while len(views.runs()) != number + 1:
-                assert time.monotonic() < until
-                time.sleep(0.005)
+            events = [created(run_id=run_id), *([step] if number < 3 else [])]
+            store.append([Append(f"assistants:{run_id}", 0, events)])
+        until = time.monotonic() + 30
+        while [run.run_id for run in views.runs()] != ["run_0", "run_3"]:
+            assert time.monotonic() < until
+            time.sleep(0.005)
         stop.set()
         follower.join()
         warnings = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
-        assert len(warnings) == 1
-        assert "the projection 'steps' stopped after position 3, at the event" in warnings[0]
+        assert len(warnings) == 2
+        assert "assistants:run_1 is set aside, and left out of runs, phases," in warnings[0]
+        assert [it.run_key for it in views.doctor().set_aside] == [
+            "assistants:run_1",
+            "assistants:run_2",
+        ]
         with engine.begin() as connection:
-            checkpoint = read_checkpoint(connection, "steps")
-            assert checkpoint is not None
-            assert checkpoint.position == 3
-            assert "stopped after position 3" in (checkpoint.failure or "")
             connection.execute(text("DROP INDEX fussy"))
-        assert views.catch_up() > 0
-        with engine.begin() as connection:
-            assert read_checkpoint(connection, "steps") == (6, 1, None, None)
+        assert views.retry().completed == 2
+        assert len(views.runs()) == 4
+        assert views.verify() == []
         engine.dispose()
     store.close()

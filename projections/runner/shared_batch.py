@@ -1,0 +1,114 @@
+"""One batch of events, which several projections fold together and write together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
+
+from projections.database.refusals import is_refusal
+from projections.database.run_deletion import delete_runs
+from projections.folding.batch_fold import BatchFold
+from projections.folding.micros import micros
+from projections.projectors.projection import Batch, FoldedBatch, Projection
+from projections.runner.checkpoint import CheckpointMoved, read_pruned_before
+from tracker.core.events import Unreadable, is_run_stream
+from tracker.event_store.store import EventStore, RecordedEvent
+
+
+class SharedBatch:
+    """The events of one batch after a position, for projections whose tables are there.
+
+    A run whose events cannot be read or applied, or one of whose rows the database refuses, is
+    set aside: nothing of it is written to any of their tables, so that the sums stay those of the
+    rows. `aside` has these runs with the reasons.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        projections: Sequence[Projection],
+        position: int,
+        *,
+        has_pruned: bool,
+    ) -> None:
+        self._projections = projections
+        self._fold = BatchFold(store, position)
+        self._batches = [it.start_batch(self._fold) for it in projections]
+        self._has_pruned = has_pruned
+        # Only the fold knows which runs have ended, and not every projection needs it.
+        self._folding: list[Batch | FoldedBatch] = [
+            *self._batches,
+            *([FoldedBatch(self._fold)] if has_pruned else []),
+        ]
+        self._streams: dict[str, None] = {}
+
+    @property
+    def aside(self) -> dict[str, str]:
+        """The runs that are set aside by this batch, and why."""
+        return self._fold.aside
+
+    @property
+    def held_bytes(self) -> int:
+        """Returns roughly how much memory the batch takes."""
+        return self._fold.held_bytes + sum(it.held_bytes for it in self._folding)
+
+    def add_page(self, page: Sequence[RecordedEvent]) -> None:
+        """Folds the next events for all projections."""
+        self._streams.update(dict.fromkeys(it.stream for it in page))
+        if any(type(it.event) is Unreadable for it in page):
+            for recorded in page:
+                if isinstance(recorded.event, Unreadable) and is_run_stream(recorded.stream):
+                    self._fold.set_aside(recorded, recorded.event.reason)
+            page = [it for it in page if type(it.event) is not Unreadable]
+        if self.aside:
+            page = [it for it in page if it.stream not in self.aside]
+        if page:
+            for batch in self._folding:
+                batch.add_page(page)
+
+    def write(self, connection: Connection) -> None:
+        """Writes the rows of all runs but those that are set aside.
+
+        Raises CheckpointMoved if runs were pruned for the first time since the batch began.
+        """
+        before = read_pruned_before(connection)
+        if before is not None:
+            if not self._has_pruned:
+                raise CheckpointMoved("runs were pruned for the first time during the batch")
+            pruned = self._fold.mark_pruned(micros(before))
+            for projection in self._projections:
+                delete_runs(connection, projection.tables, pruned)
+        self._write_runs(connection, [it for it in self._streams if it not in self.aside])
+
+    def _write_runs(self, connection: Connection, streams: Sequence[str]) -> None:
+        """Writes the rows of these runs; halves them again and again to find a refused one."""
+        if not streams:
+            return
+        self._fold.choose(streams)
+        try:
+            with connection.begin_nested():
+                for batch in self._batches:
+                    batch.write(connection, _public)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            if len(streams) == 1:
+                self.aside[streams[0]] = _describe(error)
+                return
+        else:
+            return
+        middle = len(streams) // 2
+        self._write_runs(connection, streams[:middle])
+        self._write_runs(connection, streams[middle:])
+
+
+def _public(table: Table) -> Table:
+    return table
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, DBAPIError):
+        return f"the database refuses a row of it: {str(error.orig).strip()}"
+    return f"its rows cannot be made: {type(error).__name__}: {error}"
