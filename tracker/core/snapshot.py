@@ -10,17 +10,15 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from operator import is_
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from tracker.core.identifiers import Identifier, SourceName
 from tracker.core.json_values import storable
 from tracker.core.usage import Usage
 
 UtcDatetime = AwareDatetime
-
-# Databases refuse a NUL in a text. The length limit rejects payloads that are no identifiers.
-Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Frozen(BaseModel):
@@ -64,7 +62,7 @@ class Configuration(_Frozen):
 class RunSnapshot(_Frozen):
     """The state of one run as a service reported it. All times are aware and UTC."""
 
-    source: Identifier
+    source: SourceName
     run_id: Identifier
 
     # When the response reached us.

@@ -23,6 +23,8 @@ from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
 
+# Steps that are kept for a run which nobody has observed yet, and the runs that have any.
+_EARLY_DECISIONS, _EARLY_STREAMS = 1000, 10_000
 _MAX_CONFLICTS = 20
 _EVENTS_PER_PAGE = 5000
 
@@ -66,6 +68,8 @@ class RunRepository:
         self._heads: OrderedDict[str, _Head] = OrderedDict()
         # Decisions that ended a wait for an action which was perhaps not observed yet.
         self._resolutions: OrderedDict[str, Decide] = OrderedDict()
+        # Decisions about runs that were not observed yet, by stream.
+        self._early: OrderedDict[str, list[Decide]] = OrderedDict()
         self._configurations: set[str] = set()
         self._lock = Lock()
         self._is_closed = False
@@ -180,6 +184,11 @@ class RunRepository:
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:
         stream, events = observation.stream, observation.decide(state)
+        if observation.awaits_run and state.status is None:
+            self._keep_early(stream, observation.decide)
+        elif state.status is None:
+            for decide in self._early.get(stream, ()):
+                events = [*events, *decide(fold(events, state))]
         if observation.resolves_action:
             self._resolutions[stream] = observation.decide
             if len(self._resolutions) > self._capacity:
@@ -187,6 +196,13 @@ class RunRepository:
         elif stream in self._resolutions and (after := fold(events, state)).needs_action:
             events = [*events, *self._resolutions[stream](after)]
         return events
+
+    def _keep_early(self, stream: str, decide: Decide) -> None:
+        decisions = self._early.setdefault(stream, [])
+        if len(decisions) < _EARLY_DECISIONS:
+            decisions.append(decide)
+        if len(self._early) > min(self._capacity, _EARLY_STREAMS):
+            self._early.popitem(last=False)
 
     def _record_alone(
         self,
@@ -250,6 +266,7 @@ class RunRepository:
             raise
         for entry in part:
             if entry.stream in changes:
+                self._early.pop(entry.stream, None)
                 self._remember(entry.stream, changes[entry.stream].after)
                 self._on_appended(changes[entry.stream].after.state, entry.events)
 
