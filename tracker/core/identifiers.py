@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 from pydantic import AfterValidator, Field
 
@@ -12,6 +12,8 @@ LONGEST_ID = 2048
 LONGEST_SOURCE_NAME = 256
 # An index entry of PostgreSQL has at most 2,704 bytes.
 _KEY_BYTES = 512
+# The streams of configurations begin with it.
+_CONFIGURATION = "configuration"
 # Control and format characters, those of the text direction among them, and all kinds of spaces.
 _INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 
@@ -25,7 +27,7 @@ def _check_visible(text: str) -> str:
 def _check_source(name: str) -> str:
     if ":" in name:
         raise ValueError("the name of a source takes no colon")
-    if name == "configuration":
+    if name == _CONFIGURATION:
         raise ValueError("the store uses this name itself")
     return name
 
@@ -44,11 +46,11 @@ SourceName = Annotated[
 def is_visible(text: str) -> bool:
     """True if a text has a character that is neither a space nor a control or format character."""
     if text.isascii():
-        return text.isprintable() and not text.isspace() or any("!" <= it <= "~" for it in text)
+        return (text.isprintable() and not text.isspace()) or any("!" <= it <= "~" for it in text)
     return any(unicodedata.category(it) not in _INVISIBLE for it in text)
 
 
-def is_identifier(text: object) -> bool:
+def is_identifier(text: object) -> TypeGuard[str]:
     """True if a value can be the id of a run or of a thread."""
     return (
         isinstance(text, str)
@@ -56,6 +58,13 @@ def is_identifier(text: object) -> bool:
         and not any(it < " " or it == "\x7f" or "\ud800" <= it <= "\udfff" for it in text)
         and is_visible(text)
     )
+
+
+def is_source_name(name: object) -> bool:
+    """True if a value can be the name of a source."""
+    if not is_identifier(name) or len(name) > LONGEST_SOURCE_NAME:
+        return False
+    return ":" not in name and name != _CONFIGURATION
 
 
 def fit_key(text: str, identity: str | None = None) -> str:

@@ -141,6 +141,11 @@ def check_entity(request: str, found: Mapping[str, Any], expected: Mapping[str, 
 def check_fields(request: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
     """Raises UnusableAnswer if a document has a field with another value than `expected`."""
     for name, value in expected.items():
-        if found.get(name) not in (value, None):
+        if found.get(name) not in (value, None) and not _is_called_run(name, value, found):
             # The other value is not repeated: it may be anything, a key too.
             raise UnusableAnswer(f"{request} brought another {name} than {value!r}.")
+
+
+def _is_called_run(name: str, value: str, found: Mapping[str, Any]) -> bool:
+    # Some look-alikes call any run so.
+    return name == "object" and not value.endswith("step") and found.get(name) == "run"

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tracker.core.events import run_stream
+from tracker.core.snapshot import RunSnapshot
 from tracker.core.stale_reads import detect_stale_read
 from tracker.core.state import RunState
 from tracker.errors import (
@@ -27,6 +29,7 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
+from tracker.sources.asked import ANOTHER_ID
 from tracker.sources.source import PageSource
 
 logger = logging.getLogger("runfold.polling")
@@ -146,6 +149,8 @@ class RunPolls:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
+        if answer.given_id is not None:
+            snapshot = self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
             if not stale.is_confirmed:
@@ -155,6 +160,18 @@ class RunPolls:
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result.state
+
+    def _accept_id(self, watched: WatchedRun, snapshot: RunSnapshot, given_id: str) -> RunSnapshot:
+        """Returns the snapshot of an answer that came with another id than was asked for.
+
+        Raises UnusableAnswer if the answer is about another run by all signs.
+        """
+        name, created_at = watched.source.name, watched.state.created_at
+        is_other = self._watch_list.find(run_stream(name, given_id)) is not None
+        if is_other or (created_at is not None and snapshot.created_at != created_at):
+            raise UnusableAnswer(f"the answer about {watched.run_id} is about another run")
+        names = snapshot.peculiarities | {ANOTHER_ID}
+        return snapshot.model_copy(update={"peculiarities": names})
 
     def _apply(self, watched: WatchedRun, answer: Answer, state: RunState | None) -> None:
         """Applies the state that an answer has shown, and schedules the next poll."""
