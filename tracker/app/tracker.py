@@ -293,10 +293,10 @@ class Tracker:
         The payload is a JSON object, as bytes, text or mapping, or an object of the `openai`
         package. Returns when the events are durable; a step of a run that is not known yet waits
         in memory until the run is recorded. `observed_at` is the time of the service's answer;
-        without it, the age of the document is unknown. May be called from any thread. Without a `source`,
-        the shape of the document decides between several. An event of a stream that shows neither
-        a run nor a step adds nothing. Raises PayloadError if the document is neither a run nor a
-        step, SettingsError if its shape does not tell which source it is from.
+        without it, the age of the document is unknown. May be called from any thread. Without a
+        `source`, the shape of the document decides between several. An event of a stream that
+        shows neither a run nor a step adds nothing. Raises PayloadError if the document is
+        neither a run nor a step, SettingsError if its shape does not tell which source it is from.
         """
         return observe(self._require_session(), payload, source, observed_at)
 

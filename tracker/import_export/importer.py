@@ -28,7 +28,7 @@ from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 
 # Looks at one run whose times are not known are put in order within so many lines.
-LINES_PER_BATCH = 5_000
+LINES_PER_BATCH = 2_000
 BYTES_PER_BATCH = 4 * 1024 * 1024
 HEADS_IN_MEMORY = 10_000
 _ENTRIES_AT_ONCE = 500

@@ -44,8 +44,11 @@ def resolve_payload(
     if payload.kind == "step":
         return _resolve_step(sources, body, source, observed_at)
     origin = sources.recognising(body) if source is None else sources.named(source)
-    is_bare = payload.kind == "document" and isinstance(origin, HttpSource)
-    if is_bare and not origin.recognises(body):
+    if (
+        payload.kind == "document"
+        and isinstance(origin, HttpSource)
+        and not origin.recognises(body)
+    ):
         check_run(body, origin.payload_format.api)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
     observations = [

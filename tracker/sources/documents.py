@@ -137,18 +137,15 @@ def _parse_integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= _INTEGER_DIGITS else None
 
 
-def _drop_damaged_ids(value: Any) -> Any:
-    """Returns a value with null for each id with half a surrogate pair: two would become one."""
-    if isinstance(value, list):
-        return [_drop_damaged_ids(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: None
-        if name in _ID_FIELDS and isinstance(item, str) and _SURROGATE.search(item)
-        else _drop_damaged_ids(item)
-        for name, item in value.items()
-    }
+def _drop_damaged_ids(value: Any, levels: int = _PARSED_LEVELS) -> None:
+    """Replaces each id with half a surrogate pair by null: two would become one."""
+    if levels == 0 or not isinstance(value, dict | list):
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if name in _ID_FIELDS and isinstance(item, str) and _SURROGATE.search(item):
+            value[name] = None
+        else:
+            _drop_damaged_ids(item, levels - 1)
 
 
 def _parse(body: bytes) -> tuple[Any, bytes]:
@@ -163,7 +160,8 @@ def _parse(body: bytes) -> tuple[Any, bytes]:
     except ValueError as error:
         reason = str(error)
     with suppress(ValueError, RecursionError):
-        document = _drop_damaged_ids(json.loads(body, parse_int=_parse_integer))
+        document = json.loads(body, parse_int=_parse_integer)
+        _drop_damaged_ids(document)
         document = storable(document, _PARSED_LEVELS)
         body = json.dumps(document, ensure_ascii=False).encode()
         return from_json(body), body

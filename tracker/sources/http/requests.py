@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from tracker.errors import SettingsError, UnusableAnswer
@@ -11,6 +13,8 @@ from tracker.sources.http.address import path_of
 from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.http.transport import PAGE_CAP, Query, Transport
 from tracker.sources.wire import check_entity
+
+logger = logging.getLogger("runfold.sources")
 
 
 async def ask_for(
@@ -36,17 +40,33 @@ async def ask_for_entries(
 ) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """Returns one page of a list: the answer, its entries as sent, and the id to go on after.
 
-    The id is None on the last page. Raises what `Transport.ask` raises, and UnusableAnswer for
-    a list of something else than `expected`.
+    The id is None on the last page. Entries of something else than `expected` are passed over, and
+    logged. Raises what `Transport.ask` raises, and UnusableAnswer for a list of nothing else.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
     data = found.get("data")
     if not isinstance(data, list):
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
+    entries, problem = [], None
     for sent in data:
-        check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-    last = found.get("last_id") or (data[-1]["id"] if data else None)
-    return answer, data, last if found.get("has_more") and isinstance(last, str) else None
+        try:
+            check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
+        except UnusableAnswer as error:
+            problem = str(error)
+        else:
+            entries.append(sent)
+    if problem is not None and not entries:
+        raise UnusableAnswer(problem)
+    if problem is not None:
+        _warn_once(problem)
+    last = found.get("last_id") or (entries[-1]["id"] if entries else None)
+    return answer, entries, last if found.get("has_more") and isinstance(last, str) else None
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(problem: str) -> None:
+    # A page is requested again and again.
+    logger.warning("an entry of a list is passed over: %s", problem)
 
 
 async def ask_for_page(
