@@ -17,8 +17,16 @@ from tests.support.odd_documents import (
 
 pytestmark = pytest.mark.integration
 
-KINDS = ("unreadable_after_accept", "key_too_long")
-CASES = read_cases("import", *KINDS)
+KINDS = (
+    "unreadable_after_accept",
+    "key_too_long",
+    "not_a_run",
+    "whole_file",
+    "half_surrogate",
+    "id_collision",
+    "proxy_identity",
+)
+CASES = [it for door in ("import", "query", "export") for it in read_cases(door, *KINDS)]
 LONG_ID = "".join(chr(ord("a") + number * 7919 % 26) for number in range(3000))
 
 

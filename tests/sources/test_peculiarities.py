@@ -10,8 +10,8 @@ import pytest
 from tests.support.corpus import lines, needs_corpus
 from tracker.polling.metrics import Counters
 from tracker.recording.observation import Observation
-from tracker.sources.asked import ANOTHER_ID
 from tracker.sources import peculiarities
+from tracker.sources.asked import ANOTHER_ID
 from tracker.sources.assistants.models import Run
 from tracker.sources.assistants.snapshots import run_snapshot
 from tracker.sources.detection import detect_format

@@ -23,6 +23,7 @@ from tracker.polling.queues.background_requests import INTERVAL_SECONDS
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.jobs import Job
 from tracker.session import Until
+from tracker.sources.documents import ClientModel
 from tracker.sources.stream_events import StreamPayload
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class BackgroundTracker:
 
     def observe(
         self,
-        payload: Mapping[str, Any] | bytes | str | Any,
+        payload: Mapping[str, Any] | bytes | str | ClientModel,
         *,
         source: str | None = None,
         observed_at: datetime | None = None,

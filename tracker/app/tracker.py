@@ -34,6 +34,7 @@ from tracker.runtime.fork_check import check_not_forked
 from tracker.runtime.jobs import Job, Jobs
 from tracker.session import Session, Until
 from tracker.sources.assistants.resource import Assistants
+from tracker.sources.documents import ClientModel
 from tracker.sources.registry import SourceRegistry
 from tracker.sources.responses.resource import Responses
 from tracker.sources.source import Source
@@ -283,7 +284,7 @@ class Tracker:
 
     def observe(
         self,
-        payload: Mapping[str, Any] | bytes | str | Any,
+        payload: Mapping[str, Any] | bytes | str | ClientModel,
         *,
         source: str | None = None,
         observed_at: datetime | None = None,

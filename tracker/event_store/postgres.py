@@ -75,8 +75,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "UNIQUE (originator_id, originator_version))"
             )
             # The statement alone would wait for all writers, each time.
-            c.execute("SELECT to_regclass(%s) IS NULL AS is_missing", (ANOMALY_INDEX,))
-            if c.fetchone()["is_missing"]:
+            c.execute("SELECT FROM pg_class WHERE oid = to_regclass(%s)", (ANOMALY_INDEX,))
+            if not c.fetchall():
                 c.execute(CREATE_ANOMALY_INDEX)
             c.execute(
                 f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
@@ -24,6 +24,14 @@ _ID_FIELDS = frozenset(
     ("id", "run_id", "thread_id", "session_id", "previous_response_id", "call_id", "tool_call_id")
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ClientModel(Protocol):
+    """An object of a client package, such as `openai`: a model of pydantic."""
+
+    def model_dump(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns its fields."""
+        ...
 
 
 def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
