@@ -27,7 +27,7 @@ def join_lines(lines: Iterator[NumberedLine], longest: int) -> Iterator[Numbered
             is_in_array = True
         elif problem is None and text in (b"]", b"],") and is_in_array:
             is_in_array = False
-        elif problem is None and text.startswith(_STARTS) and _count_open(text) > 0:
+        elif problem is None and _begins_document(text):
             for at, joined, reason in _join(number, content, lines, longest):
                 yield at, _strip_comma(joined) if is_in_array else joined, reason
         else:
@@ -60,11 +60,17 @@ def _join(
         yield number, b"".join(content for _, content, _ in parts), None
 
 
+def _begins_document(text: bytes) -> bool:
+    if not text.startswith(_STARTS):
+        return False
+    # The usual line is a whole document, told without a search for the texts in it.
+    is_whole = text.endswith((b"}", b"]")) and _count_brackets(text) == 0
+    return not is_whole and _count_open(text) > 0
+
+
 def _count_open(line: bytes) -> int:
     """Returns the number of objects and arrays that a line opens and does not close."""
-    opened = _count_brackets(line)
-    # The brackets in texts are counted only where it matters.
-    return opened if opened == 0 else _count_brackets(_TEXT.sub(b"", line))
+    return _count_brackets(_TEXT.sub(b"", line))
 
 
 def _count_brackets(line: bytes) -> int:
