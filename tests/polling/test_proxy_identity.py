@@ -37,7 +37,7 @@ async def wait_for_end(url: str, run_id: str, replies: list[Any]) -> Any:
         assert tracker.troubles == {}
         assert tracker.sources_status()["responses"].failed == 0
         assert all(f"/responses/{run_id} ".encode() in head for head in service.heads)
-        return state, tracker.counts()["responses"].peculiarities
+        return state, tracker.sources_status()["responses"].peculiarities
 
 
 @pytest.mark.skipif(not CASES, reason="the odd documents are not beside this checkout")

@@ -150,7 +150,7 @@ class RunPolls:
             unchanged_until=watched.unchanged_until,
         )
         if answer.given_id is not None:
-            snapshot = self._accept_id(watched, snapshot, answer.given_id)
+            snapshot = await self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
             if not stale.is_confirmed:
@@ -161,14 +161,17 @@ class RunPolls:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result.state
 
-    def _accept_id(self, watched: WatchedRun, snapshot: RunSnapshot, given_id: str) -> RunSnapshot:
+    async def _accept_id(
+        self, watched: WatchedRun, snapshot: RunSnapshot, given_id: str
+    ) -> RunSnapshot:
         """Returns the snapshot of an answer that came with another id than was asked for.
 
         Raises UnusableAnswer if the answer is about another run by all signs.
         """
-        name, created_at = watched.source.name, watched.state.created_at
-        is_other = self._watch_list.find(run_stream(name, given_id)) is not None
-        if is_other or (created_at is not None and snapshot.created_at != created_at):
+        created_at, stream = watched.state.created_at, run_stream(watched.source.name, given_id)
+        is_known = self._watch_list.find(stream) is not None
+        is_known = is_known or (await self._commits.state(stream)).status is not None
+        if is_known or (created_at is not None and snapshot.created_at != created_at):
             raise UnusableAnswer(f"the answer about {watched.run_id} is about another run")
         names = snapshot.peculiarities | {ANOTHER_ID}
         return snapshot.model_copy(update={"peculiarities": names})
