@@ -186,8 +186,8 @@ class RunRepository:
         stream, events = observation.stream, observation.decide(state)
         if observation.awaits_run and state.status is None:
             self._keep_early(stream, observation.decide)
-        elif state.status is None:
-            for decide in self._early.get(stream, ()):
+        elif stream in self._early:
+            for decide in self._early[stream]:
                 events = [*events, *decide(fold(events, state))]
         if observation.resolves_action:
             self._resolutions[stream] = observation.decide
