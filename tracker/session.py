@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tracker.core.events import run_stream
-from tracker.core.state import RunState
-from tracker.errors import UnknownRun, WaitTimeout
+from tracker.core.identifiers import LONGEST_ID, is_identifier
+from tracker.core.state import RunState, is_on_another_thread
+from tracker.errors import SettingsError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
 from tracker.polling.dispatcher import source_status
 from tracker.polling.metrics import Counters, SourceCounts
@@ -59,7 +60,18 @@ class Session:
     async def watch(self, thread_id: str | None, run_id: str, source: str | None) -> None:
         """Watches a run until it ends."""
         origin = self.sources.named(source)
+        for name, value in (("run", run_id), ("thread", thread_id)):
+            if (value and not is_identifier(value)) or (name == "run" and not value):
+                raise SettingsError(
+                    f"{str(value)[:80]!r} cannot be the id of a {name}: an id has up to "
+                    f"{LONGEST_ID:,} characters, a visible one and no control character"
+                )
         state = await self.state(run_stream(origin.name, run_id))
+        if is_on_another_thread(state, thread_id):
+            raise SettingsError(
+                f"{run_id} is not watched on {thread_id}: a run with this id is recorded on "
+                f"{state.thread_id}; give each service, or session, a source of its own"
+            )
         if not state.is_ended:
             self.watch_list.watch(origin, thread_id, run_id, state=state)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import Any
 
 from pydantic_core import to_json
 
-_KEY_BYTES = 512
+from tracker.core.identifiers import fit_key
+
 # Integers from here on are read as the float that was stored.
 _INTEGER_LIMIT = 2**63
 
@@ -46,17 +46,8 @@ def plain_text(text: str | None) -> str | None:
 
 
 def key_text(text: str) -> str:
-    """Returns a text for a column of a key, of at most 512 bytes; two texts stay two.
-
-    An index entry of PostgreSQL has at most 2,704 bytes. A longer text is cut, and ends with
-    the first 16 hexadecimal digits of its SHA-256.
-    """
-    stored = plain_text(text) or ""
-    encoded = stored.encode()
-    if len(encoded) <= _KEY_BYTES:
-        return stored
-    digest = sha256(text.encode()).hexdigest()[:16]
-    return f"{encoded[: _KEY_BYTES - 17].decode(errors='ignore')}~{digest}"
+    """Returns a text for a column of a key, cut as by `fit_key`, without NUL characters."""
+    return fit_key(plain_text(text) or "", text)
 
 
 def _read_integer(digits: str) -> int | float:

@@ -9,6 +9,7 @@ import pytest
 from projections import Views
 from tests.support.command_line import run_body, runfold
 from tests.support.odd_documents import (
+    check_good_runs,
     check_import,
     import_beside_good_runs,
     nest,
@@ -17,8 +18,16 @@ from tests.support.odd_documents import (
 
 pytestmark = pytest.mark.integration
 
-KINDS = ("unreadable_after_accept", "key_too_long")
-CASES = read_cases("import", *KINDS)
+KINDS = (
+    "unreadable_after_accept",
+    "key_too_long",
+    "not_a_run",
+    "whole_file",
+    "half_surrogate",
+    "id_collision",
+    "proxy_identity",
+)
+CASES = [it for door in ("import", "query", "export") for it in read_cases(door, *KINDS)]
 LONG_ID = "".join(chr(ord("a") + number * 7919 % 26) for number in range(3000))
 
 
@@ -82,6 +91,20 @@ def test_long_names_in_each_key(database_url: str, tmp_path: Path) -> None:
     with Views(database_url) as views:
         rows = [row for row in views.usage(by="model") if name[:100] in str(row)]
         assert [row.total_tokens for row in rows] == [42, 42]
+
+
+@pytest.mark.parametrize("length", [256, 600])
+def test_forgetting_one_of_two_threads_with_one_beginning(
+    database_url: str, tmp_path: Path, length: int
+) -> None:
+    threads = {f"run_{letter}": "x" * length + letter for letter in "ab"}
+    bodies = [run_body(run_id, thread_id=thread) for run_id, thread in threads.items()]
+    import_beside_good_runs(database_url, tmp_path, *bodies)
+    assert runfold("forget", threads["run_a"], "--yes", "--db", database_url).code == 0
+    check_good_runs(database_url)
+    with Views(database_url) as views:
+        assert views.run("run_b").total_tokens == 42
+        assert "run_a" not in {row.run_id for row in views.runs()}
 
 
 @pytest.mark.skipif(not CASES, reason="the odd documents are not beside this checkout")

@@ -13,13 +13,13 @@ from tracker.core.events import Event, RunStepRecorded
 from tracker.core.other_decisions import decide_steps
 from tracker.core.status import is_ended
 from tracker.ingest.server_sent_events import EventParser
-from tracker.ingest.stream_events import StreamPayload, payload_in
 from tracker.simulator.api.responses import cancel_response, create_response
 from tracker.simulator.api.stream_events import StreamEvent, response_events, run_events
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.world import World
 from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 from tracker.sources.responses.snapshots import response_snapshot
+from tracker.sources.stream_events import StreamPayload, payload_in
 
 NOW = 1_767_225_600.0
 AT = datetime.fromtimestamp(NOW + 3600, UTC)

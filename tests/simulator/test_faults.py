@@ -124,7 +124,7 @@ def test_malformed_and_empty_bodies(bench: Bench) -> None:
 def test_a_wrong_id_is_of_another_run(bench: Bench) -> None:
     body = bench.get(wrong_id=1.0).json()
     assert body["id"] != bench.run.run_id
-    assert body["thread_id"] == bench.run.thread_id
+    assert body["thread_id"] != bench.run.thread_id
 
 
 def test_a_slow_drip_is_whole_in_the_end(bench: Bench) -> None:

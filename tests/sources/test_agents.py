@@ -128,7 +128,6 @@ def test_a_usage_that_changes_after_the_end_is_recorded() -> None:
 
 def test_another_turn_or_session_is_no_answer() -> None:
     for turn, session in (
-        (TURN | {"id": "turn_2"}, SESSION),
         (TURN | {"session_id": "sess_2"}, SESSION),
         (TURN, SESSION | {"id": "sess_2"}),
     ):

@@ -163,7 +163,7 @@ def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
 
 def test_what_is_no_answer() -> None:
     for replies in (
-        {"run": graph_run("running", 2)},
+        {"run": graph_run("running", 2) | {"thread_id": None}},
         {"run": graph_run("running") | {"thread_id": "thread-2"}},
         {"run": graph_run("success"), "runs": [graph_run("success")], "state": {"detail": "?"}},
     ):

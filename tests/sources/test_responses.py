@@ -214,8 +214,12 @@ def test_each_operation() -> None:
     fetched, [request] = call(lambda api: api.fetch(None, "resp_1"), reply)
     assert json.loads(fetched.body) == body("queued")
     assert request.headers["authorization"] == "Bearer sk-4f1d9c22b7"
-    with pytest.raises(UnusableAnswer):
-        call(lambda api: api.fetch("conv_1", "resp_2"), reply)
+    other, _ = call(lambda api: api.fetch("conv_1", "resp_2"), reply)
+    assert json.loads(other.body) == {**body("queued"), "id": "resp_2"}
+    assert other.given_id == "resp_1"
+    nameless = {name: value for name, value in body("queued").items() if name != "object"}
+    with pytest.raises(UnusableAnswer, match="another id"):
+        call(lambda api: api.fetch("conv_1", "resp_2"), httpx.Response(200, json=nameless))
     with pytest.raises(SettingsError, match=r"stream is not offered.* through tracker\.observing"):
         call(lambda api: api.create(input="Hi", stream=True), reply)
 

@@ -135,8 +135,8 @@ def _make_import() -> Schema:
     return _make_document(
         "import",
         "A line that `runfold import` reads: a run, or a run with the time and the source of "
-        "its observation. Lines of `runfold export --events` are read too: see "
-        "events.schema.json.",
+        "its observation. Steps, pages and arrays of runs, events of streams and webhooks that "
+        "show a run are read too, and lines of `runfold export --events`: see events.schema.json.",
         {"run": run, "snapshot": snapshot},
         oneOf=_make_references(("run", "snapshot")),
     )
@@ -255,7 +255,12 @@ def _make_doctor() -> Schema:
     source = _make_record(Heartbeat, state={"type": "string"}, advice=_TEXT_OR_NULL)
     sources = {"type": "array", "items": source}
     return _make_object(
-        {**diagnosis["properties"], "sources": sources, "healthy": {"type": "boolean"}}
+        {
+            **diagnosis["properties"],
+            "sources": sources,
+            "shared_ids": {"type": "array", "items": {"type": "string"}},
+            "healthy": {"type": "boolean"},
+        }
     )
 
 

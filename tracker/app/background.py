@@ -16,7 +16,6 @@ from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
 from tracker.errors import RunfoldError
 from tracker.event_store import RecordedEvent
 from tracker.ingest.backfill import Backfilled
-from tracker.ingest.stream_events import StreamPayload
 from tracker.ingest.streams import StreamObserver
 from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS
 from tracker.polling.metrics import SourceCounts
@@ -24,6 +23,8 @@ from tracker.polling.queues.background_requests import INTERVAL_SECONDS
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.jobs import Job
 from tracker.session import Until
+from tracker.sources.documents import ClientModel
+from tracker.sources.stream_events import StreamPayload
 
 if TYPE_CHECKING:
     from tracker.app.tracker import Tracker
@@ -172,12 +173,12 @@ class BackgroundTracker:
 
     def observe(
         self,
-        payload: Mapping[str, Any] | bytes | str,
+        payload: Mapping[str, Any] | bytes | str | ClientModel,
         *,
         source: str | None = None,
         observed_at: datetime | None = None,
     ) -> list[Event]:
-        """Records a run object, or an event of a stream; returns the events that it added.
+        """Records a run, a step, or an event of a stream; returns the events that it added.
 
         Returns when they are durable. Raises as `Tracker.observe` does.
         """

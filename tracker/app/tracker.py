@@ -34,6 +34,7 @@ from tracker.runtime.fork_check import check_not_forked
 from tracker.runtime.jobs import Job, Jobs
 from tracker.session import Session, Until
 from tracker.sources.assistants.resource import Assistants
+from tracker.sources.documents import ClientModel
 from tracker.sources.registry import SourceRegistry
 from tracker.sources.responses.resource import Responses
 from tracker.sources.source import Source
@@ -283,18 +284,20 @@ class Tracker:
 
     def observe(
         self,
-        payload: Mapping[str, Any] | bytes | str,
+        payload: Mapping[str, Any] | bytes | str | ClientModel,
         *,
         source: str | None = None,
         observed_at: datetime | None = None,
     ) -> list[Event]:
-        """Records a run object, or an event of a stream; returns the events that it added.
+        """Records a run, a step, or an event of a stream; returns the events that it added.
 
-        Returns when they are durable. `observed_at` is the time of the service's answer; without
-        it, the age of the document is unknown. May be called from any thread. Without a `source`,
-        the shape of the document decides between several. An event of a stream that shows neither
-        a run nor a step adds nothing. Raises PayloadError if the document is not a run,
-        SettingsError if its shape does not tell which source it is from.
+        The payload is a JSON object, as bytes, text or mapping, or an object of the `openai`
+        package. Returns when the events are durable; a step of a run that is not known yet waits
+        in memory until the run is recorded. `observed_at` is the time of the service's answer;
+        without it, the age of the document is unknown. May be called from any thread. Without a
+        `source`, the shape of the document decides between several. An event of a stream that
+        shows neither a run nor a step adds nothing. Raises PayloadError if the document is
+        neither a run nor a step, SettingsError if its shape does not tell which source it is from.
         """
         return observe(self._require_session(), payload, source, observed_at)
 

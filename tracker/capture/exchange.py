@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from tracker.errors import PayloadError
 from tracker.sources.answer import Answer
+from tracker.sources.asked import check_answer
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage, StepPage
 from tracker.sources.assistants.resource import Assistants
@@ -82,8 +83,13 @@ class Exchange:
 
     def _read(self, model: type[Document], object_type: str, **ids: str | None) -> Document:
         document, _ = decode_body(self.answer.body)
-        check_entity(self.request, document, self._expected_fields(object_type, ids))
-        return read_answer(model, self.answer, document, self.request)
+        answer, run_id = self.answer, self.route.run_id
+        if self.route.call == "retrieve" and run_id is not None:
+            expected = self._expected_fields(object_type, {})
+            answer, document = check_answer(self.request, answer, document, run_id, expected)
+        else:
+            check_entity(self.request, document, self._expected_fields(object_type, ids))
+        return read_answer(model, answer, document, self.request)
 
     def _read_page(
         self, page_type: type[PageType], object_type: str, **ids: str | None

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_continuation, decide_steps, decide_submission
-from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.core.identifiers import is_identifier
+from tracker.core.other_decisions import decide_continuation, decide_submission
+from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
@@ -66,7 +67,7 @@ class CallRecorder:
         stream = run_stream(self._source.name, run.id)
         result = await self._record_snapshot(stream, run, unchanged_until)
         state = None if result is None else result.state
-        if watch and (state is None or not state.is_ended):
+        if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
                 thread_id = state.thread_id
             self._watch_list.watch(self._source, thread_id, run.id, after=FIRST_POLL_SECONDS)
@@ -98,14 +99,16 @@ class CallRecorder:
     async def _record_decision(
         self, stream: str, decide: Decide, what: str, *, resolves_action: bool = False
     ) -> None:
+        entry = Observation(stream, decide, resolves_action=resolves_action)
+        await self._record_observation(entry, what)
+
+    async def _record_observation(self, entry: Observation, what: str) -> None:
         try:
-            result = await self._commits.record(
-                Observation(stream, decide, resolves_action=resolves_action)
-            )
+            result = await self._commits.record(entry)
         except RunfoldError as error:
-            self._warn(stream, f"{what} not recorded", error)
+            self._warn(entry.stream, f"{what} not recorded", error)
             return
-        self._updates.on_state(stream, result.state)
+        self._updates.on_state(entry.stream, result.state)
 
 
 class RunCallRecorder(CallRecorder):
@@ -152,8 +155,9 @@ class RunCallRecorder(CallRecorder):
             except RunfoldError as error:
                 self._warn(stream, "a step of it cannot be recorded", error)
                 continue
-            decide = _step_decision(snapshot, step.answer.observed_at)
-            await self._record_decision(stream, decide, "a step of it is")
+            at = step.answer.observed_at
+            entry = Observation.of_step(self._source.name, run_id, step.thread_id, snapshot, at)
+            await self._record_observation(entry, "a step of it is")
 
 
 class ResponseCallRecorder(CallRecorder):
@@ -194,7 +198,3 @@ class ResponseCallRecorder(CallRecorder):
             if watched.source is self._source
             and any(call.id in answered for call in watched.state.tool_calls)
         }
-
-
-def _step_decision(step: StepSnapshot, observed_at: datetime) -> Decide:
-    return lambda state: decide_steps(state, [step], observed_at)

@@ -24,6 +24,9 @@ _SOURCE_COLUMNS = (
 )
 
 
+_NAMED_RUNS = 5
+
+
 def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
     """Check the tables and the services that trackers poll.
 
@@ -31,6 +34,7 @@ def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
     """
     from projections import Views
     from tracker.event_store import open_event_store
+    from tracker.event_store.anomalies import find_shared_ids
     from tracker.heartbeats.table import heartbeats_in
 
     with Views(db) as views:
@@ -38,12 +42,15 @@ def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
     store = open_event_store(db, create=False)
     try:
         heartbeats = heartbeats_in(store)
+        shared_ids = find_shared_ids(store)
     finally:
         store.close()
     if json:
-        _print_document(diagnosis, heartbeats)
+        _print_document(diagnosis, heartbeats, shared_ids)
     else:
         _print_diagnosis(diagnosis)
+        if shared_ids:
+            _print_line(_describe_shared_ids(shared_ids))
         _print_heartbeats(heartbeats)
     raise typer.Exit(0 if _is_healthy(diagnosis, heartbeats) else 1)
 
@@ -58,7 +65,9 @@ def _is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
     return diagnosis.is_healthy and all(it.is_well for it in heartbeats)
 
 
-def _print_document(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> None:
+def _print_document(
+    diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], shared_ids: Sequence[str]
+) -> None:
     from tracker.cli.tables import print_json
 
     sources = [{**it._asdict(), "state": it.state, "advice": it.advice} for it in heartbeats]
@@ -69,9 +78,16 @@ def _print_document(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> No
             "projections": [it._asdict() for it in diagnosis.projections],
             "set_aside": [it._asdict() for it in diagnosis.set_aside],
             "sources": sources,
+            "shared_ids": list(shared_ids),
             "healthy": _is_healthy(diagnosis, heartbeats),
         }
     )
+
+
+def _describe_shared_ids(streams: Sequence[str]) -> str:
+    more = len(streams) - _NAMED_RUNS
+    names = ", ".join(streams[:_NAMED_RUNS]) + (f" and {more:,} more" if more > 0 else "")
+    return f"runs on other threads came with the ids of these, and are not recorded: {names}"
 
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:

@@ -27,10 +27,11 @@ def import_(
     source: SourceName = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Import run objects or exported events from files of JSON lines.
+    """Import runs, steps or exported events from files of JSON.
 
-    A line is a run object as the service returned it, or `{"observed_at", "source", "body"}` with
-    the time and the source of that run object, or a line of `runfold export --events`.
+    A document is a run or a step as the service returned it, a page or an array of them, an event
+    of a stream or a webhook that shows one, `{"observed_at", "source", "body"}` with the time and
+    the source of any of these, or a line of `runfold export --events`. It may take several lines.
 
     Runs of all supported APIs may be mixed. The default source of a run is the name of its API:
     assistants, responses, agents or langgraph.
@@ -49,9 +50,10 @@ def import_files(db: str, paths: Sequence[Path], *, source: str | None) -> bool:
     with Views(db) as views:
         views.prepare(create=True)
         report = _import_with_bar(db, LineReader(files), source)
-        if not report.snapshots and not report.recorded and not report.bad:
+        taken = report.snapshots or report.steps or report.recorded
+        if not taken and not report.bad:
             named = files[0] if len(files) == 1 else f"each of the {len(files):,} files"
-            raise PayloadError(f"{named} is empty or all blank: there is nothing to import")
+            raise PayloadError(f"{named} has no run, step or event: there is nothing to import")
         views.catch_up()
     _print_report(report)
     return not report.bad
@@ -89,8 +91,10 @@ def _print_report(report: ImportReport) -> None:
     parts = []
     if report.recorded:
         parts.append(f"{report.recorded:,} recorded events")
-    if report.snapshots or not report.recorded:
+    if report.snapshots or not (report.recorded or report.steps):
         parts.append(f"{report.snapshots:,} snapshots")
+    if report.steps:
+        parts.append(f"{report.steps:,} steps")
     out, err = stdout_console(), stderr_console()
     out.print(
         f"{' and '.join(parts)} imported, {report.events:,} new events, {report.runs:,} new runs"

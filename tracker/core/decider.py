@@ -13,10 +13,12 @@ from datetime import datetime
 from tracker.core import events as e
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
+    ANOTHER_THREAD,
     RunState,
     current_progress,
     evolve,
     initial_state,
+    is_on_another_thread,
     metadata_marker,
     progress_marker,
 )
@@ -39,6 +41,9 @@ def fold(events: Iterable[e.Event], state: RunState = initial_state) -> RunState
 def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
     """Returns the events that `snapshot` adds; none if it shows nothing new."""
     decision = _Decision(state, snapshot)
+    if is_on_another_thread(state, snapshot.thread_id):
+        _add_anomaly(decision, ANOTHER_THREAD)
+        return decision.events
     if state.status is None:
         decision.add(_create_run(snapshot))
     elif state.vanished and decision.is_fresh:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tracker.core.identifiers import run_stream as run_stream
 from tracker.core.snapshot import Configuration, RunError, ToolCall, UtcDatetime
 from tracker.core.usage import Usage
 
@@ -198,7 +199,7 @@ class RunAnomalyObserved(Event):
 
     topic = "run.anomaly_observed"
 
-    # `status_went_back` or `end_changed`.
+    # `status_went_back`, `end_changed`, or `another_thread` for a run on another thread.
     kind: str
     # The status that was shown, and the one that was known.
     status: str
@@ -250,11 +251,6 @@ _EVENT_TYPES: tuple[type[Event], ...] = (
 )
 _CONFIGURATION = "configuration:"
 EVENTS: dict[str, type[Event]] = {event_type.topic: event_type for event_type in _EVENT_TYPES}
-
-
-def run_stream(source: str, run_id: str) -> str:
-    """Returns the name of the stream of a run: `{source}:{run_id}`."""
-    return f"{source}:{run_id}"
 
 
 def configuration_stream(digest: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tracker.core import events as e
 from tracker.core.snapshot import StepSnapshot
-from tracker.core.state import RunState, submission_marker
+from tracker.core.state import RunState, is_on_another_thread, submission_marker
 from tracker.core.status import CANCELLED, EXPIRED, FAILED, REQUIRES_ACTION, is_ended
 
 # The ends that also end the steps that are running.
@@ -24,10 +24,16 @@ def decide_submission(
 
 
 def decide_steps(
-    state: RunState, steps: Iterable[StepSnapshot], observed_at: datetime
+    state: RunState,
+    steps: Iterable[StepSnapshot],
+    observed_at: datetime,
+    thread_id: str | None = None,
 ) -> list[e.Event]:
-    """Returns an event for each step that ended and is not recorded yet, in order of creation."""
-    if state.status is None:
+    """Returns an event for each step that ended and is not recorded yet, in order of creation.
+
+    None for steps of a run on another thread, if `thread_id` is known.
+    """
+    if state.status is None or is_on_another_thread(state, thread_id):
         return []
     ended = {
         step.step_id: step

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from operator import is_
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from tracker.core.identifiers import Identifier, SourceName
 from tracker.core.json_values import storable
 from tracker.core.moments import is_plausible
 from tracker.core.usage import Usage
@@ -22,9 +23,6 @@ from tracker.core.usage import Usage
 UtcDatetime = AwareDatetime
 # The stamps of the service in a snapshot.
 _STAMPS = ("created_at", "started_at", "expires_at", "ended_at")
-
-# Databases refuse a NUL in a text. The length limit rejects payloads that are no identifiers.
-Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Frozen(BaseModel):
@@ -78,7 +76,7 @@ class Configuration(_Frozen):
 class RunSnapshot(_Frozen):
     """The state of one run as a service reported it. All times are aware and UTC."""
 
-    source: Identifier
+    source: SourceName
     run_id: Identifier
 
     # When the response reached us.

@@ -12,6 +12,9 @@ from tracker.core.snapshot import RunError, ToolCall
 from tracker.core.status import IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
 from tracker.core.usage import Usage
 
+# The kind of the anomaly that a run on another thread came with the id of a known one.
+ANOTHER_THREAD = "another_thread"
+
 # An entry of `RunState.past`: a position in the life of a run, an earlier value, or something
 # already recorded. Markers are compared, never shown.
 Marker = tuple[object, ...]
@@ -59,6 +62,11 @@ class RunState(NamedTuple):
 
 
 initial_state = RunState()
+
+
+def is_on_another_thread(state: RunState, thread_id: str | None) -> bool:
+    """True if a run is known on another thread than this one."""
+    return bool(thread_id and state.thread_id) and thread_id != state.thread_id
 
 
 def progress_marker(
@@ -148,6 +156,9 @@ def evolve(state: RunState, event: e.Event) -> RunState:
             return state._replace(observed_at=event.observed_at, vanished=True)
         case e.RunReappeared():
             return state._replace(observed_at=event.observed_at, vanished=False)
+        case e.RunAnomalyObserved(kind=kind) if kind == ANOTHER_THREAD:
+            # It tells nothing of this run, not even that it was looked at.
+            return state._replace(past=state.past | {("anomaly", kind, event.status)})
         case e.RunAnomalyObserved():
             return _add_marker(state, event, ("anomaly", event.kind, event.status))
         case _:

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store.recorder import (
+    ANOMALY_INDEX,
+    CREATE_ANOMALY_INDEX,
     EVENTS_TABLE,
     NewRow,
     Row,
@@ -87,6 +89,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "state bytea NOT NULL, "
                 "UNIQUE (originator_id, originator_version))"
             )
+            # The statement alone would wait for all writers, each time.
+            c.execute("SELECT FROM pg_class WHERE oid = to_regclass(%s)", (ANOMALY_INDEX,))
+            if not c.fetchall():
+                c.execute(CREATE_ANOMALY_INDEX)
             c.execute(
                 f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
                 "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"

@@ -8,6 +8,13 @@ from typing import Protocol
 from eventsourcing.persistence import Notification, StoredEvent
 
 EVENTS_TABLE = "runfold_events"
+# Indexed, as these events are few among many.
+ANOMALY_TOPIC = "run.anomaly_observed/1"
+ANOMALY_INDEX = "runfold_anomalies"
+CREATE_ANOMALY_INDEX = (
+    f"CREATE INDEX IF NOT EXISTS {ANOMALY_INDEX} ON {EVENTS_TABLE} (position) "
+    f"WHERE topic = '{ANOMALY_TOPIC}'"
+)
 
 # Position, stream, version, topic, JSON.
 Row = tuple[int, str, int, str, bytes]

@@ -20,6 +20,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store.recorder import (
+    CREATE_ANOMALY_INDEX,
     EVENTS_TABLE,
     NewRow,
     Row,
@@ -66,7 +67,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             "originator_version INTEGER NOT NULL, "
             "topic TEXT NOT NULL, "
             "state BLOB NOT NULL, "
-            "UNIQUE (originator_id, originator_version))"
+            "UNIQUE (originator_id, originator_version))",
+            CREATE_ANOMALY_INDEX,
         ]
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:

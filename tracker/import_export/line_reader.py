@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from tracker.errors import PayloadError, SettingsError
+from tracker.import_export.line_joiner import NumberedLine, join_lines
 
 ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 # A run has a few kilobytes; a line without an end must not fill the memory.
@@ -50,7 +51,7 @@ def files_below(paths: Sequence[Path]) -> list[Path]:
 
 
 class LineReader:
-    """Iterates over the lines of files, read as needed.
+    """Iterates over the lines of files, read as needed; a document of several lines is one.
 
     Files compressed by gzip are decompressed, whatever their name.
     """
@@ -76,7 +77,7 @@ class LineReader:
             try:
                 with file.open("rb") as stored:
                     self._current = stored
-                    for number, (content, problem) in enumerate(_lines(stored), 1):
+                    for number, content, problem in _documents(stored):
                         yield Line(str(file), number, content, problem)
                     self._current = None
                     self._done += stored.tell() if stored.seekable() else 0
@@ -111,6 +112,12 @@ def _decompress(stored: BufferedReader) -> BinaryIO:
     return stored
 
 
+def _documents(stored: BufferedReader) -> Iterator[NumberedLine]:
+    """Yields the lines of a file; a document of several lines is one."""
+    numbered = ((number, *line) for number, line in enumerate(_lines(stored), 1))
+    return join_lines(numbered, LONGEST_LINE)
+
+
 def _lines(stored: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
     opened = _decompress(stored)
     is_first = True
@@ -122,4 +129,4 @@ def _lines(stored: BufferedReader) -> Iterator[tuple[bytes, str | None]]:
             continue
         while content and not content.endswith(b"\n"):
             content = opened.readline(LONGEST_LINE)
-        yield b"", f"longer than {LONGEST_LINE // 1024**2} MB"
+        yield b"", f"longer than {LONGEST_LINE // 1024**2} MB: write one document a line"

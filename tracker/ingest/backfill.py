@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from tracker.core.events import RunEnded, RunStepRecorded, run_stream
 from tracker.core.other_decisions import decide_steps
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
-from tracker.core.state import RunState
+from tracker.core.state import RunState, is_on_another_thread
 from tracker.errors import (
     NotFound,
     PayloadError,
@@ -125,6 +125,10 @@ class _Backfill:
             self._note_failure(snapshot.run_id, error)
             return None
         self.events += len(result.events)
+        if is_on_another_thread(result.state, self._thread_id):
+            problem = f"{snapshot.run_id} is recorded on another thread, {result.state.thread_id}"
+            self._note_failure(snapshot.run_id, PayloadError(problem))
+            return None
         updates.on_state(result.stream, result.state)
         if self._watches and not result.state.is_ended:
             self._watch(result.state)
@@ -158,7 +162,7 @@ class _Backfill:
             result = await self._session.commits.record(
                 Observation(
                     stream,
-                    lambda state: decide_steps(state, steps, answer.observed_at),
+                    lambda state: decide_steps(state, steps, answer.observed_at, self._thread_id),
                     peculiarities=union_of(steps),
                 )
             )

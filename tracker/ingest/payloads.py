@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tracker.core.events import run_stream
-from tracker.core.other_decisions import decide_steps
+from tracker.core.identifiers import is_identifier
 from tracker.errors import PayloadError
-from tracker.ingest.stream_events import StreamPayload
 from tracker.recording.observation import Observation
 from tracker.sources.assistants.resource import Assistants
+from tracker.sources.detection import check_run
+from tracker.sources.http.source import HttpSource
 from tracker.sources.registry import SourceRegistry
 from tracker.sources.source import Source, StepSource
+from tracker.sources.stream_events import StreamPayload
 
 
 class ResolvedPayload(NamedTuple):
@@ -43,6 +44,12 @@ def resolve_payload(
     if payload.kind == "step":
         return _resolve_step(sources, body, source, observed_at)
     origin = sources.recognising(body) if source is None else sources.named(source)
+    if (
+        payload.kind == "document"
+        and isinstance(origin, HttpSource)
+        and not origin.recognises(body)
+    ):
+        check_run(body, origin.payload_format.api)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
     observations = [
         entry
@@ -61,14 +68,9 @@ def _resolve_step(
     origin, run_id, thread_id = sources.named(source), body.get("run_id"), body.get("thread_id")
     if not isinstance(origin, StepSource):
         raise PayloadError(f"not a run, but a step, of which the source {origin.name!r} has none")
-    if not isinstance(run_id, str) or not run_id:
-        raise PayloadError("not a step that can be tracked: run_id: it is missing")
+    if not is_identifier(run_id):
+        raise PayloadError("not a step that can be tracked: run_id: it is missing, or no id")
+    thread = thread_id if is_identifier(thread_id) else None
     step = origin.steps_snapshot(body)
-    entry = Observation(
-        run_stream(origin.name, run_id),
-        lambda state: decide_steps(state, [step], observed_at),
-        peculiarities=step.peculiarities,
-    )
-    return ResolvedPayload(
-        origin, thread_id if isinstance(thread_id, str) else None, run_id, [entry]
-    )
+    entry = Observation.of_step(origin.name, run_id, thread, step, observed_at)
+    return ResolvedPayload(origin, thread, run_id, [entry])

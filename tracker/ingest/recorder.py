@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from tracker.core.events import Event
 from tracker.core.state import RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.ingest.payloads import ResolvedPayload, resolve_payload
-from tracker.ingest.stream_events import StreamPayload, is_event, payload_in
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.session import Session
-from tracker.sources.documents import decode
+from tracker.sources.documents import as_document
+from tracker.sources.stream_events import find_payload
 
 
 def observe(
     session: Session,
-    payload: Mapping[str, Any] | bytes | str,
+    payload: object,
     source: str | None,
     observed_at: datetime | None,
 ) -> list[Event]:
@@ -27,8 +25,7 @@ def observe(
 
     Blocks until they are durable. Safe from any thread: updates are applied on the loop that polls.
     """
-    body = decode(payload)
-    found = payload_in(body) if is_event(body) else StreamPayload("run", body)
+    found = find_payload(as_document(payload))
     if found is None:
         return []
     now = session.clock.now()
@@ -53,14 +50,15 @@ async def record(session: Session, resolved: ResolvedPayload) -> RunState:
         if observation.stream == first:
             state = result.state
             if not state.is_ended:
-                watch(session, resolved)
+                watch(session, resolved, state)
         session.updates.on_recorded(resolved.origin, result)
     return state
 
 
-def watch(session: Session, resolved: ResolvedPayload) -> None:
-    """Watches the run of a payload if its service stores it."""
+def watch(session: Session, resolved: ResolvedPayload, state: RunState = initial_state) -> None:
+    """Watches the run of a payload if its service stores it, on the thread that it is known on."""
     if resolved.is_stored:
+        thread_id = state.thread_id or resolved.thread_id
         session.watch_list.watch(
-            resolved.origin, resolved.thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
+            resolved.origin, thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
         )

@@ -6,13 +6,13 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import TypeVar
 
-from tracker.errors import PayloadError, RunfoldError, SettingsError
+from tracker.errors import RunfoldError, SettingsError
 from tracker.ingest.payloads import resolve_payload
 from tracker.ingest.recorder import record, watch
 from tracker.ingest.server_sent_events import EventParser
-from tracker.ingest.stream_events import StreamPayload, payload_in
 from tracker.runtime.log_fields import of_run
 from tracker.session import Session
+from tracker.sources.stream_events import StreamPayload, payload_in
 
 logger = logging.getLogger("runfold.streams")
 
@@ -41,8 +41,8 @@ class StreamObserver:
         for event in self._parse(item):
             try:
                 payload = payload_in(event)
-            except PayloadError as error:
-                logger.warning("an event of a stream cannot be read: %s", error)
+            except Exception as error:
+                logger.warning("an event of a stream cannot be read: %s", _describe(error))
             else:
                 payloads += [] if payload is None else [payload]
         return payloads
@@ -55,17 +55,19 @@ class StreamObserver:
                 resolved = resolve_payload(
                     session.sources, payload, self._source, session.clock.now()
                 )
-            except PayloadError as error:
-                logger.warning("an event of a stream cannot be recorded: %s", error)
+            except SettingsError:
+                raise
+            except Exception as error:
+                logger.warning("an event of a stream cannot be recorded: %s", _describe(error))
                 continue
             try:
                 await record(session, resolved)
-            except RunfoldError as error:
+            except Exception as error:
                 stream = resolved.observations[0].stream
                 logger.warning(
                     "%s: could not record from stream, will poll instead: %s",
                     stream,
-                    error,
+                    _describe(error),
                     extra=of_run(stream),
                 )
                 watch(session, resolved)
@@ -85,6 +87,11 @@ class StreamObserver:
         if self._parser.dropped > dropped:
             logger.warning("an event of a stream is too large, and is not recorded")
         return events
+
+
+def _describe(error: Exception) -> str:
+    # The message of another error may contain anything.
+    return str(error) if isinstance(error, RunfoldError) else type(error).__name__
 
 
 async def observe_stream(

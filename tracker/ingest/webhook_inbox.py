@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tracker.core.events import run_stream
+from tracker.core.identifiers import is_identifier
 from tracker.core.state import RunState
+from tracker.errors import PayloadError
 from tracker.ingest.payloads import resolve_payload
 from tracker.ingest.recorder import record
-from tracker.ingest.stream_events import StreamPayload
 from tracker.session import Session
 from tracker.sources.assistants.resource import Assistants
 from tracker.sources.assistants.snapshots import RUN_OBJECT
@@ -17,6 +18,7 @@ from tracker.sources.documents import decode
 from tracker.sources.responses.resource import Responses
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.source import Source
+from tracker.sources.stream_events import StreamPayload
 from tracker.webhooks import verify
 
 WEBHOOK_SECONDS = 10.0
@@ -36,7 +38,10 @@ class Hint(NamedTuple):
 
 
 def hint_in(payload: Mapping[str, Any]) -> Hint | None:
-    """Returns the run that a webhook names, None if it names none."""
+    """Returns the run that a webhook names, None if it names none.
+
+    Raises PayloadError for a name that cannot be the id of a run.
+    """
     event_type, data = payload.get("type"), payload.get("data")
     if not isinstance(event_type, str) or not isinstance(data, dict):
         return None
@@ -44,7 +49,9 @@ def hint_in(payload: Mapping[str, Any]) -> Hint | None:
     run_id, thread_id = data.get("id"), data.get("thread_id")
     if object_type not in _SENDERS or not isinstance(run_id, str) or not run_id:
         return None
-    thread = thread_id if isinstance(thread_id, str) else None
+    if not is_identifier(run_id):
+        raise PayloadError(f"a webhook {event_type[:80]} names a run, but data.id cannot be its id")
+    thread = thread_id if is_identifier(thread_id) else None
     if object_type == RESPONSE_OBJECT:
         # A response may complete with calls to answer, and then has not ended.
         return Hint(object_type, run_id, thread, "actionable" if change in _ENDS else "seen")

@@ -102,8 +102,9 @@ class WatchList:
         stream = run_stream(source.name, run_id)
         if (known := self.find(stream)) is not None:
             return known
-        # A payload may name an empty thread.
-        watched = WatchedRun(source, thread_id or None, run_id, stream, state)
+        # A payload may name an empty thread, or that of another run with this id.
+        thread_id = state.thread_id or thread_id or None
+        watched = WatchedRun(source, thread_id, run_id, stream, state)
         self.add(watched, after)
         return watched
 

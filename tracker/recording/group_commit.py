@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tracker.core.snapshot import RunSnapshot
+from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
@@ -46,6 +47,10 @@ class GroupCommit:
             self.record(predecessor), self.record(Observation.of(snapshot))
         )
         return result, earlier
+
+    async def state(self, stream: str) -> RunState:
+        """Returns the recorded state of a run; the initial one if nothing is recorded."""
+        return await asyncio.to_thread(self._repository.state, stream)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts work that records in the background; `drain` waits for it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import NamedTuple, Self
 
 from tracker.core.decider import decide
 from tracker.core.events import Event, run_stream
-from tracker.core.other_decisions import decide_continuation
-from tracker.core.snapshot import Configuration, RunSnapshot
+from tracker.core.other_decisions import decide_continuation, decide_steps
+from tracker.core.snapshot import Configuration, RunSnapshot, StepSnapshot
 from tracker.core.state import RunState
 
 Decide = Callable[[RunState], list[Event]]
@@ -22,6 +23,8 @@ class Observation(NamedTuple):
     configuration: Configuration | None = None
     # True if it ends a wait for an action. It may arrive before that wait is observed.
     resolves_action: bool = False
+    # True if it says something only of a known run, and may arrive before that run is observed.
+    awaits_run: bool = False
     peculiarities: frozenset[str] = frozenset()
 
     @classmethod
@@ -32,6 +35,22 @@ class Observation(NamedTuple):
             lambda state: decide(state, snapshot),
             snapshot.configuration,
             peculiarities=snapshot.peculiarities,
+        )
+
+    @classmethod
+    def of_step(
+        cls,
+        source: str,
+        run_id: str,
+        thread_id: str | None,
+        step: StepSnapshot,
+        observed_at: datetime,
+    ) -> Self:
+        """Returns the observation of a step of a run on a thread."""
+        return cls(
+            run_stream(source, run_id),
+            lambda state: decide_steps(state, [step], observed_at, thread_id),
+            awaits_run=True,
         )
 
     @classmethod

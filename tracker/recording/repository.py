@@ -33,6 +33,8 @@ from tracker.recording.pending_runs import Pending, PendingRuns
 
 logger = logging.getLogger("runfold")
 
+# Steps that are kept for a run which nobody has observed yet, and the runs that have any.
+_EARLY_DECISIONS, _EARLY_STREAMS = 1000, 10_000
 _MAX_CONFLICTS = 20
 _EVENTS_PER_PAGE = 5000
 _OPEN_RUNS, _ENDED_RUNS = 200_000, 2_000
@@ -79,6 +81,8 @@ class RunRepository:
         self._resolutions: RecentDict[str, Decide] = RecentDict(_RESOLUTIONS)
         # The digests of configurations that are recorded.
         self._configurations: RecentDict[str, bool] = RecentDict(_CONFIGURATIONS)
+        # Decisions about runs that were not observed yet, by stream.
+        self._early: RecentDict[str, list[Decide]] = RecentDict(_EARLY_STREAMS)
         self._lock = Lock()
         self._is_closed = False
 
@@ -223,6 +227,11 @@ class RunRepository:
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:
         stream, events = observation.stream, observation.decide(state)
+        if observation.awaits_run and state.status is None:
+            self._keep_early(stream, observation.decide)
+        else:
+            for decide in self._early.get(stream) or ():
+                events = [*events, *decide(fold(events, state))]
         if observation.resolves_action:
             # Of a run that has ended, no wait is to come.
             if not fold(events, state).is_ended:
@@ -232,6 +241,12 @@ class RunRepository:
             if after.needs_action:
                 events = [*events, *resolve(after)]
         return events
+
+    def _keep_early(self, stream: str, decide: Decide) -> None:
+        decisions = self._early.get(stream) or []
+        if len(decisions) < _EARLY_DECISIONS:
+            decisions.append(decide)
+        self._early.put(stream, decisions)
 
     def _record_alone(
         self,
@@ -295,6 +310,7 @@ class RunRepository:
             raise
         for entry in part:
             if entry.stream in changes:
+                self._early.pop(entry.stream)
                 self._remember(entry.stream, changes[entry.stream].after)
                 self._on_appended(changes[entry.stream].after.state, entry.events)
 

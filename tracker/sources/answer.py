@@ -34,6 +34,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     # HTTP requests that this answer took.
     requests: int = 1
+    # The id in the answer as sent, if it is another than the one in `body`, which was asked for.
+    given_id: str | None = None
 
     def then(self, last: Answer, body: bytes | None = None) -> Answer:
         """Returns this answer and a later one combined, with `body` if it is given."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
@@ -19,20 +20,60 @@ Model = TypeVar("Model", bound=BaseModel)
 _PARSED_LEVELS = 128
 # Python takes long to read integers of many digits; 64 bits have 19.
 _INTEGER_DIGITS = 1000
+_ID_FIELDS = frozenset(
+    ("id", "run_id", "thread_id", "session_id", "previous_response_id", "call_id", "tool_call_id")
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ClientModel(Protocol):
+    """An object of a client package, such as `openai`: a model of pydantic."""
+
+    def model_dump(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns its fields."""
+        ...
 
 
 def decode(payload: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
     """Returns the JSON object in a payload; a mapping is returned as it is.
 
     Repairs what strict parsers and databases refuse: half a surrogate pair becomes a question
-    mark, a byte order mark is removed, and null stands for what is nested deeper than 128
-    levels, and for an integer of over 1,000 digits. Raises PayloadError if the payload is not a
-    JSON object.
+    mark, and an id that has one becomes null; a byte order mark is removed, and null stands for
+    what is nested deeper than 128 levels, and for an integer of over 1,000 digits. Raises
+    PayloadError if the payload is not a JSON object.
     """
     if isinstance(payload, Mapping):
         return payload
-    body = payload.encode("utf-8", "replace") if isinstance(payload, str) else payload
+    body = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
     return decode_body(body)[0]
+
+
+def decode_value(body: bytes) -> Any:
+    """Returns the JSON value in a body, repaired as by `decode`. Raises PayloadError."""
+    return _parse(body)[0]
+
+
+def as_document(payload: object) -> Mapping[str, Any]:
+    """Returns the JSON object in bytes, a text, a mapping, or an object of a client package.
+
+    Raises PayloadError as `decode` does, and for anything else.
+    """
+    if isinstance(payload, Mapping | bytes | str):
+        return decode(payload)
+    if isinstance(payload, bytearray | memoryview):
+        return decode(bytes(payload))
+    dump = getattr(payload, "model_dump", None)
+    reason = ""
+    if callable(dump):
+        try:
+            # Models of client packages may hold values that their types do not know.
+            found = dump(mode="json", exclude_unset=True, warnings=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = f" that cannot be written as JSON ({type(error).__name__})"
+        else:
+            if isinstance(found, dict):
+                return found
+    raise PayloadError(f"not a JSON object, but {type(payload).__name__}{reason}")
 
 
 def decode_body(body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -104,6 +145,17 @@ def _parse_integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= _INTEGER_DIGITS else None
 
 
+def _drop_damaged_ids(value: Any, levels: int = _PARSED_LEVELS) -> None:
+    """Replaces each id with half a surrogate pair by null: two would become one."""
+    if levels == 0 or not isinstance(value, dict | list):
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if name in _ID_FIELDS and isinstance(item, str) and _SURROGATE.search(item):
+            value[name] = None
+        else:
+            _drop_damaged_ids(item, levels - 1)
+
+
 def _parse(body: bytes) -> tuple[Any, bytes]:
     """Returns the JSON value of a body, and the body in UTF-8 without half surrogate pairs.
 
@@ -116,7 +168,9 @@ def _parse(body: bytes) -> tuple[Any, bytes]:
     except ValueError as error:
         reason = str(error)
     with suppress(ValueError, RecursionError):
-        document = storable(json.loads(body, parse_int=_parse_integer), _PARSED_LEVELS)
+        document = json.loads(body, parse_int=_parse_integer)
+        _drop_damaged_ids(document)
+        document = storable(document, _PARSED_LEVELS)
         body = json.dumps(document, ensure_ascii=False).encode()
         return from_json(body), body
     raise PayloadError(f"not JSON: {reason}")

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from tracker.core.identifiers import Identifier
 from tracker.core.json_values import storable
-from tracker.core.snapshot import Identifier, RunError
+from tracker.core.snapshot import RunError
 from tracker.core.usage import Usage
 from tracker.sources.counts import counted, read_count, spell
 from tracker.sources.stamps import read_stamp, says_no_time

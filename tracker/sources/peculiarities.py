@@ -6,6 +6,7 @@ which snapshots carry and trackers count.
 
 | name | the service sent |
 | --- | --- |
+| `another_id` | another id than the one asked for, in an answer that else is about the run |
 | `unknown_status` | a status that the API does not have |
 | `no_…` | nothing in a field that each run has, by its name |
 | `no_end_stamp` | a completed run without the time of its end |

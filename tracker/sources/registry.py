@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from tracker.errors import SettingsError
+from tracker.core.identifiers import is_source_name
+from tracker.errors import PayloadError, SettingsError
+from tracker.sources.detection import describe_other, is_step, names_other_object
 from tracker.sources.source import Source
 
 Resource = TypeVar("Resource")
@@ -14,11 +16,18 @@ Resource = TypeVar("Resource")
 class SourceRegistry(Mapping[str, Source]):
     """Sources by name. A single source needs no name: it is found by None.
 
-    Raises SettingsError for two sources with one name, and for a lookup without a single result.
+    Raises SettingsError for two sources with one name or an unusable one, and for a lookup without
+    a single result.
     """
 
     def __init__(self, sources: tuple[Source, ...]) -> None:
         self._sources = {source.name: source for source in sources}
+        for name in self._sources:
+            if not is_source_name(name):
+                raise SettingsError(
+                    f"a source cannot be named {str(name)[:80]!r}: take up to 256 visible "
+                    "characters, no colon, and not 'configuration', which the store uses itself"
+                )
         if len(self._sources) != len(sources):
             raise SettingsError("two sources have one name: give each its own, name='…'")
 
@@ -41,12 +50,17 @@ class SourceRegistry(Mapping[str, Source]):
         return self._sources[name]
 
     def recognising(self, document: Mapping[str, Any]) -> Source:
-        """Returns the source that recognises a document, or the only source."""
+        """Returns the source that recognises a document, or the only source.
+
+        Raises PayloadError for a document that no source recognises and that names another object.
+        """
         if len(self) == 1:
             return next(iter(self.values()))
         found = [source for source in self.values() if source.recognises(document)]
         if len(found) == 1:
             return found[0]
+        if not found and (names_other_object(document) or is_step(document)):
+            raise PayloadError(describe_other(document))
         names = ", ".join(sorted(source.name for source in found)) or "none of the tracker's"
         raise SettingsError(f"the document has the shape of {names}: say which, source='…'")
 

@@ -162,6 +162,12 @@ def check_fields(request: str, found: Mapping[str, Any], expected: Mapping[str, 
     for name, value in expected.items():
         sent = found.get(name)
         is_number = isinstance(sent, int) and not isinstance(sent, bool)
-        if (str(sent) if is_number else sent) not in (value, None):
+        fits = (str(sent) if is_number else sent) in (value, None)
+        if not fits and not _is_called_run(name, value, found):
             # The other value is not repeated: it may be anything, a key too.
             raise UnusableAnswer(f"{request} brought another {name} than {value!r}.")
+
+
+def _is_called_run(name: str, value: str, found: Mapping[str, Any]) -> bool:
+    # Some look-alikes call any run so.
+    return name == "object" and not value.endswith("step") and found.get(name) == "run"

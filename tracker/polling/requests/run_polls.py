@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tracker.core.events import run_stream
+from tracker.core.snapshot import RunSnapshot
 from tracker.core.stale_reads import detect_stale_read
 from tracker.core.state import RunState
 from tracker.errors import (
@@ -27,6 +29,7 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
+from tracker.sources.asked import ANOTHER_ID
 from tracker.sources.source import PageSource
 
 logger = logging.getLogger("runfold.polling")
@@ -148,6 +151,8 @@ class RunPolls:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
+        if answer.given_id is not None:
+            snapshot = await self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
             if not stale.is_confirmed:
@@ -157,6 +162,21 @@ class RunPolls:
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result.state
+
+    async def _accept_id(
+        self, watched: WatchedRun, snapshot: RunSnapshot, given_id: str
+    ) -> RunSnapshot:
+        """Returns the snapshot of an answer that came with another id than was asked for.
+
+        Raises UnusableAnswer if the answer is about another run by all signs.
+        """
+        created_at, stream = watched.state.created_at, run_stream(watched.source.name, given_id)
+        is_known = self._watch_list.find(stream) is not None
+        is_known = is_known or (await self._commits.state(stream)).status is not None
+        if is_known or (created_at is not None and snapshot.created_at != created_at):
+            raise UnusableAnswer(f"the answer about {watched.run_id} is about another run")
+        names = snapshot.peculiarities | {ANOTHER_ID}
+        return snapshot.model_copy(update={"peculiarities": names})
 
     def _apply(self, watched: WatchedRun, answer: Answer, state: RunState | None) -> None:
         """Applies the state that an answer has shown, and schedules the next poll."""

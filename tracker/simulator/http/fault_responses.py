@@ -137,5 +137,8 @@ def _replace_ids(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(body.get("data"), list):
         return {**body, "data": [_replace_ids(each) for each in body["data"]]}
 
-    id_ = str(body.get("id", "run_"))
-    return {**body, "id": id_[:-4] + ("0000" if not id_.endswith("0000") else "1111")}
+    ids = {name: str(body[name]) for name in ("id", "thread_id") if body.get(name)}
+    others = {
+        name: it[:-4] + ("0000" if not it.endswith("0000") else "1111") for name, it in ids.items()
+    }
+    return {**body, **others}

@@ -12,6 +12,7 @@ from tracker.errors import RequestRefused
 from tracker.sources.agents import snapshots
 from tracker.sources.agents.snapshots import TURN_OBJECT, WAITING, with_session
 from tracker.sources.answer import Answer, count_requests
+from tracker.sources.asked import check_answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import ask_for_entries, page_query
@@ -63,9 +64,8 @@ class AgentTurns(HttpSource):
         answer, turn = await self._transport.ask("GET", path, known=known)
         if answer.body is known:
             return answer
-        check_entity(
-            f"GET {path}", turn, {"object": TURN_OBJECT, "id": run_id, "session_id": thread_id}
-        )
+        expected = {"object": TURN_OBJECT, "session_id": thread_id}
+        answer, turn = check_answer(f"GET {path}", answer, turn, run_id, expected)
         if known is not None and turn.get("status") != WAITING:
             return answer
         with count_requests(answer):

@@ -12,6 +12,7 @@ from typing import Any, Literal, Unpack
 from tracker.core.snapshot import StepSnapshot
 from tracker.errors import RequestRefused
 from tracker.sources.answer import Answer
+from tracker.sources.asked import check_answer
 from tracker.sources.assistants import snapshots
 from tracker.sources.assistants.models import Run, RunStep
 from tracker.sources.assistants.pages import RunPage
@@ -28,7 +29,7 @@ from tracker.sources.http.requests import (
 )
 from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
-from tracker.sources.wire import check_entity, read_answer
+from tracker.sources.wire import read_answer
 
 
 class Assistants(HttpSource):
@@ -103,9 +104,9 @@ class Assistants(HttpSource):
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
         """Returns one run as it is now."""
         path = runs_path(thread_id, run_id)
-        answer, document = await ask_for(
-            self._transport, "GET", path, _expected_fields(thread_id, run_id)
-        )
+        answer, found = await self._transport.ask("GET", path)
+        expected = _expected_fields(thread_id)
+        answer, document = check_answer(f"GET {path}", answer, found, run_id, expected)
         return read_answer(Run, answer, document, f"GET {path}")
 
     async def update(
@@ -155,7 +156,8 @@ class Assistants(HttpSource):
         path = runs_path(thread_id, run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
-            check_entity(f"GET {path}", found, _expected_fields(thread_id, run_id))
+            expected = _expected_fields(thread_id)
+            answer, _ = check_answer(f"GET {path}", answer, found, run_id, expected)
         return answer
 
     async def fetch_page(

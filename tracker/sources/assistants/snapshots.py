@@ -143,10 +143,10 @@ def run_snapshot(
 def is_run(body: Mapping[str, Any]) -> bool:
     """True if a document of unknown origin is a run.
 
-    Look-alikes leave `object` out; then an id, a status and a thread make a run.
+    Look-alikes leave `object` out, or call it `run`; then an id, a status and a thread make one.
     """
     object_type = body.get("object")
-    if object_type is None:
+    if object_type in (None, "run"):
         return {"id", "status", "thread_id"} <= body.keys() and "run_id" not in body
     return bool(object_type == RUN_OBJECT)
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from tracker.core.identifiers import LONGEST_ID
 from tracker.errors import SettingsError
 
 
@@ -79,7 +80,7 @@ def is_loopback(url: httpx.URL) -> bool:
 def path_of(*segments: str) -> str:
     """Returns the path of these segments, quoted. Raises SettingsError for an unusable id."""
     for segment in segments:
-        if not segment or segment in (".", "..") or len(segment) > 256:
+        if not segment or segment in (".", "..") or len(segment) > LONGEST_ID:
             raise SettingsError(f"{segment[:80]!r} cannot be an id: give that of a thread or run")
         if not segment.isprintable():
             raise SettingsError("an id holds unprintable characters: give that of a thread or run")

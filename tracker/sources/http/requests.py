@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from tracker.errors import SettingsError, UnusableAnswer
@@ -11,6 +13,8 @@ from tracker.sources.http.address import path_of
 from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.http.transport import PAGE_CAP, Query, Transport
 from tracker.sources.wire import check_entity
+
+logger = logging.getLogger("runfold.sources")
 
 
 async def ask_for(
@@ -60,9 +64,17 @@ async def ask_for_entries(
             fitting.append(entry)
     if refusal is not None and not fitting:
         raise refusal
+    if refusal is not None and not keeps_others:
+        _warn_once(str(refusal))
     last = found.get("last_id") or (fitting[-1]["id"] if fitting else None)
     after = last if found.get("has_more") and isinstance(last, str) else None
     return answer, entries if keeps_others else fitting, after
+
+
+@lru_cache(maxsize=1000)
+def _warn_once(problem: str) -> None:
+    # A page is requested again and again.
+    logger.warning("an entry of a list is left out: %s", problem)
 
 
 async def ask_for_page(

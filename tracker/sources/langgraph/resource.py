@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from tracker.errors import Misconfigured, NotFound, RequestRefused, SourceError, UnusableAnswer
 from tracker.sources.answer import Answer, count_requests
+from tracker.sources.asked import check_answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import runs_path
@@ -65,7 +66,8 @@ class LangGraph(HttpSource):
             raise
         if answer.body is known:
             return answer
-        _check(f"GET {path}", run, {"run_id": run_id, "thread_id": thread_id})
+        expected = {"thread_id": thread_id}
+        answer, run = check_answer(f"GET {path}", answer, run, run_id, expected, "run_id")
         if run.get("status") not in _EXPLAINED_BY_STATE:
             return answer
         with count_requests(answer):

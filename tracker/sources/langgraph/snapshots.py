@@ -115,8 +115,12 @@ def graph_run_snapshot(
 
 
 def is_graph_run(body: Mapping[str, Any]) -> bool:
-    """True if a document of unknown origin is a run: it has no `object`, but a `run_id`."""
-    return "object" not in body and {"run_id", "status", "thread_id"} <= body.keys()
+    """True if a document of unknown origin is a run: it has no `object`, but a `run_id`.
+
+    A step and a message have a `run_id` beside their own id.
+    """
+    is_nameless = body.get("object") in (None, "run") and "id" not in body
+    return is_nameless and {"run_id", "status", "thread_id"} <= body.keys()
 
 
 def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolCall, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from tracker.core.state import RunState
 from tracker.core.status import COMPLETED, INCOMPLETE
 from tracker.sources.answer import Answer
+from tracker.sources.asked import check_answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import ask_for, without_stream
@@ -17,7 +18,7 @@ from tracker.sources.responses import snapshots
 from tracker.sources.responses.models import Response
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.source import SETTLING_SECONDS
-from tracker.sources.wire import check_entity, read_answer
+from tracker.sources.wire import read_answer
 
 _EXPECTED = {"object": RESPONSE_OBJECT}
 
@@ -99,7 +100,7 @@ class Responses(HttpSource):
         path = path_of("responses", run_id)
         answer, found = await self._transport.ask("GET", path, known=known)
         if answer.body is not known:
-            check_entity(f"GET {path}", found, {**_EXPECTED, "id": run_id})
+            answer, _ = check_answer(f"GET {path}", answer, found, run_id, _EXPECTED)
         return answer
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
@@ -109,7 +110,7 @@ class Responses(HttpSource):
 
     async def _ask(self, method: str, response_id: str, *more: str) -> Response:
         path = path_of("responses", response_id, *more)
-        answer, found = await ask_for(
-            self._transport, method, path, {**_EXPECTED, "id": response_id}
-        )
-        return read_answer(Response, answer, found, f"{method} {path}")
+        request = f"{method} {path}"
+        answer, found = await self._transport.ask(method, path)
+        answer, document = check_answer(request, answer, found, response_id, _EXPECTED)
+        return read_answer(Response, answer, document, request)

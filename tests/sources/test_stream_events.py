@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from tracker.errors import PayloadError
 from tracker.ingest.server_sent_events import ServerSentEvent
-from tracker.ingest.stream_events import StreamPayload, is_event, payload_in
+from tracker.sources.stream_events import StreamPayload, is_event, payload_in
 
 RUN = {"id": "run_1", "object": "thread.run", "status": "queued", "thread_id": "thread_1"}
 STEP = {"id": "step_1", "object": "thread.run.step", "status": "completed", "run_id": "run_1"}

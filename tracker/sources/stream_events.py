@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 from tracker.core.status import is_ended
 from tracker.errors import PayloadError
 from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
-from tracker.sources.documents import decode
+from tracker.sources.detection import is_step
+from tracker.sources.documents import as_document
 
 _RESPONSE = re.compile(r"response\.\w+")
 _RUN = re.compile(r"thread\.run\.\w+")
@@ -22,9 +23,10 @@ _MARKS = (b'"response"', b'"thread.run"', b'"thread.run.step"')
 
 
 class StreamPayload(NamedTuple):
-    """A run, or a step that has ended, as a body for `snapshot` or `steps_snapshot`."""
+    """A run, or a step, as a body for `snapshot` or `steps_snapshot`."""
 
-    kind: Literal["run", "step"]
+    # "document": it came without an event that says that it is a run.
+    kind: Literal["run", "step", "document"]
     body: Mapping[str, Any]
 
 
@@ -49,6 +51,16 @@ def payload_in(event: object) -> StreamPayload | None:
     if _ENDED_STEP.fullmatch(name):
         return StreamPayload("step", _object(data))
     return None
+
+
+def find_payload(document: Mapping[str, Any]) -> StreamPayload | None:
+    """Returns the run or the step that a document is, or that it shows as an event of a stream.
+
+    None for an event that shows neither. Raises PayloadError as `payload_in` does.
+    """
+    if is_event(document):
+        return payload_in(document)
+    return StreamPayload("step" if is_step(document) else "document", document)
 
 
 def is_event(document: Mapping[str, Any]) -> bool:
@@ -82,14 +94,11 @@ def _run_in(document: Mapping[str, Any]) -> StreamPayload | None:
 
 
 def _object(data: object) -> Mapping[str, Any]:
-    if isinstance(data, Mapping | bytes | str):
-        return decode(data)
-    dump = getattr(data, "model_dump", None)
-    # Models of client packages may hold values that their types do not know.
-    found = None if dump is None else dump(mode="json", exclude_unset=True, warnings=False)
-    if not isinstance(found, dict):
-        raise PayloadError(f"not the object of an event, but {type(data).__name__}")
-    return found
+    try:
+        return as_document(data)
+    except PayloadError as error:
+        reason = str(error)
+    raise PayloadError(f"not the data of an event: {reason}")
 
 
 def _field(event: object, name: str) -> object:
