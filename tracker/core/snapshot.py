@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import is_
 from typing import Annotated, Any
 
@@ -17,7 +17,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from tracker.core.json_values import storable
 from tracker.core.usage import Usage
 
-UtcDatetime = AwareDatetime
+# With an offset it may be outside the years 1 to 9999 in UTC, and then no table could hold it.
+UtcDatetime = Annotated[
+    AwareDatetime,
+    Field(ge=datetime.min.replace(tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC)),
+]
 
 # Databases refuse a NUL in a text. The length limit rejects payloads that are no identifiers.
 Identifier = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
