@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from operator import is_
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -20,7 +20,11 @@ from tracker.core.json_values import storable
 from tracker.core.moments import is_plausible
 from tracker.core.usage import Usage
 
-UtcDatetime = AwareDatetime
+# With an offset it may be outside the years 1 to 9999 in UTC, and then no table could hold it.
+UtcDatetime = Annotated[
+    AwareDatetime,
+    Field(ge=datetime.min.replace(tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC)),
+]
 # The stamps of the service in a snapshot.
 _STAMPS = ("created_at", "started_at", "expires_at", "ended_at")
 
