@@ -13,6 +13,7 @@ from projections.answers import Answers
 from projections.as_of import PastAnswers
 from projections.database import migrations
 from projections.database.engine import open_engine, translate_errors
+from projections.folding.kept_histories import KeptHistories
 from projections.folding.rates import PriceList
 from projections.maintenance.diagnosis import Diagnosis, diagnose
 from projections.maintenance.pruning import (
@@ -73,6 +74,7 @@ class Views(Answers):
         if prices is not None:
             self._projections = (*PROJECTIONS, CostsProjection(prices))
         self._is_checked = False
+        self._kept = KeptHistories()
 
     def close(self) -> None:
         """Closes the connections; a `store` that was passed in stays open."""
@@ -218,7 +220,7 @@ class Views(Answers):
         outdated = find_outdated_projections(self._engine, chosen)
         if outdated:
             rebuild(self._engine, store, outdated, progress)
-        return catch_up(self._engine, store, chosen, progress=progress)
+        return catch_up(self._engine, store, chosen, progress=progress, kept=self._kept)
 
     @contextmanager
     def _open_checked_store(self) -> Iterator[EventStore]:

@@ -23,11 +23,11 @@ RunfoldError
 ├── StoreError                  the event store failed; events that it acknowledged are safe
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
 │   ├── StoreUnavailable        the database cannot be reached or opened
-│   └── UnreadableEvent         this release does not know the type or version of an event
+│   └── UnreadableEvent         this release cannot read a recorded event; its run is left out
 ├── ExportFailed                an exporter did not accept the spans of a run; they are sent again
 └── ViewsError                  the tables could not be read or brought up to date
     ├── SchemaError             the tables are of another release
-    └── ProjectionFailed        a projection stopped at an event; its checkpoint stays before it
+    └── ProjectionFailed        the tables of a projection cannot be written; its checkpoint stays
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class StoreUnavailable(StoreError):
 
 
 class UnreadableEvent(StoreError):
-    """This release does not know the type or version of a recorded event."""
+    """This release cannot read a recorded event, so that its run cannot be continued."""
 
 
 class ExportFailed(RunfoldError):
@@ -149,7 +149,7 @@ class SchemaError(ViewsError):
 
 
 class ProjectionFailed(ViewsError):
-    """A projection stopped at an event; its checkpoint stays before that event."""
+    """The tables of a projection cannot be written; its checkpoint stays where it is."""
 
     # The names of all projections that stopped.
     projections: tuple[str, ...] = ()

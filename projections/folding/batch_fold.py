@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from projections.folding.kept_histories import LONG_HISTORY, KeptHistories, KeptHistory
 from projections.folding.phases import PhaseInterval
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
@@ -42,11 +43,15 @@ class BatchFold:
 
     The first projection that adds a page has it folded for all of them. `pruned` has the keys of
     the runs that are left out of the tables of runs; the rollups count them nevertheless. `aside`
-    has the runs that cannot be folded, and why: nothing of them is written.
+    has the runs that cannot be folded, and why: nothing of them is written. `kept` has histories
+    of earlier batches.
     """
 
-    def __init__(self, store: EventStore, position: int) -> None:
+    def __init__(self, store: EventStore, position: int, kept: KeptHistories | None = None) -> None:
         self._store, self._position = store, position
+        self._kept = kept or KeptHistories()
+        # The positions of the last events of long histories.
+        self._last: dict[str, int] = {}
         self._earlier: dict[str, list[RecordedEvent]] = {}
         self._histories: dict[str, RunHistory] = {}
         self._before: dict[str, list[Any]] = {}
@@ -81,14 +86,17 @@ class BatchFold:
         histories = self._histories
         known: dict[str, RunHistory] = {}
         added: list[RunHistory] = []
-        for _, key, version, event in page:
+        for position, key, version, event in page:
+            if version >= LONG_HISTORY:
+                self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
-                history = histories[key] = RunHistory(key)
+                kept = self._take(key, version) if version > LONG_HISTORY else None
+                history = histories[key] = kept or RunHistory(key)
                 added.append(history)
-                if version > 1:
-                    known[key] = history
-                else:
+                if version == 1:
                     self._new.add(key)
+                elif kept is None:
+                    known[key] = history
         if known:
             self._fold_earlier(known)
         for recorded in page:
@@ -134,6 +142,29 @@ class BatchFold:
         ends = ((it.key, it.values[_ENDED_AT]) for it in self.runs())
         self.pruned = frozenset(key for key, end in ends if end is not None and end < before)
         return [key for key in self.pruned if key not in self._new]
+
+    def keep_long_histories(self) -> None:
+        """Keeps the histories of long runs for later batches, once this one is committed."""
+        for key, position in self._last.items():
+            run = self._finished.get(key)
+            if run is not None and key not in self.aside:
+                row = run.values if run.intervals[-1].status in ENDED else None
+                history = self._histories[key]
+                self._kept.keep(KeptHistory(history, position, len(run.intervals), row))
+
+    def _take(self, key: str, version: int) -> RunHistory | None:
+        """Returns the history of a run before the batch, if it is kept and still the right one."""
+        kept = self._kept.take(key)
+        if kept is None or kept.history.version != version - 1:
+            return None
+        # Positions are used once, so that a history that was forgotten and began again differs.
+        recorded = self._store.read(key, version - 2)
+        if not recorded or recorded[0].position != kept.position:
+            return None
+        self._intervals_before[key] = kept.intervals
+        if kept.row is not None:
+            self._before[key] = list(kept.row)
+        return kept.history
 
     def _fold_earlier(self, known: dict[str, RunHistory]) -> None:
         for key, events in self.read_earlier(known).items():

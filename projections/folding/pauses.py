@@ -105,6 +105,9 @@ def _match(entries: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | N
         return [entries[index] for index in waits]
     matches: list[_Entry | None] = []
     for began, *_ in pauses:
+        if not waits:
+            matches.append(None)
+            continue
         fitting = [index for index in waits if _fits(entries, index, began)]
         matches.append(entries[fitting[0]] if fitting else None)
         waits = [index for index in waits if not fitting or index > fitting[0]]
@@ -125,7 +128,10 @@ def _fits(entries: Sequence[_Entry], index: int, began: int) -> bool:
 def _insert(entries: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | None:
     """Inserts a pause that no poll saw. Returns its index; None where it does not fit."""
     began = pause[0]
-    index = max((i for i, it in enumerate(entries) if it.moment <= began), default=0)
+    # From the end, since most pauses come after those before.
+    index = len(entries) - 1
+    while index and entries[index].moment > began:
+        index -= 1
     if entries[index].status in ENDED and entries[index].moment == began:
         # The run stopped within the second in which it ended.
         index -= 1

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from projections.database.engine import translate_errors
 from projections.database.refusals import is_deadlock, is_unavailable
+from projections.folding.kept_histories import KeptHistories
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import (
     CheckpointMoved,
@@ -56,12 +57,14 @@ def catch_up(
     *,
     batch: int = _EVENTS_PER_BATCH,
     progress: Progress | None = None,
+    kept: KeptHistories | None = None,
 ) -> int:
     """Applies all events after the checkpoints, and returns how many of them this call applied.
 
     All projections at the same position share a batch: they read up to `batch` events once, and
     write in one transaction. Any number of processes may do this at once; each event is applied
-    by one of them. After a kill, the next call resumes at the last commit.
+    by one of them. After a kill, the next call resumes at the last commit. `kept` keeps the
+    histories of long runs from one call to the next.
 
     A run with an event that cannot be read or applied, or with a row that the database refuses,
     is set aside: noted in the table `set_aside` and in the log, its rows left as they are, and its
@@ -82,7 +85,7 @@ def catch_up(
             _Cursor(projection, checkpoint.position)
             for projection, checkpoint in zip(projections, found, strict=True)
         ]
-        failures = _run(engine, store, cursors, batch, progress)
+        failures = _run(engine, store, cursors, batch, progress, kept)
     if failures:
         first_failure, *others = failures
         first_failure.projections = tuple(name for it in failures for name in it.projections)
@@ -98,13 +101,14 @@ def _run(
     cursors: Sequence[_Cursor],
     batch: int,
     progress: Progress | None,
+    kept: KeptHistories | None,
 ) -> list[ProjectionFailed]:
     active, failures = list(cursors), []
     while active:
         group, stop = _next_group(active)
         position = group[0].position
         try:
-            count, reached = _apply_batch(engine, store, group, batch, stop)
+            count, reached = _apply_batch(engine, store, group, batch, stop, kept)
         except CheckpointMoved:
             for cursor in group:
                 cursor.position = ensure_checkpoint(engine, cursor.projection).position
@@ -156,14 +160,20 @@ def _separate(group: Sequence[_Cursor], until: int) -> None:
 
 
 def _apply_batch(
-    engine: Engine, store: EventStore, group: Sequence[_Cursor], size: int, stop: int | None
+    engine: Engine,
+    store: EventStore,
+    group: Sequence[_Cursor],
+    size: int,
+    stop: int | None,
+    kept: KeptHistories | None,
 ) -> tuple[int, int]:
     """Applies up to `size` events to a group. Returns their number and the last position."""
     position, names = group[0].position, [it.projection.name for it in group]
     with engine.connect() as connection:
         has_pruned = read_pruned_before(connection) is not None
         skipped = SkippedRuns(names, is_empty=not has_notes(connection))
-    batch = SharedBatch(store, [it.projection for it in group], position, has_pruned=has_pruned)
+    projections = [it.projection for it in group]
+    batch = SharedBatch(store, projections, position, has_pruned=has_pruned, kept=kept)
     count, reached = _add_pages(engine, store, batch, skipped, position, size, stop)
     if count:
         with engine.begin() as connection:
@@ -172,6 +182,7 @@ def _apply_batch(
             skipped.check_unchanged(connection)
             batch.write(connection)
             write_notes(connection, names, position, batch.aside)
+        batch.keep_long_histories()
         for stream, reason in batch.aside.items():
             logger.warning(
                 "%s is set aside, and left out of %s: %s; `runfold doctor` names the cure",

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from projections.database.refusals import is_refusal
 from projections.database.run_deletion import delete_runs
 from projections.folding.batch_fold import BatchFold
+from projections.folding.kept_histories import KeptHistories
 from projections.folding.micros import micros
 from projections.projectors.projection import Batch, FoldedBatch, Projection
 from projections.runner.checkpoint import CheckpointMoved, read_pruned_before
@@ -32,9 +33,10 @@ class SharedBatch:
         position: int,
         *,
         has_pruned: bool,
+        kept: KeptHistories | None = None,
     ) -> None:
         self._projections = projections
-        self._fold = BatchFold(store, position)
+        self._fold = BatchFold(store, position, kept)
         self._batches = [it.start_batch(self._fold) for it in projections]
         self._has_pruned = has_pruned
         # Only the fold knows which runs have ended, and not every projection needs it.
@@ -81,6 +83,10 @@ class SharedBatch:
             for projection in self._projections:
                 delete_runs(connection, projection.tables, pruned)
         self._write_runs(connection, [it for it in self._streams if it not in self.aside])
+
+    def keep_long_histories(self) -> None:
+        """Keeps the histories of long runs for later batches, once this one is committed."""
+        self._fold.keep_long_histories()
 
     def _write_runs(self, connection: Connection, streams: Sequence[str]) -> None:
         """Writes the rows of these runs; halves them again and again to find a refused one."""

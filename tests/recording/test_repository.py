@@ -100,7 +100,7 @@ def test_a_name_that_the_database_refuses_fails_alone(database_url: str, run_id:
             [look("run_1"), Observation(stream, decide), look("run_2")]
         )
         assert kinds(results)[::2] == [RecordResult, RecordResult]
-        assert isinstance(results[1], RecordResult | PayloadError)
+        assert isinstance(results[1], RecordResult | RunfoldError)
     assert len(store.read("assistants:run_2")) > 0
     store.close()
 

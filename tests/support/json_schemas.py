@@ -156,6 +156,14 @@ def _make_cli() -> Schema:
         entries[kind.__name__] = _make_object(
             place | event["properties"], required=[*place, *event["required"]]
         )
+    entries["Unreadable"] = _make_object(
+        {
+            "position": _INTEGER | {"minimum": 1},
+            "version": _INTEGER | {"minimum": 1},
+            "topic": {"type": "string"},
+            "unreadable": {"type": "string"},
+        }
+    )
     history = {"type": "array", "minItems": 1, "items": {"oneOf": _make_references(entries)}}
     commands = {
         "status": _make_rows(Views.status_counts),

@@ -145,7 +145,7 @@ def test_rows_that_are_refused_leave_a_follower_following(
             events = [created(run_id=run_id), *([step] if number < 3 else [])]
             store.append([Append(f"assistants:{run_id}", 0, events)])
         until = time.monotonic() + 30
-        while [run.run_id for run in views.runs()] != ["run_0", "run_3"]:
+        while {run.run_id for run in views.runs()} != {"run_0", "run_3"}:
             assert time.monotonic() < until
             time.sleep(0.005)
         stop.set()
