@@ -21,6 +21,7 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.event_store import RecordedEvent
+from tracker.ingest.payloads import check_source
 from tracker.polling.requests.step_reads import parse_steps
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Observation, RecordResult
@@ -100,6 +101,7 @@ class _Backfill:
             run_id = str(entry.get("id"))
             self.found.add(run_id)
             try:
+                check_source(self._source, entry)
                 snapshots.append(
                     self._source.snapshot(
                         entry, observed_at=answer.observed_at, asked_at=answer.asked_at

@@ -36,31 +36,39 @@ async def ask_for(
 
 
 async def ask_for_entries(
-    transport: Transport, path: str, expected: Mapping[str, str], query: Query
+    transport: Transport,
+    path: str,
+    expected: Mapping[str, str],
+    query: Query,
+    *,
+    keeps_others: bool = False,
 ) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """Returns one page of a list: the answer, its entries as sent, and the id to go on after.
 
-    The id is None on the last page. Entries of something else than `expected` are passed over, and
-    logged. Raises what `Transport.ask` raises, and UnusableAnswer for a list of nothing else.
+    Entries that are not as `expected` are left out unless `keeps_others`, so that each costs only
+    itself. The id is None on the last page. Raises what `Transport.ask` raises, and
+    UnusableAnswer for a list of nothing but something else.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
     data = found.get("data")
     if not isinstance(data, list):
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
-    entries, problem = [], None
-    for sent in data:
+    entries = [sent if isinstance(sent, dict) else {} for sent in data]
+    fitting, refusal = [], None
+    for entry in entries:
         try:
-            check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
+            check_entity(f"GET {path}", entry, expected)
         except UnusableAnswer as error:
-            problem = str(error)
+            refusal = refusal or error
         else:
-            entries.append(sent)
-    if problem is not None and not entries:
-        raise UnusableAnswer(problem)
-    if problem is not None:
-        _warn_once(problem)
-    last = found.get("last_id") or (entries[-1]["id"] if entries else None)
-    return answer, entries, last if found.get("has_more") and isinstance(last, str) else None
+            fitting.append(entry)
+    if refusal is not None and not fitting:
+        raise refusal
+    if refusal is not None and not keeps_others:
+        _warn_once(str(refusal))
+    last = found.get("last_id") or (fitting[-1]["id"] if fitting else None)
+    after = last if found.get("has_more") and isinstance(last, str) else None
+    return answer, entries if keeps_others else fitting, after
 
 
 @lru_cache(maxsize=1000)
