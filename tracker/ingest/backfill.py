@@ -21,7 +21,12 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.event_store import RecordedEvent
+<<<<<<< HEAD
 from tracker.polling.requests.step_reads import parse_steps, union_of
+=======
+from tracker.ingest.payloads import check_source
+from tracker.polling.requests.step_reads import parse_steps
+>>>>>>> h_runs
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Observation, RecordResult
 from tracker.runtime.log_fields import of_run, of_source
@@ -100,6 +105,7 @@ class _Backfill:
             run_id = str(entry.get("id"))
             self.found.add(run_id)
             try:
+                check_source(self._source, entry)
                 snapshots.append(
                     self._source.snapshot(
                         entry, observed_at=answer.observed_at, asked_at=answer.asked_at

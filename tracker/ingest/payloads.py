@@ -44,12 +44,8 @@ def resolve_payload(
     if payload.kind == "step":
         return _resolve_step(sources, body, source, observed_at)
     origin = sources.recognising(body) if source is None else sources.named(source)
-    if (
-        payload.kind == "document"
-        and isinstance(origin, HttpSource)
-        and not origin.recognises(body)
-    ):
-        check_run(body, origin.payload_format.api)
+    if payload.kind == "document":
+        check_source(origin, body)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
     observations = [
         entry
@@ -58,6 +54,12 @@ def resolve_payload(
     ]
     is_stored = body.get("store") is not False
     return ResolvedPayload(origin, snapshot.thread_id, snapshot.run_id, observations, is_stored)
+
+
+def check_source(source: Source, document: Mapping[str, Any]) -> None:
+    """Raises PayloadError, with the name of the object, unless a document is a run of a source."""
+    if isinstance(source, HttpSource) and not source.recognises(document):
+        check_run(document, source.payload_format.api)
 
 
 def _resolve_step(
