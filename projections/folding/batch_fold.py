@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from projections.folding.kept_histories import LONG_HISTORY, KeptHistories, KeptHistory
+from projections.folding.kept_histories import KeptHistories, KeptHistory
 from projections.folding.phases import PhaseInterval
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
@@ -49,7 +49,7 @@ class BatchFold:
 
     def __init__(self, store: EventStore, position: int, kept: KeptHistories | None = None) -> None:
         self._store, self._position = store, position
-        self._kept = kept or KeptHistories()
+        self._kept = KeptHistories() if kept is None else kept
         # The positions of the last events of long histories.
         self._last: dict[str, int] = {}
         self._earlier: dict[str, list[RecordedEvent]] = {}
@@ -86,11 +86,12 @@ class BatchFold:
         histories = self._histories
         known: dict[str, RunHistory] = {}
         added: list[RunHistory] = []
+        shortest = self._kept.shortest
         for position, key, version, event in page:
-            if version >= LONG_HISTORY:
+            if version >= shortest:
                 self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
-                kept = self._take(key, version) if version > LONG_HISTORY else None
+                kept = self._take(key, version) if version > shortest else None
                 history = histories[key] = kept or RunHistory(key)
                 added.append(history)
                 if version == 1:

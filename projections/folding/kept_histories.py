@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from projections.folding.run_row import RunHistory
 
 # Shorter histories are read again in a few milliseconds.
-LONG_HISTORY = 100
+_LONG = 100
 # Of 5,000 events each, they take about 100 MB.
 _RUNS = 100
 
@@ -27,10 +27,12 @@ class KeptHistory(NamedTuple):
 class KeptHistories:
     """The histories of the long runs that were folded last; a history is in use by one batch.
 
-    They are only a copy: whoever takes one compares its last event with the event store.
+    They are only a copy: the last event of one that is taken is compared with the event store.
+    Histories of fewer events than `shortest` are not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shortest: int = _LONG) -> None:
+        self.shortest = shortest
         self._kept: OrderedDict[str, KeptHistory] = OrderedDict()
 
     def take(self, key: str) -> KeptHistory | None:

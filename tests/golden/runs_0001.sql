@@ -169,6 +169,13 @@ CREATE TABLE public.runfold_workers (
     worker text NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.set_aside (
+    run_key text NOT NULL,
+    projection text NOT NULL,
+    "position" bigint NOT NULL,
+    reason text NOT NULL,
+    set_aside_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.timing_totals (
     source text NOT NULL,
     assistant_id text NOT NULL,
@@ -560,6 +567,8 @@ ALTER TABLE ONLY public.runfold_workers
     ADD CONSTRAINT runfold_workers_pkey PRIMARY KEY (source, worker);
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (run_key);
+ALTER TABLE ONLY public.set_aside
+    ADD CONSTRAINT set_aside_pkey PRIMARY KEY (run_key, projection);
 ALTER TABLE ONLY public.timing_buckets
     ADD CONSTRAINT timing_buckets_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, phase, bucket);
 ALTER TABLE ONLY public.timing_totals
@@ -573,3 +582,4 @@ CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
 CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX ix_runs_open ON public.runs USING btree (status) WHERE (outcome IS NULL);
 CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id);
+CREATE INDEX runfold_anomalies ON public.runfold_events USING btree ("position") WHERE (topic = 'run.anomaly_observed/1'::text);

@@ -21,12 +21,8 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.event_store import RecordedEvent
-<<<<<<< HEAD
-from tracker.polling.requests.step_reads import parse_steps, union_of
-=======
 from tracker.ingest.payloads import check_source
-from tracker.polling.requests.step_reads import parse_steps
->>>>>>> h_runs
+from tracker.polling.requests.step_reads import parse_steps, union_of
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Observation, RecordResult
 from tracker.runtime.log_fields import of_run, of_source

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
 from projections.database.schema import metadata
+from projections.folding.kept_histories import KeptHistories
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
 from projections.views import PROJECTIONS
@@ -54,12 +55,13 @@ def check(engine: Engine, steps: Sequence[Append], data: st.DataObject) -> None:
             connection.execute(delete(table))
     concurrent = ConcurrentStore(store, engine, data)
     one_runner: EventStore = concurrent  # type: ignore[assignment]
-    applied = 0
+    applied, kept = 0, KeptHistories(shortest=1)
     while steps:
         count = data.draw(st.integers(1, len(steps)))
         store.append(steps[:count])
         steps = steps[count:]
-        applied += catch_up(engine, one_runner, ALL, batch=data.draw(st.integers(1, 9)))
+        batch = data.draw(st.integers(1, 9))
+        applied += catch_up(engine, one_runner, ALL, batch=batch, kept=kept)
     assert applied + concurrent.applied == store.last_position()
     assert read_tables(engine) == fold_tables(store)
     rebuild(engine, store, data.draw(st.permutations(ALL)))
