@@ -110,7 +110,7 @@ def test_all_recorded_runs_are_accepted_as_they_are(tmp_path: Path) -> None:
         snapshot = run_snapshot(body, "assistants", observed_at=found[body["id"]].first_seen_at)
         assert snapshot.status == body["status"]
         assert snapshot.model == body.get("model")
-        assert snapshot.metadata == (body.get("metadata") or {})
+        assert (snapshot.metadata or {}) == (body.get("metadata") or {})
         tools = [tool["type"] for tool in body.get("tools") or ()]
         configured = snapshot.configuration.tools if snapshot.configuration else None
         assert [tool["type"] for tool in configured or ()] == tools
