@@ -143,7 +143,7 @@ def test_a_line_without_an_end_is_a_bad_line(folder: Path) -> None:
     )
     done = runfold("import", file)
     assert done.code == 1
-    assert done.err == f"{file}:1: longer than 16 MB\n"
+    assert done.err == f"{file}:1: longer than 16 MB: write one document a line\n"
     assert set(read_statuses()) == {"run_1"}
 
 
