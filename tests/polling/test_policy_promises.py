@@ -1,7 +1,11 @@
 """Promises of the polling policy, checked with the whole poller on virtual time."""
 
+import pytest
+
 from tests.benchmarks.polled_service import Traffic
 from tests.benchmarks.polling_policy import simulate
+
+pytestmark = pytest.mark.seeds
 
 
 def test_a_hundred_runs_within_a_thousand_requests_a_minute() -> None:

@@ -155,7 +155,7 @@ def test_the_way_stays_open_after_answers_that_were_given_up() -> None:
             await (drips(writer) if slow else writes(whole(RUN))(writer))
 
         async with served(handler) as (url, _):
-            transport = Transport(url, deadline=1.5, max_connections=2)
+            transport = Transport(url, deadline=4, max_connections=2)
             asked = (transport.ask("GET", "/x") for _ in range(8))
             results = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(result) for result in results} == {Unreachable}

@@ -90,8 +90,9 @@ class AgentTurns(HttpSource):
         """Returns up to 100 of a session's turns, oldest first, and the id to go on after."""
         expected = {"object": TURN_OBJECT, "session_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
+        path = _turns_path(thread_id)
         answer, turns, more = await ask_for_entries(
-            self._transport, _turns_path(thread_id), expected, query
+            self._transport, path, expected, query, keeps_others=True
         )
         with count_requests(answer):
             second, session = await self._session(thread_id)

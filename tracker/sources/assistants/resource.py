@@ -175,7 +175,8 @@ class Assistants(HttpSource):
         """Returns up to 100 of a thread's runs, oldest first, and the id to go on after."""
         expected = {"object": RUN_OBJECT, "thread_id": thread_id}
         query = page_query(after=after, before=None, limit=100, order="asc")
-        return await ask_for_entries(self._transport, runs_path(thread_id), expected, query)
+        path = runs_path(thread_id)
+        return await ask_for_entries(self._transport, path, expected, query, keeps_others=True)
 
     async def fetch_steps(
         self, thread_id: str | None, run_id: str, after: str | None = None

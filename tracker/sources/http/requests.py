@@ -32,21 +32,37 @@ async def ask_for(
 
 
 async def ask_for_entries(
-    transport: Transport, path: str, expected: Mapping[str, str], query: Query
+    transport: Transport,
+    path: str,
+    expected: Mapping[str, str],
+    query: Query,
+    *,
+    keeps_others: bool = False,
 ) -> tuple[Answer, list[dict[str, Any]], str | None]:
     """Returns one page of a list: the answer, its entries as sent, and the id to go on after.
 
-    The id is None on the last page. Raises what `Transport.ask` raises, and UnusableAnswer for
-    a list of something else than `expected`.
+    Entries that are not as `expected` are left out unless `keeps_others`, so that each costs only
+    itself. The id is None on the last page. Raises what `Transport.ask` raises, and
+    UnusableAnswer for a list of nothing but something else.
     """
     answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
     data = found.get("data")
     if not isinstance(data, list):
         raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
-    for sent in data:
-        check_entity(f"GET {path}", sent if isinstance(sent, dict) else {}, expected)
-    last = found.get("last_id") or (data[-1]["id"] if data else None)
-    return answer, data, last if found.get("has_more") and isinstance(last, str) else None
+    entries = [sent if isinstance(sent, dict) else {} for sent in data]
+    fitting, refusal = [], None
+    for entry in entries:
+        try:
+            check_entity(f"GET {path}", entry, expected)
+        except UnusableAnswer as error:
+            refusal = refusal or error
+        else:
+            fitting.append(entry)
+    if refusal is not None and not fitting:
+        raise refusal
+    last = found.get("last_id") or (fitting[-1]["id"] if fitting else None)
+    after = last if found.get("has_more") and isinstance(last, str) else None
+    return answer, entries if keeps_others else fitting, after
 
 
 async def ask_for_page(
