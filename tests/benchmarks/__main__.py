@@ -12,8 +12,8 @@ from tests.benchmarks.report import machine, write
 
 NAMES = (
     "appending",
-    "remembering",
     "polling_nothing_new",
+    "remembering",
     "size",
     "catching_up",
     "asking",
