@@ -64,6 +64,7 @@ def test_the_names_of_the_commands_load_neither_side() -> None:
     assert not loaded & {"httpx", "apscheduler", "sqlalchemy", "alembic", "eventsourcing"}
 
 
+@pytest.mark.seeds
 def test_a_module_imported_alone_does_nothing() -> None:
     ours = ("tracker", "projections")
     kept = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] in ours}

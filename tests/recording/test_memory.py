@@ -60,8 +60,8 @@ def chained_looks(number: int, instructions: int, name: str) -> Iterator[Observa
 def test_chained_responses_keep_no_documents(make_repository: Callable[..., RunRepository]) -> None:
     # What a first use of the libraries keeps for good is not counted.
     measure_growth(make_repository(), chained_looks(20, 30, "warm"))
-    short = measure_growth(make_repository(), chained_looks(300, 30, "short"))
-    long = measure_growth(make_repository(), chained_looks(300, 30_000, "long"))
+    short = measure_growth(make_repository(), chained_looks(100, 30, "short"))
+    long = measure_growth(make_repository(), chained_looks(100, 30_000, "long"))
     assert long < 1.5 * short
 
 
@@ -72,8 +72,8 @@ def ended_looks(number: int, name: str) -> Iterator[Observation]:
 
 def test_few_heads_of_ended_runs_are_kept(make_repository: Callable[..., RunRepository]) -> None:
     measure_growth(make_repository(), ended_looks(20, "warm"))
-    few = measure_growth(make_repository(ended_runs=100), ended_looks(200, "few"))
-    many = measure_growth(make_repository(ended_runs=100), ended_looks(800, "many"))
+    few = measure_growth(make_repository(ended_runs=50), ended_looks(100, "few"))
+    many = measure_growth(make_repository(ended_runs=50), ended_looks(400, "many"))
     assert many < 1.5 * few
 
 

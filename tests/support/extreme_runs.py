@@ -1,4 +1,4 @@
-"""Runs at the ends of time, recorded as a source of one's own would."""
+"""Runs at the ends of time: an event store may hold them, though no snapshot has such stamps."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,23 +32,24 @@ def extreme_snapshots() -> Iterator[RunSnapshot]:
             "thread_id": f"thread_{number}",
             "assistant_id": f"asst_{number}",
             "model": "gpt-4o",
-            "created_at": moment,
-            "started_at": moment,
-            "expires_at": later,
             "observed_at": later,
             "metadata": {"year": moment.year},
         }
-        ended = {"status": "completed", "ended_at": later, "usage": USAGE}
+        # Times that no snapshot takes: they are set past its validation.
+        stamps = {"created_at": moment, "started_at": moment, "expires_at": later}
+        ended = {"status": "completed", "usage": USAGE}
         calls = (ToolCall(id="call_1", name="price", arguments="{}"),)
-        waiting = {"status": "requires_action", "ended_at": later, "tool_calls": calls}
+        waiting = {"status": "requires_action", "tool_calls": calls}
         for name, more in (
             ("open", {"status": "in_progress"}),
             ("ended", ended),
             ("waiting", waiting),
         ):
-            yield RunSnapshot.model_validate(
+            snapshot = RunSnapshot.model_validate(
                 {**known, **more, "run_id": f"{name}_{moment.year}_{number}"}
             )
+            ended_at = None if name == "open" else later
+            yield snapshot.model_copy(update={**stamps, "ended_at": ended_at})
 
 
 def record_extreme_runs(store: EventStore) -> int:

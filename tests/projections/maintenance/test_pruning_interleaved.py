@@ -23,7 +23,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'runs.db'}")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(appends(), st.data())
 def test_any_turns_of_pruning_leave_what_one_fold_says(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -35,7 +35,7 @@ def test_any_turns_of_pruning_leave_what_one_fold_says(
 def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
     @given(appends(), st.data())
     def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)

@@ -36,7 +36,7 @@ def ask_everything(answers: Answers) -> list[object]:
     ]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(appends(), st.data())
 def test_a_position_gives_what_catching_up_then_would_have(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Append], data: st.DataObject

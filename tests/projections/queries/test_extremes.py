@@ -39,7 +39,9 @@ QUESTIONS = (
 )
 
 
-@pytest.fixture(params=["sqlite", *ZONES])
+@pytest.fixture(
+    params=["sqlite", ZONES[0], *(pytest.param(it, marks=pytest.mark.seeds) for it in ZONES[1:])]
+)
 def zoned_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, on SQLite and on PostgreSQL with another time zone each."""
     if request.param == "sqlite":

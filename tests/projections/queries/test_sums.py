@@ -247,7 +247,7 @@ def create_tables(url: str) -> str:
     return url
 
 
-@settings(_law, max_examples=40)
+@settings(_law, max_examples=20)
 @given(_runs, _limits)
 def test_answers_are_those_of_plain_python_on_sqlite(
     sqlite_url: str, runs: list[SampleRun], limits: list[datetime | None]
@@ -258,7 +258,7 @@ def test_answers_are_those_of_plain_python_on_sqlite(
 def test_answers_are_those_of_plain_python_on_postgresql(postgres_db: str) -> None:
     create_tables(postgres_db)
 
-    @settings(_law, max_examples=12)
+    @settings(_law, max_examples=8)
     @given(_runs, _limits)
     def compare(runs: list[SampleRun], limits: list[datetime | None]) -> None:
         check(postgres_db, runs, limits)

@@ -92,7 +92,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('views') / 'runs.db'}")
 
 
-@settings(any_number, max_examples=60)
+@settings(any_number, max_examples=30)
 @given(appends(), st.data())
 def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -104,7 +104,7 @@ def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
 def test_any_batches_give_the_rows_of_one_fold_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(any_number, max_examples=20)
+    @settings(any_number, max_examples=10)
     @given(appends(), st.data())
     def compare(steps: list[Append], data: st.DataObject) -> None:
         check(engine, steps, data)

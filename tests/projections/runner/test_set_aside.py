@@ -360,7 +360,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('aside') / 'runs.db'}")
 
 
-@settings(any_number, max_examples=40)
+@settings(any_number, max_examples=12)
 @given(appends(), st.data())
 def test_bad_runs_among_good_ones_on_sqlite(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -372,7 +372,7 @@ def test_bad_runs_among_good_ones_on_sqlite(
 def test_bad_runs_among_good_ones_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(any_number, max_examples=8)
+    @settings(any_number, max_examples=4)
     @given(appends(), st.data())
     def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)
