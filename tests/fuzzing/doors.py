@@ -157,7 +157,7 @@ async def observe(
     for number, document in enumerate(_with_good_runs(documents)):
         payload: Any = document
         if number % 3 == 1:
-            payload = document.decode("utf-8", "surrogatepass" if number % 2 else "replace")
+            payload = document.decode("utf-8", "surrogateescape" if number % 2 else "replace")
         elif number % 3 == 2:
             try:
                 payload = json.loads(document)
