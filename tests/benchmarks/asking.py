@@ -39,7 +39,7 @@ TINY = Settings(runs=400, seed=7, rounds=1)
 
 
 def questions(views: Views) -> dict[str, Callable[[], object]]:
-    """What is asked, by its name."""
+    """Returns the questions by their names."""
     week = {"since": NOW - timedelta(days=7, minutes=7)}
     return {
         "status counts": views.status_counts,

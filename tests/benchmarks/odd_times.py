@@ -31,7 +31,7 @@ TINY = Settings(runs=400, rounds=3)
 
 
 def questions(views: Views) -> dict[str, Callable[[], object]]:
-    """What is asked, by its name."""
+    """Returns the questions by their names."""
     return {
         "usage by day": lambda: views.usage(by="day"),
         "usage by day in America/New_York": lambda: views.usage(by="day", tz="America/New_York"),

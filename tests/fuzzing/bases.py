@@ -9,16 +9,10 @@ from tests.support.command_line import run_body
 from tests.support.corpus import FOLDER
 from tests.support.graph_payloads import graph_run, thread_state
 from tests.support.odd_documents import FILE, make_input
+from tests.support.payload_bodies import TOKENS
 
 _ENDED = {"created_at": 1_767_261_600, "completed_at": 1_767_261_610}
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-_TOKENS = {
-    "input_tokens": 30,
-    "input_tokens_details": {"cached_tokens": 10},
-    "output_tokens": 12,
-    "output_tokens_details": {"reasoning_tokens": 4},
-    "total_tokens": 42,
-}
 
 
 def make_bases() -> list[dict[str, Any]]:
@@ -48,9 +42,9 @@ def _own_bases() -> Iterator[dict[str, Any]]:
     }
     response = {"id": "resp_1", "object": "response", "model": "gpt-5", "background": True}
     yield {**response, "status": "queued", "created_at": 1_767_261_600, "output": []}
-    yield {**response, "status": "completed", **_ENDED, "output": [], "usage": _TOKENS}
+    yield {**response, "status": "completed", **_ENDED, "output": [], "usage": TOKENS}
     call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
-    yield {**response, "status": "completed", **_ENDED, "output": [call], "usage": _TOKENS}
+    yield {**response, "status": "completed", **_ENDED, "output": [call], "usage": TOKENS}
     answer = [{"type": "function_call_output", "call_id": "call_1", "output": "1"}]
     follows = {"previous_response_id": "resp_0", "input": answer, "tools": [{"type": "function"}]}
     yield {**response, "status": "failed", **_ENDED, **follows, "error": error}
@@ -58,7 +52,7 @@ def _own_bases() -> Iterator[dict[str, Any]]:
     yield graph_run("success", state=thread_state({"id": "i1", "value": {"question": "?"}}))
     yield graph_run("error", error={"error": "ValueError", "message": "no"})
     yield dict(TURN)
-    yield {**TURN, "status": "completed", "completed_at": TURN["started_at"], "usage": _TOKENS}
+    yield {**TURN, "status": "completed", "completed_at": TURN["started_at"], "usage": TOKENS}
     action = {**call, "arguments": {"x": 1}}
     yield {**TURN, "status": "waiting", "required_actions": [action]}
 

@@ -185,17 +185,6 @@ def _path_of(document: bytes) -> str:
     return f"/threads/{thread}/runs/{run}"
 
 
-async def observe_mappings(
-    tracker: Tracker, documents: Sequence[dict[str, Any]], source: str | None = None
-) -> None:
-    """Hands mappings with any values of Python to `observe`."""
-    for document in documents:
-        try:
-            tracker.observe(document, source=source)
-        except RunfoldError:
-            continue
-
-
 async def list_pages(
     tracker: Tracker, service: Service, base_url: str, documents: Sequence[bytes]
 ) -> None:

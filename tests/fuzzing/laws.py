@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from projections import Views
-from tests.support.command_line import run_body, runfold
+from tests.support import odd_documents
+from tests.support.command_line import runfold
 from tracker import open_event_store
 from tracker.core.decider import fold
 from tracker.core.events import Event
@@ -20,7 +21,7 @@ class BrokenLaw(AssertionError):
 
 def good_runs() -> list[dict[str, Any]]:
     """Returns runs with nothing odd about them."""
-    return [run_body(f"run_good_{it}", thread_id=GOOD_THREAD) for it in range(3)]
+    return [{**body, "thread_id": GOOD_THREAD} for body in odd_documents.good_runs()]
 
 
 def require(condition: object, law: str) -> None:

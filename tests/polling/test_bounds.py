@@ -1,4 +1,4 @@
-"""What polling keeps in memory for runs, threads and waits that are over."""
+"""Memory that polling keeps for runs, threads and waits that are over."""
 
 import asyncio
 from contextlib import suppress

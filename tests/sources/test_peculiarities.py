@@ -13,7 +13,7 @@ from tracker.recording.observation import Observation
 from tracker.sources import fields, peculiarities
 from tracker.sources.asked import ANOTHER_ID
 from tracker.sources.assistants.models import Run
-from tracker.sources.assistants.snapshots import run_snapshot
+from tracker.sources.assistants.snapshots import run_snapshot, step_snapshot
 from tracker.sources.detection import detect_format
 
 UNIX = 1_767_268_800
@@ -123,6 +123,13 @@ def test_what_is_documented_is_not_peculiar(body: dict[str, Any]) -> None:
 )
 def test_what_is_peculiar_has_a_name(body: dict[str, Any], names: set[str]) -> None:
     assert find(body) == names
+
+
+def test_the_observation_of_a_step_has_its_peculiarities() -> None:
+    body = {"id": "step_1", "type": "tool_calls", "status": "completed", "usage": "none"}
+    step = step_snapshot(body)
+    entry = Observation.of_step("assistants", "run_1", None, step, datetime(2026, 1, 1, tzinfo=UTC))
+    assert entry.peculiarities == step.peculiarities == {"unreadable_usage"}
 
 
 def test_every_name_is_in_the_table_of_the_docstring() -> None:

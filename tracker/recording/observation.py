@@ -51,6 +51,7 @@ class Observation(NamedTuple):
             run_stream(source, run_id),
             lambda state: decide_steps(state, [step], observed_at, thread_id),
             awaits_run=True,
+            peculiarities=step.peculiarities,
         )
 
     @classmethod
