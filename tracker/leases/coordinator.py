@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from tracker.core.state import RunState, initial_state
 from tracker.errors import NotFound, StoreError
@@ -29,6 +30,18 @@ _EVENTS_PER_PAGE = 500
 # The first polls of new runs are spread over this time at most. Short: nobody has polled these
 # runs for as long as a lease lasts, and the rate limiter holds them back.
 _SPREAD_SECONDS = 2.0
+
+
+class _Followed(NamedTuple):
+    """Events that were followed, and states of runs that others poll, read after them.
+
+    `news` and `passed` are the two sets of positions of `RunRepository.invalidate`.
+    """
+
+    page: Sequence[RecordedEvent]
+    news: set[int]
+    passed: set[int]
+    states: Mapping[str, RunState]
 
 
 class ShardCoordinator:
@@ -153,37 +166,55 @@ class ShardCoordinator:
 
     async def _follow(self) -> None:
         while not self._stopping.is_set():
+            unconfirmed = self._watch_list.take_unconfirmed()
             try:
-                page, news, passed = await asyncio.to_thread(self._read)
+                followed = await asyncio.to_thread(self._read, unconfirmed)
             except Exception as error:
+                self._watch_list.mark_unconfirmed(unconfirmed)
                 _log_failure("cannot follow the events", error)
                 await self._is_stopped_within(_RETRY_SECONDS)
             else:
-                self._apply(page, news, passed)
+                self._apply(followed)
 
-    def _read(self) -> tuple[Sequence[RecordedEvent], set[int], set[int]]:
-        """Returns the next events, and the two sets of positions of `RunRepository.invalidate`."""
-        if not self._store.wait(self._position, _FOLLOW_SECONDS):
-            return (), set(), set()
-        page = self._store.read_all(self._position, _EVENTS_PER_PAGE)
-        return page, *self._repository.invalidate(page)
+    def _read(self, unconfirmed: Sequence[str]) -> _Followed:
+        page: Sequence[RecordedEvent] = ()
+        if unconfirmed or self._store.wait(self._position, _FOLLOW_SECONDS):
+            page = self._store.read_all(self._position, _EVENTS_PER_PAGE)
+        news, passed = self._repository.invalidate(page)
+        # After the page: these states are at least as new as it.
+        return _Followed(page, news, passed, self._repository.states(unconfirmed))
 
-    def _apply(self, page: Sequence[RecordedEvent], news: set[int], passed: set[int]) -> None:
+    def _apply(self, followed: _Followed) -> None:
+        page, news, passed, states = followed
+        # Recorded here meanwhile, so that what was read may be behind it.
+        recorded_here = self._watch_list.take_unconfirmed()
         for entry in page:
             self._position, stream = entry.position, entry.stream
             before = self._pending.open.get(stream, initial_state)
             state = self._pending.apply(entry)
             if state is None:
                 continue
-            if entry.position in news and (watched := self._watch_list.find(stream)):
-                self._updates.on_state(stream, state)
-                if state.vanished and not before.vanished:
-                    watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
+            if entry.position in news:
+                self._tell(stream, state, has_vanished=state.vanished and not before.vanished)
             # If this process knows later events of the run, the last of them decides about polls.
             if state.is_ended or entry.position in passed:
                 continue
             if self._shard(state) in self._held:
                 self._watch(state, 0.0)
+        for stream, state in states.items():
+            self._tell(stream, state, has_vanished=state.vanished)
+        # What was applied here is the newest, but for these.
+        self._watch_list.take_unconfirmed()
+        self._watch_list.mark_unconfirmed(recorded_here)
+
+    def _tell(self, stream: str, state: RunState, *, has_vanished: bool) -> None:
+        watched = self._watch_list.find(stream)
+        # Nothing is recorded of a run that was forgotten meanwhile.
+        if watched is None or state.status is None:
+            return
+        self._updates.on_state(stream, state)
+        if has_vanished:
+            watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
 
     def _watch(self, state: RunState, after: float) -> None:
         source = self._sources.get(state.source)

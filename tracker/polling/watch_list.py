@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from tracker.core.events import run_stream
@@ -47,6 +47,7 @@ class WatchList:
         self._jitter = jitter
         self._ours: dict[str, WatchedRun] = {}
         self._elsewhere: dict[str, WatchedRun] = {}
+        self._unconfirmed: set[str] = set()
         self._owns: Owns = lambda source, thread_id: True
         self._dispatchers: dict[str, SourceDispatcher] = {}
 
@@ -89,6 +90,20 @@ class WatchList:
                 self.remove(watched)
                 self.add(watched, 0.0)
 
+    def take_unconfirmed(self) -> list[str]:
+        """Removes and returns the streams of runs that others poll whose state may be an old one.
+
+        A state that was recorded here becomes known a moment later, and others may have recorded
+        newer ones by then, whose events are already followed.
+        """
+        taken = [stream for stream in self._unconfirmed if stream in self._elsewhere]
+        self._unconfirmed.clear()
+        return taken
+
+    def mark_unconfirmed(self, streams: Iterable[str]) -> None:
+        """Returns streams to `take_unconfirmed`."""
+        self._unconfirmed.update(streams)
+
     def watch(
         self,
         source: Source,
@@ -112,6 +127,7 @@ class WatchList:
         """Adds a run, to be polled first after so many seconds, or when the rate allows it."""
         if self._is_elsewhere(watched, watched.state):
             self._elsewhere[watched.stream] = watched
+            self._unconfirmed.add(watched.stream)
         else:
             self._add_ours(watched, after)
 
@@ -173,6 +189,8 @@ class WatchList:
         elif watched.is_ours and self._is_elsewhere(watched, state):
             self.remove(watched)
             self.add(watched, 0.0)
+        elif not watched.is_ours:
+            self._unconfirmed.add(watched.stream)
 
     def schedule_next(self, watched: WatchedRun, hint: float | None = None) -> None:
         """Schedules the next poll of a run by the policy, if it is still watched.

@@ -122,6 +122,15 @@ class RunRepository:
             self._remember(stream, head)
             return head.state
 
+    def states(self, streams: Iterable[str]) -> dict[str, RunState]:
+        """Returns the states of runs, without those whose history cannot be read."""
+        with self._open():
+            heads = self._heads_of(streams)
+            found = {stream: it for stream, it in heads.items() if isinstance(it, Head)}
+            for stream, head in found.items():
+                self._remember(stream, head)
+        return {stream: head.state for stream, head in found.items()}
+
     def readable_state(self, stream: str) -> RunState:
         """Returns the state of a run before its first event that cannot be read or applied."""
         try:
