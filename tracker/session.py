@@ -25,6 +25,7 @@ from tracker.polling.watched_run import WatchedRun
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.registry import SourceRegistry
 from tracker.webhooks import ReplayGuard
 
@@ -44,6 +45,7 @@ class Session:
     clock: Clock
     repository: RunRepository
     commits: GroupCommit
+    threads: WorkerThreads
     # The watched runs, and the updates to them that do not come from a poll.
     watch_list: WatchList
     updates: RunUpdates
@@ -105,7 +107,7 @@ class Session:
 
     async def state(self, stream: str) -> RunState:
         """Returns the recorded state of a run; the initial one if nothing is recorded."""
-        return await asyncio.to_thread(self.repository.state, stream)
+        return await self.commits.state(stream)
 
     def history(self, run_id: str, source: str | None) -> list[RecordedEvent]:
         """Returns the events of a run, oldest first."""

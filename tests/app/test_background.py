@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -315,3 +316,47 @@ except KeyboardInterrupt:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "stopped ['MainThread']"
+
+
+def stop_from_coroutine(tracker: BackgroundTracker, stopped: threading.Event) -> None:
+    async def stop(delivery: Delivery) -> None:
+        tracker.stop()
+        stopped.set()
+
+    tracker.on(RunCreated)(stop)
+
+
+def stop_from_function(tracker: BackgroundTracker, stopped: threading.Event) -> None:
+    def stop(delivery: Delivery) -> None:
+        tracker.stop()
+        stopped.set()
+
+    tracker.on(RunCreated)(stop)
+
+
+def stop_from_job(tracker: BackgroundTracker, stopped: threading.Event) -> None:
+    def stop() -> None:
+        tracker.stop()
+        stopped.set()
+
+    tracker.every(0.05, stop)
+
+
+@pytest.mark.parametrize("arrange", [stop_from_coroutine, stop_from_function, stop_from_job])
+def test_it_can_be_stopped_by_a_handler_or_a_job(
+    arrange: Callable[[BackgroundTracker, threading.Event], None],
+    tmp_path: Path,
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tracker, stopped = background(f"sqlite:///{tmp_path}/runs.db", simulator), threading.Event()
+    arrange(tracker, stopped)
+    tracker.start()
+    with suppress(SettingsError):
+        tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
+    assert stopped.wait(60)
+    # Here it waits for the end.
+    tracker.stop()
+    with pytest.raises(SettingsError, match="does not run"):
+        tracker.watching  # noqa: B018 - the call is what is refused
+    assert "has not finished" not in caplog.text

@@ -29,6 +29,7 @@ from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.simulator import ManualClock, Parameters, Simulator
 from tracker.sources.answer import Answer
 from tracker.sources.assistants.snapshots import glance, run_snapshot
@@ -106,7 +107,7 @@ def bodies() -> dict[str, list[bytes]]:
 def measure_polls(sent: Sequence[bytes], settings: Settings) -> dict[str, list[float]]:
     """Returns the microseconds of each poll in each round, and of a task that only fetches."""
     source, clock = Ready(sent), FakeClock()
-    commits = GroupCommit(RunRepository(open_memory()))
+    commits = GroupCommit(RunRepository(open_memory()), WorkerThreads())
     watch_list = WatchList(clock, CADENCE, jitter=lambda: 0.5)
     updates = RunUpdates(watch_list, commits, clock, steps="never")
     poller = Poller(watch_list, updates, commits, clock, concurrency=settings.runs)

@@ -27,6 +27,7 @@ from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.scheduler import TICK_SECONDS
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.simulator import Simulator
 from tracker.sources import Assistants
 
@@ -69,7 +70,10 @@ class Polled:
         self.store = open_event_store("memory://")
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
-        commits, jitter = GroupCommit(RunRepository(self.store)), self.chance.random
+        commits, jitter = (
+            GroupCommit(RunRepository(self.store), WorkerThreads()),
+            self.chance.random,
+        )
         self.watch_list = WatchList(self.clock, cadence, jitter=jitter)
         updates = RunUpdates(self.watch_list, commits, self.clock)
         self.poller = Poller(self.watch_list, updates, commits, self.clock, jitter=jitter)

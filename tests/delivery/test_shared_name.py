@@ -120,3 +120,13 @@ def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
 
     asyncio.run(scenario())
     assert "at position 9, but the last event is at 0" in caplog.text
+
+
+def test_a_lease_from_before_the_clock_was_set_back_ends_at_once(database_url: str) -> None:
+    store = open_event_store(database_url)
+    checkpoints = open_checkpoints(store)
+    checkpoints.get_or_create("handlers", 0)
+    assert checkpoints.hold("handlers", "one that was killed", 3600.0)
+    assert checkpoints.hold("handlers", "another", 10.0)
+    assert not checkpoints.hold("handlers", "a third", 10.0)
+    store.close()

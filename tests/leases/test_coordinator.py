@@ -45,6 +45,7 @@ class Fleet:
             {"assistants": self.source},
             cast("PostgresLeases", NoLeases()),
             self.bench.clock,
+            self.bench.threads,
         )
 
     def record(self, status: str, repository: RunRepository | None = None) -> RunState:

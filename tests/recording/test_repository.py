@@ -16,6 +16,7 @@ from tracker.event_store import open_event_store
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
+from tracker.runtime.worker_threads import WorkerThreads
 
 pytestmark = pytest.mark.integration
 
@@ -113,7 +114,7 @@ def test_group_commit_gives_each_look_its_own_result(
     plant_event(database_url, "assistants:bad", 1)
 
     async def scenario() -> None:
-        commits = GroupCommit(RunRepository(store))
+        commits = GroupCommit(RunRepository(store), WorkerThreads())
         results = await asyncio.gather(
             *map(commits.record, (look("run_1"), look("bad"), undecidable("run_2"), look("run_3"))),
             return_exceptions=True,

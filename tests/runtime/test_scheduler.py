@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from tracker.runtime.clock import SystemClock
 from tracker.runtime.scheduler import Scheduler
 
 
@@ -14,7 +15,7 @@ def test_a_job_that_is_under_way_at_the_stop_is_not_logged_as_failed(
 ) -> None:
     async def scenario() -> None:
         given = None if ours else AsyncIOScheduler(timezone="UTC")
-        scheduler = Scheduler(given)
+        scheduler = Scheduler(SystemClock(), given)
         begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def job() -> None:

@@ -20,6 +20,7 @@ from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.answer import Answer
 from tracker.sources.assistants.snapshots import glance, run_snapshot
 from tracker.sources.source import Source
@@ -108,8 +109,8 @@ class Bench:
     def __init__(self, steps: StepsWhen = "ended", cadence: Cadence | None = None) -> None:
         self.clock = FakeClock()
         self.store = open_event_store("memory://")
-        self.repository = RunRepository(self.store)
-        self.commits = GroupCommit(self.repository)
+        self.repository, self.threads = RunRepository(self.store), WorkerThreads()
+        self.commits = GroupCommit(self.repository, self.threads)
         self.watch_list = WatchList(self.clock, cadence, jitter=_no_jitter)
         self.updates = RunUpdates(self.watch_list, self.commits, self.clock, steps)
         self.poller = Poller(

@@ -60,7 +60,8 @@ class BackgroundTracker:
     def stop(self) -> None:
         """Stops handlers, lets calls that have begun finish, and leaves the tracker.
 
-        Does nothing if it is not started, or was started by the parent of this process.
+        From a handler or a job it asks for that and returns at once. Does nothing if it is not
+        started, or was started by the parent of this process.
         """
         self._portal.stop()
 

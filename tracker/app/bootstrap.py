@@ -14,7 +14,7 @@ from tracker.leases.joining import join, worker_name
 from tracker.polling.metrics import Counters
 from tracker.polling.overdue import AUDIT_SECONDS, OverdueAudit
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.poller import Poller
+from tracker.polling.poller import TICK_SECONDS, Poller
 from tracker.polling.requests.discovery import DISCOVERY_SECONDS
 from tracker.polling.run_updates import RunUpdates, StepsWhen
 from tracker.polling.watch_list import WatchList
@@ -22,7 +22,9 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.runtime.jobs import Jobs
-from tracker.runtime.scheduler import TICK_SECONDS, Scheduler
+from tracker.runtime.scheduler import CLOCK_CHECK_SECONDS, Scheduler
+from tracker.runtime.ticker import Ticker
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.session import Session
 from tracker.sources.registry import SourceRegistry
 
@@ -56,16 +58,17 @@ async def open_session(
     first handler or job is. Raises StoreUnavailable if the store cannot be opened, AlreadyPolled
     if an SQLite file has a tracker.
     """
-    store = settings.store
+    store, threads = settings.store, WorkerThreads()
+    stack.callback(threads.close)
     if isinstance(store, str):
-        store = await asyncio.to_thread(open_event_store, store)
+        store = await threads.run(open_event_store, store)
         stack.callback(store.close)
     counters = Counters(subscriptions.wake)
     repository = RunRepository(
         store, on_appended=counters.on_appended, on_observed=counters.on_observed
     )
     stack.callback(repository.close)
-    commits = GroupCommit(repository)
+    commits = GroupCommit(repository, threads)
     clock, sources = settings.clock, settings.sources
     watch_list = WatchList(clock, settings.cadence, settings.requests_per_second)
     updates = RunUpdates(watch_list, commits, clock, settings.steps)
@@ -77,18 +80,30 @@ async def open_session(
     worker, is_alone = worker_name(), True
     if settings.resume:
         is_alone = await join(
-            stack, settings.store, store, repository, watch_list, updates, sources, worker, clock
+            stack,
+            settings.store,
+            store,
+            repository,
+            watch_list,
+            updates,
+            sources,
+            worker,
+            clock,
+            threads,
         )
-    scheduler = Scheduler(settings.scheduler)
-    scheduler.every(TICK_SECONDS, poller.tick, "poll")
-    scheduler.every(DISCOVERY_SECONDS, poller.discover, "discovery")
-    scheduler.every(AUDIT_SECONDS, overdue.tick, "overdue audit")
+    scheduler, ticker = Scheduler(clock, settings.scheduler), Ticker()
+    ticker.every(TICK_SECONDS, poller.tick, "polling")
+    ticker.every(DISCOVERY_SECONDS, poller.discover, "discovery")
+    ticker.every(AUDIT_SECONDS, overdue.tick, "the audit of overdue runs")
+    ticker.every(CLOCK_CHECK_SECONDS, scheduler.follow_clock, "the check of the clock")
+    stack.push_async_callback(ticker.stop)
     stack.callback(scheduler.stop)
     session = Session(
         sources=sources,
         clock=clock,
         repository=repository,
         commits=commits,
+        threads=threads,
         watch_list=watch_list,
         updates=updates,
         step_reads=poller.step_reads,
@@ -100,10 +115,11 @@ async def open_session(
     )
     on_open(session)
     if settings.resume:
-        start_reporting(stack, scheduler, store, worker, session.sources_status, clock, is_alone)
+        start_reporting(stack, store, worker, session.sources_status, clock, threads, is_alone)
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
-    await subscriptions.start(store, repository.readable_state)
+    await subscriptions.start(store, repository.readable_state, threads)
     stack.push_async_callback(jobs.stop)
     jobs.start(scheduler)
     scheduler.start()
+    ticker.start()

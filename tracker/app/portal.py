@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -24,6 +25,8 @@ Result = TypeVar("Result")
 _EXIT_CHECK_SECONDS = 0.25
 # The time that a new thread gets to begin if Ctrl-C interrupts its start.
 _THREAD_START_SECONDS = 5.0
+# The portal on whose behalf code runs: on its event loop, or in the thread of a handler or a job.
+_serving: contextvars.ContextVar[Portal | None] = contextvars.ContextVar("serving", default=None)
 
 
 class Caller(Protocol):
@@ -121,7 +124,8 @@ class Portal:
     def stop(self) -> None:
         """Stops handlers, lets calls that have begun finish, and leaves the tracker.
 
-        Does nothing if it is not started, or was started by the parent of this process.
+        Does nothing if it is not started, or was started by the parent of this process. From a
+        handler or a job it only asks for that, since it would wait for its caller.
         """
         thread = self._thread
         if thread is None or os.getpid() != self._process:
@@ -131,6 +135,8 @@ class Portal:
             # The loop may have closed by itself, at the end of the program.
             with suppress(RuntimeError):
                 self._ask_to_stop()
+        if _serving.get() is self:
+            return
         # A thread that has not begun cannot be joined, and after Ctrl-C it may never begin.
         if self._starting.acquire(timeout=_THREAD_START_SECONDS):
             self._starting.release()
@@ -209,6 +215,7 @@ class Portal:
 
     def _run(self, opened: SimpleQueue[BaseException | None]) -> None:
         self._starting.release()
+        _serving.set(self)
         try:
             asyncio.run(self._serve(opened))
         except BaseException as error:

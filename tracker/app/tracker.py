@@ -67,7 +67,7 @@ class Tracker:
     within a day, if an earlier tracker has not.
 
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
-    the tracker's jobs are added to it and removed at the end. The application starts it.
+    the jobs given to `every` are added to it and removed at the end. The application starts it.
 
     Every call but `on`, `every`, `counts`, `capture` and `in_background` raises SettingsError
     unless the tracker is open. The constructor raises SettingsError for two sources of one name
@@ -371,11 +371,11 @@ class Tracker:
     def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
         """Runs a function or coroutine function when the tracker is entered, then at intervals.
 
-        It runs on the scheduler that polls, every so many `seconds`, never twice at once: a run
-        that takes longer finishes, and the runs due meanwhile are skipped. A function may block:
-        it has a thread of its own. An error is logged, and the job runs again when it is next
-        due. May be called before the tracker is entered, or while it is open; leaving waits up to
-        half a minute for a run that has begun. Raises SettingsError for a bad job or interval.
+        It runs every so many `seconds`, never twice at once: a run that takes longer finishes, and
+        the runs due meanwhile are skipped. A function may block: it has a thread of its own. An
+        error is logged, and the job runs again when it is next due. May be called before the
+        tracker is entered, or while it is open; leaving waits up to half a minute for a run that
+        has begun. Raises SettingsError for a bad job or interval.
         """
         self._check_process()
         self._jobs.every(seconds, job, name)

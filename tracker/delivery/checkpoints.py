@@ -105,10 +105,12 @@ class TableCheckpoints:
         return moved is not None
 
     def hold(self, name: str, holder: str, seconds: float) -> bool:
+        # A lease that ends later than any can is from before the clock was set back.
         held = self._execute(
             f"UPDATE {_TABLE} SET holder = ?, held_until = {self._now} + ? WHERE name = ? "
-            f"AND (holder IS NULL OR holder = ? OR held_until < {self._now}) RETURNING position",
-            (holder, seconds, name, holder),
+            "AND (holder IS NULL OR holder = ? "
+            f"OR held_until NOT BETWEEN {self._now} AND {self._now} + ?) RETURNING position",
+            (holder, seconds, name, holder, seconds),
         )
         return held is not None
 

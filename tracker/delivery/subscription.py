@@ -26,6 +26,7 @@ from tracker.delivery.lease import Lease
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.runtime.log_fields import of_handlers, of_run
+from tracker.runtime.worker_threads import WorkerThreads
 
 Result = TypeVar("Result")
 
@@ -58,6 +59,7 @@ class Subscription:
         store: EventStore,
         checkpoints: Checkpoints,
         state_of: Callable[[str], RunState],
+        threads: WorkerThreads,
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -65,6 +67,7 @@ class Subscription:
         self._store = store
         self._checkpoints = checkpoints
         self._state_of = state_of
+        self._threads = threads
         self._jitter = jitter
         self._progress = DeliveryProgress(handlers.name, 0)
         # The checkpoint, as it was last read or written.
@@ -133,7 +136,7 @@ class Subscription:
                     raise StoreUnavailable("the tracker is closing: nothing more is delivered")
                 return work(*arguments)
 
-        return await asyncio.to_thread(call)
+        return await self._threads.run(call)
 
     def _create_checkpoint(self) -> int:
         last, name = self._store.last_position(), self._handlers.name
@@ -237,7 +240,7 @@ class Subscription:
 
     async def _deliver(self, recorded: RecordedEvent, handlers: list[Handler]) -> bool:
         """Calls each handler until it succeeds. Returns False if delivery has to stop before."""
-        state = await asyncio.to_thread(self._state_of, recorded.stream)
+        state = await self._threads.run(self._state_of, recorded.stream)
         delivery = Delivery(
             state.source,
             state.thread_id or "",

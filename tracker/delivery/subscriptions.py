@@ -14,6 +14,7 @@ from tracker.delivery.listener import StoreListener
 from tracker.delivery.subscription import Subscription
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
+from tracker.runtime.worker_threads import WorkerThreads
 
 
 class Subscriptions:
@@ -24,6 +25,7 @@ class Subscriptions:
         self._subscriptions: list[Subscription] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: StoreListener | None = None
+        self._threads: WorkerThreads | None = None
 
     @property
     def progress(self) -> list[DeliveryProgress]:
@@ -57,14 +59,16 @@ class Subscriptions:
 
         return register
 
-    async def start(self, store: EventStore, state_of: Callable[[str], RunState]) -> None:
+    async def start(
+        self, store: EventStore, state_of: Callable[[str], RunState], threads: WorkerThreads
+    ) -> None:
         """Starts to deliver from the checkpoints. Raises SettingsError, StoreUnavailable."""
         if not self._handlers:
             return
-        self._loop = asyncio.get_running_loop()
-        checkpoints = await asyncio.to_thread(open_checkpoints, store)
+        self._loop, self._threads = asyncio.get_running_loop(), threads
+        checkpoints = await threads.run(open_checkpoints, store)
         for handlers in self._handlers.values():
-            subscription = Subscription(handlers, store, checkpoints, state_of)
+            subscription = Subscription(handlers, store, checkpoints, state_of, threads)
             self._subscriptions.append(subscription)
             await subscription.start()
         self._listener = StoreListener(store, self.wake)
@@ -84,10 +88,10 @@ class Subscriptions:
     async def stop(self) -> None:
         """Lets handlers that are running finish, and calls no other."""
         stopping, self._subscriptions = self._subscriptions, []
-        listener, self._listener = self._listener, None
+        listener, self._listener, threads = self._listener, None, self._threads
         if listener is not None:
             listener.stop()
         await asyncio.gather(*(subscription.stop() for subscription in stopping))
-        if listener is not None:
+        if listener is not None and threads is not None:
             # A database must not be closed while a thread uses it.
-            await asyncio.to_thread(listener.join)
+            await threads.run(listener.join)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -15,8 +14,8 @@ from tracker.heartbeats.heartbeat import EVERY_SECONDS, to_columns
 from tracker.heartbeats.table import HeartbeatTable, table_in
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock
-from tracker.runtime.jobs import Jobs
-from tracker.runtime.scheduler import Scheduler
+from tracker.runtime.ticker import Ticker
+from tracker.runtime.worker_threads import WorkerThreads
 
 logger = logging.getLogger("runfold.heartbeats")
 
@@ -34,12 +33,19 @@ class Reporter:
     """
 
     def __init__(
-        self, table: HeartbeatTable, worker: str, statuses: Statuses, clock: Clock, is_alone: bool
+        self,
+        table: HeartbeatTable,
+        worker: str,
+        statuses: Statuses,
+        clock: Clock,
+        threads: WorkerThreads,
+        is_alone: bool,
     ) -> None:
         self._table = table
         self._worker = worker
         self._statuses = statuses
         self._clock = clock
+        self._threads = threads
         self._is_alone = is_alone
         self._lock = Lock()
         self._has_table = self._is_failing = self._is_closed = False
@@ -57,7 +63,7 @@ class Reporter:
         now = self._clock.now()
         rows = {source: to_columns(status, now) for source, status in statuses.items()}
         try:
-            await asyncio.to_thread(self._write, rows)
+            await self._threads.run(self._write, rows)
         except StoreUnavailable as error:
             # Once, and not each second while the database is away: failed polls show that too.
             if not self._is_failing:
@@ -69,7 +75,7 @@ class Reporter:
     async def close(self) -> None:
         """Deletes the rows, unless the database is away: they then grow old."""
         try:
-            await asyncio.to_thread(self._delete)
+            await self._threads.run(self._delete)
         except StoreUnavailable as error:
             logger.warning("cannot delete heartbeat: %s", error)
 
@@ -94,22 +100,23 @@ class Reporter:
 
 def start_reporting(
     stack: AsyncExitStack,
-    scheduler: Scheduler,
     store: EventStore,
     worker: str,
     statuses: Statuses,
     clock: Clock,
+    threads: WorkerThreads,
     is_alone: bool,
 ) -> None:
-    """Reports heartbeats on a scheduler until `stack` is closed, if the store has tables."""
+    """Reports heartbeats until `stack` is closed, if the store has tables."""
     table = table_in(store)
     if table is None:
         return
-    reporter, jobs = Reporter(table, worker, statuses, clock, is_alone), Jobs()
+    reporter = Reporter(table, worker, statuses, clock, threads, is_alone)
     stack.push_async_callback(reporter.close)
-    stack.push_async_callback(jobs.stop)
-    jobs.every(CHECK_SECONDS, reporter.tick, "heartbeat")
-    jobs.start(scheduler)
+    ticker = Ticker()
+    stack.push_async_callback(ticker.stop)
+    ticker.every(CHECK_SECONDS, reporter.tick, "the heartbeat")
+    ticker.start()
 
 
 def _urgent_part(status: SourceStatus) -> object:

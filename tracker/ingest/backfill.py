@@ -144,7 +144,8 @@ class _Backfill:
     async def _find_without_steps(self, ended: Iterable[RecordResult]) -> list[str]:
         """Returns the ids of the runs without a step recorded since their end."""
         runs = {result.stream: result.state.run_id for result in ended}
-        histories = await asyncio.to_thread(self._session.repository.read_many, list(runs))
+        session = self._session
+        histories = await session.threads.run(session.repository.read_many, list(runs))
         return [run_id for stream, run_id in runs.items() if not _has_steps(histories[stream])]
 
     async def _read_steps(self, source: StepSource, run_id: str) -> None:

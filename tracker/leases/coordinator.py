@@ -19,6 +19,7 @@ from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.source import SettlingSource, Source, StepSource
 
 logger = logging.getLogger("runfold.leases")
@@ -62,6 +63,7 @@ class ShardCoordinator:
         sources: Mapping[str, Source],
         leases: PostgresLeases,
         clock: Clock,
+        threads: WorkerThreads,
     ) -> None:
         self._store = store
         self._repository = repository
@@ -71,6 +73,7 @@ class ShardCoordinator:
         self._leases = leases
         self._held: frozenset[Shard] = frozenset()
         self._clock = clock
+        self._threads = threads
         self._pending = PendingRuns(self._since)
         # Of the last event that was read.
         self._position = 0
@@ -79,10 +82,10 @@ class ShardCoordinator:
 
     async def start(self) -> None:
         """Reads the store and claims a first share; continues with both until `close`."""
-        await asyncio.to_thread(self._read_to_end)
+        await self._threads.run(self._read_to_end)
         self._watch_list.set_ownership(self.owns)
         started = asyncio.get_running_loop().time()
-        renewal = await asyncio.to_thread(self._leases.renew)
+        renewal = await self._threads.run(self._leases.renew)
         self._update_shards(renewal.held)
         self._tasks = [
             asyncio.create_task(self._renew(started, renewal.renew_in)),
@@ -94,7 +97,7 @@ class ShardCoordinator:
         self._stopping.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await asyncio.to_thread(self._leases.release)
+            await self._threads.run(self._leases.release)
         except StoreError as error:
             logger.warning("%s", error)
 
@@ -125,7 +128,7 @@ class ShardCoordinator:
         clock = asyncio.get_running_loop().time
         while not await self._is_stopped_within(pause):
             started = clock()
-            renewing = asyncio.create_task(asyncio.to_thread(self._leases.renew))
+            renewing = asyncio.create_task(self._threads.run(self._leases.renew))
             expires_in = last + SHARD_LEASE_SECONDS - started
             if not (await asyncio.wait([renewing], timeout=expires_in))[0]:
                 self._update_shards(frozenset())
@@ -168,7 +171,7 @@ class ShardCoordinator:
         while not self._stopping.is_set():
             unconfirmed = self._watch_list.take_unconfirmed()
             try:
-                followed = await asyncio.to_thread(self._read, unconfirmed)
+                followed = await self._threads.run(self._read, unconfirmed)
             except Exception as error:
                 self._watch_list.mark_unconfirmed(unconfirmed)
                 _log_failure("cannot follow the events", error)

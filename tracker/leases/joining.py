@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from tracker.polling.run_updates import STEPS_WITHIN, RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
+from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.source import Source
 
 
@@ -33,6 +33,7 @@ async def join(
     sources: Mapping[str, Source],
     worker: str,
     clock: Clock,
+    threads: WorkerThreads,
 ) -> bool:
     """Joins the trackers that poll for one database, until `stack` is closed.
 
@@ -48,7 +49,7 @@ async def join(
         from tracker.event_store.sqlite import sqlite_path
         from tracker.leases.sqlite import FileLock
 
-        lock = await asyncio.to_thread(FileLock, sqlite_path(url))
+        lock = await threads.run(FileLock, sqlite_path(url))
         stack.callback(lock.close)
     elif scheme in ("postgresql", "postgres") and isinstance(url, str):
         from tracker.leases.coordinator import ShardCoordinator
@@ -56,11 +57,11 @@ async def join(
 
         leases = PostgresLeases(url, sorted(sources), worker)
         coordinator = ShardCoordinator(
-            store, repository, watch_list, updates, sources, leases, clock
+            store, repository, watch_list, updates, sources, leases, clock, threads
         )
         stack.push_async_callback(coordinator.close)
         await coordinator.start()
         return False
-    pending = await asyncio.to_thread(repository.pending_runs, clock.now() - STEPS_WITHIN)
+    pending = await threads.run(repository.pending_runs, clock.now() - STEPS_WITHIN)
     resume(watch_list, updates, sources, pending)
     return True

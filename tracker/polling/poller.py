@@ -19,6 +19,8 @@ from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.runtime.clock import Clock
 
+TICK_SECONDS = 0.05
+
 _Send = Callable[[RequestT, SourceDispatcher], Coroutine[None, None, None]]
 
 

@@ -11,16 +11,18 @@ from tracker.core.state import RunState
 from tracker.errors import RunfoldError
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
+from tracker.runtime.worker_threads import WorkerThreads
 
 
 class GroupCommit:
-    """Records observations in a worker thread, many to a transaction, without a delay.
+    """Records observations in one of `threads`, many to a transaction, without a delay.
 
     An awaited `record` returns once its observation is durable, or raises its error.
     """
 
-    def __init__(self, repository: RunRepository) -> None:
+    def __init__(self, repository: RunRepository, threads: WorkerThreads) -> None:
         self._repository = repository
+        self._threads = threads
         self._pending: list[tuple[Observation, asyncio.Future[RecordResult]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._work: set[asyncio.Task[None]] = set()
@@ -50,7 +52,7 @@ class GroupCommit:
 
     async def state(self, stream: str) -> RunState:
         """Returns the recorded state of a run; the initial one if nothing is recorded."""
-        return await asyncio.to_thread(self._repository.state, stream)
+        return await self._threads.run(self._repository.state, stream)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts work that records in the background; `drain` waits for it."""
@@ -79,7 +81,7 @@ class GroupCommit:
         results: list[RecordResult | RunfoldError] | list[Exception]
         try:
             observations = [observation for observation, _ in batch]
-            results = await asyncio.to_thread(self._repository.record, observations)
+            results = await self._threads.run(self._repository.record, observations)
         except Exception as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):

@@ -1,4 +1,4 @@
-"""Periodic jobs of the application, on the scheduler that polls."""
+"""Periodic jobs of the application, on a scheduler."""
 
 from __future__ import annotations
 
@@ -125,4 +125,4 @@ class Jobs:
             if self._scheduler is scheduler:
                 await job.start_run()
 
-        scheduler.every(job.seconds, start_run, job.name, at_once=True)
+        scheduler.every(job.seconds, start_run, job.name)

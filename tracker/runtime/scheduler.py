@@ -1,11 +1,11 @@
-"""Periodic jobs on the event loop. The only home of APScheduler."""
+"""Jobs of the application on the event loop, at intervals. The only home of APScheduler."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -14,9 +14,12 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from tracker.errors import SettingsError
+from tracker.runtime.clock import Clock
 
-TICK_SECONDS = 0.05
-# With the default grace time, a job that is late would be dropped, and its polls with it.
+CLOCK_CHECK_SECONDS = 0.5
+# Clocks that are kept by a time server are moved by less than this at once.
+_TOLERANCE = timedelta(seconds=1)
+# With the default grace time, a run of a job that is late would be dropped.
 _JOB = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 
@@ -27,7 +30,7 @@ class Scheduler:
     down. Raises SettingsError for any other type of scheduler.
     """
 
-    def __init__(self, external: object | None = None) -> None:
+    def __init__(self, clock: Clock, external: object | None = None) -> None:
         if external is not None and not isinstance(external, AsyncIOScheduler):
             raise SettingsError(
                 "scheduler has to be an APScheduler AsyncIOScheduler, "
@@ -38,9 +41,10 @@ class Scheduler:
         # A store and an executor of our own: those of the owner may be unfit for our jobs.
         self._alias = self._add_jobstore()
         self._scheduler.add_executor(AsyncIOExecutor(), self._alias)
-        # It logs each run of a job, twenty times per second.
+        # It logs each run of each job.
         logging.getLogger(f"apscheduler.executors.{self._alias}").setLevel(logging.WARNING)
-        self._jobs: list[Any] = []
+        self._jobs: list[tuple[Any, timedelta]] = []
+        self._clock = clock
 
     def _add_jobstore(self) -> str:
         """Adds a store for the jobs; returns its name, which no other tracker uses."""
@@ -58,19 +62,34 @@ class Scheduler:
         seconds: float,
         job: Callable[[], Awaitable[None]],
         name: str,
-        *,
-        at_once: bool = False,
     ) -> None:
-        """Adds a job that runs every `seconds`, first after as many, never twice at once.
+        """Adds a job that runs as soon as the scheduler does, and then every `seconds`.
 
-        With `at_once` it first runs as soon as the scheduler does. Safe for threads.
+        It never runs twice at once. Safe for threads.
         """
-        options: dict[str, Any] = {"jobstore": self._alias, "executor": self._alias}
-        if at_once:
-            options["next_run_time"] = datetime.now(UTC)
-        self._jobs.append(
-            self._scheduler.add_job(job, "interval", seconds=seconds, name=name, **options, **_JOB)
+        added = self._scheduler.add_job(
+            job,
+            "interval",
+            seconds=seconds,
+            name=name,
+            next_run_time=self._clock.now(),
+            jobstore=self._alias,
+            executor=self._alias,
+            **_JOB,
         )
+        self._jobs.append((added, timedelta(seconds=seconds)))
+
+    async def follow_clock(self) -> None:
+        """Plans each job again that would rest longer than its interval.
+
+        The wall clock, by which the jobs are planned, was set back.
+        """
+        now = self._clock.now()
+        for job, interval in self._jobs:
+            # One that was removed meanwhile, or whose scheduler was not started, has no next run.
+            with suppress(JobLookupError, AttributeError):
+                if job.next_run_time - now > interval + _TOLERANCE:
+                    job.modify(next_run_time=now + interval)
 
     def start(self) -> None:
         """Starts the jobs; needs a running event loop."""
@@ -79,7 +98,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Removes the jobs without waiting for one that is running."""
-        for job in self._jobs:
+        for job, _ in self._jobs:
             # A scheduler that was shut down meanwhile has lost its jobs.
             with suppress(JobLookupError):
                 job.remove()

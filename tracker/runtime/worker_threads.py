@@ -1,11 +1,17 @@
-"""A thread pool that still accepts work during interpreter shutdown."""
+"""Worker threads that no other code of the process can use up."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+# Most are idle: one records, one follows the store, one renews, and handlers take one a name.
+_MAX_THREADS = 32
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -55,6 +61,31 @@ class ExitSafeExecutor(ThreadPoolExecutor):
     def _is_due_to_exit(self, error: RuntimeError) -> bool:
         """True if the interpreter is ending, and not if the machine has no thread to give."""
         return not self._is_closed and str(error).startswith("cannot schedule new futures")
+
+
+class WorkerThreads:
+    """Threads for calls that block, apart from the default executor of the event loop.
+
+    The application may fill that one, and then nothing would be recorded and each lease be lost.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ExitSafeExecutor(_MAX_THREADS, thread_name_prefix="runfold-worker")
+
+    async def run(
+        self,
+        work: Callable[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Returns the result of a function that is called in a thread, in the caller's context."""
+        call = partial(contextvars.copy_context().run, work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def close(self) -> None:
+        """Accepts no more work. Threads that are working finish it."""
+        self._executor.shutdown(wait=False)
 
 
 def _do_nothing() -> None:
