@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,6 @@ from tests.support import secret_search
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.tracker_settings import PLAIN
 from tracker.simulator import Simulator
-
-_NUMBERS = count(1)
 
 # Properties may take long on a busy machine. CI tries the same examples each time, so that its
 # result does not depend on luck; other runs try new ones.
@@ -28,9 +27,24 @@ settings.register_profile(
 settings.load_profile("runfold")
 
 
+# Without it, every process that a test starts would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the search for keys that a test leaves where they can be read."""
     config.pluginmanager.register(secret_search)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leaves modules and tests to no garbage collection: they are there until the end."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +62,9 @@ def postgres_url(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 def postgres_db(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of a fresh, empty database, dropped after the test."""
-    name = f"test_{next(_NUMBERS)}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    yield postgres.url(name)
-    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of an empty database."""
+    with postgres.empty_database() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -90,7 +90,7 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
             run = await runs.create(thread, assistant_id="asst_1")
             assert event_types(tracker, run.id) == [RunCreated]
             simulator.faults = Faults(server_error=0.4)
-            for _ in range(200):
+            for _ in range(5000):
                 run = await runs.retrieve(run.id, thread_id=thread)
                 if run.status == "completed":
                     break

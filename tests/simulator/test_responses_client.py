@@ -105,7 +105,7 @@ def test_both_shapes_of_the_official_client_are_tracked_to_the_same_truth(
             response = await client.responses.create(model="gpt-5", input="Hi", background=True)
             await tracker.watch(thread.id, run.id, source="assistants")
             await tracker.watch(None, response.id, source="responses")
-            states = [await tracker.wait(it, timeout=20) for it in (run.id, response.id)]
+            states = [await tracker.wait(it, timeout=120) for it in (run.id, response.id)]
             assert [state.status for state in states] == [end, end]
             raw = await client.responses.with_raw_response.retrieve(response.id)
             assert tracker.observe(raw.text) == []

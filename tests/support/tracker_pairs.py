@@ -39,6 +39,12 @@ def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def count_shards(url: str) -> list[int]:
+    """Returns the number of shards of each tracker."""
+    statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
+    return [number for (number,) in execute(url, statement)]
+
+
 class Pair:
     """Two trackers on one database that have divided its shards, and their sources."""
 
@@ -49,16 +55,9 @@ class Pair:
 
     async def wait_until_divided(self) -> None:
         """Returns once each tracker polls a half of the shards."""
-        await until(
-            lambda: len(self.count_shards()) == 2 and set(self.count_shards()) == {SHARDS // 2}
-        )
+        await until(lambda: count_shards(self.url) == [SHARDS // 2] * 2)
         # The tracker that released shards learns of it a little later.
-        await asyncio.sleep(0.2)
-
-    def count_shards(self) -> list[int]:
-        """Returns the number of shards of each tracker."""
-        statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
-        return [number for (number,) in execute(self.url, statement)]
+        await asyncio.sleep(1.0)
 
     def owned_shards(self) -> set[int]:
         """Returns the shards of the first tracker."""
