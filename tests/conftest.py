@@ -12,20 +12,23 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import secret_search
+from tests.support.examples import THOROUGH
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.tracker_settings import PLAIN
 from tracker.simulator import Simulator
 
 # Properties may take long on a busy machine. CI tries the same examples each time, so that its
-# result does not depend on luck; other runs try new ones.
-settings.register_profile(
-    "runfold",
-    deadline=None,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+# result does not depend on luck; other runs try new ones. The gate runs all properties once more
+# with `--hypothesis-profile=thorough`.
+for _profile, _examples in (("runfold", THOROUGH // 3), ("thorough", THOROUGH)):
+    settings.register_profile(
+        _profile,
+        deadline=None,
+        derandomize="CI" in os.environ,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=_examples,
+    )
 settings.load_profile("runfold")
-
 
 # Without it, every process that a test starts would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
