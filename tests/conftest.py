@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import secret_search
 from tests.support.examples import THOROUGH
+from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.tracker_settings import PLAIN
 from tracker.simulator import Simulator
@@ -40,14 +43,30 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(secret_search)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_collection() -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Leaves modules and tests to no garbage collection: they are there until the end."""
     gc.disable()
+    if session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        _import_in_turns()
     yield
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def _import_in_turns() -> None:
+    """Has each worker begin with another part of the tests, and so compile that part for all."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    ]
+    start = len(names) * int(worker) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for name in names[start:] + names[:start]:
+        # pytest imports it again, and says what is wrong with it.
+        with suppress(Exception):
+            import_module(name)
 
 
 @pytest.fixture(scope="session")
