@@ -15,6 +15,7 @@ from projections import Views
 from tests.support.official_client import IGNORES_DEPRECATIONS
 from tests.support.silent_sources import SilentAssistants, SilentResponses
 from tests.support.tracker_settings import QUEUED, TOOLS
+from tests.support.waiting import PATIENCE
 from tracker import BackgroundTracker, Tracker
 from tracker.core.events import (
     Event,
@@ -41,11 +42,15 @@ def simulator() -> Iterator[Simulator]:
 
 
 def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **settings)
+    return AsyncOpenAI(
+        api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **{"timeout": PATIENCE, **settings}
+    )
 
 
 def blocking(simulator: Simulator, **settings: Any) -> OpenAI:
-    return OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **settings)
+    return OpenAI(
+        api_key="sk-4f1d9c22b7", base_url=simulator.base_url, **{"timeout": PATIENCE, **settings}
+    )
 
 
 def event_types(

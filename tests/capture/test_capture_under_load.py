@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.support.silent_sources import SilentAssistants
 from tests.support.tracker_settings import QUEUED
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tracker import Tracker, open_event_store
 from tracker.capture.client_capture import ClientCapture
 from tracker.core.events import RunCreated
@@ -35,7 +35,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
+    return AsyncOpenAI(
+        api_key=KEY, base_url=simulator.base_url, **{"timeout": PATIENCE, **settings}
+    )
 
 
 def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
@@ -103,7 +105,7 @@ def test_a_database_that_fails_is_told_once(
     store: Any = FailingStore()
     with (
         Tracker(store, SilentAssistants(simulator.base_url)).in_background() as tracker,
-        OpenAI(api_key=KEY, base_url=simulator.base_url) as given,
+        OpenAI(api_key=KEY, base_url=simulator.base_url, timeout=PATIENCE) as given,
     ):
         runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
         made = [runs.create(thread, assistant_id="asst_1") for _ in range(3)]
@@ -168,7 +170,7 @@ def test_many_threads_while_the_tracker_stops_and_starts(simulator: Simulator) -
     thread = simulator.create_thread()
     background = Tracker("memory://", SilentAssistants(simulator.base_url)).in_background()
     with (
-        OpenAI(api_key=KEY, base_url=simulator.base_url) as client,
+        OpenAI(api_key=KEY, base_url=simulator.base_url, timeout=PATIENCE) as client,
         ThreadPoolExecutor(4) as pool,
     ):
         runs = background.capture(client).beta.threads.runs

@@ -153,7 +153,9 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     tracker = Tracker(database_url, Responses(simulator.base_url), cadence=SLOW, resume=False)
     with (
         tracker.in_background() as background,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         stream = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
         events: list[Any] = list(background.observing(stream))

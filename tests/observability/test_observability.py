@@ -117,7 +117,7 @@ def test_a_status_of_the_services_own_is_no_series_of_its_own(simulator: Simulat
             PrometheusMetrics(tracker).register(registry)
             await tracker.watch("thread_1", "run_1")
             await until(
-                lambda: samples(registry)["runfold_active_runs", "assistants", "other"] == 1
+                lambda: samples(registry).get(("runfold_active_runs", "assistants", "other")) == 1
             )
 
     asyncio.run(scenario())

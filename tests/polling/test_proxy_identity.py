@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from projections import Views
+from tests.support.loopback import listening
 from tests.support.odd_answers import replies_of, reply_of
 from tests.support.odd_documents import make_input, nest, read_cases
+from tests.support.odd_polls import CaseServer
 from tests.support.scripted_server import ScriptedServer
 from tests.support.tracker_settings import QUICK
 from tests.support.waiting import until
@@ -153,11 +155,17 @@ def test_an_odd_page() -> None:
 
 async def poll_page(body: Any) -> None:
     """Watches four good runs and a bad one that a page shows."""
-    service = ScriptedServer(reply_of(body))
-    async with (
-        service.serving() as address,
-        Tracker("memory://", Assistants(address), cadence=QUICK, steps="never") as tracker,
-    ):
+    asked = "GET /threads/thread_1/runs"
+    answers = [{"asked": asked, "status": 200, "body": body}]
+    # One that the page is too late for is asked about alone.
+    for run_id in (f"run_g{number}" for number in range(4)):
+        answers.append({"asked": f"{asked}/{run_id}", "status": 200, "body": entry(run_id)})
+    async with listening(CaseServer(answers).serve) as port:
+        await watch_all(Assistants(f"http://127.0.0.1:{port}"))
+
+
+async def watch_all(source: Assistants) -> None:
+    async with Tracker("memory://", source, cadence=QUICK, steps="never") as tracker:
         for run_id in ("run_g0", "run_g1", "run_g2", "run_g3", "run_bad"):
             await tracker.watch("thread_1", run_id)
         for number in range(4):

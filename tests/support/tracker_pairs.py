@@ -1,6 +1,7 @@
 """Two trackers on one PostgreSQL database that have divided its shards."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -45,6 +46,20 @@ def count_shards(url: str) -> list[int]:
     return [number for (number,) in execute(url, statement)]
 
 
+class _Divided(logging.Handler):
+    """Log records of trackers that have come to hold a half of the shards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        logging.getLogger("runfold.leases").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a record of the division."""
+        if record.getMessage().endswith(f": {SHARDS // 2} held"):
+            self.found.append(record.getMessage())
+
+
 class Pair:
     """Two trackers on one database that have divided its shards, and their sources."""
 
@@ -52,12 +67,12 @@ class Pair:
         self.url, self.simulator = url, simulator
         self.sources = [Counting(simulator.base_url) for _ in range(2)]
         self.trackers = [Tracker(url, source, cadence=QUICK) for source in self.sources]
+        self._divided = _Divided()
 
     async def wait_until_divided(self) -> None:
-        """Returns once each tracker polls a half of the shards."""
-        await until(lambda: count_shards(self.url) == [SHARDS // 2] * 2)
-        # The tracker that released shards learns of it a little later.
-        await asyncio.sleep(1.0)
+        """Returns once each tracker polls a half of the shards, and knows which."""
+        await until(lambda: len(self._divided.found) == 2)
+        assert count_shards(self.url) == [SHARDS // 2] * 2
 
     def owned_shards(self) -> set[int]:
         """Returns the shards of the first tracker."""
