@@ -97,21 +97,25 @@ def record_failure(connection: Connection, name: str, position: int, failure: st
     connection.execute(update(checkpoints).where(here).values(failure=failure))
 
 
-def transfer_checkpoint(connection: Connection, name: str, receiver: str) -> bool:
-    """Moves the checkpoint of a projection to another one. Returns False if there is none.
+def lock_checkpoint(connection: Connection, name: str) -> Checkpoint | None:
+    """Returns the checkpoint of a projection, which nobody else can move from here on.
 
-    Must be the first statement of its transaction: if several processes try, one succeeds.
+    Must be the first statement of its transaction: it writes before it reads, so that all other
+    writers wait. Returns None if there is none.
     """
-    mine = checkpoints.c.projection == name
-    # Writes before it reads, so that all other writers wait from here on.
-    if connection.execute(update(checkpoints).where(mine).values(failure=None)).rowcount != 1:
-        return False
+    here = checkpoints.c.projection == name
+    if connection.execute(update(checkpoints).where(here).values(failure=None)).rowcount != 1:
+        return None
+    return read_checkpoint(connection, name)
+
+
+def transfer_checkpoint(connection: Connection, name: str, receiver: str) -> None:
+    """Moves the checkpoint of a projection, which is locked, to another one."""
     found, before = read_checkpoint(connection, name), read_checkpoint(connection, receiver)
     assert found is not None
-    connection.execute(delete(checkpoints).where(mine))
+    connection.execute(delete(checkpoints).where(checkpoints.c.projection == name))
     pruned_before = before and before.pruned_before
     set_checkpoint(connection, receiver, found._replace(pruned_before=pruned_before))
-    return True
 
 
 def set_checkpoint(connection: Connection, name: str, checkpoint: Checkpoint) -> None:

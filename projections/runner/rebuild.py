@@ -19,6 +19,7 @@ from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import (
     Checkpoint,
     CheckpointGone,
+    lock_checkpoint,
     read_checkpoint,
     set_checkpoint,
     transfer_checkpoint,
@@ -60,9 +61,7 @@ def rebuild(
                     remaining = [it for it in remaining if read_checkpoint(connection, it.name)]
                 continue
             with engine.begin() as connection:
-                for shadow in remaining:
-                    _swap(connection, shadow)
-            remaining = []
+                remaining = [it for it in remaining if not _swap(connection, store, it, position)]
     return position
 
 
@@ -99,8 +98,22 @@ def _has_other_prices(connection: Connection, projection: Projection) -> bool:
     return projection.has_other_versions(connection, shadow_of)
 
 
-def _swap(connection: Connection, shadow: ShadowProjection) -> None:
-    if transfer_checkpoint(connection, shadow.name, shadow.projection.name):
-        transfer_notes(connection, shadow.name, shadow.projection.name)
-        for table in shadow.projection.tables:
-            swap_in(connection, table)
+def _swap(connection: Connection, store: EventStore, shadow: ShadowProjection, target: int) -> bool:
+    """Replaces the tables in use, and returns True; True also if another process did so.
+
+    Returns False if the shadows lack events up to `target`: another process has replaced the
+    tables since, and has begun the next rebuild.
+    """
+    checkpoint = lock_checkpoint(connection, shadow.name)
+    if checkpoint is None:
+        return True
+    if checkpoint.position < target:
+        following = store.read_all(checkpoint.position, 1)
+        # The newest events may have been deleted.
+        if following and following[0].position <= target:
+            return False
+    transfer_checkpoint(connection, shadow.name, shadow.projection.name)
+    transfer_notes(connection, shadow.name, shadow.projection.name)
+    for table in shadow.projection.tables:
+        swap_in(connection, table)
+    return True

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.command_line import run_script
 from tests.support.tracker_settings import PLAIN, QUEUED, QUICK, TOOLS
+from tests.support.waiting import block_until
 from tracker import BackgroundTracker, Delivery, Tracker, open_event_store
 from tracker.core.events import RunActionRequired, RunCompleted, RunCreated
 from tracker.errors import (
@@ -45,17 +46,17 @@ def test_a_run_from_its_creation_to_its_end(database_url: str, simulator: Simula
     thread = simulator.create_thread()
     with background(database_url, simulator) as tracker:
         run = tracker.runs.create(thread, assistant_id="asst_1", metadata={"customer": "ann"})
-        state = tracker.wait(run.id, timeout=20, until="actionable")
+        state = tracker.wait(run.id, timeout=120, until="actionable")
         outputs = [{"tool_call_id": call.id, "output": "1"} for call in state.tool_calls]
         tracker.runs.submit_tool_outputs(thread, run.id, iter(outputs))
-        assert tracker.wait(run.id, timeout=20).status == "completed"
+        assert tracker.wait(run.id, timeout=120).status == "completed"
         assert tracker.runs.retrieve(thread, run.id).status == "completed"
         tracker.runs_of("assistants").update(thread, run.id, metadata={"customer": "bob"})
         assert isinstance(tracker.history(run.id)[0].event, RunCreated)
         assert tracker.watching == []
         assert tracker.troubles == {}
         assert tracker.overdue == []
-        assert tracker.drain(20)
+        assert tracker.drain(120)
         steps = list(tracker.runs.steps.list(thread, run.id, limit=1))
         assert len(steps) > 1
         assert tracker.runs.steps.retrieve(thread, run.id, steps[0].id).id == steps[0].id
@@ -78,17 +79,12 @@ def test_lists_cancels_and_documents(database_url: str, simulator: Simulator) ->
         tracker.watch(thread, theirs[0].run_id)
         assert theirs[0].run_id in [state.run_id for state in tracker.watching]
         tracker.runs.cancel(thread, theirs[0].run_id)
-        assert tracker.wait(theirs[0].run_id, timeout=20).status == "cancelled"
+        assert tracker.wait(theirs[0].run_id, timeout=120).status == "cancelled"
         body = simulator.body(theirs[1].run_id) | {"status": "failed", "failed_at": 1_900_000_000}
         assert tracker.observe(body)[-1].topic == "run.failed"
         assert tracker.observe(body) == []
         tracker.watch_thread(thread)
-        for _ in range(200):
-            if theirs[2].run_id in {state.run_id for state in tracker.watching}:
-                break
-            time.sleep(0.05)
-        else:
-            raise AssertionError("the thread was not looked at")
+        block_until(lambda: theirs[2].run_id in {state.run_id for state in tracker.watching})
 
 
 def test_errors_are_those_of_the_tracker(tmp_path: Path, simulator: Simulator) -> None:
@@ -109,7 +105,7 @@ def test_errors_are_those_of_the_tracker(tmp_path: Path, simulator: Simulator) -
         began = time.monotonic()
         with pytest.raises(WaitTimeout, match="stays watched"):
             tracker.wait(run.run_id, timeout=0.3)
-        assert 0.3 <= time.monotonic() - began < 3
+        assert 0.3 <= time.monotonic() - began < 60
         with pytest.raises(SettingsError, match="nobody"):
             tracker.runs_of("nobody").retrieve("thread_1", "run_1")
         with pytest.raises(SettingsError, match="already"):
@@ -138,7 +134,7 @@ def test_many_threads_use_it_at_once(database_url: str, simulator: Simulator) ->
         def one(number: int) -> str | None:
             run = tracker.runs.create(simulator.create_thread(), assistant_id=f"asst_{number}")
             assert tracker.history(run.id)
-            return tracker.wait(run.id, timeout=30).status
+            return tracker.wait(run.id, timeout=120).status
 
         with ThreadPoolExecutor(12) as threads:
             assert set(threads.map(one, range(24))) == {"completed"}
@@ -151,7 +147,7 @@ def test_many_threads_use_it_at_once(database_url: str, simulator: Simulator) ->
 
 def test_stopping_cuts_waits_short_and_lets_the_rest_finish(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
-    with Simulator(parameters=QUEUED, latency=0.5, many_active=True) as simulator:
+    with Simulator(parameters=QUEUED, latency=1.0, many_active=True) as simulator:
         tracker = Tracker(url, Assistants(simulator.base_url)).in_background()
         with tracker:
             run = tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
@@ -160,11 +156,11 @@ def test_stopping_cuts_waits_short_and_lets_the_rest_finish(tmp_path: Path) -> N
                 creating = threads.submit(
                     tracker.runs.create, simulator.create_thread(), assistant_id="asst_2"
                 )
-                time.sleep(0.2)
+                block_until(lambda: len(tracker._portal._calls) == 2)
                 tracker.stop()
                 with pytest.raises(SettingsError, match="stopped while"):
-                    waiting.result(5)
-                created = creating.result(5)
+                    waiting.result(120)
+                created = creating.result(120)
     store = open_event_store(url)
     assert [type(e.event) for e in store.read(f"assistants:{created.id}")] == [RunCreated]
     store.close()
@@ -193,7 +189,7 @@ def test_a_plain_function_handles_and_may_block(database_url: str, simulator: Si
         runs = [
             tracker.runs.create(simulator.create_thread(), assistant_id="asst_1") for _ in range(5)
         ]
-        assert {tracker.wait(run.id, timeout=30).status for run in runs} == {"completed"}
+        assert {tracker.wait(run.id, timeout=120).status for run in runs} == {"completed"}
         assert [progress.name for progress in tracker.deliveries()] == ["handlers", "awkward"]
     assert "would wait for itself" in str(awkward[0])
 
@@ -217,7 +213,8 @@ tracker.start()
 create = lambda: tracker.runs.create({thread!r}, assistant_id="asst_1")
 threading.Thread(target=create, daemon=True).start()
 # The program ends while the service has yet to answer.
-time.sleep(0.3)
+while not tracker._portal._calls:
+    time.sleep(0.01)
 """,
         )
         [run_id] = simulator.run_ids()

@@ -38,7 +38,7 @@ def forget_some(streams):
     count, left = forget(streams), left - 1
     if not left:
         print("there", flush=True)
-        time.sleep(60)
+        time.sleep(600)
     return count
 store.forget = forget_some
 forget_thread(store, "thread_1")

@@ -16,14 +16,16 @@ from tracker.runtime.worker_threads import ExitSafeExecutor
 pytestmark = pytest.mark.integration
 
 HANDLED = """
-import time
+import threading, time
 from tracker import Tracker
 from tracker.core.events import RunCreated
 from tracker.sources import Assistants
 tracker = Tracker("sqlite:///runs.db", Assistants("http://127.0.0.1:9/v1"))
+begun = threading.Event()
 
 @tracker.on(RunCreated, since="start")
 def handle(delivery):
+    begun.set()
     {handler}
     print("handled", delivery.run_id, len(background.history(delivery.run_id)), flush=True)
 
@@ -39,9 +41,9 @@ background.observe({{
 @pytest.mark.parametrize(
     ("handler", "then", "code"),
     [
-        ("time.sleep(0.8)", "time.sleep(0.3)", 0),
-        ("pass", "time.sleep(0.3)", 0),
-        ("time.sleep(0.8)", "time.sleep(0.3); raise SystemExit(3)", 3),
+        ("time.sleep(0.8)", "begun.wait(60)", 0),
+        ("pass", "begun.wait(60)", 0),
+        ("time.sleep(0.8)", "begun.wait(60); raise SystemExit(3)", 3),
     ],
 )
 def test_a_handler_that_is_under_way_finishes(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.scripted_server import ScriptedServer, SkippingClock, error, run_of
 from tests.support.tracker_settings import QUICK
+from tests.support.waiting import until
 from tracker import Tracker
 from tracker.errors import SourceError
 from tracker.sources import Assistants
@@ -60,11 +61,8 @@ def test_a_key_is_shown_and_kept_nowhere(
                 await tracker.watch("thread_1", "run_1")
                 waiting = asyncio.create_task(tracker.wait("run_1"))
                 for number in range(len(replies)):
-                    for _ in range(200):
-                        await asyncio.sleep(0.02)
-                        if len(service.heads) > number:
-                            break
-                    await asyncio.sleep(0.05)
+                    await until(lambda number=number: len(service.heads) > number)
+                    await asyncio.sleep(0.3)
                     shown.extend(map(repr, (tracker, api, tracker.sources_status())))
                     for trouble in tracker.troubles.values():
                         shown.extend((repr(trouble), "".join(traceback.format_exception(trouble))))
@@ -74,13 +72,14 @@ def test_a_key_is_shown_and_kept_nowhere(
                 shown.append("".join(traceback.format_exception(refused.value)))
                 tracker.watch_thread("thread_1", every=0.1)
                 service.replies = [error(401, says(401))]
+                await until(lambda: len(service.heads) > len(replies))
                 await asyncio.sleep(0.5)
                 shown.append(repr(tracker.sources_status()))
                 service.steps = error(403, says(403))
                 service.replies = [run_of("completed")]
                 clock.skip(61)
-                assert (await tracker.wait("run_1", timeout=20)).status == "completed"
-                await asyncio.sleep(0.3)
+                assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+                await until(lambda: "reading steps is paused for 60 s" in caplog.text)
                 shown.extend(repr(entry) for entry in tracker.history("run_1"))
                 shown.append(repr(tracker.sources_status()))
 

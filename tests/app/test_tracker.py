@@ -9,6 +9,7 @@ import pytest
 
 from projections import Views
 from tests.support.tracker_settings import LONG, PLAIN, QUICK, TOOLS, tracker_of
+from tests.support.waiting import until
 from tracker import Tracker, open_event_store
 from tracker.core.events import (
     RunActionRequired,
@@ -48,11 +49,11 @@ def test_a_run_of_ours_from_its_creation_to_sql(database_url: str, simulator: Si
             run = await tracker.runs.create(
                 thread, assistant_id="asst_1", metadata={"customer": "ann"}
             )
-            state = await tracker.wait(run.id, timeout=20, until="actionable")
+            state = await tracker.wait(run.id, timeout=120, until="actionable")
             assert state.needs_action
             outputs = [{"tool_call_id": c.id, "output": "1"} for c in state.tool_calls]
             await tracker.runs.submit_tool_outputs(thread, run.id, outputs)
-            state = await tracker.wait(run.id, timeout=20)
+            state = await tracker.wait(run.id, timeout=120)
             assert state.status == "completed"
             assert tracker.watching == []
             seen = topics(tracker, run.id)
@@ -94,7 +95,7 @@ def test_somebody_elses_runs_are_watched_together(database_url: str, simulator: 
             for run in runs:
                 await tracker.watch(run.thread_id, run.run_id)
                 await tracker.watch(run.thread_id, run.run_id)
-            states = await asyncio.gather(*(tracker.wait(r.run_id, timeout=30) for r in runs))
+            states = await asyncio.gather(*(tracker.wait(r.run_id, timeout=120) for r in runs))
             assert {state.status for state in states} == {"completed"}
             again = await tracker.wait(runs[0].run_id, timeout=1)
             assert again.status == "completed"
@@ -114,6 +115,8 @@ def test_a_tracker_takes_up_what_another_left(database_url: str, simulator: Simu
     async def left() -> None:
         async with tracker_of(database_url, simulator) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
+            # Until the first poll, the state of the run has no id.
+            await until(lambda: tracker.watching[0].run_id == run.run_id)
             with pytest.raises(WaitTimeout, match="stays watched"):
                 await tracker.wait(run.run_id, timeout=0.5)
 
@@ -121,7 +124,7 @@ def test_a_tracker_takes_up_what_another_left(database_url: str, simulator: Simu
         async with tracker_of(database_url, simulator) as tracker:
             assert [state.run_id for state in tracker.watching] == [run.run_id]
             simulator.cancel(run.run_id)
-            state = await tracker.wait(run.run_id, timeout=20)
+            state = await tracker.wait(run.run_id, timeout=120)
             assert state.status == "cancelled"
             assert topics(tracker, run.run_id)[-1] is RunCancelled
 
@@ -142,7 +145,7 @@ def test_every_call_is_captured(database_url: str, simulator: Simulator) -> None
             assert topics(tracker, run.id)[-1] is RunMetadataChanged
             assert (await tracker.runs.retrieve(thread, run.id)).id == run.id
             await tracker.runs.cancel(thread, run.id)
-            assert (await tracker.wait(run.id, timeout=20)).status == "cancelled"
+            assert (await tracker.wait(run.id, timeout=120)).status == "cancelled"
             others = [simulator.create_run(thread) for _ in range(1)]
             for other in others:
                 simulator.cancel(other.run_id)
@@ -183,7 +186,7 @@ def test_an_observed_end_wakes_who_waits(database_url: str, simulator: Simulator
     async def scenario() -> None:
         async with tracker_of(database_url, simulator) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
-            waiting = asyncio.create_task(tracker.wait(run.run_id, timeout=20))
+            waiting = asyncio.create_task(tracker.wait(run.run_id, timeout=120))
             await asyncio.sleep(0.3)
             body = simulator.body(run.run_id) | {"status": "failed", "failed_at": 1_900_000_000}
             await asyncio.to_thread(tracker.observe, body)
@@ -219,7 +222,7 @@ def test_faults_of_all_kinds_do_not_change_what_happened(tmp_path: Path) -> None
                 for run in runs:
                     await tracker.watch(run.thread_id, run.run_id)
                 for run in runs:
-                    state = await tracker.wait(run.run_id, timeout=60)
+                    state = await tracker.wait(run.run_id, timeout=120)
                     truth = simulator.truth(run.run_id)
                     assert (state.status, state.usage) == (truth.status, truth.usage)
 
@@ -236,7 +239,7 @@ def test_what_keeps_a_run_from_being_asked_about_reaches_who_waits(tmp_path: Pat
             api = Assistants(base_url=simulator.base_url, api_key=key)
             async with Tracker(url, api, cadence=QUICK) as tracker:
                 await tracker.watch(run.thread_id, run_id)
-                await tracker.wait(run_id, timeout=20)
+                await tracker.wait(run_id, timeout=120)
 
         with pytest.raises(KeyRefused) as refused:
             asyncio.run(scenario("wrong-4f1d9c22b7", run.run_id))
@@ -251,7 +254,8 @@ def test_a_service_that_cannot_be_reached_is_asked_until_the_deadline(tmp_path: 
         api = Assistants(base_url="http://127.0.0.1:9/v1", api_key="key-4f1d9c22b7")
         async with Tracker(f"sqlite:///{tmp_path}/runs.db", api) as tracker:
             await tracker.watch("thread_1", "run_1")
-            await tracker.wait("run_1", timeout=1)
+            await until(lambda: "run_1" in tracker.troubles)
+            await tracker.wait("run_1", timeout=0.5)
 
     with pytest.raises(WaitTimeout, match=r"127\.0\.0\.1:9") as late:
         asyncio.run(scenario())

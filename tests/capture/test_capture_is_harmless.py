@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 
 from tests.support.silent_sources import SilentAssistants, SilentResponses
 from tests.support.tracker_settings import QUEUED
+from tests.support.waiting import PATIENCE
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import UnknownRun
@@ -39,7 +40,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
+    return AsyncOpenAI(
+        api_key=KEY, base_url=simulator.base_url, **{"timeout": PATIENCE, **settings}
+    )
 
 
 def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
@@ -90,7 +93,7 @@ def test_the_retries_of_the_client_come_through(tmp_path: Path, simulator: Simul
             run = await runs.create(thread, assistant_id="asst_1")
             assert event_types(tracker, run.id) == [RunCreated]
             simulator.faults = Faults(server_error=0.4)
-            for _ in range(200):
+            for _ in range(5000):
                 run = await runs.retrieve(run.id, thread_id=thread)
                 if run.status == "completed":
                     break

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.support.silent_sources import SilentAssistants
 from tests.support.tracker_settings import QUEUED
+from tests.support.waiting import PATIENCE, until
 from tracker import Tracker, open_event_store
+from tracker.capture.client_capture import ClientCapture
 from tracker.core.events import RunCreated
 from tracker.errors import StoreUnavailable
 from tracker.simulator import Simulator
@@ -33,7 +35,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 def official(simulator: Simulator, **settings: Any) -> AsyncOpenAI:
-    return AsyncOpenAI(api_key=KEY, base_url=simulator.base_url, **settings)
+    return AsyncOpenAI(
+        api_key=KEY, base_url=simulator.base_url, **{"timeout": PATIENCE, **settings}
+    )
 
 
 def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> list[type]:
@@ -41,8 +45,17 @@ def event_types(tracker: Tracker, run_id: str, source: str | None = None) -> lis
 
 
 def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
-    tmp_path: Path, simulator: Simulator
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waited: list[bool] = []
+    should_wait = ClientCapture.should_wait
+
+    def note(capture: ClientCapture, done: Future[None]) -> bool:
+        waited.append(should_wait(capture, done))
+        return waited[-1]
+
+    monkeypatch.setattr(ClientCapture, "should_wait", note)
+
     async def scenario() -> None:
         tracker = Tracker(f"sqlite:///{tmp_path}/runs.db", SilentAssistants(simulator.base_url))
         async with official(simulator) as given:
@@ -50,13 +63,15 @@ def test_a_locked_database_costs_a_call_a_second_and_loses_nothing(
             other = sqlite3.connect(f"{tmp_path}/runs.db", isolation_level=None)
             async with tracker:
                 other.execute("BEGIN IMMEDIATE")
-                began = time.monotonic()
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.3):
-                        await runs.create(thread, assistant_id="asst_1", metadata={"n": "0"})
+                given_up = asyncio.create_task(runs.create(thread, assistant_id="asst_1"))
+                await until(lambda: waited == [True])
+                given_up.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await given_up
+                monkeypatch.setattr("tracker.capture.hooks.PATIENCE_SECONDS", 1.0)
                 made = [await runs.create(thread, assistant_id="asst_1") for _ in range(5)]
                 # Only the first of them waited.
-                assert 1 < time.monotonic() - began < 5
+                assert waited == [True, True, False, False, False, False]
                 other.execute("ROLLBACK")
             other.close()
             async with tracker:
@@ -90,7 +105,7 @@ def test_a_database_that_fails_is_told_once(
     store: Any = FailingStore()
     with (
         Tracker(store, SilentAssistants(simulator.base_url)).in_background() as tracker,
-        OpenAI(api_key=KEY, base_url=simulator.base_url) as given,
+        OpenAI(api_key=KEY, base_url=simulator.base_url, timeout=PATIENCE) as given,
     ):
         runs, thread = tracker.capture(given).beta.threads.runs, simulator.create_thread()
         made = [runs.create(thread, assistant_id="asst_1") for _ in range(3)]
@@ -155,7 +170,7 @@ def test_many_threads_while_the_tracker_stops_and_starts(simulator: Simulator) -
     thread = simulator.create_thread()
     background = Tracker("memory://", SilentAssistants(simulator.base_url)).in_background()
     with (
-        OpenAI(api_key=KEY, base_url=simulator.base_url) as client,
+        OpenAI(api_key=KEY, base_url=simulator.base_url, timeout=PATIENCE) as client,
         ThreadPoolExecutor(4) as pool,
     ):
         runs = background.capture(client).beta.threads.runs

@@ -12,10 +12,13 @@ from openai import AsyncOpenAI
 from projections import Views
 from tests.support.official_client import IGNORES_DEPRECATIONS
 from tests.support.responses_settings import ASKING, TOOLS
+from tests.support.tracker_pairs import count_shards
 from tests.support.tracker_settings import PLAIN, QUICK
+from tests.support.waiting import until
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunVanished, ToolOutputsSubmitted
 from tracker.errors import NotFound, RequestRefused, SettingsError
+from tracker.leases.shards import SHARDS
 from tracker.simulator import Simulator
 from tracker.sources import Answer, Assistants, Responses
 
@@ -34,20 +37,20 @@ def test_calls_are_answered_from_response_to_response(
                 model="gpt-5", input="Hi", tools=TOOLS, metadata={"customer": "ann"}
             )
             chain = [response.id]
-            state = await tracker.wait(response.id, timeout=20, until="actionable")
+            state = await tracker.wait(response.id, timeout=120, until="actionable")
             while state.needs_action:
                 outputs = [
                     {"type": "function_call_output", "call_id": call.id, "output": "{}"}
                     for call in state.tool_calls
                 ]
-                ended = asyncio.create_task(tracker.wait(chain[-1], timeout=20))
+                ended = asyncio.create_task(tracker.wait(chain[-1], timeout=120))
                 await asyncio.sleep(0)
                 response = await tracker.responses.create(
                     model="gpt-5", input=outputs, tools=TOOLS, previous_response_id=chain[-1]
                 )
                 assert (await ended).status == "completed"
                 chain.append(response.id)
-                state = await tracker.wait(response.id, timeout=20, until="actionable")
+                state = await tracker.wait(response.id, timeout=120, until="actionable")
             assert state.status == "completed"
             assert tracker.watching == []
             for answered in chain[:-1]:
@@ -81,14 +84,14 @@ def test_somebody_elses_next_response_ends_a_wait(simulator: Simulator) -> None:
         source = Responses(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             await tracker.watch(None, first.run_id)
-            state = await tracker.wait(first.run_id, timeout=20, until="actionable")
+            state = await tracker.wait(first.run_id, timeout=120, until="actionable")
             outputs = [
                 {"type": "function_call_output", "call_id": call.id} for call in state.tool_calls
             ]
             second = simulator.create_response(previous_response_id=first.run_id, input=outputs)
             await tracker.watch(None, second.run_id)
-            assert (await tracker.wait(first.run_id, timeout=20)).status == "completed"
-            assert (await tracker.wait(second.run_id, timeout=20)).status == "completed"
+            assert (await tracker.wait(first.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(second.run_id, timeout=120)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -102,13 +105,13 @@ def test_an_answer_in_a_conversation_names_no_response(simulator: Simulator) -> 
             made = await tracker.responses.create(
                 model="gpt-5", input="Hi", tools=TOOLS, conversation="conv_1"
             )
-            state = await tracker.wait(made.id, timeout=20, until="actionable")
+            state = await tracker.wait(made.id, timeout=120, until="actionable")
             assert state.thread_id == "conv_1"
             outputs = [
                 {"type": "function_call_output", "call_id": call.id} for call in state.tool_calls
             ]
             await tracker.responses.create(model="gpt-5", input=outputs, conversation="conv_1")
-            assert (await tracker.wait(made.id, timeout=20)).status == "completed"
+            assert (await tracker.wait(made.id, timeout=120)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -122,7 +125,7 @@ def test_a_response_is_watched_again_after_a_restart(tmp_path: Any, simulator: S
             made = await tracker.responses.create(model="gpt-5", input="Hi")
         async with Tracker(url, Responses(simulator.base_url), cadence=QUICK) as tracker:
             assert [state.run_id for state in tracker.watching] == [made.id]
-            assert (await tracker.wait(made.id, timeout=20)).status == "completed"
+            assert (await tracker.wait(made.id, timeout=120)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -151,10 +154,9 @@ def test_responses_are_divided_among_trackers_though_they_have_no_thread(
                 await stack.enter_async_context(Tracker(postgres_db, source, cadence=QUICK))
                 for source in sources
             ]
-            # Long enough for the first to give half of the shards back.
-            await asyncio.sleep(5)
+            await until(lambda: count_shards(postgres_db) == [SHARDS // 2] * 2)
             made = [await first.responses.create(model="gpt-5", input="Hi") for _ in range(16)]
-            states = [await second.wait(response.id, timeout=60) for response in made]
+            states = [await second.wait(response.id, timeout=120) for response in made]
             assert {state.status for state in states} == {"completed"}
         assert sources[0].asked | sources[1].asked == {response.id for response in made}
         assert sources[0].asked
@@ -173,17 +175,12 @@ def test_a_response_that_the_service_forgot_has_not_failed(simulator: Simulator)
             Tracker("memory://", source, cadence=QUICK) as tracker,
         ):
             made = await tracker.responses.create(model="gpt-5", input="Hi", tools=TOOLS)
-            await tracker.wait(made.id, timeout=20, until="actionable")
+            await tracker.wait(made.id, timeout=120, until="actionable")
             await client.responses.delete(made.id)
             with pytest.raises(NotFound):
-                await tracker.wait(made.id, timeout=20)
+                await tracker.wait(made.id, timeout=120)
             # That it vanished is recorded while those who wait are told.
-            for _ in range(500):
-                last = tracker.history(made.id)[-1].event
-                if isinstance(last, RunVanished):
-                    return
-                await asyncio.sleep(0.02)
-            pytest.fail(f"it is not recorded that it vanished, but {last}")
+            await until(lambda: isinstance(tracker.history(made.id)[-1].event, RunVanished))
 
     asyncio.run(scenario())
 
@@ -196,7 +193,7 @@ def test_a_cancelled_response(simulator: Simulator) -> None:
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             made = await tracker.responses.create(model="gpt-5", input="Hi")
             await tracker.responses.cancel(made.id)
-            state = await tracker.wait(made.id, timeout=20)
+            state = await tracker.wait(made.id, timeout=120)
             assert state.status == "cancelled"
             assert tracker.watching == []
 
@@ -220,7 +217,7 @@ def test_what_is_observed_goes_to_the_source_that_knows_its_shape(simulator: Sim
                 tracker.runs_of("azure")
             await tracker.watch(None, "run_1", source="assistants")
             with pytest.raises(RequestRefused, match="say which thread"):
-                await tracker.wait("run_1", timeout=20)
+                await tracker.wait("run_1", timeout=120)
         two = Responses(url, name="a"), Responses(url, name="b")
         async with Tracker("memory://", *two) as tracker:
             with pytest.raises(SettingsError, match="the shape of a, b"):

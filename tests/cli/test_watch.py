@@ -106,9 +106,9 @@ def test_a_wrong_key_is_not_shown(
 
 
 def test_a_server_that_cannot_be_reached() -> None:
-    done = runfold("watch", "thread_1", "run_1", "--base-url", NOWHERE, "--timeout", 0.5)
+    done = runfold("watch", "thread_1", "run_1", "--base-url", NOWHERE, "--timeout", 3)
     assert done.code == 1
-    assert done.message.startswith("run_1 has not ended within 0.5 s; watch it again to continue. ")
+    assert done.message.startswith("run_1 has not ended within 3 s; watch it again to continue. ")
     assert "127.0.0.1:9" in done.message
     assert KEY not in done.message
 
@@ -151,7 +151,7 @@ def test_simulate_serves_until_it_is_interrupted(folder: Path) -> None:
     try:
         thread = post(f"{url}/threads")["id"]
         run = post(f"{url}/threads/{thread}/runs", assistant_id="asst_1")["id"]
-        watched = runfold("watch", thread, run, "--base-url", url, "--timeout", 40)
+        watched = runfold("watch", thread, run, "--base-url", url, "--timeout", 100)
         assert "RunCreated" in watched.out
     finally:
         process.send_signal(signal.SIGINT)
@@ -164,7 +164,7 @@ def post(url: str, **body: object) -> dict[str, str]:
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     request.add_header("Authorization", f"Bearer {KEY}")
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         document: dict[str, str] = json.load(answer)
         return document
 
@@ -184,7 +184,7 @@ def test_a_server_that_is_no_such_service(folder: Path) -> None:
         assert server.stdout is not None
         port = server.stdout.readline().split(" port ")[1].split()[0]
         url = f"http://127.0.0.1:{port}/v1"
-        done = runfold("watch", "thread_1", "run_1", "--base-url", url, "--timeout", 5)
+        done = runfold("watch", "thread_1", "run_1", "--base-url", url, "--timeout", 60)
         server.kill()
     assert done.code == 1
     assert "127.0.0.1" in done.message or "404" in done.message

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 
 import psycopg
 import pytest
@@ -15,23 +14,23 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.run_builder import STATUS_CHANGED as EVENT
+from tests.support.waiting import PATIENCE, block_until
 from tracker import EventStore, open_event_store
 from tracker.errors import StoreUnavailable
-from tracker.event_store import Append
+from tracker.event_store import Append, postgres_listener
 
 pytestmark = pytest.mark.integration
 
-# Says when it appended, by the clock that all processes of a machine share.
 APPENDER = """
-import sys, time
+import sys
 from tests.support.run_builder import STATUS_CHANGED as EVENT
 from tracker import open_event_store
-from tracker.event_store import Append
+from tracker.event_store import Append, postgres_listener
 store = open_event_store(sys.argv[1])
 for number in range(10):
     sys.stdin.readline()
     store.append([Append(f"other:{number}", 0, [EVENT])])
-    print(time.monotonic(), flush=True)
+store.close()
 """
 
 
@@ -43,45 +42,41 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore
     opened.close()
 
 
-def woken(store: EventStore, after: int) -> float:
-    assert store.wait(after, 30)
-    return time.monotonic()
+def wait(store: EventStore, after: int) -> bool:
+    return store.wait(after, PATIENCE)
 
 
-def test_it_wakes_within_a_tenth_of_a_second(store: EventStore) -> None:
-    delays = []
+@pytest.fixture
+def without_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look by itself on PostgreSQL: what wakes is a notification."""
+    monkeypatch.setattr(postgres_listener, "_FALLBACK_SECONDS", 10 * PATIENCE)
+
+
+@pytest.mark.usefixtures("without_fallback")
+def test_it_wakes(store: EventStore) -> None:
     with ThreadPoolExecutor(1) as threads:
         for number in range(10):
-            waiting = threads.submit(woken, store, store.last_position())
-            time.sleep(0.05)
+            waiting = threads.submit(wait, store, store.last_position())
+            time.sleep(0.02)
             store.append([Append(f"a:{number}", 0, [EVENT])])
-            appended = time.monotonic()
-            delays.append(waiting.result() - appended)
-    assert median(delays) < 0.1
+            assert waiting.result()
 
 
-def test_it_wakes_for_another_process_within_a_tenth_of_a_second(database_url: str) -> None:
+@pytest.mark.usefixtures("without_fallback")
+def test_it_wakes_for_another_process(database_url: str) -> None:
     store = open_event_store(database_url)
     other = subprocess.Popen(
-        [sys.executable, "-c", APPENDER, database_url],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", APPENDER, database_url], cwd=ROOT, stdin=subprocess.PIPE, text=True
     )
     assert other.stdin is not None
-    assert other.stdout is not None
-    delays = []
     with other, ThreadPoolExecutor(1) as threads:
         for number in range(10):
-            waiting = threads.submit(woken, store, number)
-            time.sleep(0.05)
+            waiting = threads.submit(wait, store, number)
+            time.sleep(0.02)
             other.stdin.write("\n")
             other.stdin.flush()
-            appended = float(other.stdout.readline())
-            delays.append(waiting.result() - appended)
+            assert waiting.result()
     store.close()
-    assert median(delays) < 0.1
 
 
 def sessions(url: str, condition: str = "true") -> list[tuple[int, str, str]]:
@@ -95,42 +90,44 @@ def sessions(url: str, condition: str = "true") -> list[tuple[int, str, str]]:
 
 def waiting_session(url: str) -> int:
     """The process id of the session that waits, once it does."""
-    for _ in range(100):
-        if found := sessions(url, "query LIKE 'SELECT EXISTS%' AND state = 'idle'"):
-            return found[0][0]
-        time.sleep(0.02)
-    raise AssertionError("nobody waits")
+    found: list[tuple[int, str, str]] = []
+
+    def is_waiting() -> bool:
+        found[:] = sessions(url, "query LIKE 'SELECT EXISTS%' AND state = 'idle'")
+        return bool(found)
+
+    block_until(is_waiting)
+    return found[0][0]
 
 
 def test_no_transaction_is_open_while_it_waits(postgres_db: str) -> None:
     store = open_event_store(postgres_db)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(store.wait, 0, 0.6)
+        waiting = threads.submit(store.wait, 0, 3.0)
         waiting_session(postgres_db)
         assert sessions(postgres_db, "backend_xmin IS NOT NULL OR state LIKE '%transaction%'") == []
         assert not waiting.result()
     store.close()
 
 
-def test_a_writer_of_another_make_is_seen_within_two_seconds(postgres_db: str) -> None:
+def test_a_writer_of_another_make_is_seen(postgres_db: str) -> None:
     store = open_event_store(postgres_db)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(woken, store, 0)
+        waiting = threads.submit(wait, store, 0)
         waiting_session(postgres_db)
         with psycopg.connect(postgres_db) as connection:
             connection.execute(
                 "INSERT INTO runfold_events (originator_id, originator_version, topic, state) "
                 "VALUES ('a:1', 1, 'run.created/1', '{}')"
             )
-        appended = time.monotonic()
-        assert waiting.result() - appended < 2
+        assert waiting.result()
     store.close()
 
 
 def test_all_connections_may_break(postgres_db: str) -> None:
     store = open_event_store(postgres_db)
     with ThreadPoolExecutor(3) as threads:
-        waiting = [threads.submit(woken, store, 0) for _ in range(3)]
+        waiting = [threads.submit(wait, store, 0) for _ in range(3)]
         waiting_session(postgres_db)
         time.sleep(0.2)
         # The pool's own too, as when the server starts anew.
@@ -140,14 +137,13 @@ def test_all_connections_may_break(postgres_db: str) -> None:
         waiting_session(postgres_db)
         other = open_event_store(postgres_db)
         other.append([Append("a:1", 0, [EVENT])])
-        appended = time.monotonic()
-        assert max(it.result() for it in waiting) - appended < 0.5
+        assert all(it.result() for it in waiting)
         other.close()
     # And those kept for the next to wait.
     for pid, _, _ in sessions(postgres_db, "query LIKE 'UNLISTEN%'"):
         with psycopg.connect(postgres_db) as connection:
             connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-    assert store.wait(0, 5)
+    assert store.wait(0, PATIENCE)
     assert not store.wait(1, 0.2)
     store.close()
 
@@ -162,11 +158,10 @@ def test_without_a_connection_to_spare_it_looks_through_the_pool(
     postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
     assert not store.wait(0, 0.2)
     with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(woken, store, 0)
+        waiting = threads.submit(wait, store, 0)
         time.sleep(0.2)
         store.append([Append("a:1", 0, [EVENT])])
-        appended = time.monotonic()
-        assert waiting.result() - appended < 2
+        assert waiting.result()
     store.close()
 
 
@@ -199,7 +194,7 @@ def test_many_threads_wait_and_append_at_once(store: EventStore) -> None:
 
     def follow() -> None:
         position, count = 0, 0
-        while count < 3 * each and store.wait(position, 10):
+        while count < 3 * each and store.wait(position, PATIENCE):
             page = store.read_all(position)
             count, position = count + len(page), page[-1].position
         seen.append(count)

@@ -75,7 +75,7 @@ def test_a_large_append_over_a_unix_socket_returns(postgres: PostgresServer, num
         target=store.append, args=([Append("a:1", 0, [EVENT] * number)],), daemon=True
     )
     appending.start()
-    appending.join(30)
+    appending.join(120)
     assert not appending.is_alive(), "the append hangs"
     assert store.last_position() == number
     store.close()
@@ -239,7 +239,7 @@ class Slow(Ambiguous):
     """A store that takes its time to append."""
 
     def append(self, batch: Sequence[Append]) -> None:
-        time.sleep(0.5)
+        time.sleep(1.0)
         self.store.append(batch)
 
 

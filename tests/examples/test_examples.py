@@ -74,8 +74,8 @@ def served(
             start_new_session=True,
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-                for _ in range(300):
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+                for _ in range(1200):
                     with suppress(httpx.ConnectError):
                         client.get("/runs/none")
                         break
@@ -83,7 +83,7 @@ def served(
                     time.sleep(0.1)
                 yield client
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) in (0, -signal.SIGTERM), (folder / "log").read_text()
+            assert process.wait(120) in (0, -signal.SIGTERM), (folder / "log").read_text()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -92,7 +92,7 @@ def served(
 
 
 def ended(client: httpx.Client, run_id: str) -> list[str]:
-    for _ in range(300):
+    for _ in range(1200):
         shown = client.get(f"/runs/{run_id}").json()["events"]
         if "run.completed" in shown:
             return shown
@@ -186,7 +186,7 @@ def test_a_script_runs_the_tools(tmp_path: Path, simulator: Simulator) -> None:
         env=settings(simulator, ""),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     run_id, status, *_ = done.stdout.split()

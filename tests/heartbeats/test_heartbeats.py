@@ -46,12 +46,12 @@ async def wait_for_heartbeat(url: str, condition: Callable[[Heartbeat], bool]) -
     """The heartbeat of the only worker once it is so."""
     found: list[Heartbeat] = []
     with closing(open_event_store(url)) as store:
-        for _ in range(400):
+        for _ in range(2400):
             found = await asyncio.to_thread(heartbeats_in, store)
             if len(found) == 1 and condition(found[0]):
                 return found[0]
             await asyncio.sleep(0.05)
-    raise AssertionError(f"not so in 20 s: {found}")
+    raise AssertionError(f"not so in 120 s: {found}")
 
 
 def run_tracker(
@@ -79,10 +79,10 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         assert (first.source, first.state, first.watched) == ("assistants", "ok", 0)
         assert first.advice is None
         assert abs((first.written_at - datetime.now(UTC)).total_seconds()) < 60
-        assert first.age_seconds < 30
+        assert first.age_seconds < 60
         await tracker.watch("thread_1", "run_1")
         with pytest.raises(KeyRefused):
-            await tracker.wait("run_1", timeout=20)
+            await tracker.wait("run_1", timeout=120)
         refused = await wait_for_heartbeat(database_url, lambda it: it.state == "refused")
         assert (refused.watched, refused.asked, refused.failed) == (1, 1, 1)
         assert refused.answered_at is None
@@ -103,7 +103,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         [told] = ill.document["sources"]
         assert (told["state"], told["asked"], told["peculiarities"]) == ("refused", 1, {})
         clock.skip(61)
-        assert (await tracker.wait("run_1", timeout=20)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
         well = await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
         assert (well.refusing, well.refusing_since, well.held_until) == (None, None, None)
         assert well.answered_at is not None
@@ -120,7 +120,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
 def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
         await tracker.watch("thread_1", "run_1")
-        for _ in range(60):
+        for _ in range(1200):
             if tracker.sources_status()["assistants"].breaker == "open":
                 break
             clock.skip(2)
@@ -131,7 +131,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
         assert "the service fails; the next request is sent" in " ".join(ill.out.split())
         assert "Try later." in ill.out
         assert failing.failed >= 5
-        for _ in range(60):
+        for _ in range(1200):
             if tracker.sources_status()["assistants"].refused:
                 break
             clock.skip(61)
@@ -152,7 +152,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
 def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
         await tracker.watch("thread_1", "run_1")
-        assert (await tracker.wait("run_1", timeout=20)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
         tracker.observe(dict(run_of("queued", id="run_2", model="m").document))
         lacks = {"no_assistant_id": 3, "no_model": 2, "no_end_stamp": 1, "no_usage": 1}
         counted = lacks | {"stamps_not_in_seconds": 2}
@@ -236,7 +236,7 @@ def test_each_worker_has_rows_of_its_own(postgres_db: str) -> None:
         mine = (await wait_for_heartbeat(postgres_db, lambda it: True)).worker
         other = Tracker(postgres_db, Assistants("http://127.0.0.1:9/v1"))
         async with other:
-            for _ in range(400):
+            for _ in range(2400):
                 if len(await workers()) == 2:
                     break
                 await asyncio.sleep(0.05)
@@ -255,7 +255,7 @@ def test_what_cannot_be_written_is_said_once_and_stops_nothing(
             clock.skip(11)
             await asyncio.sleep(0.5)
         await tracker.watch("thread_1", "run_1")
-        assert (await tracker.wait("run_1", timeout=20)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
         execute(database_url, "DROP VIEW runfold_sources")
         await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.command_line import run_body
+from tests.support.examples import examples
 from tracker import EventStore, open_event_store
 from tracker.core.decider import fold
 from tracker.core.events import RunCreated, run_stream
@@ -62,7 +63,7 @@ def run_import(store: EventStore, documents: list[Any]) -> ImportReport:
     return import_lines(lines, store, source=None, clock=SystemClock())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(WRAPPED, max_size=6), st.integers(0, 6))
 def test_whatever_is_imported(documents: list[Any], place: int) -> None:
     store = open_event_store("memory://")

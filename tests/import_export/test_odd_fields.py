@@ -156,7 +156,7 @@ def test_an_asked_case(case: dict[str, Any], database_url: str, tmp_path: Path) 
     for command in case["expect"]["ask"]:
         began = time.monotonic()
         assert runfold(*command.split(), "--db", database_url).code == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
     good = {body["id"] for body in good_runs()}
     with Views(database_url) as views:
         [row] = [row for row in views.runs() if row.run_id not in good]

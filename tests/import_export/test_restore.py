@@ -121,7 +121,7 @@ def test_two_at_once_add_each_event_once(database_url: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert [(report.recorded, report.bad) for report in reports] == [(1_200, [])] * 2
     assert sum(report.events for report in reports) == 1_200
     store = open_event_store(database_url)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.event_exports import export_lines, import_exported, store_of_stories
+from tests.support.examples import examples
 from tests.support.generated_runs import lives, looks
 from tests.support.run_builder import created
 from tracker import EventStore, open_event_store
@@ -64,7 +65,7 @@ def polls(draw: st.DrawFn) -> list[RunSnapshot]:
     return [next(rest[i]).model_copy(update={"metadata": metadata}) for i in order]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(polls())
 def test_exported_and_imported_it_is_the_same_to_the_byte(
     store: EventStore, seen: list[RunSnapshot]

@@ -43,7 +43,7 @@ def thread(simulator: Simulator) -> str:
     thread = simulator.create_thread()
     for _ in range(RUNS):
         simulator.create_run(thread)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while any(simulator.body(run)["completed_at"] is None for run in runs_on(simulator, thread)):
         assert time.monotonic() < until
         time.sleep(0.2)
@@ -135,7 +135,7 @@ def test_after_a_kill_it_goes_on_and_asks_for_no_recorded_steps(
     died = subprocess.run(
         [sys.executable, "-m", "tests.support.killed_backfill", *arguments],
         cwd=ROOT,
-        timeout=60,
+        timeout=120,
         capture_output=True,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
@@ -158,7 +158,7 @@ def test_open_runs_are_watched_to_their_ends(simulator: Simulator) -> None:
             assert (await tracker.backfill(thread)).runs == 1
             assert [state.run_id for state in tracker.watching] == [run.run_id]
             simulator.cancel(run.run_id)
-            assert (await tracker.wait(run.run_id, timeout=20)).status == "cancelled"
+            assert (await tracker.wait(run.run_id, timeout=120)).status == "cancelled"
 
     asyncio.run(scenario())
 

@@ -15,6 +15,7 @@ from openai.types.beta.threads import Run
 from openai.types.responses import Response
 
 from tests.support.command_line import run_body
+from tests.support.examples import examples
 from tests.support.odd_answers import reply_of
 from tests.support.odd_documents import make_input, nest, read_cases
 from tests.support.scripted_server import ScriptedServer
@@ -58,7 +59,7 @@ def track(url: str, scenario: Callable[[Tracker], Any], *sources: Any) -> EventS
     async def main() -> None:
         found = sources or (Assistants(NOWHERE),)
         async with Tracker(store, *found, cadence=SLOW, steps="never") as tracker:
-            await asyncio.wait_for(scenario(tracker), 30)
+            await asyncio.wait_for(scenario(tracker), 300)
             states = {state.run_id: state for state in tracker.watching}
             for run_id, state in states.items():
                 with suppress(RunfoldError):
@@ -308,7 +309,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.dictionaries(FIELDS, ODD, min_size=1, max_size=3), min_size=1, max_size=4))
 def test_whatever_is_observed_is_read_back_and_harms_no_other(
     changes: list[dict[str, Any]],

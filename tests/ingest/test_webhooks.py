@@ -59,7 +59,7 @@ def make_delivery(response_id: str, kind: str = "response.completed") -> Deliver
 
 
 async def wait_for_end(simulator: Simulator, run_id: str) -> None:
-    for _ in range(2000):
+    for _ in range(10_000):
         if simulator.truth(run_id).ended_at is not None:
             return
         await asyncio.sleep(0.01)
@@ -100,8 +100,8 @@ def test_the_next_look_is_brought_forward(simulator: Simulator) -> None:
             made = await tracker.responses.create(model="gpt-5", input="Hi")
             await wait_for_end(simulator, made.id)
             # The call showed it, and the first look is to come in eight minutes.
-            waiting = asyncio.create_task(tracker.wait(made.id, timeout=20))
-            state = await tracker.webhook(*make_delivery(made.id), secret=SECRET, timeout=20)
+            waiting = asyncio.create_task(tracker.wait(made.id, timeout=120))
+            state = await tracker.webhook(*make_delivery(made.id), secret=SECRET, timeout=120)
             assert state is not None
             assert state.status == "completed"
             assert simulator.traffic["200"] == 2
@@ -120,18 +120,18 @@ def test_a_run_that_waited_is_looked_at_when_it_is_told_to_have_ended(simulator:
         named = {"id": theirs.run_id, "thread_id": theirs.thread_id}
         source = Assistants(simulator.base_url)
         async with Tracker("memory://", source, cadence=SLOW) as tracker:
-            for _ in range(2000):
+            for _ in range(10_000):
                 if simulator.truth(theirs.run_id).status == "requires_action":
                     break
                 await asyncio.sleep(0.01)
             message = delivery("thread.run.requires_action", named)
-            state = await tracker.webhook(*message, secret=SECRET, timeout=20)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
             assert state is not None
             assert state.needs_action
             simulator.submit_outputs(theirs.run_id)
             await wait_for_end(simulator, theirs.run_id)
             message = delivery("thread.run.completed", named)
-            state = await tracker.webhook(*message, secret=SECRET, timeout=20)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
             assert state is not None
             assert state.status == "completed"
 
@@ -150,7 +150,7 @@ def test_one_whose_handling_failed_may_come_again(simulator: Simulator) -> None:
                 with pytest.raises(WaitTimeout, match="was not seen within"):
                     await tracker.webhook(*message, secret=SECRET, timeout=0.3)
             simulator.faults = Faults()
-            state = await tracker.webhook(*message, secret=SECRET, timeout=20)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
             assert state is not None
             assert state.status == "completed"
             with pytest.raises(WebhookReplayed):
@@ -197,7 +197,7 @@ def test_a_whole_run_is_recorded_and_watched(simulator: Simulator) -> None:
             assert state is not None
             assert state.status == "queued"
             assert [each.run_id for each in tracker.watching] == [theirs.run_id]
-            assert (await tracker.wait(theirs.run_id, timeout=20)).status == "completed"
+            assert (await tracker.wait(theirs.run_id, timeout=120)).status == "completed"
             recorded = len(tracker.history(theirs.run_id))
             # Its turn comes late, and changes nothing.
             state = await tracker.webhook(*delivery("thread.run.queued", open_run), secret=SECRET)
@@ -210,7 +210,7 @@ def test_a_whole_run_is_recorded_and_watched(simulator: Simulator) -> None:
             body = json.dumps(simulator.body(other)).encode()
             headers = sign(body, SECRET, "wh_whole", datetime.now(UTC))
             assert await tracker.webhook(body, headers, secret=SECRET) is not None
-            assert await tracker.drain()
+            assert await tracker.drain(120)
             topics = [entry.event.topic for entry in tracker.history(other)]
             assert topics.count("run.step_recorded") == len(simulator.truth(other).steps) > 0
 
@@ -266,7 +266,7 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     tracker = Tracker(database_url, Responses(simulator.base_url), cadence=QUICK)
     with tracker.in_background() as background:
         message = make_delivery(theirs)
-        state = background.webhook(*message, secret=SECRET, timeout=20)
+        state = background.webhook(*message, secret=SECRET, timeout=120)
         assert state is not None
         assert state.status == "completed"
         with pytest.raises(WebhookReplayed):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.tracker_pairs import Counting, Pair, execute, run_pair
 from tests.support.tracker_settings import LONG, QUICK, TOOLS
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunEnded
 from tracker.errors import NotFound
@@ -27,13 +27,13 @@ def test_a_run_is_polled_by_its_owner_and_known_to_who_waits(
 
         async def see(thread: str, owner: int) -> None:
             run = await tracker.runs.create(thread, assistant_id="asst_1")
-            state = await tracker.wait(run.id, timeout=60)
+            state = await tracker.wait(run.id, timeout=120)
             assert state.status == "completed"
             assert pair.sources[owner].asked[run.id] > 0
             assert pair.sources[1 - owner].asked[run.id] == 0
             # Both know it afterwards, and neither watches it.
             for each in pair.trackers:
-                assert (await each.wait(run.id, timeout=60)).status == "completed"
+                assert (await each.wait(run.id, timeout=120)).status == "completed"
                 kinds = [type(entry.event) for entry in each.history(run.id)]
                 assert sum(issubclass(kind, RunEnded) for kind in kinds) == 1
                 assert kinds.count(RunCreated) == 1
@@ -63,7 +63,7 @@ def test_a_run_of_somebody_else_is_looked_at_once_by_who_was_asked(
             if owner == 1:
                 await wait_until_polled(pair.sources[1], run)
             simulator.cancel(run)
-            assert (await tracker.wait(run, timeout=60)).status == "cancelled"
+            assert (await tracker.wait(run, timeout=120)).status == "cancelled"
             if owner == 1:
                 assert source.asked[run] == 1
 
@@ -81,12 +81,12 @@ def test_actions_can_be_answered_by_who_does_not_poll(
         async def see(thread: str) -> None:
             run = await tracker.runs.create(thread, assistant_id="asst_1")
             answered = 0
-            state = await tracker.wait(run.id, timeout=60, until="actionable")
+            state = await tracker.wait(run.id, timeout=120, until="actionable")
             while state.needs_action:
                 outputs = [{"tool_call_id": it.id, "output": "42"} for it in state.tool_calls]
                 await tracker.runs.submit_tool_outputs(thread, run.id, outputs)
                 answered += 1
-                state = await tracker.wait(run.id, timeout=60, until="actionable")
+                state = await tracker.wait(run.id, timeout=120, until="actionable")
             assert (state.status, answered) == ("completed", 1)
 
         await asyncio.gather(*(see(thread) for thread, _ in pair.threads(12)))
@@ -101,7 +101,7 @@ def test_a_run_that_vanished_is_said_to_who_waits(postgres_db: str, simulator: S
         tracker = pair.trackers[0]
         thread = next(it for it, owner in pair.threads(40) if owner == 1)
         run = await tracker.runs.create(thread, assistant_id="asst_1")
-        waiting = asyncio.create_task(tracker.wait(run.id, timeout=30))
+        waiting = asyncio.create_task(tracker.wait(run.id, timeout=120))
         await until(lambda: pair.sources[1].asked[run.id] > 0)
         pair.sources[1].gone.add(run.id)
         with pytest.raises(NotFound):
@@ -110,7 +110,7 @@ def test_a_run_that_vanished_is_said_to_who_waits(postgres_db: str, simulator: S
     run_pair(postgres_db, simulator, work)
 
 
-def test_who_leaves_is_followed_within_seconds(postgres_db: str, simulator: Simulator) -> None:
+def test_who_leaves_is_followed(postgres_db: str, simulator: Simulator) -> None:
     simulator.parameters = LONG
 
     async def follow() -> None:
@@ -124,9 +124,19 @@ def test_who_leaves_is_followed_within_seconds(postgres_db: str, simulator: Simu
                 assert pair.sources[0].asked[run.id] == 0
             # Its leases are released, rather than left to expire.
             assert len(pair.count_shards()) == 1
-            await until(lambda: pair.sources[0].asked[run.id] > 1, 60)
+            await until(lambda: pair.sources[0].asked[run.id] > 1)
 
     asyncio.run(follow())
+
+
+async def wait_until_quiet(source: Counting, run: str) -> int:
+    """Waits until a run is polled no more; returns how often it was polled."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            asked = source.asked[run]
+            await asyncio.sleep(1.5)
+            if source.asked[run] == asked:
+                return asked
 
 
 def test_who_loses_its_leases_stops_polling_until_it_has_them_again(
@@ -142,12 +152,9 @@ def test_who_loses_its_leases_stops_polling_until_it_has_them_again(
             execute(
                 postgres_db,
                 "UPDATE runfold_leases SET worker = 'another', "
-                "expires_at = clock_timestamp() + interval '1 minute'",
+                "expires_at = clock_timestamp() + interval '1 hour'",
             )
-            await asyncio.sleep(3.0)
-            asked = source.asked[run.id]
-            await asyncio.sleep(1.0)
-            assert source.asked[run.id] == asked
+            asked = await wait_until_quiet(source, run.id)
             assert [state.run_id for state in tracker.watching] == [run.id]
             execute(postgres_db, "UPDATE runfold_leases SET expires_at = clock_timestamp()")
             await until(lambda: source.asked[run.id] > asked + 2)
@@ -166,13 +173,10 @@ def test_who_cannot_renew_stops_when_the_lease_ends(
             run = await tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
             await until(lambda: source.asked[run.id] > 2)
             execute(postgres_db, "ALTER TABLE runfold_leases RENAME TO put_away")
-            await asyncio.sleep(2.5)
+            # Its polls continue until the lease ends.
             still = source.asked[run.id]
-            await until(lambda: source.asked[run.id] > still, 1)
-            await asyncio.sleep(5.0)
-            asked = source.asked[run.id]
-            await asyncio.sleep(1.0)
-            assert source.asked[run.id] == asked
+            await until(lambda: source.asked[run.id] > still)
+            asked = await wait_until_quiet(source, run.id)
             execute(postgres_db, "ALTER TABLE put_away RENAME TO runfold_leases")
             await until(lambda: source.asked[run.id] > asked + 2)
 
@@ -186,7 +190,7 @@ def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simula
         async with Tracker(postgres_db, api, cadence=QUICK, resume=False) as tracker:
             thread = simulator.create_thread()
             run = await tracker.runs.create(thread, assistant_id="asst_1")
-            assert (await tracker.wait(run.id, timeout=60)).status == "completed"
+            assert (await tracker.wait(run.id, timeout=120)).status == "completed"
             assert execute(postgres_db, "SELECT * FROM runfold_workers") == []
 
     asyncio.run(watch())
@@ -211,7 +215,7 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
             RunRepository(store).record([Observation.of(seen)])
             store.close()
             await until(lambda: [state.run_id for state in tracker.watching] == [run])
-            assert (await tracker.wait(run, timeout=60)).status == "completed"
+            assert (await tracker.wait(run, timeout=120)).status == "completed"
 
     asyncio.run(follow())
     assert "assistants:run_0: not resumed" in caplog.text

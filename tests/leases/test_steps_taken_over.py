@@ -35,7 +35,7 @@ async def main(url, base_url, *runs):
         for thread, run in pairs:
             await tracker.watch(thread, run)
         for _, run in pairs:
-            await tracker.wait(run, timeout=30)
+            await tracker.wait(run, timeout=120)
         print("ended", flush=True)
         await asyncio.sleep(600)
 
@@ -57,13 +57,13 @@ def test_the_steps_that_a_killed_worker_left_are_read_by_who_takes_over(
     async def scenario(worker: subprocess.Popen[str]) -> None:
         async with tracker_of(postgres_db, simulator) as tracker:
             # A half of the shards is given to it: it cannot know that the steps are being read.
-            await until(lambda: f"{SHARDS // 2} held" in caplog.text, 20)
-            assert await tracker.drain()
+            await until(lambda: f"{SHARDS // 2} held" in caplog.text)
+            assert await tracker.drain(120)
             given = runs_with_steps(tracker, runs)
             assert len(given) < RUNS
             worker.kill()
             worker.wait()
-            await until(lambda: len(runs_with_steps(tracker, runs)) == RUNS, 40)
+            await until(lambda: len(runs_with_steps(tracker, runs)) == RUNS)
             for run_id in runs:
                 assert sorted(steps_of(tracker, run_id)) == true_steps(simulator, run_id)
         # Each once, and nothing of what had been read before.

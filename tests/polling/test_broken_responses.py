@@ -59,13 +59,13 @@ def test_the_run_is_unchanged_and_asked_about_again(runs: int, fault: str) -> No
         await writes(whole(body.replace(b"run_1", b"run_2") if b"run_2" in path else body))(writer)
 
     async def scenario(url: str) -> None:
-        api = Assistants(url, deadline=0.5)
+        api = Assistants(url, deadline=2.0 if fault in ("slow drip", "silence") else 60.0)
         async with Tracker("memory://", api, cadence=QUICK) as tracker:
             names = [f"run_{number + 1}" for number in range(runs)]
             for name in names:
                 await tracker.watch("thread_1", name)
             for name in names:
-                assert (await tracker.wait(name, timeout=60)).status == "completed"
+                assert (await tracker.wait(name, timeout=120)).status == "completed"
                 kinds = [type(entry.event) for entry in tracker.history(name)]
                 assert kinds == [RunCreated, RunStatusChanged, RunCompleted]
             status = tracker.sources_status()["assistants"]

@@ -34,7 +34,7 @@ def turn_of(tokens: int, now: int) -> Reply:
 
 
 async def reported_usages(tracker: Tracker, number: int) -> list[Usage | None]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             events = [entry.event for entry in tracker.history("turn_1")]
             found = [event.usage for event in events if isinstance(event, RunUsageReported)]
@@ -58,7 +58,7 @@ def test_a_correction_after_the_end_is_recorded(tmp_path: Path, restarted: bool)
 
             async with entered() as tracker:
                 await tracker.watch("sess_1", "turn_1")
-                state = await tracker.wait("turn_1", timeout=20)
+                state = await tracker.wait("turn_1", timeout=120)
                 assert state.usage == Usage(prompt_tokens=10, completion_tokens=1, total_tokens=11)
                 assert tracker.watching == []
                 if not restarted:

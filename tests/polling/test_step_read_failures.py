@@ -158,6 +158,6 @@ def test_steps_that_wait_do_not_hold_up_the_end() -> None:
         watch(bench, service)
         await bench.advance(1)
         assert bench.poller.step_reads.waiting == 1
-        await asyncio.wait_for(bench.poller.close(), 1)
+        await asyncio.wait_for(bench.poller.close(), 60)
 
     run(scenario)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from projections import Views
 from tests.support.tracker_settings import QUICK
+from tests.support.waiting import PATIENCE, until
 from tracker import Tracker
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.runtime import jobs
@@ -22,7 +23,6 @@ from tracker.sources import Assistants
 pytestmark = pytest.mark.integration
 
 PLAIN = Parameters.ending("completed", action=0.0, time_scale=0.02, stretched=0.0)
-PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -34,14 +34,6 @@ def simulator() -> Iterator[Simulator]:
 def opened(url: str, simulator: Simulator, scheduler: AsyncIOScheduler | None = None) -> Tracker:
     api = Assistants(simulator.base_url, api_key="key-4f1d9c22b7")
     return Tracker(url, api, cadence=QUICK, scheduler=scheduler)
-
-
-async def comes(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not come")
 
 
 @pytest.mark.parametrize("handed_in", [False, True])
@@ -57,9 +49,9 @@ def test_tables_are_kept_and_pruned_by_jobs(
                 scheduler.start()
             run = await tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
             assert (await tracker.wait(run.id, timeout=PATIENCE)).status == "completed"
-            await comes(lambda: [it.status for it in views.runs()] == ["completed"])
+            await until(lambda: [it.status for it in views.runs()] == ["completed"])
             tracker.every(0.1, lambda: views.prune(timedelta(0)), name="retention")
-            await comes(lambda: views.runs() == [])
+            await until(lambda: views.runs() == [])
             assert views.usage()[0].runs == 1
             assert tracker.watching == []
         if scheduler is not None:
@@ -86,7 +78,7 @@ def test_a_job_that_takes_long_never_runs_twice_at_once(simulator: Simulator) ->
         tracker = opened("memory://", simulator)
         tracker.every(0.01, job)
         async with tracker:
-            await comes(lambda: len(together) >= 3)
+            await until(lambda: len(together) >= 3)
         # The one that was under way at the end was let finish, and no other began.
         assert running == []
         ran = len(together)
@@ -122,8 +114,8 @@ def test_what_a_job_raises_is_logged_and_it_runs_again(
             tracker.every(0.02, job)
         async with tracker:
             tracker.every(0.02, lambda: asks([*tracker.sources_status()]), name="asks")
-            await comes(lambda: all(ran.count(it) > 2 for it in ("fails", "breaks", "cancels")))
-            await comes(lambda: ran.count("assistants") > 2)
+            await until(lambda: all(ran.count(it) > 2 for it in ("fails", "breaks", "cancels")))
+            await until(lambda: ran.count("assistants") > 2)
             assert tracker.sources_status()["assistants"].failed == 0
 
     with caplog.at_level(logging.INFO, "runfold.jobs"):
@@ -178,7 +170,7 @@ def test_jobs_of_a_tracker_in_the_background(database_url: str, simulator: Simul
     with tracker:
         tracker.every(0.05, slow)
         assert under_way.wait(PATIENCE)
-        threading.Timer(0.2, may_end.set).start()
+        threading.Timer(1.0, may_end.set).start()
     assert seen.is_set()
 
 

@@ -27,11 +27,11 @@ def test_a_job_that_is_under_way_at_the_stop_is_not_logged_as_failed(
         scheduler.start()
         if given is not None:
             given.start()
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 120)
         scheduler.stop()
         await asyncio.sleep(0)
         go_on.set()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 120)
         await asyncio.sleep(0.05)
         if given is not None:
             given.shutdown(wait=False)

@@ -25,7 +25,9 @@ def test_the_official_client_from_a_call_to_the_end() -> None:
     asking = replace(ASKING, time_scale=1.0, max_actions=1)
     with (
         Simulator(seed=5, clock=clock, parameters=asking, poll_after_ms=250) as sim,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         made = client.responses.create(
             model="gpt-5", input="Hi", background=True, tools=TOOLS, metadata={"team": "blue"}
@@ -69,7 +71,9 @@ def test_invalid_responses_are_refused() -> None:
     clock = ManualClock()
     with (
         Simulator(clock=clock, parameters=PLAIN) as sim,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         with pytest.raises(openai.BadRequestError, match="background=true"):
             client.responses.create(model="gpt-5", input="Hi")
@@ -97,7 +101,9 @@ def test_both_shapes_of_the_official_client_are_tracked_to_the_same_truth(
         url = simulator.base_url
         sources = Assistants(url), Responses(url)
         async with (
-            AsyncOpenAI(api_key="sk-4f1d9c22b7", base_url=url, max_retries=0) as client,
+            AsyncOpenAI(
+                api_key="sk-4f1d9c22b7", base_url=url, max_retries=0, timeout=120
+            ) as client,
             Tracker(database_url, *sources, cadence=QUICK) as tracker,
         ):
             thread = await client.beta.threads.create()
@@ -105,7 +111,7 @@ def test_both_shapes_of_the_official_client_are_tracked_to_the_same_truth(
             response = await client.responses.create(model="gpt-5", input="Hi", background=True)
             await tracker.watch(thread.id, run.id, source="assistants")
             await tracker.watch(None, response.id, source="responses")
-            states = [await tracker.wait(it, timeout=20) for it in (run.id, response.id)]
+            states = [await tracker.wait(it, timeout=120) for it in (run.id, response.id)]
             assert [state.status for state in states] == [end, end]
             raw = await client.responses.with_raw_response.retrieve(response.id)
             assert tracker.observe(raw.text) == []

@@ -30,7 +30,9 @@ def test_a_run_is_streamed_to_its_action_and_from_there_to_its_end() -> None:
     asking = Parameters.ending("completed", action=1.0, max_actions=1, **QUICK)
     with (
         Simulator(seed=3, parameters=asking) as simulator,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         thread = client.beta.threads.create()
         first = list(
@@ -73,7 +75,9 @@ def test_a_run_is_streamed_to_its_action_and_from_there_to_its_end() -> None:
 def test_a_response_is_streamed_to_its_end(end: Any) -> None:
     with (
         Simulator(parameters=Parameters.ending(end, action=0.0, **QUICK)) as simulator,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         events: list[Any] = list(
             client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
@@ -91,7 +95,9 @@ def test_a_cancelled_response_is_streamed_no_further() -> None:
     slow = Parameters.ending("completed", action=0.0, time_scale=5.0, stretched=0.0)
     with (
         Simulator(parameters=slow) as simulator,
-        OpenAI(api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0) as client,
+        OpenAI(
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+        ) as client,
     ):
         events: list[Any] = []
         stream = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)

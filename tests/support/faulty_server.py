@@ -86,10 +86,13 @@ async def pours(writer: asyncio.StreamWriter) -> None:
 
 
 def bomb() -> bytes:
-    """Returns 200 MB of blanks in 200 kB of gzip."""
+    """Returns 400 MB of blanks in 400 kB of gzip, without the end."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    parts = [packer.compress(b" " * 1_000_000) for _ in range(200)]
-    return b"".join([*parts, packer.flush()])
+    # After a full flush, equal blocks are packed to equal bytes.
+    first, other = (
+        packer.compress(b" " * 1_000_000) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
+    )
+    return first + 399 * other
 
 
 GZIP = JSON + b"Content-Encoding: gzip\r\n"

@@ -89,7 +89,7 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
                     workers.append(start())
                 time.sleep(max(until - time.monotonic(), 0))
                 stop.touch()
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 120
                 while (
                     left := RunRepository(store).pending_runs(began).open
                 ) and time.monotonic() < deadline:

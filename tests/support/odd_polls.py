@@ -76,7 +76,7 @@ def poll(
     answers: Sequence[Mapping[str, Any]],
     *,
     looks: int | None = None,
-    seconds: float = 20.0,
+    seconds: float = 120.0,
 ) -> Polled:
     """Polls the run of the first answer until it has ended, or was looked at often enough.
 

@@ -9,11 +9,11 @@ from typing import Any
 from tests.support.command_line import Finished, runfold
 from tests.support.odd_documents import check_import
 
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 def ask(command: str, url: str) -> Finished:
-    """Runs a command on a database; it has to succeed within five seconds."""
+    """Runs a command on a database; it has to succeed within a minute."""
     began = perf_counter()
     done = runfold(*shlex.split(command), "--db", url)
     taken = perf_counter() - began

@@ -18,11 +18,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import psycopg
 
-_START_SECONDS = 60
+_START_SECONDS = 120
+# Catalogs of a database grow with each schema that is dropped.
+_USES_OF_A_DATABASE = 20
 _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -35,6 +38,24 @@ _SETTINGS = {
     "timezone": "America/St_Johns",
 }
 
+# Of the database itself: its settings and further schemas.
+_IS_CHANGED = """
+SELECT EXISTS (
+    SELECT FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+    WHERE datname = current_database()
+) OR EXISTS (
+    SELECT FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+)
+"""
+_CLEAR = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid();
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
+
 
 class PostgresServer:
     """A running server, with the URLs of its databases."""
@@ -45,6 +66,9 @@ class PostgresServer:
         self.port = port
         self.sockets = sockets
         self.binaries = binaries or Path()
+        self._numbers = count(1)
+        # Empty databases, with the number of tests that have used each.
+        self._idle: dict[str, int] = {}
 
     def url(self, database: str) -> str:
         return f"postgresql://runfold:secret@127.0.0.1:{self.port}/{database}"
@@ -52,6 +76,31 @@ class PostgresServer:
     def socket_url(self, database: str) -> str:
         """Returns the URL of a database over the server's Unix socket."""
         return f"postgresql://runfold@/{database}?host={self.sockets}&port={self.port}"
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """Yields the URL of an empty database, which another test may have used before."""
+        if self._idle:
+            name, uses = self._idle.popitem()
+        else:
+            name, uses = f"test_{next(self._numbers)}", 0
+            self.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        yield self.url(name)
+        if uses < _USES_OF_A_DATABASE and self._clear(name):
+            self._idle[name] = uses + 1
+        else:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _clear(self, name: str) -> bool:
+        """Drops all in a database; returns False if more of it was changed than its tables."""
+        try:
+            with psycopg.connect(self.url(name), autocommit=True) as connection:
+                if connection.execute(_IS_CHANGED).fetchone() != (False,):
+                    return False
+                connection.execute(_CLEAR)
+        except psycopg.Error:
+            return False
+        return True
 
     def execute(self, statement: str) -> None:
         """Runs one statement outside of any transaction, in the database `postgres`."""
@@ -144,7 +193,7 @@ def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
     url = PostgresServer(port).url("postgres")
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            psycopg.connect(url, connect_timeout=2).close()
+            psycopg.connect(url, connect_timeout=10).close()
         except psycopg.OperationalError:
             time.sleep(0.02)
         else:

@@ -1,6 +1,7 @@
 """Two trackers on one PostgreSQL database that have divided its shards."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -39,6 +40,26 @@ def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def count_shards(url: str) -> list[int]:
+    """Returns the number of shards of each tracker."""
+    statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
+    return [number for (number,) in execute(url, statement)]
+
+
+class _Divided(logging.Handler):
+    """Log records of trackers that have come to hold a half of the shards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        logging.getLogger("runfold.leases").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a record of the division."""
+        if record.getMessage().endswith(f": {SHARDS // 2} held"):
+            self.found.append(record.getMessage())
+
+
 class Pair:
     """Two trackers on one database that have divided its shards, and their sources."""
 
@@ -46,19 +67,12 @@ class Pair:
         self.url, self.simulator = url, simulator
         self.sources = [Counting(simulator.base_url) for _ in range(2)]
         self.trackers = [Tracker(url, source, cadence=QUICK) for source in self.sources]
+        self._divided = _Divided()
 
     async def wait_until_divided(self) -> None:
-        """Returns once each tracker polls a half of the shards."""
-        await until(
-            lambda: len(self.count_shards()) == 2 and set(self.count_shards()) == {SHARDS // 2}
-        )
-        # The tracker that released shards learns of it a little later.
-        await asyncio.sleep(0.2)
-
-    def count_shards(self) -> list[int]:
-        """Returns the number of shards of each tracker."""
-        statement = "SELECT count(*) FROM runfold_leases WHERE worker IS NOT NULL GROUP BY worker"
-        return [number for (number,) in execute(self.url, statement)]
+        """Returns once each tracker polls a half of the shards, and knows which."""
+        await until(lambda: len(self._divided.found) == 2)
+        assert count_shards(self.url) == [SHARDS // 2] * 2
 
     def owned_shards(self) -> set[int]:
         """Returns the shards of the first tracker."""

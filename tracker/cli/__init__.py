@@ -12,6 +12,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    from tracker.cli.commands import app
+    from tracker.cli.commands import command
 
-    app(arguments)
+    command(arguments)

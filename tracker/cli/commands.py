@@ -48,3 +48,6 @@ for _heading, _commands in COMMANDS.items():
     for _command in _commands:
         _name = _command.__name__.strip("_").replace("_", "-")
         app.command(_name, rich_help_panel=_heading)(_command)
+
+# Built once a process: that takes as long as many a command.
+command = typer.main.get_command(app)

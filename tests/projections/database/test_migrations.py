@@ -130,7 +130,7 @@ def test_costs_are_counted_again_after_down_and_up(database_url: str, engine: En
 
 def _upgrade(url: str, barrier: object) -> None:
     engine = open_engine(url, create=True)
-    barrier.wait(60)  # type: ignore[attr-defined]
+    barrier.wait(120)  # type: ignore[attr-defined]
     migrations.upgrade(engine)
     engine.dispose()
 
@@ -142,7 +142,7 @@ def test_four_processes_upgrade_at_once(database_url: str, engine: Engine) -> No
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert [process.exitcode for process in processes] == [0] * 4
     assert migrations.current(engine) == REVISION
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from projections.folding.run_row import RunHistory
 from projections.folding.status_trace import fold
+from tests.support.examples import examples
 from tests.support.generated_runs import Life, lives, looks
 from tests.support.run_builder import run_row
 from tracker.core import events as e
@@ -65,7 +66,7 @@ def make_steps(life: Life) -> list[e.RunStepRecorded]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), st.booleans(), st.booleans())
 def test_durations_are_off_by_no_more_than_their_uncertainty(
     data: st.DataObject, stamps: bool, with_steps: bool

@@ -224,7 +224,7 @@ def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventSto
     cut = second(3600)
     for number in (6, 11):
         command = [sys.executable, "-c", PRUNER, database_url, cut.isoformat(), str(number)]
-        assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == -signal.SIGKILL
+        assert subprocess.run(command, cwd=ROOT, timeout=120).returncode == -signal.SIGKILL
         assert verify(engine, store, PROJECTIONS) == []
     # The first run committed one transaction, the second run two.
     assert len(read_tables(engine)["runs"]) == RUNS - 3 * 4
@@ -250,7 +250,7 @@ def test_pruning_while_runs_come_in(database_url: str, store: EventStore) -> Non
         if number % 5 == 0:
             prune(engine, PROJECTIONS, BIRTH + timedelta(minutes=number - 10), 2)
     done.set()
-    runner.join(60)
+    runner.join(120)
     assert not runner.is_alive()
     assert verify(engine, store, PROJECTIONS) == []
     cut = BIRTH + timedelta(minutes=2 * RUNS - 15)

@@ -10,6 +10,7 @@ from projections.maintenance.verify import verify
 from projections.runner.catch_up import catch_up
 from projections.runner.checkpoint import read_pruned_before
 from projections.runner.rebuild import rebuild
+from tests.support.examples import examples
 from tests.support.reference_fold import ALL, appends, fold_tables, open_migrated, read_tables
 from tests.support.run_builder import second
 from tracker.core import events as e
@@ -23,7 +24,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'runs.db'}")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(appends(), st.data())
 def test_any_turns_of_pruning_leave_what_one_fold_says(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -35,7 +36,7 @@ def test_any_turns_of_pruning_leave_what_one_fold_says(
 def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(4), deadline=None, suppress_health_check=list(HealthCheck))
     @given(appends(), st.data())
     def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)

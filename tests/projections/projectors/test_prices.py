@@ -33,6 +33,7 @@ from tests.support.cost_fixtures import (
     open_views,
     price_list,
 )
+from tests.support.examples import examples
 from tests.support.run_builder import BIRTH, second
 from tracker.core.usage import Usage
 from tracker.errors import SettingsError
@@ -151,7 +152,7 @@ STEP = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(STEP, st.sampled_from(["fake 1", "fake 2"])), max_size=9))
 def test_sums_are_those_of_the_rows_whatever_the_order_of_prices(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[tuple[int, Usage], str]]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from projections import Views
 from projections.answers import Answers
+from tests.support.examples import examples
 from tests.support.generated_runs import second
 from tests.support.reference_fold import appends
 from tests.support.run_builder import created, ended, started, waiting
@@ -36,7 +37,7 @@ def ask_everything(answers: Answers) -> list[object]:
     ]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(appends(), st.data())
 def test_a_position_gives_what_catching_up_then_would_have(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Append], data: st.DataObject

@@ -20,6 +20,7 @@ from projections.database.schema import metadata
 from projections.folding.micros import micros
 from projections.queries.grouping import local_times
 from projections.queries.periods import local_days
+from tests.support.examples import examples
 from tests.support.run_builder import created, ended
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -247,7 +248,7 @@ def create_tables(url: str) -> str:
     return url
 
 
-@settings(_law, max_examples=20)
+@settings(_law, max_examples=examples(20))
 @given(_runs, _limits)
 def test_answers_are_those_of_plain_python_on_sqlite(
     sqlite_url: str, runs: list[SampleRun], limits: list[datetime | None]
@@ -258,7 +259,7 @@ def test_answers_are_those_of_plain_python_on_sqlite(
 def test_answers_are_those_of_plain_python_on_postgresql(postgres_db: str) -> None:
     create_tables(postgres_db)
 
-    @settings(_law, max_examples=8)
+    @settings(_law, max_examples=examples(8))
     @given(_runs, _limits)
     def compare(runs: list[SampleRun], limits: list[datetime | None]) -> None:
         check(postgres_db, runs, limits)

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, select, text
 
 from projections import Views
 from projections.database.engine import open_engine
+from projections.database.migrations import begin_exclusive
 from projections.database.schema import SHADOW_PREFIX, checkpoints
+from projections.runner import rebuild as rebuilding
 from tests.support.paths import ROOT
 from tests.support.reference_fold import fold_tables, many_runs, read_tables
 from tracker.errors import SchemaError
@@ -90,7 +93,9 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(
     for round_ in range(6):
         place = ("after", "before")[round_ % 2]
         command = [sys.executable, "-c", REBUILDER, database_url]
-        process = subprocess.run([*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=60)
+        process = subprocess.run(
+            [*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=120
+        )
         assert process.returncode == -signal.SIGKILL
         assert read_tables(engine) == before
         positions = read_rebuilds(engine)
@@ -130,9 +135,35 @@ def test_two_rebuilds_beside_an_appender_and_a_follower(
             views.catch_up()
             assert len(views.runs()) >= RUNS
     for process in processes:
-        process.join(60)
+        process.join(120)
         assert process.exitcode == 0
     engine = open_engine(database_url)
+    check(database_url, engine, store)
+    engine.dispose()
+    store.close()
+
+
+def test_a_rebuild_that_others_have_begun_is_not_swapped_in_unfinished(
+    database_url: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(database_url)
+
+    def catch_up_and_be_overtaken(*arguments: Any, **more: Any) -> int:
+        monkeypatch.undo()
+        applied = rebuilding.catch_up(*arguments, **more)
+        # Another process finishes this rebuild first, and begins one more.
+        with Views(database_url) as others:
+            others.rebuild()
+        with begin_exclusive(engine) as connection:
+            for projection in others._projections:
+                rebuilding._prepare(connection, projection, store.last_position())
+        return applied
+
+    before = read_tables(engine)
+    monkeypatch.setattr(rebuilding, "catch_up", catch_up_and_be_overtaken)
+    with Views(database_url) as views:
+        views.rebuild()
+    assert read_tables(engine) == before
     check(database_url, engine, store)
     engine.dispose()
     store.close()
@@ -181,7 +212,7 @@ def test_a_reader_holds_nobody_up(database_url: str, store: EventStore) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert is_reading.wait(60)
+    assert is_reading.wait(120)
     # The reader does not end before all of this is done.
     more = [it._replace(stream=f"{it.stream}_more") for it in many_runs(RUNS)]
     with Views(database_url) as views:
@@ -191,7 +222,7 @@ def test_a_reader_holds_nobody_up(database_url: str, store: EventStore) -> None:
         views.rebuild()
         assert len(views.runs()) == 2 * RUNS
     is_written.set()
-    reader.join(60)
+    reader.join(120)
     assert not reader.is_alive()
     assert {it for it, _ in counts} == {(RUNS, 5 * RUNS)}
     check(database_url, engine, store)

@@ -13,6 +13,7 @@ from projections.folding.kept_histories import KeptHistories
 from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
 from projections.views import PROJECTIONS
+from tests.support.examples import examples
 from tests.support.generated_runs import second
 from tests.support.reference_fold import (
     ALL,
@@ -92,7 +93,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('views') / 'runs.db'}")
 
 
-@settings(any_number, max_examples=30)
+@settings(any_number, max_examples=examples(30))
 @given(appends(), st.data())
 def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -104,7 +105,7 @@ def test_any_batches_give_the_rows_of_one_fold_on_sqlite(
 def test_any_batches_give_the_rows_of_one_fold_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(any_number, max_examples=10)
+    @settings(any_number, max_examples=examples(10))
     @given(appends(), st.data())
     def compare(steps: list[Append], data: st.DataObject) -> None:
         check(engine, steps, data)

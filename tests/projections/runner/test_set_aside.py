@@ -20,6 +20,7 @@ from projections.runner.catch_up import catch_up
 from projections.runner.rebuild import rebuild
 from projections.runner.set_aside import find_set_aside
 from tests.support.cost_fixtures import price_list
+from tests.support.examples import examples
 from tests.support.raw_events import GARBAGE, nested, plant_event, replace_event
 from tests.support.reference_fold import (
     ALL,
@@ -360,7 +361,7 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return open_migrated(f"sqlite:///{tmp_path_factory.mktemp('aside') / 'runs.db'}")
 
 
-@settings(any_number, max_examples=12)
+@settings(any_number, max_examples=examples(12))
 @given(appends(), st.data())
 def test_bad_runs_among_good_ones_on_sqlite(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
@@ -372,7 +373,7 @@ def test_bad_runs_among_good_ones_on_sqlite(
 def test_bad_runs_among_good_ones_on_postgresql(postgres_db: str) -> None:
     engine = open_migrated(postgres_db)
 
-    @settings(any_number, max_examples=4)
+    @settings(any_number, max_examples=examples(4))
     @given(appends(), st.data())
     def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)

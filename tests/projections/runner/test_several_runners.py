@@ -45,16 +45,16 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
     spawn = multiprocessing.get_context("spawn")
     victim = spawn.Process(target=_run_until_killed, args=(database_url,))
     victim.start()
-    victim.join(60)
+    victim.join(120)
     assert victim.exitcode == -signal.SIGKILL
 
     counts: multiprocessing.Queue[int] = spawn.Queue()
     runners = [spawn.Process(target=_run_one, args=(database_url, counts)) for _ in range(3)]
     for process in runners:
         process.start()
-    applied = [counts.get(timeout=60) for _ in runners]
+    applied = [counts.get(timeout=120) for _ in runners]
     for process in runners:
-        process.join(60)
+        process.join(120)
         assert process.exitcode == 0
     assert sum(applied) == len(steps) - 2 * BATCH
     assert catch_up(engine, store, ALL) == 0
@@ -93,7 +93,7 @@ def test_threads_share_the_work(database_url: str) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(120)
         assert sum(counts) == 500
         assert [it.version for it in views.runs()] == [5] * 100
 
@@ -115,7 +115,7 @@ def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
         for number in range(20):
             run_id = f"run_{number}"
             store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
-            until = time.monotonic() + 30
+            until = time.monotonic() + 120
             while len(views.runs()) != number + 1:
                 assert time.monotonic() < until
                 time.sleep(0.005)
@@ -144,7 +144,7 @@ def test_rows_that_are_refused_leave_a_follower_following(
             run_id = f"run_{number}"
             events = [created(run_id=run_id), *([step] if number < 3 else [])]
             store.append([Append(f"assistants:{run_id}", 0, events)])
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while {run.run_id for run in views.runs()} != {"run_0", "run_3"}:
             assert time.monotonic() < until
             time.sleep(0.005)
