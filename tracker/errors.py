@@ -153,3 +153,10 @@ class ProjectionFailed(ViewsError):
 
     # The names of all projections that stopped.
     projections: tuple[str, ...] = ()
+
+
+class PricesDiffer(ProjectionFailed):
+    """A database is priced with other settings than this process has; the message says what helps.
+
+    Its costs stay as they are; all other tables are brought up to date.
+    """

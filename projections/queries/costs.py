@@ -62,9 +62,7 @@ def find_unpriced_models(connection: Connection) -> list[UnpricedRow]:
         UnpricedRow(it[0], it[1] or None, int(it[3]), it[2] or None)
         for it in connection.execute(query)
     ]
-    return sorted(
-        rows, key=lambda it: (-it.runs, it.source, it.model or "", it.service_tier or "")
-    )
+    return sorted(rows, key=lambda it: (-it.runs, it.source, it.model or "", it.service_tier or ""))
 
 
 def _make_row(

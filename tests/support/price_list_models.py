@@ -16,7 +16,6 @@ from genai_prices.types import (
     PriceVariant,
     Provider,
     StartDateConstraint,
-    TieredPrices,
 )
 
 from projections.folding.rates import MAX_DOLLARS, Rates, calculate_cost
@@ -52,7 +51,9 @@ def list_models() -> list[tuple[Provider, ModelInfo]]:
 
 def list_cases(provider: Provider, info: ModelInfo) -> Iterator[Case]:
     """Yields a model at each of its dates and just before, without and with each of its tiers."""
-    tiers = {it.when["service_tier"] for it in info.price_variants or () if "service_tier" in it.when}
+    tiers = {
+        it.when["service_tier"] for it in info.price_variants or () if "service_tier" in it.when
+    }
     for moment, tier in product(_moments(info), [None, *sorted(tiers - {"default"})]):
         yield Case(provider, info, moment, tier)
 
