@@ -29,10 +29,10 @@ class PastAnswers(Answers):
 
     As of a moment, each run has the state that had been observed by then, even if it was recorded
     later by an import. Costs are at the current price list; they raise PricesDiffer where the
-    database is priced with other settings than those of this process. Runs that have been pruned since are
-    left out if they had ended by then. The first question replays the events into a temporary
-    file, which takes as long as a rebuild; later ones are as fast as on the tables. The file is
-    deleted on `close`, or when the object is garbage collected.
+    database is priced with other settings than those of this process. Runs that have been pruned
+    since are left out if they had ended by then. The first question replays the events into a
+    temporary file, which takes as long as a rebuild; later ones are as fast as on the tables. The
+    file is deleted on `close`, or when the object is garbage collected.
     """
 
     def __init__(

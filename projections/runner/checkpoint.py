@@ -54,8 +54,9 @@ def read_checkpoint(connection: Connection, name: str) -> Checkpoint | None:
 def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
     """Returns the checkpoint of a projection, and creates it at position 0 if there is none.
 
-    Raises PricesDiffer where its rows depend on other settings, Outdated where an earlier version of the projection filled its tables, SchemaError
-    where a later one did, and CheckpointGone for a rebuild that is finished.
+    Raises PricesDiffer where its rows depend on other settings, Outdated where an earlier version
+    of the projection filled its tables, SchemaError where a later one did, and CheckpointGone for
+    a rebuild that is finished.
     """
     with engine.connect() as connection:
         found = read_checkpoint(connection, projection.name)
