@@ -28,6 +28,7 @@ RunfoldError
 └── ViewsError                  the tables could not be read or brought up to date
     ├── SchemaError             the tables are of another release
     └── ProjectionFailed        the tables of a projection cannot be written; its checkpoint stays
+        └── PricesDiffer        costs are priced with other settings than this process has
 """
 
 from __future__ import annotations

@@ -38,16 +38,21 @@ def open_current_views(
     is raised with `needs_costs`.
     """
     with open_views(db, prices) as views:
-        try:
-            if quiet:
-                views.catch_up()
-            else:
-                catch_up_with_bar(views)
-        except PricesDiffer as error:
-            if needs_costs:
-                raise
-            sys.stderr.write(f"runfold: costs are left out: {error}\n")
+        apply_events(views, quiet=quiet, needs_costs=needs_costs)
         yield views
+
+
+def apply_events(views: Views, *, quiet: bool = True, needs_costs: bool = False) -> None:
+    """Applies all new events, treating other settings as `open_current_views` does."""
+    try:
+        if quiet:
+            views.catch_up()
+        else:
+            catch_up_with_bar(views)
+    except PricesDiffer as error:
+        if needs_costs:
+            raise
+        sys.stderr.write(f"runfold: costs are left out: {error}\n")
 
 
 def read_prices(given: str | None) -> Prices | None:

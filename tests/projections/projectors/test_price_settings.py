@@ -1,5 +1,6 @@
 """One way of pricing for one database: processes with other settings leave its costs alone."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from threading import Event, Thread
@@ -104,7 +105,7 @@ def test_a_follower_with_other_prices_keeps_the_other_tables_up_to_date(
         follower.start()
         try:
             add_ended_run(store, "b", USED, model="our-gpt")
-            until(lambda: len(bare.runs()) == 2)
+            asyncio.run(until(lambda: len(bare.runs()) == 2))
         finally:
             stop.set()
             follower.join()
