@@ -23,7 +23,6 @@ from projections.export.tables import (
     export_tables,
     table_query,
 )
-from projections.projectors.prices import require_prices
 from projections.queries.costs import find_unpriced_models, sum_costs
 from projections.queries.grouping import By, parse_grouping
 from projections.queries.runs import (
@@ -58,10 +57,10 @@ class Answers(ABC):
     Most are `Rows`: lists that convert to tables with `to_arrow` and `to_polars`. `since` and
     `until` are aware datetimes that limit the runs by their creation: from `since` on, and before
     `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
-    `outcome`, `status`, `thread_id`), `metadata.KEY`, or `day` or `hour` of their creation in the
-    time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by source,
-    assistant, model, outcome, day and hour come from rollups, and take the same time however many
-    runs there are; others read the runs one by one.
+    `outcome`, `status`, `thread_id`, `service_tier`), `metadata.KEY`, or `day` or `hour` of their
+    creation in the time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by
+    source, assistant, model, outcome, day and hour, and costs by service tier, come from rollups,
+    and take the same time however many runs there are; others read the runs one by one.
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
     and StoreUnavailable if the database cannot be reached.
@@ -87,8 +86,8 @@ class Answers(ABC):
         """Yields a connection to the tables."""
 
     @abstractmethod
-    def _has_costs(self) -> bool:
-        """True if the tables of costs are maintained."""
+    def _require_costs(self) -> None:
+        """Raises SettingsError unless the tables of costs are maintained."""
 
     def export(
         self,
@@ -253,14 +252,17 @@ class Answers(ABC):
 
         Raises SettingsError if no price list is installed: `pip install "runfold[cost]"`.
         """
-        require_prices(self._has_costs())
+        self._require_costs()
         grouping = parse_grouping(by, since, until, tz)
         with self._connect() as connection:
             return Rows(CostRow, sum_costs(connection, grouping), groups=grouping.names)
 
     def unpriced(self) -> Rows[UnpricedRow]:
-        """Returns the models without a price, those of most runs first. Raises as `cost` does."""
-        require_prices(self._has_costs())
+        """Returns the models and service tiers without a price, those of most runs first.
+
+        Raises as `cost` does.
+        """
+        self._require_costs()
         with self._connect() as connection:
             return Rows(UnpricedRow, find_unpriced_models(connection))
 

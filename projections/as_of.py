@@ -17,6 +17,7 @@ from projections.answers import Answers
 from projections.database.engine import translate_errors
 from projections.database.schema import runs
 from projections.projectors.costs import CostsProjection
+from projections.projectors.prices import require_prices
 from projections.projectors.projection import Projection
 from projections.runner.replay import StoreAtMoment, StoreAtPosition, replay
 from tracker.errors import SettingsError
@@ -27,10 +28,11 @@ class PastAnswers(Answers):
     """All answers as of a position in the event store, or as of a moment.
 
     As of a moment, each run has the state that had been observed by then, even if it was recorded
-    later by an import. Costs are at the current price list. Runs that have been pruned since are
-    left out if they had ended by then. The first question replays the events into a temporary
-    file, which takes as long as a rebuild; later ones are as fast as on the tables. The file is
-    deleted on `close`, or when the object is garbage collected.
+    later by an import. Costs are at the current price list; they raise PricesDiffer where the
+    database is priced with other settings than those of this process. Runs that have been pruned
+    since are left out if they had ended by then. The first question replays the events into a
+    temporary file, which takes as long as a rebuild; later ones are as fast as on the tables. The
+    file is deleted on `close`, or when the object is garbage collected.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class PastAnswers(Answers):
         store: Callable[[], AbstractContextManager[EventStore]],
         projections: Sequence[Projection],
         pruned_before: Callable[[], datetime | None],
+        check_prices: Callable[[], None],
     ) -> None:
         if isinstance(at, datetime) and at.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {at.isoformat()} has none")
@@ -46,7 +49,7 @@ class PastAnswers(Answers):
             raise SettingsError(f"a position must be 0 or more, not {at}")
         self._at = at
         self._open_store, self._projections = store, projections
-        self._read_pruned_before = pruned_before
+        self._read_pruned_before, self._check_prices = pruned_before, check_prices
         self._lock = Lock()
         self._engine: Engine | None = None
         self._remove: Callable[[], object] | None = None
@@ -65,8 +68,9 @@ class PastAnswers(Answers):
         with translate_errors(engine), engine.connect() as connection:
             yield connection
 
-    def _has_costs(self) -> bool:
-        return any(it.name == CostsProjection.name for it in self._projections)
+    def _require_costs(self) -> None:
+        require_prices(any(it.name == CostsProjection.name for it in self._projections))
+        self._check_prices()
 
     def _now(self) -> datetime:
         if isinstance(self._at, datetime):

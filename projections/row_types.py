@@ -43,6 +43,14 @@ class RunRow(NamedTuple):
     total_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    cache_write_tokens: int | None
+    # Parts of the tokens written to a cache, by how long it keeps them.
+    cache_write_5m_tokens: int | None
+    cache_write_30m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    cache_write_12h_tokens: int | None
+    # The tier that served the run, or else the one that was asked for.
+    service_tier: str | None
     queued_seconds: float | None
     running_seconds: float | None
     action_seconds: float | None
@@ -111,6 +119,12 @@ class StepRow(NamedTuple):
     total_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    cache_write_tokens: int | None
+    # Parts of the tokens written to a cache, by how long it keeps them.
+    cache_write_5m_tokens: int | None
+    cache_write_30m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    cache_write_12h_tokens: int | None
 
 
 class StuckRow(NamedTuple):
@@ -171,6 +185,12 @@ class UsageRow(NamedTuple):
     total_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    cache_write_tokens: int | None
+    # Parts of the tokens written to a cache, by how long it keeps them.
+    cache_write_5m_tokens: int | None
+    cache_write_30m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    cache_write_12h_tokens: int | None
 
 
 class CostRow(NamedTuple):
@@ -183,23 +203,27 @@ class CostRow(NamedTuple):
     runs: int
     # Those that do not report both prompt and completion tokens.
     runs_without_usage: int
-    # Those with usage but without a price: the model is unknown, or the cost is implausibly high.
+    # Those with usage but without a price: the model or the price of its service tier is unknown,
+    # or the cost is implausibly high.
     unpriced_runs: int
     input_dollars: Decimal | None
     output_dollars: Decimal | None
+    # Includes what some models cost for each request.
     total_dollars: Decimal | None
     # The versions of the price lists that were used.
     price_versions: tuple[str, ...]
 
 
 class UnpricedRow(NamedTuple):
-    """A model of a source without a price."""
+    """A model of a source without a price, or without one for a service tier."""
 
     source: str
     # None if no run reported it.
     model: str | None
     # The number of ended runs that could not be priced.
     runs: int
+    # None if no run reported it.
+    service_tier: str | None = None
 
 
 class StatusCount(NamedTuple):

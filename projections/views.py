@@ -37,7 +37,7 @@ from projections.projectors.usage import UsageProjection
 from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import read_pruned_before
 from projections.runner.follow import follow
-from projections.runner.rebuild import find_outdated_projections, rebuild
+from projections.runner.rebuild import find_outdated_projections, rebuild, split_by_settings
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, open_event_store
 
@@ -59,7 +59,8 @@ class Views(Answers):
     use; close it, or use it in a `with` block. The questions are described at `Answers`.
 
     With the extra `cost`, ended runs are priced as well, by `prices`, which can map the names of
-    deployments: see `Prices`. A run keeps its price until `rebuild("costs")`.
+    deployments: see `Prices`. A run keeps its price until `rebuild("costs")`. All processes that
+    apply costs to one database need prices of the same settings, which are kept there.
     """
 
     def __init__(
@@ -100,7 +101,8 @@ class Views(Answers):
         `progress` is called after each commit with the position reached and the last position.
         A run whose events cannot be read or applied, or whose rows the database refuses, is set
         aside: its rows stay as they are, it is named by `doctor`, and all other runs continue.
-        Raises ProjectionFailed if the tables of a projection cannot be written at all.
+        Raises ProjectionFailed if the tables of a projection cannot be written at all, and
+        PricesDiffer if costs are priced with other settings; all others are up to date then.
         """
         with self._open_checked_store() as store:
             return self._apply(store, progress)
@@ -115,31 +117,46 @@ class Views(Answers):
         with self._open_checked_store() as store:
             follow(store, lambda failed: self._apply(store, progress, failed), stop, every)
 
-    def rebuild(self, *names: str, progress: Progress | None = None) -> int:
+    def rebuild(self, *names: str, reprice: bool = False, progress: Progress | None = None) -> int:
         """Rebuilds the tables of these projections from the events; of all without names.
 
         Readers see the old rows until all new ones are written. Runs that are set aside are tried
         again. Returns the position that the tables have reached. Raises ProjectionFailed where the
         new tables cannot be written; then, as after a kill, the tables are unchanged.
+
+        Where costs are priced with other settings, they stay as they are, and PricesDiffer is
+        raised at the end. With `reprice`, they get the prices of this process, and from then on
+        all others need the same.
         """
         known = {it.name: it for it in self._projections}
         if CostsProjection.name in names:
-            require_prices(self._has_costs())
+            self._require_costs()
         for name in names:
             if name not in known:
                 raise SettingsError(f"no projection is named {name!r}: {', '.join(known)}")
-        chosen = [known[name] for name in names] or self._projections
+        chosen: Sequence[Projection] = [known[name] for name in names] or self._projections
         with self._open_checked_store() as store:
-            return rebuild(self._engine, store, chosen, progress)
+            refusal = None
+            if not reprice:
+                chosen, refusal = split_by_settings(self._engine, chosen)
+            position = rebuild(self._engine, store, chosen, progress)
+            if refusal is not None:
+                raise refusal
+            return position
 
     def retry(self, run_id: str | None = None, source: str | None = None) -> Retried:
         """Tries the runs that are set aside again, from their whole histories; one with `run_id`.
 
         `run_id` is the id of a run, or its source, a colon and its id. Each run is one
-        transaction. Raises UnknownRun if no run of that id is set aside.
+        transaction. Raises UnknownRun if no run of that id is set aside, and PricesDiffer as
+        `catch_up` does.
         """
         with self._open_checked_store() as store:
-            return retry(self._engine, store, self._projections, run_id, source)
+            chosen, refusal = split_by_settings(self._engine, self._projections)
+            retried = retry(self._engine, store, chosen, run_id, source)
+            if refusal is not None:
+                raise refusal
+            return retried
 
     def verify(self, progress: Progress | None = None) -> list[Difference]:
         """Returns the differences between the tables and a replay of the events, at most 100.
@@ -210,17 +227,25 @@ class Views(Answers):
         without a time zone.
         """
         return PastAnswers(
-            place, self._open_checked_store, self._projections, self._read_pruned_before
+            place,
+            self._open_checked_store,
+            self._projections,
+            self._read_pruned_before,
+            self._check_prices,
         )
 
     def _apply(
         self, store: EventStore, progress: Progress | None, without: Collection[str] = ()
     ) -> int:
-        chosen = [it for it in self._projections if it.name not in without]
+        wanted = [it for it in self._projections if it.name not in without]
+        chosen, refusal = split_by_settings(self._engine, wanted)
         outdated = find_outdated_projections(self._engine, chosen)
         if outdated:
             rebuild(self._engine, store, outdated, progress)
-        return catch_up(self._engine, store, chosen, progress=progress, kept=self._kept)
+        count = catch_up(self._engine, store, chosen, progress=progress, kept=self._kept)
+        if refusal is not None:
+            raise refusal
+        return count
 
     @contextmanager
     def _open_checked_store(self) -> Iterator[EventStore]:
@@ -254,8 +279,15 @@ class Views(Answers):
             with self._engine.connect() as connection:
                 yield connection
 
-    def _has_costs(self) -> bool:
-        return self._projections != PROJECTIONS
+    def _require_costs(self) -> None:
+        require_prices(self._projections != PROJECTIONS)
+
+    def _check_prices(self) -> None:
+        """Raises PricesDiffer where the database is priced with other settings."""
+        with translate_errors(self._engine):
+            _, refusal = split_by_settings(self._engine, self._projections)
+        if refusal is not None:
+            raise refusal
 
     def _read_pruned_before(self) -> datetime | None:
         with self._connect() as connection:

@@ -28,6 +28,7 @@ RunfoldError
 └── ViewsError                  the tables could not be read or brought up to date
     ├── SchemaError             the tables are of another release
     └── ProjectionFailed        the tables of a projection cannot be written; its checkpoint stays
+        └── PricesDiffer        costs are priced with other settings than this process has
 """
 
 from __future__ import annotations
@@ -153,3 +154,10 @@ class ProjectionFailed(ViewsError):
 
     # The names of all projections that stopped.
     projections: tuple[str, ...] = ()
+
+
+class PricesDiffer(ProjectionFailed):
+    """A database is priced with other settings than this process has; the message says what helps.
+
+    Its costs stay as they are; all other tables are brought up to date.
+    """

@@ -92,6 +92,7 @@ def _create_runs() -> None:
         sa.Column("first_seen_at", _MOMENT, nullable=False),
         sa.Column("last_changed_at", _MOMENT, nullable=False),
         *_tokens(),
+        sa.Column("service_tier", sa.Text()),
         sa.Column("queued_seconds", sa.Float()),
         sa.Column("running_seconds", sa.Float()),
         sa.Column("action_seconds", sa.Float()),
@@ -181,6 +182,7 @@ def _create_checkpoints() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("failure", sa.Text()),
         sa.Column("pruned_before", _MOMENT),
+        sa.Column("settings", sa.Text()),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -243,6 +245,7 @@ def _timing() -> list[sa.Column[Any]]:
 def _cost() -> list[sa.Column[Any]]:
     return [
         sa.Column("outcome", sa.Text(), primary_key=True),
+        sa.Column("service_tier", sa.Text(), primary_key=True),
         sa.Column("price_version", sa.Text(), primary_key=True),
         sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.Column("runs_without_usage", sa.BigInteger(), nullable=False),
@@ -253,8 +256,11 @@ def _cost() -> list[sa.Column[Any]]:
 
 def _tokens() -> list[sa.Column[Any]]:
     sides = ("prompt", "completion", "total", "cached", "reasoning")
-    return [sa.Column(f"{side}_tokens", sa.BigInteger()) for side in sides]
+    lifetimes = ("", "_5m", "_30m", "_1h", "_12h")
+    names = (*sides, *(f"cache_write{it}" for it in lifetimes))
+    return [sa.Column(f"{name}_tokens", sa.BigInteger()) for name in names]
 
 
 def _money() -> list[sa.Column[Any]]:
-    return [sa.Column(f"{side}_nanodollars", sa.BigInteger()) for side in ("input", "output")]
+    parts = ("input", "output", "request")
+    return [sa.Column(f"{part}_nanodollars", sa.BigInteger()) for part in parts]

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.folding.micros import micros_or_none, utc_text
+from tracker.core.usage import TOKEN_COUNTS
 
 REVISION = "0001"
 VERSION_TABLE = "runfold_alembic_version"
@@ -69,6 +70,10 @@ class _UtcText(sqlite.DATETIME):
         return lambda moment: utc_text(micros_or_none(moment))
 
 
+def _token_columns() -> list[Column[Any]]:
+    return [Column(name, BigInteger) for name in TOKEN_COUNTS]
+
+
 metadata = MetaData()
 
 runs = Table(
@@ -88,11 +93,8 @@ runs = Table(
     Column("expires_at", UtcDateTime),
     Column("first_seen_at", UtcDateTime, nullable=False),
     Column("last_changed_at", UtcDateTime, nullable=False),
-    Column("prompt_tokens", BigInteger),
-    Column("completion_tokens", BigInteger),
-    Column("total_tokens", BigInteger),
-    Column("cached_tokens", BigInteger),
-    Column("reasoning_tokens", BigInteger),
+    *_token_columns(),
+    Column("service_tier", Text),
     Column("queued_seconds", Float),
     Column("running_seconds", Float),
     Column("action_seconds", Float),
@@ -164,11 +166,7 @@ run_steps = Table(
     Column("created_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("seconds", Float),
-    Column("prompt_tokens", BigInteger),
-    Column("completion_tokens", BigInteger),
-    Column("total_tokens", BigInteger),
-    Column("cached_tokens", BigInteger),
-    Column("reasoning_tokens", BigInteger),
+    *_token_columns(),
     sqlite_with_rowid=False,
 )
 
@@ -195,11 +193,7 @@ def _usage_columns() -> list[Column[Any]]:
         Column("outcome", Text, primary_key=True),
         Column("runs", BigInteger, nullable=False),
         Column("runs_without_usage", BigInteger, nullable=False),
-        Column("prompt_tokens", BigInteger),
-        Column("completion_tokens", BigInteger),
-        Column("total_tokens", BigInteger),
-        Column("cached_tokens", BigInteger),
-        Column("reasoning_tokens", BigInteger),
+        *_token_columns(),
     ]
 
 
@@ -213,12 +207,14 @@ def _timing_columns() -> list[Column[Any]]:
 
 def _money_columns() -> list[Column[Any]]:
     """Returns the costs in billionths of a dollar: sums of integers are exact."""
-    return [Column(f"{side}_nanodollars", BigInteger) for side in ("input", "output")]
+    parts = ("input", "output", "request")
+    return [Column(f"{part}_nanodollars", BigInteger) for part in parts]
 
 
 def _cost_columns() -> list[Column[Any]]:
     return [
         Column("outcome", Text, primary_key=True),
+        Column("service_tier", Text, primary_key=True),
         Column("price_version", Text, primary_key=True),
         Column("runs", BigInteger, nullable=False),
         Column("runs_without_usage", BigInteger, nullable=False),
@@ -280,6 +276,8 @@ checkpoints = Table(
     Column("version", Integer, nullable=False),
     Column("failure", Text),
     Column("pruned_before", UtcDateTime),
+    # What the rows depend on beside the events: the settings of the prices, as JSON.
+    Column("settings", Text),
     sqlite_with_rowid=False,
 )
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from projections.folding.batch_fold import FoldedRun
 from projections.folding.micros import moment_of
-from projections.folding.rates import PriceList, calculate_cost, is_priceable
+from projections.folding.rates import PriceList, calculate_cost, is_priceable, special_tier
 from projections.folding.rollups import (
     CREATED,
     MODEL,
     OUTCOME,
+    TIER,
     TOKENS,
     Key,
     add_counts,
@@ -32,6 +33,7 @@ class RunCost(NamedTuple):
     price_version: str
     input_nanodollars: int | None
     output_nanodollars: int | None
+    request_nanodollars: int | None
 
 
 class CostChange(NamedTuple):
@@ -46,34 +48,34 @@ def has_new_cost(run: FoldedRun) -> bool:
     """True if a batch ended the run, or changed the usage of an ended one."""
     if run.values[OUTCOME] is None:
         return False
-    return run.before is None or run.before[TOKENS] != run.values[TOKENS]
+    if run.before is None or run.before[TIER] != run.values[TIER]:
+        return True
+    return bool(run.before[TOKENS] != run.values[TOKENS])
 
 
 def price_run(values: Sequence[Any], prices: PriceList) -> RunCost:
     """Returns the cost of a run at the prices of the time of its creation."""
     tokens, model, created = values[TOKENS], values[MODEL], moment_of(values[CREATED])
     if model and created is not None and is_priceable(tokens):
-        rates = prices.rates(model, created)
+        rates = prices.rates(model, created, special_tier(values[TIER]))
         cost = None if rates is None else calculate_cost(rates, tokens)
         if cost is not None:
             return RunCost(prices.version, *cost)
-    return RunCost(prices.version, None, None)
+    return RunCost(prices.version, None, None, None)
 
 
 def cost_changes(changed: Iterable[CostChange]) -> dict[tuple[Key, Key], list[int | None]]:
     """Returns the changes to the sums of `cost_hourly`.
 
-    They are keyed by time, and by dimensions with outcome and price version.
+    They are keyed by time, and by dimensions with outcome, service tier and price version.
     """
     changes: dict[tuple[Key, Key], list[int | None]] = {}
     for run, now, before in changed:
-        time, dimensions = rollup_keys(run.values)
-        outcome = run.values[OUTCOME]
-        key = (time, (*dimensions, outcome, now.price_version))
+        key = _cost_key(run.values, now)
         added = _cost_counts(run.values, now)
         changes[key] = add_counts(changes[key], added) if key in changes else added
         if before is not None and run.before is not None:
-            key = (time, (*dimensions, outcome, before.price_version))
+            key = _cost_key(run.before, before)
             counted = _cost_counts(run.before, before)
             negated = [None if it is None else -it for it in counted]
             changes[key] = add_counts(changes[key], negated) if key in changes else negated
@@ -84,6 +86,11 @@ def has_decrease(change: Sequence[int | None]) -> bool:
     """True if a change lowers the number of runs, or of priced ones, which may leave none."""
     runs, without_usage, unpriced = (it or 0 for it in change[:3])
     return runs < 0 or runs - without_usage - unpriced < 0
+
+
+def _cost_key(values: Sequence[Any], cost: RunCost) -> tuple[Key, Key]:
+    time, dimensions = rollup_keys(values)
+    return time, (*dimensions, values[OUTCOME], values[TIER] or "", cost.price_version)
 
 
 def _cost_counts(values: Sequence[Any], cost: RunCost) -> list[int | None]:

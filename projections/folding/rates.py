@@ -13,6 +13,11 @@ MAX_DOLLARS = 9_000
 _NANO = 10**9
 # One dollar per million tokens is this many nanodollars per token.
 _NANO_PER_TOKEN = 1_000
+# One dollar per thousand requests is this many nanodollars per request.
+_NANO_PER_REQUEST = 1_000_000
+# The names of the tier that costs what the list says: `auto` leaves the choice to the service.
+_DEFAULT_TIERS = frozenset(("auto", "default", "on_demand", "standard"))
+_NOTHING = Decimal(0)
 
 
 class Rate(NamedTuple):
@@ -29,18 +34,36 @@ class Rate(NamedTuple):
                 return price
         return self.base
 
+    def scale(self, factor: Decimal) -> Rate:
+        """Returns the rate multiplied by a factor."""
+        tiers = tuple((above, price * factor) for above, price in self.tiers)
+        return Rate(self.base * factor, tiers)
+
 
 class Rates(NamedTuple):
-    """The rates of a model at a time; None for a rate that the price list does not have."""
+    """The rates of a model at a time.
+
+    Tokens of a side without a rate are free. A part of a side without a rate of its own costs as
+    much as the rest of the side.
+    """
 
     # The names of the provider and the model in the price list.
     name: str
     prompt: Rate | None
     completion: Rate | None
-    # Without it, cached tokens cost as much as other prompt tokens.
     cached: Rate | None = None
-    # Without it, reasoning tokens cost as much as other completion tokens.
     reasoning: Rate | None = None
+    cache_write: Rate | None = None
+    # Without them, such tokens cost as much as others that are written to a cache.
+    cache_write_5m: Rate | None = None
+    cache_write_1h: Rate | None = None
+    # In dollars per thousand requests; each run is one.
+    request: Rate | None = None
+
+    def scale(self, factor: Decimal) -> Rates:
+        """Returns the rates multiplied by a factor."""
+        name, *rates = self
+        return Rates(name, *(None if it is None else it.scale(factor) for it in rates))
 
 
 class PriceList(Protocol):
@@ -51,8 +74,19 @@ class PriceList(Protocol):
         """Names the version of the list; it changes whenever some of its rates do."""
         ...
 
-    def rates(self, model: str, moment: datetime) -> Rates | None:
-        """Returns the rates for a run created at `moment`; None for an unknown model."""
+    @property
+    def settings(self) -> str | None:
+        """Returns the settings that prices depend on beside the list, as JSON; None for none.
+
+        All processes that price for one database need the same.
+        """
+        ...
+
+    def rates(self, model: str, moment: datetime, tier: str | None = None) -> Rates | None:
+        """Returns the rates for a run created at `moment`; None where they are not known.
+
+        `tier` is a service tier other than the default.
+        """
         ...
 
 
@@ -61,6 +95,7 @@ class Cost(NamedTuple):
 
     input: int
     output: int
+    request: int = 0
 
 
 def is_priceable(tokens: Sequence[int | None]) -> bool:
@@ -68,23 +103,44 @@ def is_priceable(tokens: Sequence[int | None]) -> bool:
     return tokens[0] is not None and tokens[1] is not None
 
 
-def calculate_cost(rates: Rates, tokens: Sequence[int | None]) -> Cost | None:
-    """Returns the cost of tokens, each side rounded to the nearest nanodollar.
+def special_tier(tier: str | None) -> str | None:
+    """Returns a service tier in lower case; None for the default one."""
+    name = (tier or "default").strip().lower()
+    return None if name in _DEFAULT_TIERS else name
 
-    `tokens` are in the order of a run's row. None where a side is unknown or has no rate, or for
-    more than MAX_DOLLARS. Cached tokens beyond the prompt tokens are ignored, and so are
-    reasoning tokens beyond the completion tokens.
+
+def calculate_cost(rates: Rates, tokens: Sequence[int | None]) -> Cost | None:
+    """Returns the cost of tokens, each part rounded to the nearest nanodollar.
+
+    `tokens` are in the order of a run's row. None where a side is unknown, or for more than
+    MAX_DOLLARS. Parts that together exceed the tokens that they are parts of are ignored: cached
+    tokens first count, then those written to a cache.
     """
-    prompt, completion, _, cached, reasoning = tokens
+    prompt, completion, _, cached, reasoning, written, five_minutes, _, hour, _ = tokens
     if prompt is None or completion is None:
         return None
-    if (prompt and rates.prompt is None) or (completion and rates.completion is None):
-        return None
+    plain = _price(rates.prompt, prompt, _NOTHING)
+    input_ = plain * prompt
+    if cached and cached <= prompt:
+        input_ += (_price(rates.cached, prompt, plain) - plain) * cached
+    if written and written + _known(cached, prompt) <= prompt:
+        write = _price(rates.cache_write, prompt, plain)
+        input_ += (write - plain) * written
+        five_minutes, hour = five_minutes or 0, hour or 0
+        if five_minutes + hour <= written:
+            input_ += (_price(rates.cache_write_5m, prompt, write) - write) * five_minutes
+            input_ += (_price(rates.cache_write_1h, prompt, write) - write) * hour
+    plain = _price(rates.completion, prompt, _NOTHING)
+    output = plain * completion
+    if reasoning and reasoning <= completion:
+        output += (_price(rates.reasoning, prompt, plain) - plain) * reasoning
+    request = _price(rates.request, prompt, _NOTHING)
     cost = Cost(
-        _price_side(prompt, prompt, rates.prompt, cached, rates.cached),
-        _price_side(prompt, completion, rates.completion, reasoning, rates.reasoning),
+        _round(input_ * _NANO_PER_TOKEN),
+        _round(output * _NANO_PER_TOKEN),
+        _round(request * _NANO_PER_REQUEST),
     )
-    return None if cost.input + cost.output > MAX_DOLLARS * _NANO else cost
+    return None if sum(cost) > MAX_DOLLARS * _NANO else cost
 
 
 def dollars(nanodollars: int | None) -> Decimal | None:
@@ -92,12 +148,13 @@ def dollars(nanodollars: int | None) -> Decimal | None:
     return None if nanodollars is None else Decimal(nanodollars).scaleb(-9)
 
 
-def _price_side(
-    prompt: int, tokens: int, rate: Rate | None, part: int | None, part_rate: Rate | None
-) -> int:
-    if rate is None:
-        return 0
-    price = rate.at(prompt) * tokens
-    if part and part_rate is not None and part <= tokens:
-        price += (part_rate.at(prompt) - rate.at(prompt)) * part
-    return int((price * _NANO_PER_TOKEN).to_integral_value(ROUND_HALF_EVEN))
+def _price(rate: Rate | None, prompt: int, otherwise: Decimal) -> Decimal:
+    return otherwise if rate is None else rate.at(prompt)
+
+
+def _known(part: int | None, whole: int) -> int:
+    return part if part is not None and part <= whole else 0
+
+
+def _round(nanodollars: Decimal) -> int:
+    return int(nanodollars.to_integral_value(ROUND_HALF_EVEN))

@@ -22,7 +22,8 @@ PHASES = ("queued", "running", "action", "total", UNCERTAINTY)
 _INDEX = RunRow._fields.index
 _SOURCE, _ASSISTANT, MODEL = map(_INDEX, ("source", "assistant_id", "model"))
 OUTCOME, CREATED = map(_INDEX, ("outcome", "created_at"))
-TOKENS = slice(_INDEX("prompt_tokens"), _INDEX("reasoning_tokens") + 1)
+TIER = _INDEX("service_tier")
+TOKENS = slice(_INDEX("prompt_tokens"), TIER)
 _TIMES = slice(_INDEX("queued_seconds"), _INDEX("uncertainty_seconds") + 1)
 
 # A part of the primary key of a rollup: the hour and the quarter, or the dimensions.

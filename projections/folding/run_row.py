@@ -15,15 +15,15 @@ from projections.folding.phases import PhaseInterval, stamp_uncertainty
 from projections.folding.status_trace import StatusTrace
 from tracker.core import events as e
 from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
-from tracker.core.usage import Usage
+from tracker.core.usage import TOKEN_COUNTS, Usage
 
 VANISHED = "vanished"
 # Of one run: more is a mistake of the service, and the sum of a million such runs still fits in
 # 63 bits.
 MAX_TOKENS = 10**12
 
-_USAGE = attrgetter(*Usage.model_fields)
-_NO_USAGE = (None,) * len(Usage.model_fields)
+_COUNTS = attrgetter(*TOKEN_COUNTS)
+_NO_USAGE = (None,) * len(TOKEN_COUNTS)
 _QUEUED, _RUNNING, _ACTION = range(3)
 # All other statuses count as running.
 _DURATION_OF = {QUEUED: _QUEUED, REQUIRES_ACTION: _ACTION}
@@ -45,6 +45,7 @@ class RunHistory(StatusTrace):
         "is_vanished",
         "last_changed_at",
         "metadata",
+        "service_tier",
         "started_at",
         "tokens",
     )
@@ -61,6 +62,7 @@ class RunHistory(StatusTrace):
         # Converted when the row is written: only the last one is used, and converting takes time.
         self.last_changed_at: datetime | int = 0
         self.tokens: tuple[int | None, ...] = _NO_USAGE
+        self.service_tier: str | None = None
         self.error_code: str | None = None
         self.error_message: str | None = None
         self.incomplete_reason: str | None = None
@@ -74,7 +76,7 @@ def plausible_tokens(usage: Usage | None) -> tuple[int | None, ...]:
     """Returns the token counts, implausibly large ones as None: they would dominate every sum."""
     if usage is None:
         return _NO_USAGE
-    counts: tuple[int | None, ...] = _USAGE(usage)
+    counts: tuple[int | None, ...] = _COUNTS(usage)
     if any(it is not None and it > MAX_TOKENS for it in counts):
         return tuple(None if it is not None and it > MAX_TOKENS else it for it in counts)
     return counts
@@ -120,6 +122,7 @@ def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]
         if isinstance(run.last_changed_at, int)
         else micros(run.last_changed_at),
         *run.tokens,
+        run.service_tier,
         seconds(durations[_QUEUED]),
         seconds(durations[_RUNNING]),
         seconds(durations[_ACTION]),
@@ -160,6 +163,7 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
         stored_name(event.assistant_id),
         stored_name(event.model),
     )
+    run.service_tier = stored_name(event.service_tier)
     stamp, run.first_seen_at = run.transitions[0][1:3]
     run.created_at = run.first_seen_at if stamp is None else stamp
     run.expires_at = micros_or_none(event.expires_at)
@@ -186,6 +190,7 @@ def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
     status_trace.add_transition(run, event, event.status)
     run.ended_at = run.transitions[-1][1]
     run.tokens = plausible_tokens(event.usage)
+    _set_tier(run, event.usage)
     if event.error is not None:
         run.error_code = plain_text(event.error.code)
         run.error_message = plain_text(event.error.message)
@@ -199,7 +204,13 @@ def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
         old if new is None else new
         for old, new in zip(run.tokens, plausible_tokens(event.usage), strict=True)
     )
+    _set_tier(run, event.usage)
     run.last_changed_at = event.observed_at
+
+
+def _set_tier(run: RunHistory, usage: Usage | None) -> None:
+    if usage is not None and usage.service_tier is not None:
+        run.service_tier = stored_name(usage.service_tier)
 
 
 def _on_metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:

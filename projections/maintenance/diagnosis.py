@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Engine, inspect, select
 from projections.database import migrations
 from projections.database.schema import REVISION, SHADOW_SUFFIX, checkpoints, set_aside
 from projections.projectors.projection import Projection
+from projections.runner.checkpoint import describe_other_prices
 from projections.runner.set_aside import SetAsideRun, count_set_aside, find_set_aside
 from tracker.event_store.store import EventStore
 
 OK, BEHIND, REBUILDING = "ok", "behind", "rebuilding"
 FAILED, OUTDATED, NEWER, AHEAD, MISSING = "failed", "outdated", "newer", "ahead", "missing"
+OTHER_PRICES = "other_prices"
 _HEALTHY = frozenset((OK, BEHIND, REBUILDING))
 _NAMED_RUNS = 100
 _NEWER_CURE = "the tables belong to a newer release; use that one"
@@ -40,7 +42,8 @@ class ProjectionState(NamedTuple):
 
     name: str
     # `ok`, `behind`, `rebuilding`, `failed`, `outdated` (an earlier version filled the tables; the
-    # next catch-up rebuilds them), `newer`, or `ahead` (of an event store that was restored).
+    # next catch-up rebuilds them), `newer`, `ahead` (of an event store that was restored), or
+    # `other_prices` (costs whose settings of the prices are not those of this process).
     state: str
     # The version that filled the tables; None if they are empty.
     version: int | None
@@ -138,6 +141,9 @@ def _diagnose_projection(
     cure: str | None = None
     if version is not None and version > projection.version:
         state, cure = NEWER, _NEWER_CURE
+    elif version is not None and row.get("settings") != projection.settings:
+        state = OTHER_PRICES
+        cure = describe_other_prices(row.get("settings"), projection.settings)
     elif failure is not None:
         state, cure = FAILED, "read the failure, then run: runfold catch-up"
         if row.get("failure") is None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Table, Text, select
 
 from projections.database.engine import read_snapshot
+from projections.database.schema import checkpoints
 from projections.projectors.costs import CostsProjection
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress
@@ -16,6 +17,7 @@ from projections.runner.replay import replay_temporarily
 from tracker.errors import ViewsError
 from tracker.event_store.store import EventStore
 
+_SETTINGS = checkpoints.c.settings.name
 _ROWS_PER_FETCH = 2000
 # Enough to recognise the cause.
 MAX_DIFFERENCES = 100
@@ -46,16 +48,24 @@ def verify(
     The tables are compared at the position of their checkpoint, in one snapshot; other processes
     may write meanwhile. The later events of runs that are set aside are left out. Costs of another
     version of the price list are copied from the rows of their runs, and only their sums are
-    verified. Raises ViewsError where the projections are at different positions.
+    verified. Costs with other settings of the prices are one difference, of the table
+    `checkpoints`. Raises ViewsError where the projections are at different positions.
     """
     with engine.connect() as connected, read_snapshot(connected) as live:
-        found = [read_checkpoint(live, it.name) for it in projections]
+        known = {it.name: read_checkpoint(live, it.name) for it in projections}
+        differences = [
+            Difference(checkpoints.name, (it.name,), _SETTINGS, kept.settings, it.settings)
+            for it in projections
+            if (kept := known[it.name]) is not None and kept.settings != it.settings
+        ]
+        others = {it.key[0] for it in differences}
+        projections = [it for it in projections if it.name not in others]
+        found = [known[it.name] for it in projections]
         positions = {it.position if it else 0 for it in found}
         position = max(positions)
         # Positions also differ where the last events were forgotten.
         if len(positions) > 1 and _has_events(store, min(positions), position):
             raise ViewsError("the projections are at different positions: catch up, then verify")
-        differences: list[Difference] = []
         replayed = [_with_reference(it, live) for it in projections]
         pruned_before = read_pruned_before(live)
         with (

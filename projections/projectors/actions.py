@@ -23,6 +23,7 @@ class ActionsProjection:
 
     name = "actions"
     version = 1
+    settings = None
     tables: Sequence[Table] = (run_actions,)
 
     def start_batch(self, fold: BatchFold) -> ActionsBatch:

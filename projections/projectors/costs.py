@@ -41,6 +41,11 @@ class CostsProjection:
     def __init__(self, prices: PriceList, reference: Connection | None = None) -> None:
         self.prices, self.reference = prices, reference
 
+    @property
+    def settings(self) -> str | None:
+        """Returns the settings of the prices, on which the rows depend."""
+        return self.prices.settings
+
     def start_batch(self, fold: BatchFold) -> CostsBatch:
         """Returns an empty batch."""
         return CostsBatch(fold, self.prices, self.reference)
@@ -107,7 +112,7 @@ def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[in
 def _remove_empty(connection: Connection, table: Table, key: Key) -> None:
     columns = table.c
     here = is_row(table, key)
-    sides = columns.input_nanodollars, columns.output_nanodollars
+    sides = [columns[name] for name in RunCost._fields[1:]]
     has_no_priced = columns.runs == columns.runs_without_usage + columns.unpriced_runs
     is_unpriced = and_(here, has_no_priced, *(it == 0 for it in sides))
     connection.execute(update(table).where(is_unpriced).values(dict.fromkeys(sides)))

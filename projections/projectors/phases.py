@@ -20,6 +20,7 @@ class PhasesProjection:
 
     name = "phases"
     version = 1
+    settings = None
     tables: Sequence[Table] = (run_phases,)
 
     def start_batch(self, fold: BatchFold) -> PhasesBatch:

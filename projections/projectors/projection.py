@@ -47,6 +47,11 @@ class Projection(Protocol):
         ...
 
     @property
+    def settings(self) -> str | None:
+        """Returns what the rows depend on beside the events, as JSON; None for nothing."""
+        ...
+
+    @property
     def tables(self) -> Sequence[Table]: ...
 
     def start_batch(self, fold: BatchFold) -> Batch:

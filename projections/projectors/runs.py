@@ -18,6 +18,7 @@ class RunsProjection:
 
     name = "runs"
     version = 1
+    settings = None
     tables: Sequence[Table] = (runs,)
 
     def start_batch(self, fold: BatchFold) -> RunsBatch:

@@ -25,6 +25,7 @@ class StepsProjection:
 
     name = "steps"
     version = 1
+    settings = None
     tables: Sequence[Table] = (run_steps,)
 
     def start_batch(self, fold: BatchFold) -> StepsBatch:

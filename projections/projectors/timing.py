@@ -20,6 +20,7 @@ class TimingProjection:
 
     name = "timing"
     version = 1
+    settings = None
     tables: Sequence[Table] = (timing_buckets, timing_totals)
 
     def start_batch(self, fold: BatchFold) -> TimingBatch:

@@ -19,6 +19,7 @@ class UsageProjection:
 
     name = "usage"
     version = 1
+    settings = None
     tables: Sequence[Table] = (usage_hourly, usage_totals)
 
     def start_batch(self, fold: BatchFold) -> UsageBatch:

@@ -21,6 +21,7 @@ _SUMS = (
     "unpriced_runs",
     "input_nanodollars",
     "output_nanodollars",
+    "request_nanodollars",
 )
 _ROLLUP = Rollup(cost_hourly, cost_totals, ("price_version",), _SUMS)
 _COSTS = tuple(run_costs.c[name] for name in _SUMS[3:])
@@ -53,20 +54,23 @@ def sum_costs(connection: Connection, grouping: Grouping) -> list[CostRow]:
 
 
 def find_unpriced_models(connection: Connection) -> list[UnpricedRow]:
-    """Returns the models of runs that could not be priced, those of most runs first."""
-    model = cost_totals.c["source", "model"]
+    """Returns the models and tiers of runs that could not be priced, those of most runs first."""
+    model = cost_totals.c["source", "model", "service_tier"]
     number = func.sum(cost_totals.c.unpriced_runs)
     query = select(*model, number).group_by(*model).having(number > 0)
-    rows = [UnpricedRow(it[0], it[1] or None, int(it[2])) for it in connection.execute(query)]
-    return sorted(rows, key=lambda it: (-it.runs, it.source, it.model or ""))
+    rows = [
+        UnpricedRow(it[0], it[1] or None, int(it[3]), it[2] or None)
+        for it in connection.execute(query)
+    ]
+    return sorted(rows, key=lambda it: (-it.runs, it.source, it.model or "", it.service_tier or ""))
 
 
 def _make_row(
     group: Mapping[str, object], sums: Sequence[int | None], versions: set[str]
 ) -> CostRow:
     runs_, without_usage, unpriced = (it or 0 for it in sums[:3])
-    input_, output = sums[3:]
-    total = None if input_ is None or output is None else input_ + output
+    input_, output, request = sums[3:]
+    total = None if input_ is None else input_ + (output or 0) + (request or 0)
     costs = dollars(input_), dollars(output), dollars(total)
     return CostRow(group, runs_, without_usage, unpriced, *costs, tuple(sorted(versions)))
 

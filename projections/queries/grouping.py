@@ -18,7 +18,7 @@ DAY, HOUR = "day", "hour"
 TIMES = frozenset((DAY, HOUR))
 # The rollups are grouped by these.
 DIMENSIONS = ("source", "assistant_id", "model")
-COLUMNS = (*DIMENSIONS, "outcome", "status", "thread_id")
+COLUMNS = (*DIMENSIONS, "outcome", "status", "thread_id", "service_tier")
 METADATA = "metadata."
 
 _QUARTER_SECONDS = QUARTER // SECOND

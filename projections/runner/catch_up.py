@@ -177,8 +177,8 @@ def _apply_batch(
     count, reached = _add_pages(engine, store, batch, skipped, position, size, stop)
     if count:
         with engine.begin() as connection:
-            for name in names:
-                advance_checkpoint(connection, name, position, reached)
+            for it in projections:
+                advance_checkpoint(connection, it.name, position, reached, it.settings)
             skipped.check_unchanged(connection)
             batch.write(connection)
             write_notes(connection, names, position, batch.aside)

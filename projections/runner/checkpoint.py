@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from projections.database.schema import SHADOW_SUFFIX, checkpoints
 from projections.projectors.projection import Projection
-from tracker.errors import SchemaError, ViewsError
+from tracker.errors import PricesDiffer, SchemaError, ViewsError
 
 
 class Checkpoint(NamedTuple):
@@ -28,6 +28,8 @@ class Checkpoint(NamedTuple):
     failure: str | None = None
     # Runs that ended before this are not in the tables, although their events were applied.
     pruned_before: datetime | None = None
+    # The settings that the rows depend on beside the events.
+    settings: str | None = None
 
 
 class CheckpointMoved(ViewsError):
@@ -52,15 +54,21 @@ def read_checkpoint(connection: Connection, name: str) -> Checkpoint | None:
 def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
     """Returns the checkpoint of a projection, and creates it at position 0 if there is none.
 
-    Raises Outdated where an earlier version of the projection filled its tables, SchemaError
-    where a later one did, and CheckpointGone for a rebuild that is finished.
+    Raises PricesDiffer where its rows depend on other settings, Outdated where an earlier version
+    of the projection filled its tables, SchemaError where a later one did, and CheckpointGone for
+    a rebuild that is finished.
     """
     with engine.connect() as connection:
         found = read_checkpoint(connection, projection.name)
     if found is None and projection.name.endswith(SHADOW_SUFFIX):
         raise CheckpointGone(f"{projection.name} is over")
     if found is None:
-        values = {"projection": projection.name, "position": 0, "version": projection.version}
+        values = {
+            "projection": projection.name,
+            "position": 0,
+            "version": projection.version,
+            "settings": projection.settings,
+        }
         with engine.begin() as connection:
             connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
         with engine.connect() as connection:
@@ -77,15 +85,37 @@ def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
             f"{found.version}, this release has version {projection.version}: "
             "they belong to a newer release; use that one"
         )
+    check_settings(projection, found)
     return found
 
 
-def advance_checkpoint(connection: Connection, name: str, old: int, new: int) -> None:
+def check_settings(projection: Projection, checkpoint: Checkpoint | None) -> None:
+    """Raises PricesDiffer where the rows of a projection depend on other settings."""
+    if checkpoint is not None and checkpoint.settings != projection.settings:
+        error = PricesDiffer(describe_other_prices(checkpoint.settings, projection.settings))
+        error.projections = (projection.name,)
+        raise error
+
+
+def describe_other_prices(kept: str | None, ours: str | None) -> str:
+    """Describes the settings of the prices of a database and of a process, and what helps."""
+    kept, ours = (f"with the settings {it}" if it else "without settings" for it in (kept, ours))
+    return (
+        f"the costs of this database are priced {kept}, and those of this process are {ours}: "
+        "use the same, as `Views(prices=Prices(…))` or `--prices FILE`, or price all runs again "
+        "with `runfold rebuild costs --reprice` or `Views.rebuild('costs', reprice=True)`"
+    )
+
+
+def advance_checkpoint(
+    connection: Connection, name: str, old: int, new: int, settings: str | None = None
+) -> None:
     """Moves a checkpoint from `old` to `new`; must be the first statement of the transaction.
 
-    Raises CheckpointMoved where it is not at `old` any more.
+    Raises CheckpointMoved where it is not at `old` any more, or its rows depend on other settings.
     """
     here = (checkpoints.c.projection == name) & (checkpoints.c.position == old)
+    here &= checkpoints.c.settings.is_not_distinct_from(settings)
     moved = update(checkpoints).where(here).values(position=new, failure=None)
     if connection.execute(moved).rowcount != 1:
         raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")

@@ -19,6 +19,7 @@ from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import (
     Checkpoint,
     CheckpointGone,
+    check_settings,
     lock_checkpoint,
     read_checkpoint,
     set_checkpoint,
@@ -31,6 +32,7 @@ from projections.runner.shadow_tables import (
     shadow_of,
     swap_in,
 )
+from tracker.errors import PricesDiffer
 from tracker.event_store.store import EventStore
 
 
@@ -78,6 +80,22 @@ def find_outdated_projections(
     ]
 
 
+def split_by_settings(
+    engine: Engine, projections: Sequence[Projection]
+) -> tuple[list[Projection], PricesDiffer | None]:
+    """Returns the projections that this process may write, and the reason to leave out others."""
+    allowed, refusal = [], None
+    with translate_errors(engine), engine.connect() as connection:
+        for projection in projections:
+            try:
+                check_settings(projection, read_checkpoint(connection, projection.name))
+            except PricesDiffer as error:
+                refusal = error
+            else:
+                allowed.append(projection)
+    return allowed, refusal
+
+
 def _prepare(connection: Connection, projection: Projection, last: int) -> None:
     """Creates shadows, unless a rebuild by this version can be resumed."""
     name = ShadowProjection(projection).name
@@ -85,10 +103,12 @@ def _prepare(connection: Connection, projection: Projection, last: int) -> None:
     # If the event store was restored or replaced, the shadows have rows of other events.
     is_restored = live is not None and live.position > last
     is_other = begun is None or begun.version < projection.version or begun.position > last
+    is_other = is_other or (begun is not None and begun.settings != projection.settings)
     if is_other or is_restored or _has_other_prices(connection, projection):
         create_shadows(connection, projection.tables)
         delete_notes(connection, [name])
-        set_checkpoint(connection, name, Checkpoint(0, projection.version))
+        fresh = Checkpoint(0, projection.version, settings=projection.settings)
+        set_checkpoint(connection, name, fresh)
 
 
 def _has_other_prices(connection: Connection, projection: Projection) -> bool:

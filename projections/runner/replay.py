@@ -111,7 +111,8 @@ def replay(
         migrations.upgrade(engine)
         with engine.begin() as connection:
             for it in projections:
-                set_checkpoint(connection, it.name, Checkpoint(0, it.version, None, pruned_before))
+                fresh = Checkpoint(0, it.version, None, pruned_before, it.settings)
+                set_checkpoint(connection, it.name, fresh)
             if live is not None:
                 copy_notes(live, connection, [it.name for it in projections])
         catch_up(engine, store, projections, progress=progress)

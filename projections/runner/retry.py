@@ -83,9 +83,9 @@ def _apply(
     for at in range(0, len(events), _EVENTS_PER_PAGE):
         batch.add_page(events[at : at + _EVENTS_PER_PAGE])
     with engine.begin() as connection:
-        for name in names:
+        for it in projections:
             # Moves nothing: runners wait, and nobody has applied more.
-            advance_checkpoint(connection, name, place.others, place.others)
+            advance_checkpoint(connection, it.name, place.others, place.others, it.settings)
         if set(read_notes(connection, names, [stream]).values()) != {place.run}:
             raise CheckpointMoved(f"{stream} was retried by another process")
         delete_notes(connection, names, [stream])

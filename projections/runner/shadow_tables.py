@@ -22,7 +22,7 @@ class ShadowProjection:
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
         self.name = projection.name + SHADOW_SUFFIX
-        self.version = projection.version
+        self.version, self.settings = projection.version, projection.settings
         self.tables: Sequence[Table] = [shadow_of(table) for table in projection.tables]
 
     def start_batch(self, fold: BatchFold) -> Batch:

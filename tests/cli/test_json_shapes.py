@@ -70,6 +70,12 @@ def make_story() -> list[e.Event]:
         total_tokens=42,
         cached_tokens=3,
         reasoning_tokens=2,
+        cache_write_tokens=4,
+        cache_write_5m_tokens=1,
+        cache_write_30m_tokens=1,
+        cache_write_1h_tokens=1,
+        cache_write_12h_tokens=1,
+        service_tier="flex",
     )
 
     def times(number: float) -> dict[str, Any]:
@@ -91,6 +97,7 @@ def make_story() -> list[e.Event]:
             thread_id="thread_1",
             assistant_id="asst_1",
             model="gpt-4o",
+            service_tier="auto",
             expires_at=make_time(600),
             metadata={"team": "blue", "score": [1, None]},
             configuration_digest=CONFIGURATION.digest,

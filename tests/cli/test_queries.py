@@ -93,7 +93,12 @@ def test_models_without_a_price_are_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/unpriced.db"
     assert runfold("import", file, "--db", url).code == 0
     [row] = runfold("cost", "--unpriced", "--json", "--db", url).document
-    assert row == {"source": "assistants", "model": "our-deployment", "runs": 1}
+    assert row == {
+        "source": "assistants",
+        "model": "our-deployment",
+        "runs": 1,
+        "service_tier": None,
+    }
     shown = runfold("cost", "--by", "day", "--db", url).out
     assert "runs of models without a price" in shown
     assert "our-deployment" in shown

@@ -16,7 +16,8 @@ CREATE TABLE public.checkpoints (
     "position" bigint NOT NULL,
     version integer NOT NULL,
     failure text,
-    pruned_before timestamp with time zone
+    pruned_before timestamp with time zone,
+    settings text
 );
 CREATE TABLE public.cost_hourly (
     hour timestamp with time zone NOT NULL,
@@ -25,24 +26,28 @@ CREATE TABLE public.cost_hourly (
     assistant_id text NOT NULL,
     model text NOT NULL,
     outcome text NOT NULL,
+    service_tier text NOT NULL,
     price_version text NOT NULL,
     runs bigint NOT NULL,
     runs_without_usage bigint NOT NULL,
     unpriced_runs bigint NOT NULL,
     input_nanodollars bigint,
-    output_nanodollars bigint
+    output_nanodollars bigint,
+    request_nanodollars bigint
 );
 CREATE TABLE public.cost_totals (
     source text NOT NULL,
     assistant_id text NOT NULL,
     model text NOT NULL,
     outcome text NOT NULL,
+    service_tier text NOT NULL,
     price_version text NOT NULL,
     runs bigint NOT NULL,
     runs_without_usage bigint NOT NULL,
     unpriced_runs bigint NOT NULL,
     input_nanodollars bigint,
-    output_nanodollars bigint
+    output_nanodollars bigint,
+    request_nanodollars bigint
 );
 CREATE TABLE public.runs (
     run_key text NOT NULL,
@@ -64,6 +69,12 @@ CREATE TABLE public.runs (
     total_tokens bigint,
     cached_tokens bigint,
     reasoning_tokens bigint,
+    cache_write_tokens bigint,
+    cache_write_5m_tokens bigint,
+    cache_write_30m_tokens bigint,
+    cache_write_1h_tokens bigint,
+    cache_write_12h_tokens bigint,
+    service_tier text,
     queued_seconds double precision,
     running_seconds double precision,
     action_seconds double precision,
@@ -108,7 +119,8 @@ CREATE TABLE public.run_costs (
     run_key text NOT NULL,
     price_version text NOT NULL,
     input_nanodollars bigint,
-    output_nanodollars bigint
+    output_nanodollars bigint,
+    request_nanodollars bigint
 );
 CREATE TABLE public.run_phases (
     run_key text NOT NULL,
@@ -133,7 +145,12 @@ CREATE TABLE public.run_steps (
     completion_tokens bigint,
     total_tokens bigint,
     cached_tokens bigint,
-    reasoning_tokens bigint
+    reasoning_tokens bigint,
+    cache_write_tokens bigint,
+    cache_write_5m_tokens bigint,
+    cache_write_30m_tokens bigint,
+    cache_write_1h_tokens bigint,
+    cache_write_12h_tokens bigint
 );
 CREATE TABLE public.runfold_alembic_version (
     version_num character varying(32) NOT NULL
@@ -243,7 +260,12 @@ CREATE TABLE public.usage_hourly (
     completion_tokens bigint,
     total_tokens bigint,
     cached_tokens bigint,
-    reasoning_tokens bigint
+    reasoning_tokens bigint,
+    cache_write_tokens bigint,
+    cache_write_5m_tokens bigint,
+    cache_write_30m_tokens bigint,
+    cache_write_1h_tokens bigint,
+    cache_write_12h_tokens bigint
 );
 CREATE TABLE public.usage_totals (
     source text NOT NULL,
@@ -256,30 +278,35 @@ CREATE TABLE public.usage_totals (
     completion_tokens bigint,
     total_tokens bigint,
     cached_tokens bigint,
-    reasoning_tokens bigint
+    reasoning_tokens bigint,
+    cache_write_tokens bigint,
+    cache_write_5m_tokens bigint,
+    cache_write_30m_tokens bigint,
+    cache_write_1h_tokens bigint,
+    cache_write_12h_tokens bigint
 );
 ALTER TABLE ONLY public.runfold_events ALTER COLUMN "position" SET DEFAULT nextval('public.runfold_events_position_seq'::regclass);
-INSERT INTO public.checkpoints VALUES ('runs', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('phases', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('actions', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('steps', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('usage', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('timing', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('costs', 71, 1, NULL, NULL);
-INSERT INTO public.cost_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '0.2.3', 1, 1, 0, NULL, NULL);
-INSERT INTO public.cost_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 1, 0, 0, 2500, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 0, 0, 5000, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 1, 0, NULL, NULL);
-INSERT INTO public.cost_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 1, 0, 0, 12500, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 1, 0, NULL, NULL);
-INSERT INTO public.cost_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 0, 0, 17500, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '0.2.3', 1, 0, 0, 20000, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 0, 0, 25000, 50000);
-INSERT INTO public.cost_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 1, 0, 0, 27500, 50000);
-INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'completed', '0.2.3', 2, 1, 0, 20000, 50000);
-INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 2, 0, 0, 15000, 100000);
-INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 3, 1, 0, 30000, 100000);
-INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', '0.2.3', 3, 1, 0, 45000, 100000);
+INSERT INTO public.checkpoints VALUES ('runs', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('phases', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('actions', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('steps', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('usage', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('timing', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.checkpoints VALUES ('costs', 71, 1, NULL, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '', '0.2.3', 1, 1, 0, NULL, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '', '0.2.3', 1, 0, 0, 2500, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', '0.2.3', 1, 0, 0, 5000, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '', '0.2.3', 1, 1, 0, NULL, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '', '0.2.3', 1, 0, 0, 12500, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', '0.2.3', 1, 1, 0, NULL, NULL, NULL);
+INSERT INTO public.cost_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '', '0.2.3', 1, 0, 0, 17500, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '', '0.2.3', 1, 0, 0, 20000, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', '0.2.3', 1, 0, 0, 25000, 50000, 0);
+INSERT INTO public.cost_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', '', '0.2.3', 1, 0, 0, 27500, 50000, 0);
+INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'completed', '', '0.2.3', 2, 1, 0, 20000, 50000, 0);
+INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', '', '0.2.3', 2, 0, 0, 15000, 100000, 0);
+INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', '', '0.2.3', 3, 1, 0, 30000, 100000, 0);
+INSERT INTO public.cost_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', '', '0.2.3', 3, 1, 0, 45000, 100000, 0);
 INSERT INTO public.run_actions VALUES ('assistants:run_0', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_1', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_2', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
@@ -292,16 +319,16 @@ INSERT INTO public.run_actions VALUES ('assistants:run_8', 1, 'call_1', 'functio
 INSERT INTO public.run_actions VALUES ('assistants:run_9', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', NULL, NULL, 4);
 INSERT INTO public.run_actions VALUES ('assistants:run_10', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
 INSERT INTO public.run_actions VALUES ('assistants:run_11', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:08.25-03:30', '2026-01-01 08:30:12-03:30', 3.75, 7.75);
-INSERT INTO public.run_costs VALUES ('assistants:run_0', '0.2.3', NULL, NULL);
-INSERT INTO public.run_costs VALUES ('assistants:run_1', '0.2.3', 2500, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_2', '0.2.3', 5000, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_3', '0.2.3', NULL, NULL);
-INSERT INTO public.run_costs VALUES ('assistants:run_5', '0.2.3', 12500, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_6', '0.2.3', NULL, NULL);
-INSERT INTO public.run_costs VALUES ('assistants:run_7', '0.2.3', 17500, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_8', '0.2.3', 20000, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_10', '0.2.3', 25000, 50000);
-INSERT INTO public.run_costs VALUES ('assistants:run_11', '0.2.3', 27500, 50000);
+INSERT INTO public.run_costs VALUES ('assistants:run_0', '0.2.3', NULL, NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_1', '0.2.3', 2500, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_2', '0.2.3', 5000, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_3', '0.2.3', NULL, NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_5', '0.2.3', 12500, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_6', '0.2.3', NULL, NULL, NULL);
+INSERT INTO public.run_costs VALUES ('assistants:run_7', '0.2.3', 17500, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_8', '0.2.3', 20000, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_10', '0.2.3', 25000, 50000, 0);
+INSERT INTO public.run_costs VALUES ('assistants:run_11', '0.2.3', 27500, 50000, 0);
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 1, 'queued', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:01-03:30', 1, 2, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 2, 'in_progress', '2026-01-01 08:30:01-03:30', '2026-01-01 08:30:05-03:30', 4, 2, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_0', 3, 'requires_action', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 'server');
@@ -358,16 +385,16 @@ INSERT INTO public.run_phases VALUES ('assistants:run_11', 2, 'in_progress', '20
 INSERT INTO public.run_phases VALUES ('assistants:run_11', 3, 'requires_action', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900785, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_11', 4, 'queued', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900778, 'server');
 INSERT INTO public.run_phases VALUES ('assistants:run_11', 5, 'in_progress', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900775.75, 'observed');
-INSERT INTO public.run_steps VALUES ('assistants:run_0', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 0, 5, 5, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_1', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 1, 5, 6, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_2', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 5, 7, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_3', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 3, 5, 8, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_5', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 5, 5, 10, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_6', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 6, 5, 11, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_7', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 7, 5, 12, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_8', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 8, 5, 13, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_10', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 10, 5, 15, NULL, NULL);
-INSERT INTO public.run_steps VALUES ('assistants:run_11', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 11, 5, 16, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_0', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 0, 5, 5, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_1', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 1, 5, 6, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_2', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_3', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 3, 5, 8, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_5', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 5, 5, 10, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_6', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 6, 5, 11, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_7', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 7, 5, 12, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_8', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_10', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_steps VALUES ('assistants:run_11', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 11, 5, 16, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.runfold_alembic_version VALUES ('0001');
 INSERT INTO public.runfold_events VALUES (1, 'assistants:run_0', 1, 'run.created/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30312e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30305a222c22736f75726365223a22617373697374616e7473222c2272756e5f6964223a2272756e5f30222c22737461747573223a22717565756564222c227468726561645f6964223a227468726561645f30222c226d6f64656c223a226770742d346f222c22657870697265735f6174223a22323032362d30312d30315431323a31303a30305a222c226d65746164617461223a7b2275736572223a22616e6e27732030222c2264656570223a5b312c6e756c6c5d7d7d');
 INSERT INTO public.runfold_events VALUES (2, 'assistants:run_0', 2, 'run.status_changed/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30322e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30315a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a30312e3235303030305a222c2270726576696f7573223a22717565756564222c22737461747573223a22696e5f70726f6772657373227d');
@@ -440,18 +467,18 @@ INSERT INTO public.runfold_events VALUES (68, 'assistants:run_11', 4, 'run.statu
 INSERT INTO public.runfold_events VALUES (69, 'assistants:run_11', 5, 'run.expired/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a32302e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a31395a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a31332e3235303030305a222c2270726576696f7573223a22696e5f70726f6772657373222c227573616765223a7b2270726f6d70745f746f6b656e73223a31312c22636f6d706c6574696f6e5f746f6b656e73223a352c22746f74616c5f746f6b656e73223a31367d7d');
 INSERT INTO public.runfold_events VALUES (70, 'assistants:run_11', 6, 'run.step_recorded/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a32315a222c22737465705f6964223a22737465705f31222c2274797065223a22746f6f6c5f63616c6c73222c22737461747573223a22636f6d706c65746564222c22746f6f6c73223a5b227072696365225d2c22746f6f6c5f63616c6c5f696473223a5b2263616c6c5f31225d2c22637265617465645f6174223a22323032362d30312d30315431323a30303a30355a222c22656e6465645f6174223a22323032362d30312d30315431323a30303a31325a222c227573616765223a7b2270726f6d70745f746f6b656e73223a31312c22636f6d706c6574696f6e5f746f6b656e73223a352c22746f74616c5f746f6b656e73223a31367d7d');
 INSERT INTO public.runfold_events VALUES (71, 'assistants:run_11', 7, 'run.usage_reported/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30313a33395a222c227573616765223a7b22746f74616c5f746f6b656e73223a37307d7d');
-INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 6, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_ü', 'gpt-4o', 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 1, 5, 70, NULL, NULL, 0, 0, 0, 0, 86383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, 7);
-INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, 0, 0, 0, 0, 172783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', NULL, NULL, 70, NULL, NULL, 0, 0, 0, 0, 259183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, 7);
-INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 691196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_ü', 'gpt-4o', 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 5, 5, 70, NULL, NULL, 0, 0, 0, 0, 431983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, 7);
-INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 518383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 7, 5, 70, NULL, NULL, 0, 0, 0, 0, 604783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, 7);
-INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, 0, 0, 0, 0, 691183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1555196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, 0, 0, 0, 0, 863983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 11, 5, 70, NULL, NULL, 0, 0, 0, 0, 950383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, 7);
+INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 6, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_ü', 'gpt-4o', 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 86383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, 7);
+INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 172783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 259183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, 7);
+INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 691196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_ü', 'gpt-4o', 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 431983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, 7);
+INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 518383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 604783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, 7);
+INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 691183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1555196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 863983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 950383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, 7);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0.997245, 1);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 10.9052, 1);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 6.94685, 1);
@@ -524,27 +551,27 @@ INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'unc
 INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 691986, 1);
 INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 858544, 1);
 INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 946972, 1);
-INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 1, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 1, 0, 1, 5, 70, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 2, 5, 7, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, NULL, NULL, 70, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 1, 0, 5, 5, 70, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 1, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, 7, 5, 70, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 0, 8, 5, 13, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 10, 5, 15, NULL, NULL);
-INSERT INTO public.usage_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, 11, 5, 70, NULL, NULL);
-INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 2, 1, 8, 5, 13, NULL, NULL);
-INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 2, 0, 6, 10, 140, NULL, NULL);
-INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 3, 1, 12, 10, 22, NULL, NULL);
-INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 3, 0, 18, 10, 210, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 1, 0, 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 1, 0, 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 0, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 1, 0, 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 2, 1, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 2, 0, 6, 10, 140, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 3, 1, 12, 10, 22, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 3, 0, 18, 10, 210, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 SELECT pg_catalog.setval('public.runfold_events_position_seq', 71, true);
 ALTER TABLE ONLY public.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (projection);
 ALTER TABLE ONLY public.cost_hourly
-    ADD CONSTRAINT cost_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, price_version);
+    ADD CONSTRAINT cost_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, service_tier, price_version);
 ALTER TABLE ONLY public.cost_totals
-    ADD CONSTRAINT cost_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, price_version);
+    ADD CONSTRAINT cost_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, service_tier, price_version);
 ALTER TABLE ONLY public.run_actions
     ADD CONSTRAINT run_actions_pkey PRIMARY KEY (run_key, seq, tool_call_id);
 ALTER TABLE ONLY public.run_costs

@@ -83,7 +83,9 @@ def test_an_ordinary_response() -> None:
             total_tokens=42,
             cached_tokens=10,
             reasoning_tokens=4,
+            service_tier="default",
         ),
+        service_tier="default",
         metadata={"team": "blue"},
         configuration=Configuration(
             instructions="Be brief.",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from projections import Views
-from projections.folding.rates import Rate, Rates
+from projections.folding.rates import Rate, Rates, special_tier
 from projections.row_types import CostRow, RunRow
 from tests.support.run_builder import created, ended, second, started
 from tracker.core import events as e
@@ -21,8 +21,11 @@ class PriceList(NamedTuple):
 
     models: dict[str, list[tuple[datetime, Rates]]]
     version: str = "fake 1"
+    settings: str | None = None
 
-    def rates(self, model: str, moment: datetime) -> Rates | None:
+    def rates(self, model: str, moment: datetime, tier: str | None = None) -> Rates | None:
+        if tier is not None:
+            return None
         begun = [rates for since, rates in self.models.get(model, []) if since <= moment]
         return begun[-1] if begun else None
 
@@ -51,14 +54,16 @@ def cost_tables(
     sums: dict[str, dict[tuple[Any, ...], list[Any]]] = {"cost_hourly": {}, "cost_totals": {}}
     for run in ended_runs:
         silent = run.prompt_tokens is None or run.completion_tokens is None
-        cost = nanodollars(run, 2_000, 8_000, 500) if run.model == model else None
-        money = (None, None) if cost is None else cost
+        is_priced = run.model == model and special_tier(run.service_tier) is None
+        cost = nanodollars(run, 2_000, 8_000, 500) if is_priced else None
+        money = (None, None, None) if cost is None else (*cost, 0)
         rows.append((run.run_key, version, *money))
         hour = run.created_at.replace(minute=0, second=0, microsecond=0)
         time = (hour, run.created_at.minute // 15)
-        kind = (run.source, run.assistant_id or "", run.model or "", run.outcome, version)
+        kind = (run.source, run.assistant_id or "", run.model or "", run.outcome)
+        kind = (*kind, run.service_tier or "", version)
         for table, key in (("cost_hourly", (*time, *kind)), ("cost_totals", kind)):
-            found = sums[table].setdefault(key, [0, 0, 0, None, None])
+            found = sums[table].setdefault(key, [0, 0, 0, None, None, None])
             found[:3] = found[0] + 1, found[1] + silent, found[2] + (cost is None and not silent)
             for at, nano in enumerate(money, 3):
                 found[at] = found[at] if nano is None else (found[at] or 0) + nano

@@ -191,7 +191,13 @@ class _FailedRun:
     """A stand-in for a tracker, with one failed run that sets every attribute of a span."""
 
     def __init__(self) -> None:
-        usage = Usage(prompt_tokens=1, completion_tokens=1, cached_tokens=1, reasoning_tokens=1)
+        usage = Usage(
+            prompt_tokens=1,
+            completion_tokens=1,
+            cached_tokens=1,
+            reasoning_tokens=1,
+            cache_write_tokens=1,
+        )
         events = [
             e.RunCreated(
                 observed_at=_MOMENT,

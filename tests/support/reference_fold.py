@@ -32,7 +32,7 @@ from tracker.core.decider import decide
 from tracker.core.decider import fold as fold_state
 from tracker.core.snapshot import Configuration
 from tracker.core.state import initial_state
-from tracker.core.usage import Usage
+from tracker.core.usage import TOKEN_COUNTS, Usage
 from tracker.event_store import Append, EventStore
 
 ALL = (*PROJECTIONS, CostsProjection(price_list("gpt-4o")))
@@ -64,6 +64,9 @@ ASIDES: list[e.Event] = [
     e.RunUsageReported(observed_at=second(9), usage=Usage(prompt_tokens=20, completion_tokens=3)),
     e.RunUsageReported(observed_at=second(9.5), usage=Usage(completion_tokens=10**12)),
     e.RunUsageReported(observed_at=second(9.6), usage=Usage(cached_tokens=7)),
+    e.RunUsageReported(
+        observed_at=second(9.7), usage=Usage(cache_write_tokens=5, service_tier="flex")
+    ),
 ]
 
 
@@ -133,10 +136,10 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         kind = (run.source, run.assistant_id or "", run.model or "")
         hour = run.created_at.replace(minute=0, second=0, microsecond=0)
         time = (hour, run.created_at.minute // 15)
-        tokens = [getattr(run, name) for name in Usage.model_fields]
+        tokens = [getattr(run, name) for name in TOKEN_COUNTS]
         said = any(it is not None for it in tokens[:3])
         for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
-            sums = usage[table].setdefault((*key, run.outcome), [0, 0, *[None] * 5])
+            sums = usage[table].setdefault((*key, run.outcome), [0, 0, *[None] * len(tokens)])
             sums[:2] = sums[0] + 1, sums[1] + (not said)
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
-from tracker.cli.options import DEFAULT_DB, Db
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
 from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def backfill(
     api: ApiOption = Api.assistants,
     source: SourceName = None,
     api_version: ApiVersion = None,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Record all existing runs of threads, with their steps.
@@ -39,23 +40,26 @@ def backfill(
     The API key is read from OPENAI_API_KEY, for LangGraph from LANGSMITH_API_KEY.
     """
     service = make_source(api, base_url, api_key, source, api_version)
-    is_complete = _backfill_threads(db, threads, service, steps=not no_steps)
+    is_complete = _backfill_threads(db, threads, service, steps=not no_steps, prices=prices)
     raise typer.Exit(0 if is_complete else 1)
 
 
-def _backfill_threads(db: str, threads: Iterable[str], service: Source, *, steps: bool) -> bool:
+def _backfill_threads(
+    db: str, threads: Iterable[str], service: Source, *, steps: bool, prices: str | None
+) -> bool:
     """Records the runs of threads one after the other. Returns False if some are missing.
 
     What was recorded before an error is kept, also in the tables.
     """
     from projections import Views
+    from tracker.cli.views import apply_events, read_prices
 
-    with Views(db) as views:
+    with Views(db, prices=read_prices(prices)) as views:
         views.prepare(create=True)
         try:
             return asyncio.run(_record(db, threads, service, steps))
         finally:
-            views.catch_up()
+            apply_events(views)
 
 
 async def _record(db: str, threads: Iterable[str], service: Source, steps: bool) -> bool:

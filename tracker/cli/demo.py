@@ -52,7 +52,7 @@ def demo(
     from tracker.cli.demo_runs import DEMO_PARAMETERS
     from tracker.cli.tables import print_status, print_timing, print_usage
     from tracker.cli.terminal import silence_log, stdout_console
-    from tracker.cli.views import catch_up_with_bar
+    from tracker.cli.views import apply_events
     from tracker.simulator import Simulator
 
     seed = random.randrange(10_000) if seed is None else seed
@@ -60,7 +60,7 @@ def demo(
     started_at = monotonic()
     with Views(db) as views:
         views.prepare(create=True)
-        catch_up_with_bar(views)
+        apply_events(views, quiet=False)
         if not base_url:
             seed = _find_unused_seed(views, seed, threads)
             # Runs of an interrupted demo have lost their service: they are counted as vanished.
@@ -70,7 +70,7 @@ def demo(
             url = base_url or (service.base_url if service else "")
             out.print(f"{runs} runs on {threads} threads of the service at {url}, seed {seed}")
             asyncio.run(_run_with_display(db, url, runs=runs, threads=threads, seed=seed))
-        catch_up_with_bar(views)
+        apply_events(views, quiet=False)
         out.print(f"done in {monotonic() - started_at:.1f} s\n")
         print_status(views)
         print_timing(views)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Json
+from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
 
 if TYPE_CHECKING:
     from projections.maintenance.diagnosis import Diagnosis
@@ -27,17 +27,18 @@ _SOURCE_COLUMNS = (
 _NAMED_RUNS = 5
 
 
-def doctor(json: Json = False, db: Db = DEFAULT_DB) -> None:
+def doctor(json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB) -> None:
     """Check the tables and the services that trackers poll.
 
     Prints the cure for each problem. The exit code is 1 if there is one.
     """
     from projections import Views
+    from tracker.cli.views import read_prices
     from tracker.event_store import open_event_store
     from tracker.event_store.anomalies import find_shared_ids
     from tracker.heartbeats.table import heartbeats_in
 
-    with Views(db) as views:
+    with Views(db, prices=read_prices(prices)) as views:
         diagnosis = views.doctor()
     store = open_event_store(db, create=False)
     try:

@@ -11,11 +11,12 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Since, Until
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Since, Until
 from tracker.errors import SettingsError
 
 _STANDARD_OUTPUT = Path("-")
 _LINES, _GZIP, _PARQUET = "jsonl", "jsonl.gz", "parquet"
+_COSTS = ("run_costs", "cost_hourly", "cost_totals")
 
 
 def export(
@@ -49,6 +50,7 @@ def export(
     ] = None,
     since: Since = None,
     until: Until = None,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Export events, one table, or all tables as of one moment.
@@ -68,9 +70,9 @@ def export(
         raise SettingsError("--since and --until need --table NAME, with a table of runs")
     file = None if file == _STANDARD_OUTPUT else file
     if all_tables:
-        _export_all(db, file, format or _LINES)
+        _export_all(db, prices, file, format or _LINES)
     elif table is not None:
-        _export_table(db, file, table, format, since, until)
+        _export_table(db, prices, file, table, format, since, until)
     else:
         _export_events(db, file, format)
 
@@ -100,6 +102,7 @@ def _export_events(db: str, file: Path | None, format: str | None) -> None:
 
 def _export_table(
     db: str,
+    prices: str | None,
     file: Path | None,
     table: str,
     format: str | None,
@@ -113,7 +116,10 @@ def _export_table(
     if file is None and format == _PARQUET:
         raise SettingsError("Parquet cannot be written to stdout: pass a FILE")
     chosen = format_of(file, format or (_LINES if file is None else None))
-    with open_current_views(db, quiet=True) as views, _row_counter() as show_count:
+    with (
+        open_current_views(db, prices, quiet=True, needs_costs=table in _COSTS) as views,
+        _row_counter() as show_count,
+    ):
         target: AbstractContextManager[BinaryIO | Path]
         target = _open_stdout() if file is None else nullcontext(file)
         with target as output:
@@ -128,14 +134,17 @@ def _export_table(
     typer.echo(f"{count:,} rows of {table} exported", err=file is None)
 
 
-def _export_all(db: str, folder: Path | None, format: str) -> None:
+def _export_all(db: str, prices: str | None, folder: Path | None, format: str) -> None:
     from projections.export.formats import format_of
     from tracker.cli.views import open_current_views
 
     if folder is None:
         raise SettingsError("--all-tables needs a folder: runfold export FOLDER --all-tables")
     chosen = format_of(None, format)
-    with open_current_views(db, quiet=True) as views, _row_counter() as show_count:
+    with (
+        open_current_views(db, prices, quiet=True, needs_costs=True) as views,
+        _row_counter() as show_count,
+    ):
         counts = views.export_all(folder, format=chosen, progress=show_count)
     for table, count in counts.items():
         typer.echo(f"{count:,} rows of {table} exported")

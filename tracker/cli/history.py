@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Json
+from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,13 +35,16 @@ def history(
         ),
     ] = None,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Show the events of a run and a chart of its phases."""
-    print_history(db, run, source=source, json=json)
+    print_history(db, run, source=source, json=json, prices=prices)
 
 
-def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> None:
+def print_history(
+    db: str, run_id: str, *, source: str | None, json: bool, prices: str | None = None
+) -> None:
     """Prints the history of a run. Raises UnknownRun if it is not recorded."""
     from rich.text import Text
 
@@ -50,7 +53,7 @@ def print_history(db: str, run_id: str, *, source: str | None, json: bool) -> No
     from tracker.cli.views import open_current_views
     from tracker.event_store import open_event_store
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         run = views.run(run_id, source)
         phases = views.phases(run_id, run.source)
     store = open_event_store(db, create=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.apis import SourceName
-from tracker.cli.options import DEFAULT_DB, Db
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
 from tracker.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def import_(
         typer.Argument(metavar="PATH", help="Files of JSON lines, plain or gzip, or folders."),
     ],
     source: SourceName = None,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Import runs, steps or exported events from files of JSON.
@@ -38,23 +39,26 @@ def import_(
 
     Of a folder, all files below it that end in .jsonl, .json, .jsonl.gz or .json.gz are imported.
     """
-    raise typer.Exit(0 if import_files(db, paths, source=source) else 1)
+    raise typer.Exit(0 if import_files(db, paths, source=source, prices=prices) else 1)
 
 
-def import_files(db: str, paths: Sequence[Path], *, source: str | None) -> bool:
+def import_files(
+    db: str, paths: Sequence[Path], *, source: str | None, prices: str | None = None
+) -> bool:
     """Imports files and folders, and prints a summary. Returns False if a line was bad."""
     from projections import Views
+    from tracker.cli.views import apply_events, read_prices
     from tracker.import_export.line_reader import LineReader, files_below
 
     files = files_below(paths)
-    with Views(db) as views:
+    with Views(db, prices=read_prices(prices)) as views:
         views.prepare(create=True)
         report = _import_with_bar(db, LineReader(files), source)
         taken = report.snapshots or report.steps or report.recorded
         if not taken and not report.bad:
             named = files[0] if len(files) == 1 else f"each of the {len(files):,} files"
             raise PayloadError(f"{named} has no run, step or event: there is nothing to import")
-        views.catch_up()
+        apply_events(views)
     _print_report(report)
     return not report.bad
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
 from tracker.errors import SettingsError
 
 if TYPE_CHECKING:
     from projections.maintenance.verify import Difference
 
 _NAMED_RUNS = 20
+# The column of the checkpoints that says on which prices the costs depend.
+_SETTINGS = "settings"
 _PROJECTIONS = "runs, phases, actions, steps, usage, timing or costs"
 
 
@@ -27,11 +29,11 @@ def upgrade(db: Db = DEFAULT_DB) -> None:
     typer.echo("the tables are up to date")
 
 
-def catch_up(db: Db = DEFAULT_DB) -> None:
+def catch_up(prices: PriceSettings = None, db: Db = DEFAULT_DB) -> None:
     """Apply all new events to the tables."""
     from tracker.cli.views import catch_up_with_bar, open_views
 
-    with open_views(db) as views:
+    with open_views(db, prices) as views:
         count = catch_up_with_bar(views)
     typer.echo(f"{count} events applied")
 
@@ -41,6 +43,7 @@ def follow(
         float,
         typer.Option(metavar="SECONDS", min=0.01, help="Interval of checks for Ctrl-C."),
     ] = 0.5,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Apply new events to the tables as they arrive, until interrupted."""
@@ -48,7 +51,7 @@ def follow(
 
     from tracker.cli.views import open_views, position_bar
 
-    with open_views(db) as views, position_bar("catching up") as show_position:
+    with open_views(db, prices) as views, position_bar("catching up") as show_position:
         typer.echo("following; stop with Ctrl-C", err=True)
         views.follow(Event(), every=every, progress=show_position)
 
@@ -58,6 +61,11 @@ def rebuild(
         list[str] | None, typer.Argument(metavar="NAME", help=f"Tables to rebuild: {_PROJECTIONS}.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Rebuild all tables.")] = False,
+    reprice: Annotated[
+        bool,
+        typer.Option("--reprice", help="Price the database with these prices from now on."),
+    ] = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Rebuild tables from the events.
@@ -68,12 +76,12 @@ def rebuild(
 
     if bool(names) == all_:
         raise SettingsError(f"name the tables to rebuild ({_PROJECTIONS}), or pass --all")
-    with open_views(db) as views, position_bar("replaying") as show_position:
-        position = views.rebuild(*names or (), progress=show_position)
+    with open_views(db, prices) as views, position_bar("replaying") as show_position:
+        position = views.rebuild(*names or (), reprice=reprice, progress=show_position)
     typer.echo(f"rebuilt from all events up to position {position}")
 
 
-def verify(db: Db = DEFAULT_DB) -> None:
+def verify(prices: PriceSettings = None, db: Db = DEFAULT_DB) -> None:
     """Compare the tables with the events, row by row.
 
     The exit code is 1 if they differ.
@@ -81,13 +89,16 @@ def verify(db: Db = DEFAULT_DB) -> None:
     from tracker.cli.views import open_current_views, position_bar
 
     with (
-        open_current_views(db, quiet=True) as views,
+        open_current_views(db, prices, quiet=True) as views,
         position_bar("replaying") as show_position,
     ):
         differences = views.verify(show_position)
     _print_differences(differences)
-    if differences:
+    if any(it.column == _SETTINGS for it in differences):
+        typer.echo("cure: pass the same --prices, or runfold rebuild costs --reprice", err=True)
+    if any(it.column != _SETTINGS for it in differences):
         typer.echo("cure: runfold rebuild --all", err=True)
+    if differences:
         raise typer.Exit(1)
     typer.echo("the tables match the events")
 
@@ -99,6 +110,7 @@ def retry(
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="Only runs of this source.")
     ] = None,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Try again the runs that are set aside.
@@ -107,7 +119,7 @@ def retry(
     """
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=True) as views:
+    with open_current_views(db, prices, quiet=True) as views:
         retried = views.retry(run, source)
     typer.echo(
         f"{retried.completed:,} runs are complete in the tables, "
@@ -127,6 +139,7 @@ def prune(
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the runs.")] = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Delete old runs from the tables.
@@ -139,7 +152,7 @@ def prune(
         age = timedelta(days=days)
     except (OverflowError, ValueError):
         raise SettingsError(f"{days:g} days are no time to count back: pass fewer days") from None
-    with open_current_views(db, quiet=True) as views:
+    with open_current_views(db, prices, quiet=True) as views:
         pruned = views.prune(age, dry_run=dry_run)
     verb = "would be deleted" if dry_run else "deleted"
     typer.echo(
@@ -162,6 +175,7 @@ def forget(
         bool, typer.Option("--force", help="Also delete runs that have not ended.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm. This cannot be undone.")] = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Delete all events and rows of a thread, or of one run.
@@ -180,7 +194,7 @@ def forget(
     removed = 0
 
     # Caught up first, so that no follower writes rows from events that it read before.
-    with open_current_views(db, quiet=True) as views:
+    with open_current_views(db, prices, quiet=True) as views:
 
         def remove(streams: Sequence[str]) -> None:
             nonlocal removed
@@ -211,7 +225,9 @@ def forget(
 def _print_differences(differences: Sequence[Difference]) -> None:
     for it in differences:
         key = ", ".join(map(str, it.key))
-        if it.column is not None:
+        if it.column == _SETTINGS:
+            problem = f"{it.column} are {it.found}, those of this process are {it.expected}"
+        elif it.column is not None:
             problem = f"{it.column} is {it.found!r}, the events say {it.expected!r}"
         else:
             problem = "is in the table only" if it.expected is None else "is missing"

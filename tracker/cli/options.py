@@ -19,6 +19,15 @@ Db = Annotated[
         help="Database: sqlite:///file.db or postgresql://user@host/database.",
     ),
 ]
+PriceSettings = Annotated[
+    str | None,
+    typer.Option(
+        "--prices",
+        envvar="RUNFOLD_PRICES",
+        metavar="FILE",
+        help="Settings of the prices, as a file or text of JSON: models, provider, tiers.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tz = Annotated[str, typer.Option(metavar="ZONE", help="Time zone of day and hour.")]
 Since = Annotated[

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.options import BY_HELP, DEFAULT_DB, Db, Json, Since, Tz, Until
+from tracker.cli.options import (
+    BY_HELP,
+    DEFAULT_DB,
+    Db,
+    Json,
+    PriceSettings,
+    Since,
+    Tz,
+    Until,
+)
 
 
 def status(
@@ -15,13 +24,14 @@ def status(
     since: Since = None,
     until: Until = None,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Count runs by status."""
     from tracker.cli.tables import print_status
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         print_status(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
@@ -31,6 +41,7 @@ def timing(
     since: Since = None,
     until: Until = None,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Show how long runs queued, ran, waited and took in total.
@@ -40,7 +51,7 @@ def timing(
     from tracker.cli.tables import print_timing
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         print_timing(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
@@ -50,13 +61,14 @@ def usage(
     since: Since = None,
     until: Until = None,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Show the tokens that runs used."""
     from tracker.cli.tables import print_usage
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
 
 
@@ -66,19 +78,24 @@ def cost(
     since: Since = None,
     until: Until = None,
     unpriced: Annotated[
-        bool, typer.Option("--unpriced", help="List only the models without a price.")
+        bool, typer.Option("--unpriced", help="List only the models and tiers without a price.")
     ] = False,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Show the cost of runs in US dollars.
 
     Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
+
+    Pass --prices for names of deployments, a provider, or factors of service tiers, such as
+    `{"models": {"our-gpt": "gpt-4o"}, "provider": "azure", "tiers": {"flex": 0.5}}`. The database
+    keeps them: all commands and processes that apply costs need the same.
     """
     from tracker.cli.tables import print_cost, print_models_without_price
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json, needs_costs=True) as views:
         if not unpriced:
             print_cost(views, by=by, tz=tz, since=since, until=until, json=json)
         if unpriced or (not json and views.unpriced()):
@@ -91,13 +108,14 @@ def actions(
         bool, typer.Option("--waiting", help="Only calls that still wait for an output.")
     ] = False,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """List the tool calls that runs waited for."""
     from tracker.cli.tables import print_actions
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         print_actions(views, run, waiting=waiting, json=json)
 
 
@@ -106,6 +124,7 @@ def stuck(
         int | None, typer.Option(metavar="N", min=0, help="List at most this many runs.")
     ] = None,
     json: Json = False,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """List runs that should have ended, oldest first.
@@ -115,5 +134,5 @@ def stuck(
     from tracker.cli.tables import print_stuck
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, quiet=json) as views:
+    with open_current_views(db, prices, quiet=json) as views:
         print_stuck(views, limit=limit, json=json)

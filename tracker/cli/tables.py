@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 95, 99)
 # Columns of text up to this length are not wrapped.
 _UNWRAPPED = 20
+# Left out of tables for people, where there is no room for them.
+_LIFETIMES = frozenset(f"cache_write_{it}_tokens" for it in ("5m", "30m", "1h", "12h"))
 _HEADINGS = {
     "run_key": "run",
     "runs_without_usage": "no usage",
@@ -31,6 +33,7 @@ _HEADINGS = {
     "total_tokens": "total",
     "cached_tokens": "cached",
     "reasoning_tokens": "reasoning",
+    "cache_write_tokens": "written",
     "uncertainty_seconds": "± s",
     "assistant_id": "assistant",
     "thread_id": "thread",
@@ -84,8 +87,10 @@ def print_usage(
 ) -> None:
     """Prints the tokens that runs used."""
     columns = _parse_columns(by) or ()
-    usage = views.usage(by=columns, since=as_utc(since), until=as_utc(until), tz=tz)
-    _print(_add_columns("tokens", columns), usage.records(), json=json)
+    rows = views.usage(by=columns, since=as_utc(since), until=as_utc(until), tz=tz).records()
+    if not json:
+        rows = [{name: it for name, it in row.items() if name not in _LIFETIMES} for row in rows]
+    _print(_add_columns("tokens", columns), rows, json=json)
 
 
 def print_cost(
@@ -108,7 +113,7 @@ def print_cost(
 
 
 def print_models_without_price(views: Views, *, json: bool) -> None:
-    """Prints the models that have no price."""
+    """Prints the models, with the service tiers, that have no price."""
     _print("runs of models without a price", views.unpriced().records(), json=json)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
-from tracker.cli.options import DEFAULT_DB, Db
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
 from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def watch(
     api: ApiOption = Api.assistants,
     source: SourceName = None,
     api_version: ApiVersion = None,
+    prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Watch a run until it ends, then show its history.
@@ -40,12 +41,17 @@ def watch(
     LangGraph from LANGSMITH_API_KEY.
     """
     service = make_source(api, base_url, api_key, source, api_version)
-    is_completed = _watch_run(db, service, None if thread == "-" else thread, run, timeout)
+    is_completed = _watch_run(db, service, None if thread == "-" else thread, run, timeout, prices)
     raise typer.Exit(0 if is_completed else 1)
 
 
 def _watch_run(
-    db: str, service: Source, thread: str | None, run: str, timeout: float | None
+    db: str,
+    service: Source,
+    thread: str | None,
+    run: str,
+    timeout: float | None,
+    prices: str | None,
 ) -> bool:
     from projections import Views
     from tracker.cli.history import print_history
@@ -65,7 +71,7 @@ def _watch_run(
             if error.__cause__:
                 message += f". Last error: {error.__cause__}"
             raise WaitTimeout(message) from error
-    print_history(db, run, source=service.name, json=False)
+    print_history(db, run, source=service.name, json=False, prices=prices)
     return state.status == COMPLETED
 
 

@@ -97,6 +97,7 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         thread_id=snapshot.thread_id,
         assistant_id=snapshot.assistant_id,
         model=snapshot.model,
+        service_tier=snapshot.service_tier,
         expires_at=snapshot.expires_at,
         metadata=snapshot.metadata or {},
         configuration_digest=configuration.digest if configuration else None,

@@ -52,6 +52,8 @@ class RunCreated(Change):
     thread_id: str | None = None
     assistant_id: str | None = None
     model: str | None = None
+    # The tier that was asked for; the one that served the run comes with its usage.
+    service_tier: str | None = None
     expires_at: UtcDatetime | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     configuration_digest: str | None = None

@@ -98,6 +98,8 @@ class RunSnapshot(_Frozen):
     thread_id: str | None = None
     assistant_id: str | None = None
     model: str | None = None
+    # The tier that was asked for, or that is shown for now; the one that served it is in `usage`.
+    service_tier: str | None = None
     # The service's own stamps. If the run requires an action, `ended_at` is when it stopped for it.
     created_at: UtcDatetime | None = None
     started_at: UtcDatetime | None = None

@@ -1,4 +1,4 @@
-"""Token counts of a run or a step."""
+"""Token counts of a run or a step, and the tier that served it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ class Usage(BaseModel):
     prompt_tokens: Tokens | None = None
     completion_tokens: Tokens | None = None
     total_tokens: Tokens | None = None
-    # Part of `prompt_tokens`.
+    # Part of `prompt_tokens`: read from a cache.
     cached_tokens: Tokens | None = None
     # Part of `completion_tokens`.
     reasoning_tokens: Tokens | None = None
+    # Another part of `prompt_tokens`: written to a cache.
+    cache_write_tokens: Tokens | None = None
+    # Parts of `cache_write_tokens`, by how long the cache keeps them.
+    cache_write_5m_tokens: Tokens | None = None
+    cache_write_30m_tokens: Tokens | None = None
+    cache_write_1h_tokens: Tokens | None = None
+    cache_write_12h_tokens: Tokens | None = None
+    # The tier that served the run, such as `flex`; it may differ from the one asked for.
+    service_tier: str | None = None
+
+
+# The names of the counts, in their order.
+TOKEN_COUNTS = tuple(name for name in Usage.model_fields if name.endswith("_tokens"))

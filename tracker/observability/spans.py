@@ -158,6 +158,7 @@ def _build_root_attributes(
         a.INPUT_TOKENS: tokens.prompt_tokens,
         a.OUTPUT_TOKENS: tokens.completion_tokens,
         a.CACHE_READ_INPUT_TOKENS: tokens.cached_tokens,
+        a.CACHE_CREATION_INPUT_TOKENS: tokens.cache_write_tokens,
         a.REASONING_OUTPUT_TOKENS: tokens.reasoning_tokens,
         a.ERROR_TYPE: error,
         a.SOURCE: created.source,

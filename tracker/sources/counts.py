@@ -29,7 +29,7 @@ def read_count(value: object) -> int | None:
     return value if 0 <= value <= _HIGHEST else None
 
 
-def counted(**counts: object) -> Usage | None:
+def counted(*, service_tier: str | None = None, **counts: object) -> Usage | None:
     """Returns token counts as a usage, None if the service sent no count.
 
     The names are those of `Usage`. A count that cannot be read counts as not sent.
@@ -37,7 +37,7 @@ def counted(**counts: object) -> Usage | None:
     # Some services send a count below zero for one that they did not make.
     known = {name: read_count(value) for name, value in counts.items()}
     sent = {name: count for name, count in known.items() if count is not None}
-    return Usage(**sent) if sent else None
+    return Usage(**sent, service_tier=service_tier) if sent else None
 
 
 def spell(*names: str) -> tuple[str, ...]:

@@ -13,16 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from tracker.core.identifiers import Identifier
 from tracker.core.json_values import storable
 from tracker.core.snapshot import RunError
-from tracker.core.usage import Usage
-from tracker.sources.counts import counted, read_count, spell
+from tracker.sources.counts import read_count
 from tracker.sources.stamps import read_stamp, says_no_time
 
-_IN, _OUT = spell("prompt_tokens", "input_tokens"), spell("completion_tokens", "output_tokens")
-_TOTAL = spell("total_tokens")
-# OpenAI sends `prompt_token_details`, look-alikes with an s.
-_DETAILS_IN = spell("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
-_DETAILS_OUT = spell("completion_tokens_details", "output_tokens_details")
-_CACHED, _REASONING = spell("cached_tokens"), spell("reasoning_tokens")
 # Fields of a call whose values may all be objects.
 _OF_A_CALL = frozenset({"function", "id", "type", "name"})
 _identifiers: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -188,23 +181,6 @@ class Fields:
             self.object(name)
             return None
         return RunError(message=self.prose(name))
-
-    def usage(self, name: str = "usage") -> Usage | None:
-        """Returns token counts, under their names in any API."""
-        if self.document.get(name) is None:
-            return None
-        sent = self.part(name)
-        return counted(
-            prompt_tokens=sent.count(*_IN),
-            completion_tokens=sent.count(*_OUT),
-            total_tokens=sent.count(*_TOTAL),
-            cached_tokens=sent._count_within(_DETAILS_IN, _CACHED),
-            reasoning_tokens=sent._count_within(_DETAILS_OUT, _REASONING),
-        )
-
-    def _count_within(self, parts: tuple[str, ...], names: tuple[str, ...]) -> int | None:
-        counts = (self.part(part).count(*names) for part in parts if part in self.document)
-        return next((count for count in counts if count is not None), None)
 
     def _note(self, name: str, read: str | None) -> str | None:
         if read is None:

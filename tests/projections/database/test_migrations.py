@@ -75,7 +75,7 @@ def test_a_host_keeps_its_tables_and_its_own_alembic(engine: Engine) -> None:
 
     migrations.upgrade(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO checkpoints VALUES ('runs', 7, 1, NULL, NULL)"))
+        connection.execute(text("INSERT INTO checkpoints VALUES ('runs', 7, 1, NULL, NULL, NULL)"))
     migrations.upgrade(engine)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT position FROM checkpoints")).scalar() == 7
@@ -185,7 +185,7 @@ def test_stale_tables_are_refused_and_brought_to_the_next_revision(
     with engine.begin() as connection:
         # A rebuild that was started with the tables of the first revision.
         connection.execute(text("CREATE TABLE runfold_shadow_runs (run_key TEXT)"))
-        begun = "INSERT INTO checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL)"
+        begun = "INSERT INTO checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL, NULL)"
         connection.execute(text(begun))
 
     _release_a_second_revision(tmp_path / "alembic", monkeypatch)

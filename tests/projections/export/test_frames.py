@@ -51,6 +51,11 @@ def test_records_are_flat(views: Views) -> None:
             "total_tokens": None,
             "cached_tokens": None,
             "reasoning_tokens": None,
+            "cache_write_tokens": None,
+            "cache_write_5m_tokens": None,
+            "cache_write_30m_tokens": None,
+            "cache_write_1h_tokens": None,
+            "cache_write_12h_tokens": None,
         }
     ]
     timing = views.timing(by="source", percentiles=(50, 99.9)).records()

@@ -81,7 +81,7 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         "UPDATE checkpoints SET position = 9 WHERE projection = 'actions'",
         "UPDATE checkpoints SET version = 0 WHERE projection = 'steps'",
         "UPDATE checkpoints SET position = 4 WHERE projection = 'usage'",
-        "INSERT INTO checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL)",
+        "INSERT INTO checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL, NULL)",
     )
     found = diagnose(database_url, store)
     assert not found.is_healthy

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from projections import Prices, Views
 from projections.database.engine import open_engine
 from projections.database.schema import cost_hourly, cost_totals, run_costs, runs
 from projections.projectors.costs import CostsProjection
+from projections.row_types import UnpricedRow
 from projections.runner.rebuild import rebuild
 from projections.runner.replay import StoreAtPosition
 from projections.runner.shadow_tables import ShadowProjection
@@ -81,7 +83,7 @@ def test_new_prices_count_from_then_on_and_a_rebuild_makes_them_count_for_all(
         correct_usage(store, "b", Usage(cached_tokens=300))
         views.catch_up()
         # The remaining run has no usage, and its sums stay NULL.
-        assert read_costs_of_version(database_url)["fake 1"] == (1, 1, 0, None, None)
+        assert read_costs_of_version(database_url)["fake 1"] == (1, 1, 0, None, None, None)
         correct_usage(store, "silent", USED)
         views.catch_up()
         assert set(read_costs_of_version(database_url)) == {"fake 2"}
@@ -98,7 +100,7 @@ def read_costs_of_version(url: str) -> dict[str, tuple[Any, ...]]:
         hourly = connection.execute(select(cost_hourly)).all()
     engine.dispose()
     assert sorted(tuple(row[2:]) for row in hourly) == sorted(map(tuple, rows))
-    return {row.price_version: tuple(row[5:]) for row in rows}
+    return {row.price_version: tuple(row[6:]) for row in rows}
 
 
 def test_verify_finds_a_wrong_sum_of_old_prices(database_url: str, store: EventStore) -> None:
@@ -246,3 +248,75 @@ def test_the_real_list_has_prices_by_time_and_names_of_deployments(
         assert money(costs["o3"]) == (10, 4, 14)
         assert money(costs["our-o3"]) == (2, Decimal("0.8"), Decimal("2.8"))
         assert costs["o3"].price_versions[0].startswith("0.")
+
+
+def test_tokens_written_to_a_cache_cost_more(store: EventStore, tmp_path: Path) -> None:
+    """The list charges 1.25 times the price of the input for them."""
+    used = Usage(prompt_tokens=100_000, completion_tokens=0, cached_tokens=0)
+    written = used.model_copy(update={"cache_write_tokens": 100_000})
+    add_ended_run(store, "plain", used, model="gpt-6-sol", assistant_id="plain")
+    add_ended_run(store, "written", written, model="gpt-6-sol", assistant_id="written")
+    with Views(f"sqlite:///{tmp_path}/runs.db", store=store) as views:
+        views.upgrade()
+        views.catch_up()
+        costs = {row.group["assistant_id"]: row.total_dollars for row in views.cost("assistant_id")}
+        assert costs == {"plain": Decimal("0.2"), "written": Decimal("0.25")}
+        assert views.usage()[0].cache_write_tokens == 100_000
+        assert views.run("plain").cache_write_tokens is None
+
+
+def test_a_tier_is_priced_as_told_or_counted_as_unpriced(
+    database_url: str, store: EventStore
+) -> None:
+    dearer, cheaper = (
+        Usage(prompt_tokens=1_000_000, completion_tokens=0, service_tier=tier)
+        for tier in ("priority", "flex")
+    )
+    add_ended_run(store, "a", dearer, model="gpt-4o", service_tier="auto")
+    add_ended_run(store, "b", cheaper, model="gpt-4o")
+    add_ended_run(store, "c", dearer.model_copy(update={"service_tier": None}), model="gpt-4o")
+    with Views(database_url, store=store, prices=Prices(tiers={"priority": 2})) as views:
+        views.upgrade()
+        views.catch_up()
+        by_tier = {row.group["service_tier"]: row for row in views.cost(by="service_tier")}
+        assert {tier: row.total_dollars for tier, row in by_tier.items()} == {
+            "priority": 5,
+            "flex": None,
+            None: Decimal("2.5"),
+        }
+        assert by_tier["flex"].unpriced_runs == 1
+        assert views.unpriced() == [UnpricedRow("assistants", "gpt-4o", 1, "flex")]
+        assert {row.group["service_tier"]: row.runs for row in views.usage(by="service_tier")} == {
+            "priority": 1,
+            "flex": 1,
+            None: 1,
+        }
+        # A tier that the service corrects moves the cost.
+        correct_usage(store, "b", Usage(service_tier="default"))
+        correct_usage(store, "c", Usage(service_tier="priority"))
+        views.catch_up()
+        by_tier = {row.group["service_tier"]: row for row in views.cost(by="service_tier")}
+        assert {tier: row.total_dollars for tier, row in by_tier.items()} == {
+            "priority": 10,
+            "default": Decimal("2.5"),
+        }
+        assert views.unpriced() == []
+        assert views.verify() == []
+
+
+def test_free_models_and_requests_have_the_price_of_the_list(
+    store: EventStore, tmp_path: Path
+) -> None:
+    used = Usage(prompt_tokens=1_000_000, completion_tokens=1_000_000)
+    models = {"ours": "sonar", "free": "phi-4-reasoning:free"}
+    add_ended_run(store, "a", used, model="ours")
+    url = f"sqlite:///{tmp_path}/runs.db"
+    with Views(url, store=store, prices=Prices(models=models, provider="perplexity")) as views:
+        views.upgrade()
+        views.catch_up()
+        assert money(views.cost()[0]) == (1, 1, Decimal("2.012"))
+    add_ended_run(store, "b", used, model="free")
+    with Views(url, store=store, prices=Prices(models=models, provider="azure")) as views:
+        views.rebuild("costs", reprice=True)
+        costs = {row.group["model"]: money(row) for row in views.cost()}
+        assert costs == {"ours": (None, None, None), "free": (0, 0, 0)}

@@ -25,6 +25,7 @@ from tracker.sources.documents import decode, objects_in, pick, validate
 from tracker.sources.fields import Fields, read_calls, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
+from tracker.sources.usages import read_usage
 from tracker.sources.wire import check_identity
 
 TURN_OBJECT = "agent.session.turn"
@@ -46,6 +47,7 @@ _TRACKED = (
     "completed_at",
     "failed_at",
     "cancelled_at",
+    "service_tier",
     "usage",
     "error",
     "required_actions",
@@ -88,7 +90,7 @@ def turn_snapshot(
     calls = _calls(fields) if is_waiting else ()
     agent = fields.part("agent")
     ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
-    usage = fields.usage()
+    usage = read_usage(fields)
     values = {
         "source": source,
         "run_id": document["id"],
@@ -99,6 +101,7 @@ def turn_snapshot(
         "thread_id": fields.text("session_id"),
         "assistant_id": fields.text("agent_id") or agent.text("id"),
         "model": agent.text("model"),
+        "service_tier": fields.text("service_tier") or agent.text("service_tier"),
         "created_at": fields.stamp("created_at"),
         "started_at": fields.stamp("started_at"),
         "ended_at": next(filter(None, ends), None) if status in ENDED else None,

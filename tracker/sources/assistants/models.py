@@ -19,6 +19,7 @@ class PromptTokenDetails(Wire):
     """Parts of the prompt tokens."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class CompletionTokenDetails(Wire):

@@ -25,6 +25,7 @@ from tracker.sources.documents import decode, describe_errors, validate
 from tracker.sources.fields import Fields, read_calls, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
+from tracker.sources.usages import read_usage
 from tracker.sources.wire import Answered, check_identity, document_of
 
 RUN_OBJECT = "thread.run"
@@ -73,6 +74,7 @@ class Glance(TypedDict, total=False):
     failed_at: Any
     required_action: Any
     last_error: Any
+    service_tier: Any
     usage: Any
     incomplete_details: Any
     metadata: Any
@@ -111,7 +113,7 @@ def run_snapshot(
     fields, status = Fields(document), document["status"]
     calls = _tool_calls(fields, status)
     ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
-    usage = fields.usage()
+    usage = read_usage(fields)
     values = {
         "source": source,
         "run_id": document["id"],
@@ -122,6 +124,7 @@ def run_snapshot(
         "thread_id": fields.text("thread_id"),
         "assistant_id": fields.text("assistant_id"),
         "model": fields.text("model"),
+        "service_tier": fields.text("service_tier"),
         "created_at": fields.stamp("created_at"),
         "started_at": fields.stamp("started_at"),
         "expires_at": fields.stamp("expires_at"),
@@ -169,7 +172,7 @@ def step_snapshot(body: bytes | Mapping[str, Any] | Answered) -> StepSnapshot:
         "tool_call_ids": tuple(call_id for call in calls if (call_id := call.text("id"))),
         "created_at": fields.stamp("created_at"),
         "ended_at": next(filter(None, ends), None) if is_ended(status) else None,
-        "usage": fields.usage(),
+        "usage": read_usage(fields),
         "error": fields.error("last_error"),
         "peculiarities": fields.found,
     }

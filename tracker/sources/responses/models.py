@@ -14,6 +14,7 @@ class TokenDetails(Wire):
     """Parts of the tokens of one direction."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -43,6 +44,7 @@ class Response(Entity):
     cancelled_at: Stamp = None
     background: bool | None = None
     model: str | None = None
+    service_tier: str | None = None
     output: list[Any] | None = None
     previous_response_id: str | None = None
     conversation: Any = None

@@ -27,6 +27,7 @@ from tracker.sources.documents import decode, objects_in, pick, validate
 from tracker.sources.fields import Fields, text_of
 from tracker.sources.payload_format import Api, PayloadFormat
 from tracker.sources.peculiarities import Documented, peculiarities
+from tracker.sources.usages import read_usage
 from tracker.sources.wire import Answered, check_identity, document_of
 
 RESPONSE_OBJECT = "response"
@@ -56,6 +57,7 @@ _TRACKED = (
     "completed_at",
     "failed_at",
     "cancelled_at",
+    "service_tier",
     "usage",
     "error",
     "incomplete_details",
@@ -94,7 +96,7 @@ def response_snapshot(
     if output and not all(isinstance(item, dict) for item in output):
         fields.found.add("unreadable_output")
     ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
-    usage = fields.usage()
+    usage = read_usage(fields)
     agent, prompt = fields.named("agent", "id", "name"), fields.named("prompt", "id")
     values = {
         "source": source,
@@ -106,6 +108,7 @@ def response_snapshot(
         "thread_id": fields.named("conversation", "id"),
         "assistant_id": agent or prompt,
         "model": fields.text("model"),
+        "service_tier": fields.text("service_tier"),
         "created_at": fields.stamp("created_at"),
         "ended_at": next(filter(None, ends), None) if status in ENDED else None,
         "tool_calls": calls,
