@@ -88,6 +88,9 @@ class BatchFold:
         added: list[RunHistory] = []
         shortest = self._kept.shortest
         for position, key, version, event in page:
+            if version == 1 and key in histories:
+                # Its earlier events were forgotten after they were read.
+                self._drop(key)
             if version >= shortest:
                 self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
@@ -109,6 +112,10 @@ class BatchFold:
                     self.set_aside(recorded, error)
         self._metadata_bytes += sum(len(it.metadata) for it in added)
         self._folded_to = page[-1].position
+
+    def new_keys(self, keys: Iterable[str]) -> list[str]:
+        """Returns those of the runs whose first event is in the batch."""
+        return [key for key in keys if key in self._new]
 
     def runs(self) -> list[FoldedRun]:
         """Returns the chosen runs of the batch, after all of its events."""
@@ -152,6 +159,10 @@ class BatchFold:
                 row = run.values if run.intervals[-1].status in ENDED else None
                 history = self._histories[key]
                 self._kept.keep(KeptHistory(history, position, len(run.intervals), row))
+
+    def _drop(self, key: str) -> None:
+        for known in (self._histories, self._last, self._before, self._intervals_before):
+            known.pop(key, None)
 
     def _take(self, key: str, version: int) -> RunHistory | None:
         """Returns the history of a run before the batch, if it is kept and still the right one."""

@@ -11,13 +11,6 @@ SET client_min_messages = warning;
 SET row_security = off;
 SET default_tablespace = '';
 SET default_table_access_method = heap;
-CREATE TABLE public.checkpoints (
-    projection text NOT NULL,
-    "position" bigint NOT NULL,
-    version integer NOT NULL,
-    failure text,
-    pruned_before timestamp with time zone
-);
 CREATE TABLE public.cost_hourly (
     hour timestamp with time zone NOT NULL,
     quarter integer NOT NULL,
@@ -138,6 +131,13 @@ CREATE TABLE public.run_steps (
 CREATE TABLE public.runfold_alembic_version (
     version_num character varying(32) NOT NULL
 );
+CREATE TABLE public.runfold_checkpoints (
+    projection text NOT NULL,
+    "position" bigint NOT NULL,
+    version integer NOT NULL,
+    failure text,
+    pruned_before timestamp with time zone
+);
 CREATE TABLE public.runfold_events (
     "position" bigint NOT NULL,
     originator_id text NOT NULL,
@@ -180,6 +180,7 @@ CREATE TABLE public.timing_totals (
     source text NOT NULL,
     assistant_id text NOT NULL,
     model text NOT NULL,
+    outcome text NOT NULL,
     phase text NOT NULL,
     bucket double precision NOT NULL,
     count bigint NOT NULL
@@ -226,6 +227,7 @@ CREATE TABLE public.timing_buckets (
     source text NOT NULL,
     assistant_id text NOT NULL,
     model text NOT NULL,
+    outcome text NOT NULL,
     phase text NOT NULL,
     bucket double precision NOT NULL,
     count bigint NOT NULL
@@ -259,13 +261,6 @@ CREATE TABLE public.usage_totals (
     reasoning_tokens bigint
 );
 ALTER TABLE ONLY public.runfold_events ALTER COLUMN "position" SET DEFAULT nextval('public.runfold_events_position_seq'::regclass);
-INSERT INTO public.checkpoints VALUES ('runs', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('phases', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('actions', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('steps', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('usage', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('timing', 71, 1, NULL, NULL);
-INSERT INTO public.checkpoints VALUES ('costs', 71, 1, NULL, NULL);
 INSERT INTO public.cost_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '0.2.3', 1, 1, 0, NULL, NULL);
 INSERT INTO public.cost_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', '0.2.3', 1, 0, 0, 2500, 50000);
 INSERT INTO public.cost_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '0.2.3', 1, 0, 0, 5000, 50000);
@@ -369,6 +364,13 @@ INSERT INTO public.run_steps VALUES ('assistants:run_8', 'step_1', 'tool_calls',
 INSERT INTO public.run_steps VALUES ('assistants:run_10', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 10, 5, 15, NULL, NULL);
 INSERT INTO public.run_steps VALUES ('assistants:run_11', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 11, 5, 16, NULL, NULL);
 INSERT INTO public.runfold_alembic_version VALUES ('0001');
+INSERT INTO public.runfold_checkpoints VALUES ('actions', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('costs', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('phases', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('runs', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('steps', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('timing', 71, 1, NULL, NULL);
+INSERT INTO public.runfold_checkpoints VALUES ('usage', 71, 1, NULL, NULL);
 INSERT INTO public.runfold_events VALUES (1, 'assistants:run_0', 1, 'run.created/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30312e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30305a222c22736f75726365223a22617373697374616e7473222c2272756e5f6964223a2272756e5f30222c22737461747573223a22717565756564222c227468726561645f6964223a227468726561645f30222c226d6f64656c223a226770742d346f222c22657870697265735f6174223a22323032362d30312d30315431323a31303a30305a222c226d65746164617461223a7b2275736572223a22616e6e27732030222c2264656570223a5b312c6e756c6c5d7d7d');
 INSERT INTO public.runfold_events VALUES (2, 'assistants:run_0', 2, 'run.status_changed/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30322e3235303030305a222c226f636375727265645f6174223a22323032362d30312d30315431323a30303a30315a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a30312e3235303030305a222c2270726576696f7573223a22717565756564222c22737461747573223a22696e5f70726f6772657373227d');
 INSERT INTO public.runfold_events VALUES (3, 'assistants:run_0', 3, 'run.action_required/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a30382e3235303030305a222c226e6f745f6265666f7265223a22323032362d30312d30315431323a30303a30342e3235303030305a222c2270726576696f7573223a22696e5f70726f6772657373222c22746f6f6c5f63616c6c73223a5b7b226964223a2263616c6c5f31222c226e616d65223a227072696365222c22617267756d656e7473223a227b7d227d5d7d');
@@ -452,78 +454,86 @@ INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thre
 INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1555196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, 3);
 INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, 0, 0, 0, 0, 863983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, 6);
 INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_ü', 'gpt-4o', 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:39-03:30', 11, 5, 70, NULL, NULL, 0, 0, 0, 0, 950383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, 7);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0.997245, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 10.9052, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 6.94685, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'total', 18.8822, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'uncertainty', 6.05596, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 86597.7, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'uncertainty', 172001, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 259625, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 432252, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'uncertainty', 515670, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 603243, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'uncertainty', 691986, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'uncertainty', 858544, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 946972, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'queued', 0.997245, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'running', 10.9052, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'action', 6.94685, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'total', 18.8822, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 6.05596, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'queued', 0, 5);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'running', 0, 5);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'action', 0, 5);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'total', 0, 5);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 86597.7, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'queued', 0, 4);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'running', 0, 4);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'action', 0, 4);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'total', 0, 4);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 172001, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 259625, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 432252, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 515670, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 603243, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 691986, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'uncertainty', 858544, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'uncertainty', 946972, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'uncertainty', 6.05596, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'uncertainty', 86597.7, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 172001, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 259625, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 'uncertainty', 432252, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 515670, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 603243, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'uncertainty', 691986, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 858544, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'queued', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'running', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'action', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'total', 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 946972, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'uncertainty', 6.05596, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'queued', 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'running', 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'action', 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'total', 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'uncertainty', 86597.7, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 172001, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'queued', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'running', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'action', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'total', 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 259625, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'failed', 'uncertainty', 432252, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 515670, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 603243, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'uncertainty', 691986, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 858544, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 'uncertainty', 946972, 1);
 INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 1, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_ü', 'gpt-4o', 'failed', 1, 0, 1, 5, 70, NULL, NULL);
 INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 2, 5, 7, NULL, NULL);
@@ -539,8 +549,6 @@ INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'fail
 INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 3, 1, 12, 10, 22, NULL, NULL);
 INSERT INTO public.usage_totals VALUES ('assistants', 'asst_ü', 'gpt-4o', 'expired', 3, 0, 18, 10, 210, NULL, NULL);
 SELECT pg_catalog.setval('public.runfold_events_position_seq', 71, true);
-ALTER TABLE ONLY public.checkpoints
-    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (projection);
 ALTER TABLE ONLY public.cost_hourly
     ADD CONSTRAINT cost_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, price_version);
 ALTER TABLE ONLY public.cost_totals
@@ -555,6 +563,8 @@ ALTER TABLE ONLY public.run_steps
     ADD CONSTRAINT run_steps_pkey PRIMARY KEY (run_key, step_id);
 ALTER TABLE ONLY public.runfold_alembic_version
     ADD CONSTRAINT runfold_alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.runfold_checkpoints
+    ADD CONSTRAINT runfold_checkpoints_pkey PRIMARY KEY (projection);
 ALTER TABLE ONLY public.runfold_events
     ADD CONSTRAINT runfold_events_originator_id_originator_version_key UNIQUE (originator_id, originator_version);
 ALTER TABLE ONLY public.runfold_events
@@ -570,9 +580,9 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.set_aside
     ADD CONSTRAINT set_aside_pkey PRIMARY KEY (run_key, projection);
 ALTER TABLE ONLY public.timing_buckets
-    ADD CONSTRAINT timing_buckets_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, phase, bucket);
+    ADD CONSTRAINT timing_buckets_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, phase, bucket);
 ALTER TABLE ONLY public.timing_totals
-    ADD CONSTRAINT timing_totals_pkey PRIMARY KEY (source, assistant_id, model, phase, bucket);
+    ADD CONSTRAINT timing_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, phase, bucket);
 ALTER TABLE ONLY public.usage_hourly
     ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome);
 ALTER TABLE ONLY public.usage_totals
