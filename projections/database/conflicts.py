@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from projections.database.refusals import is_conflict
 
-_ATTEMPTS = 8
+_ATTEMPTS = 6
 # The longest pause before the second attempt; it doubles with each one.
 _PAUSE_SECONDS = 0.02
 
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 def retry_conflicts(transact: Callable[[], _Result]) -> _Result:
-    """Returns the result of a whole transaction, tried up to eight times.
+    """Returns the result of a whole transaction, tried up to six times.
 
     It is tried again if the database ended it in favour of another one. Raises its last error.
     """

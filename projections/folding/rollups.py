@@ -64,7 +64,7 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
 
 
 def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
-    """Returns the changes to `timing_buckets`, by time and by dimensions with outcome, phase and bucket."""
+    """Returns the changes to `timing_buckets`, by time and by the other parts of its key."""
     changes: dict[tuple[Key, Key], int] = {}
     get = changes.get
     for run in runs:

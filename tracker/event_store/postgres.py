@@ -93,7 +93,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             # The statement alone would wait for all writers, each time.
             c.execute(
                 "SELECT FROM pg_class WHERE relname = %s "
-                "AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())",
+                "AND relnamespace = to_regnamespace(quote_ident(current_schema()))",
                 (ANOMALY_INDEX,),
             )
             if not c.fetchall():

@@ -77,7 +77,8 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
     execute(
         database_url,
         "UPDATE runfold_checkpoints SET version = 99 WHERE projection = 'runs'",
-        "UPDATE runfold_checkpoints SET failure = 'it hurts', position = 3 WHERE projection = 'phases'",
+        "UPDATE runfold_checkpoints SET failure = 'it hurts', position = 3 "
+        "WHERE projection = 'phases'",
         "UPDATE runfold_checkpoints SET position = 9 WHERE projection = 'actions'",
         "UPDATE runfold_checkpoints SET version = 0 WHERE projection = 'steps'",
         "UPDATE runfold_checkpoints SET position = 4 WHERE projection = 'usage'",
@@ -105,7 +106,8 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         assert word in cure
     execute(
         database_url,
-        "DELETE FROM runfold_checkpoints WHERE projection IN ('runs', 'phases', 'actions', 'steps')",
+        "DELETE FROM runfold_checkpoints "
+        "WHERE projection IN ('runs', 'phases', 'actions', 'steps')",
     )
     assert diagnose(database_url, store).is_healthy
     execute(database_url, "UPDATE runfold_checkpoints SET failure = 'no' WHERE position = 2")
