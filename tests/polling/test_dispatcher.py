@@ -6,7 +6,6 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from tracker.polling.request_limiter import RequestLimiter
 
 from tests.support.poller_bench import Bench, ScriptedSource, run
 from tracker.core.state import RunState
@@ -21,9 +20,7 @@ class DispatcherBench:
     """Runs of two kinds, which live as long as `lives` says, and the dispatcher that paces them."""
 
     def __init__(self, rate: float, runs: int, lives: dict[str, float]) -> None:
-        self.dispatcher = SourceDispatcher(
-            Cadence(), RequestLimiter(rate_limiter.initial(rate, rate))
-        )
+        self.dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
         self.lives, self.chance, self.now = lives, Random(1), 0.0
         self.ends: dict[str, float] = {}
         self.delays: list[float] = []

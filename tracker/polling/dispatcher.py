@@ -86,24 +86,13 @@ class SourceDispatcher:
     usage_rechecks: BackgroundQueue[Any] = field(
         default_factory=partial(BackgroundQueue, 0.1, 0.02)
     )
-    # Runs that were set aside, to be looked at again.
-    second_looks: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.02))
     # The part of the rate that is reserved for them now.
     reserved: float = 0.0
-    # Background requests that were dropped, because the service denied them or failed too often.
-    given_up: int = 0
 
     @property
     def background_queues(self) -> tuple[BackgroundQueue[Any], ...]:
         """All background queues, the most urgent first."""
-        return (
-            self.urgent_steps,
-            self.steps,
-            self.discovery,
-            self.backfill,
-            self.usage_rechecks,
-            self.second_looks,
-        )
+        return self.urgent_steps, self.steps, self.discovery, self.backfill, self.usage_rechecks
 
     def steps_queue(self, *, hides_pause: bool) -> BackgroundQueue[Any]:
         """Returns the queue for the steps of a run."""
@@ -113,9 +102,6 @@ class SourceDispatcher:
         """Queues the polls that are due. Called several times a second."""
         self.reserved = sum(queue.reserved_part(now) for queue in self.background_queues)
         for watched in self.timer.pop_due(now):
-            failures = watched.failures
-            if failures is not None and failures.turn is not None:
-                watched.due, failures.turn = failures.turn, None
             self.poll_queue.add(watched)
 
     def next_polls(self, now: float, most: int) -> list[DuePoll]:
@@ -158,7 +144,6 @@ class SourceDispatcher:
     def remove(self, watched: WatchedRun) -> None:
         """Removes a run."""
         self.run_count -= 1
-        self.limiter.refusals.forget(watched.subject)
         thread_id, group = watched.thread_id, watched.page_group
         if thread_id is not None and group is None:
             self.threads.pop(thread_id, None)
@@ -317,7 +302,6 @@ class SourceDispatcher:
 
 def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
     """Returns the status of the dispatcher's source; `now` is in monotonic seconds."""
-    limiter = dispatcher.limiter
     until = dispatcher.limit.held_until
     if dispatcher.is_refusing or dispatcher.breaker.is_open:
         until = max(until, dispatcher.breaker.probe_at, dispatcher.probe_at)
@@ -334,16 +318,14 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
         refusing=str(dispatcher.refusal) if is_refusing else None,
         watched=dispatcher.run_count,
         due=dispatcher.poll_queue.run_count,
-        waiting=sum(len(queue) for queue in queues) - len(dispatcher.second_looks),
+        waiting=sum(len(queue) for queue in queues),
         asked=dispatcher.sent,
-        refused=limiter.refused,
-        failed=limiter.failures - limiter.refused,
+        refused=dispatcher.refusals,
+        failed=dispatcher.failures - dispatcher.refusals,
         last_error=None if last_error is None else str(last_error),
         refusing_since=dispatcher.refusing_since if is_refusing else None,
         denied=None if denied is None else str(denied),
         last_error_at=dispatcher.last_error_at,
         answered_at=dispatcher.answered_at,
         clock_ahead=dispatcher.clock_ahead,
-        set_aside=len(dispatcher.second_looks),
-        given_up=dispatcher.given_up,
     )

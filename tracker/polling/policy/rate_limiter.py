@@ -71,20 +71,6 @@ def on_429(limit: RateLimit, now: float, hold: float) -> RateLimit:
     )
 
 
-def divided(limit: RateLimit, part: float) -> RateLimit:
-    """Returns the limit of a part of a source's requests; above 1 to undo a division."""
-    if part == 1.0:
-        return limit
-    refused_rate = None if limit.refused_rate is None else limit.refused_rate * part
-    return limit._replace(
-        rate=max(limit.rate * part, FLOOR),
-        ceiling=limit.ceiling * part,
-        refused_rate=refused_rate,
-        measured_from=None,
-        sample=None,
-    )
-
-
 def on_remaining(limit: RateLimit, now: float, left: float, sent: int) -> RateLimit:
     """Returns the limit after the service reported `left` remaining requests (`x-ratelimit-…`).
 
