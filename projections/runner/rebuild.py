@@ -119,11 +119,11 @@ def _swap(
     connection: Connection, store: EventStore, shadow: ShadowProjection, position: int
 ) -> bool:
     """Swaps in the shadows of a projection. Returns False if another process began them again."""
+    refuse_newer(shadow.projection, read_checkpoint(connection, shadow.projection.name))
     found = read_checkpoint(connection, shadow.name)
     if found is None:
         # Another process has swapped them in.
         return True
-    refuse_newer(shadow.projection, read_checkpoint(connection, shadow.projection.name))
     if found.version != shadow.version or _has_events(store, found.position, position):
         return False
     transfer_checkpoint(connection, shadow.name, shadow.projection.name)

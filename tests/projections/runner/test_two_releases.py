@@ -48,9 +48,10 @@ class NewerBatch(RunsBatch):
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[EventStore]:
-    store = open_event_store(database_url)
+    # In memory, since events of the same SQLite file would wait for the swap.
+    store = open_event_store("memory://")
     store.append(many_runs(RUNS))
-    with Views(database_url) as views:
+    with Views(database_url, store=store) as views:
         views.upgrade()
         views.catch_up()
     yield store
@@ -83,15 +84,15 @@ def on_removal(engine: Engine, table: str, act: Callable[[], object]) -> None:
 class Follower(threading.Thread):
     """A follower of this release, in a thread that keeps its error."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, store: EventStore) -> None:
         super().__init__()
-        self.url = url
+        self.url, self.store = url, store
         self.error: Exception | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            with Views(self.url) as views:
+            with Views(self.url, store=self.store) as views:
                 views.catch_up()
         except Exception as error:
             self.error = error
@@ -124,7 +125,7 @@ def test_an_event_in_the_swap_of_a_newer_release(
 
     def come_between() -> None:
         append_run(store, "run_between")
-        followers.append(Follower(database_url))
+        followers.append(Follower(database_url, store))
         followers[0].wait_until_blocked(database_url)
 
     on_removal(engine, "runs", come_between)
@@ -185,7 +186,7 @@ def test_a_rebuild_in_another_order_meets_a_follower(
 
     def come_between() -> None:
         append_run(store, "run_between")
-        followers.append(Follower(database_url))
+        followers.append(Follower(database_url, store))
         followers[0].wait_until_blocked(database_url)
 
     on_removal(engine, "run_phases", come_between)
@@ -193,7 +194,7 @@ def test_a_rebuild_in_another_order_meets_a_follower(
     followers[0].join(60)
     assert conflicts == []
     assert followers[0].error is None
-    with Views(database_url) as views:
+    with Views(database_url, store=store) as views:
         views.catch_up()
         assert len(views.runs()) == RUNS + 1
         assert views.verify() == []
