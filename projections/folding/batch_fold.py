@@ -90,7 +90,7 @@ class BatchFold:
         for position, key, version, event in page:
             if version == 1 and key in histories:
                 # Its earlier events were forgotten after they were read.
-                self._drop(key)
+                self.begin_again(key)
             if version >= shortest:
                 self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
@@ -141,6 +141,12 @@ class BatchFold:
         topic = "" if isinstance(event, Unreadable) else f", {event.topic}"
         self.aside.setdefault(stream, f"version {version} (position {position}{topic}): {reason}")
 
+    def begin_again(self, key: str) -> None:
+        """Drops what was read of a run that was forgotten meanwhile, and has begun again."""
+        found: list[dict[str, Any]] = [self._histories, self._before, self._intervals_before]
+        for known in (*found, self._last, self.aside):
+            known.pop(key, None)
+
     def unpruned_runs(self) -> Iterator[FoldedRun]:
         """Yields the runs of the batch that are not pruned."""
         return (it for it in self.runs() if it.key not in self.pruned)
@@ -159,10 +165,6 @@ class BatchFold:
                 row = run.values if run.intervals[-1].status in ENDED else None
                 history = self._histories[key]
                 self._kept.keep(KeptHistory(history, position, len(run.intervals), row))
-
-    def _drop(self, key: str) -> None:
-        for known in (self._histories, self._last, self._before, self._intervals_before):
-            known.pop(key, None)
 
     def _take(self, key: str, version: int) -> RunHistory | None:
         """Returns the history of a run before the batch, if it is kept and still the right one."""

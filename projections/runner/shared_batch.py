@@ -59,6 +59,9 @@ class SharedBatch:
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         """Folds the next events for all projections."""
         self._streams.update(dict.fromkeys(it.stream for it in page))
+        for recorded in page if self.aside else ():
+            if recorded.version == 1 and recorded.stream in self.aside:
+                self._fold.begin_again(recorded.stream)
         if any(type(it.event) is Unreadable for it in page):
             for recorded in page:
                 if isinstance(recorded.event, Unreadable) and is_run_stream(recorded.stream):
