@@ -6,14 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from projections import Views
 from projections.database.engine import open_engine
-from projections.database.schema import metadata
-from projections.folding.micros import SECOND
 from tests.support.command_line import runfold
 from tests.support.cost_fixtures import price_list
 from tests.support.run_builder import BIRTH, created, ended, second, started
@@ -88,46 +84,35 @@ def test_outcome_and_status_are_kept_after_a_prune(views: Views, store: EventSto
     assert views.verify() == []
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from([0, 1, 500, 499_500, 999_499, 999_500, 999_501, 999_999]), st.booleans())
-def test_a_run_is_of_one_day_by_every_path(
-    database_url: str, fraction: int, is_before: bool
-) -> None:
-    year = 1969 if is_before else 2026
-    birth = datetime(year, 12, 31, 23, 59, 59, fraction, tzinfo=UTC)
-    assert fraction < SECOND
-    with (
-        closing(open_event_store("memory://")) as store,
-        Views(database_url, store=store) as views,
-    ):
-        Views(database_url).prepare(create=True)
-        engine = open_engine(database_url)
-        with engine.begin() as connection:
-            for table in metadata.sorted_tables:
-                connection.execute(table.delete())
-        engine.dispose()
-        late = birth - BIRTH
-        events: list[e.Event] = [
-            created(occurred_at=birth, thread_id="t", metadata={"k": "v"}),
-            ended(e.RunCompleted, 20, stamp=19, since=12).model_copy(
-                update={"occurred_at": second(19) + late}
-            ),
-        ]
-        store.append([Append("assistants:run_1", 0, events)])
-        views.catch_up()
-        for name in (None, "thread_id", "metadata.k", "status", "outcome", "model"):
-            for time, value in (("day", date(year, 12, 31)), ("hour", birth.replace(minute=0))):
-                by = time if name is None else (time, name)
-                [row] = views.usage(by=by)
-                found = row.group[time]
-                assert (found if time == "day" else found.hour) == (  # type: ignore[attr-defined]
-                    value if time == "day" else 23
-                )
-                [count] = views.status_counts(by=by)
-                assert count.group[time] == found
-        assert views.usage(by=("day", "thread_id"), since=birth)[0].runs == 1
-        later = birth + timedelta(microseconds=1)
-        assert views.usage(by=("day", "thread_id"), since=later) == []
+FRACTIONS = (0, 1, 500, 499_500, 999_499, 999_500, 999_501, 999_999)
+
+
+def test_a_run_is_of_one_day_by_every_path(views: Views, store: EventStore) -> None:
+    births = {}
+    for year in (1969, 2026):
+        for fraction in FRACTIONS:
+            run_id = f"run_{year}_{fraction}"
+            birth = births[run_id] = datetime(year, 12, 31, 23, 59, 59, fraction, tzinfo=UTC)
+            events: list[e.Event] = [
+                created(run_id=run_id, occurred_at=birth, thread_id=run_id, metadata={"k": run_id}),
+                ended(e.RunCompleted, 20, stamp=19, since=12),
+            ]
+            store.append([Append(f"assistants:{run_id}", 0, events)])
+    views.catch_up()
+    for name in ("thread_id", "metadata.k"):
+        for question in (views.usage, views.status_counts):
+            days = {row.group[name]: row.group["day"] for row in question(by=(name, "day"))}
+            assert days == {run_id: birth.date() for run_id, birth in births.items()}
+            hours = {row.group[name]: row.group["hour"] for row in question(by=(name, "hour"))}
+            start = {"minute": 0, "second": 0, "microsecond": 0}
+            assert hours == {run_id: birth.replace(**start) for run_id, birth in births.items()}
+    for by in ("day", ("day", "status"), ("day", "model")):
+        found = {row.group["day"]: row.runs for row in views.usage(by=by)}
+        assert found == {date(year, 12, 31): len(FRACTIONS) for year in (1969, 2026)}
+    last = max(births.values())
+    assert [row.runs for row in views.usage(by=("day", "thread_id"), since=last)] == [1]
+    later = last + timedelta(microseconds=1)
+    assert views.usage(by=("day", "thread_id"), since=later) == []
 
 
 def test_an_empty_text_is_the_same_group_as_none(views: Views, store: EventStore) -> None:
