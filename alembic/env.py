@@ -5,8 +5,13 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from alembic import context
+from projections.database.catalog import current_schema
 from projections.database.engine import open_engine
-from projections.database.migrations import begin_exclusive, include_name
+from projections.database.migrations import (
+    begin_exclusive,
+    include_name,
+    refuse_foreign_tables,
+)
 from projections.database.schema import VERSION_TABLE, metadata
 
 config = context.config
@@ -21,10 +26,13 @@ def _url() -> str:
 
 
 def _migrate(connection: Connection) -> None:
+    refuse_foreign_tables(connection)
     context.configure(
         connection=connection,
         target_metadata=metadata,
         version_table=VERSION_TABLE,
+        # Not that of another schema of the search path.
+        version_table_schema=current_schema(connection),
         include_name=include_name,
     )
     with context.begin_transaction():

@@ -59,8 +59,9 @@ class Answers(ABC):
     `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
     `outcome`, `status`, `thread_id`, `service_tier`), `metadata.KEY`, or `day` or `hour` of their
     creation in the time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by
-    source, assistant, model, outcome, day and hour, and costs by service tier, come from rollups,
-    and take the same time however many runs there are; others read the runs one by one.
+    source, assistant, model, outcome, status, day and hour, and costs by service tier, come from
+    rollups, and take the same time however many runs there are; others read the runs one by one.
+    None stands for an unknown value, and for an empty text.
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
     and StoreUnavailable if the database cannot be reached.
@@ -174,7 +175,8 @@ class Answers(ABC):
     def run(self, run_id: str, source: str | None = None) -> RunRow:
         """Returns one run. Raises UnknownRun.
 
-        `source` is needed if several sources have a run with that id.
+        Raises SettingsError, which names them, if several sources have a run with that id and
+        `source` is not given.
         """
         with self._connect() as connection:
             return find_run(connection, run_id, source)

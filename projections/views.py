@@ -172,7 +172,8 @@ class Views(Answers):
         Their events stay, and so do the rollups, which give the same answers as before. Questions
         that need the rows (by thread or metadata, limits within a quarter of an hour) miss these
         runs. A rebuild or a late event does not restore them, and `verify` and `as_of` leave them
-        out too. To restore them: `UPDATE checkpoints SET pruned_before = NULL`, then rebuild.
+        out too. To restore them: `UPDATE runfold_checkpoints SET pruned_before = NULL`, then
+        rebuild.
 
         Each transaction deletes about 1,000 runs. With `dry_run`, they are only counted. Raises
         SettingsError for a moment in the future or without a time zone, and ViewsError during a

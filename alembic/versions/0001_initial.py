@@ -55,7 +55,7 @@ WHERE {overdue} OR aged.age_seconds > 3 * usual.usual_seconds
 _TABLES = (
     *("runs", "run_phases", "run_actions", "run_steps", "run_costs"),
     *("usage_hourly", "usage_totals", "timing_buckets", "timing_totals"),
-    *("cost_hourly", "cost_totals", "checkpoints", "set_aside"),
+    *("cost_hourly", "cost_totals", "runfold_checkpoints", "set_aside"),
 )
 
 
@@ -176,7 +176,7 @@ def _create_rollups() -> None:
 
 def _create_checkpoints() -> None:
     op.create_table(
-        "checkpoints",
+        "runfold_checkpoints",
         sa.Column("projection", sa.Text(), primary_key=True),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -236,6 +236,7 @@ def _usage() -> list[sa.Column[Any]]:
 
 def _timing() -> list[sa.Column[Any]]:
     return [
+        sa.Column("outcome", sa.Text(), primary_key=True),
         sa.Column("phase", sa.Text(), primary_key=True),
         sa.Column("bucket", sa.Float(), primary_key=True),
         sa.Column("count", sa.BigInteger(), nullable=False),

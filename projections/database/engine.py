@@ -41,6 +41,8 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
         return _sqlite_engine(Path(parsed.database or ""), create)
     if find_spec("psycopg") is None:
         raise SettingsError('PostgreSQL needs its driver: pip install "runfold[postgres]"')
+    from tracker.event_store.postgres_schema import check_schema
+
     parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(
         parsed, hide_parameters=True, pool_pre_ping=True, json_deserializer=read_json
@@ -53,6 +55,7 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
         # since options of the URL would replace those of a connection, and poolers refuse them.
         connection.autocommit = True
         connection.execute("SET TIME ZONE 'UTC'")
+        check_schema(connection)
         connection.autocommit = False
 
     return engine

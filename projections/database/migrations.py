@@ -12,9 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, delete, inspect, text
+from sqlalchemy import Connection, Engine, delete, text
 from sqlalchemy.exc import OperationalError
 
+from projections.database.catalog import (
+    current_schema,
+    find_taken_names,
+    has_table,
+    table_names,
+)
+from projections.database.conflicts import retry_conflicts
+from projections.database.open_run_views import OPEN_RUN_VIEWS
 from projections.database.schema import (
     REVISION,
     SHADOW_PREFIX,
@@ -53,11 +61,34 @@ def current(engine: Engine) -> str | None:
 def upgrade(engine: Engine) -> None:
     """Migrates the tables to this release in one transaction; safe from several processes.
 
-    Raises SchemaError if they belong to a newer release.
+    Raises SchemaError if they belong to a newer release, or if other software has tables, views
+    or indexes of these names; then nothing is changed.
     """
     from alembic import command
 
     _run(engine, lambda config: command.upgrade(config, "head"))
+
+
+def refuse_foreign_tables(connection: Connection) -> None:
+    """Raises SchemaError if the database has none of our tables, but others of their names."""
+    if _current(connection) is not None:
+        return
+    indexes = (index.name for table in metadata.tables.values() for index in table.indexes)
+    names = {*metadata.tables, *OPEN_RUN_VIEWS, *(str(name) for name in indexes)}
+    taken = find_taken_names(connection, names)
+    if not taken:
+        return
+    place, cure = "the database", "give runfold a file of its own"
+    if connection.dialect.name != "sqlite":
+        place = f"the schema {current_schema(connection)!r}"
+        cure = (
+            "give runfold a schema of its own with `CREATE SCHEMA runfold` and a URL that ends "
+            "with ?options=-csearch_path%3Drunfold"
+        )
+    raise SchemaError(
+        f"{place} has objects of other software under names that runfold needs: "
+        f"{', '.join(taken)}; nothing was changed: {cure}"
+    )
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -103,6 +134,10 @@ def begin_exclusive(engine: Engine) -> Iterator[Connection]:
 
 
 def _run(engine: Engine, action: Callable[[Config], object]) -> None:
+    retry_conflicts(lambda: _run_once(engine, action))
+
+
+def _run_once(engine: Engine, action: Callable[[Config], object]) -> None:
     from alembic.util import CommandError
 
     with begin_exclusive(engine) as connection:
@@ -123,7 +158,7 @@ def _run(engine: Engine, action: Callable[[Config], object]) -> None:
 
 def _drop_shadows(connection: Connection) -> None:
     """Drops unfinished rebuilds, whose tables have other columns."""
-    names = inspect(connection).get_table_names()
+    names = table_names(connection)
     for name in names:
         if name.startswith(SHADOW_PREFIX):
             connection.exec_driver_sql(f"DROP TABLE {name}")
@@ -136,7 +171,7 @@ def _drop_shadows(connection: Connection) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
+    if not has_table(connection, VERSION_TABLE):
         return None
     found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
     return None if found is None else str(found)

@@ -6,11 +6,13 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 
 from tracker.errors import RunfoldError
 
-# Classes of SQLSTATE: connections, resources, an operator's intervention, and the system.
-_UNAVAILABLE = frozenset(("08", "53", "57", "58"))
+# Of deadlocks and serialization failures.
+_CONFLICT = "40"
+# Classes of SQLSTATE: connections, resources, an operator's intervention, the system, and
+# conflicts that were tried again in vain.
+_UNAVAILABLE = frozenset(("08", _CONFLICT, "53", "57", "58"))
 # Data exceptions, constraints, and limits of the program, such as the size of an index entry.
 _REFUSED = frozenset(("22", "23", "54"))
-_DEADLOCK = "40"
 _SQLITE_REFUSED = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_TOOBIG")
 # Errors of the machine, and ours, which are about no row.
 _OF_NO_ROW = (MemoryError, OSError, RunfoldError)
@@ -43,9 +45,9 @@ def is_refusal(error: Exception) -> bool:
     return refused or (isinstance(error, InterfaceError) and "bind" in str(error.orig))
 
 
-def is_deadlock(error: DBAPIError) -> bool:
-    """True if the transaction was chosen to end a deadlock, and may be tried again at once."""
-    return (_sqlstate(error) or "")[:2] == _DEADLOCK
+def is_conflict(error: DBAPIError) -> bool:
+    """True if the transaction was ended in favour of another one, and may be tried again."""
+    return (_sqlstate(error) or "")[:2] == _CONFLICT
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, delete
+from sqlalchemy import Connection, Table
 
 from projections.database.schema import SHADOW_PREFIX
 
 # Of one transaction: other writers wait for a few hundredths of a second.
 RUNS_PER_BATCH = 1000
+_IS_ONE_OF = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(%s)"}
 # Without `run_costs`: its rows are small, and a late correction needs the earlier cost.
 _PRUNED_TABLES = frozenset(("runs", "run_phases", "run_actions", "run_steps"))
 
@@ -21,11 +23,13 @@ def delete_runs(connection: Connection, tables: Sequence[Table], keys: Sequence[
 
 def delete_rows(connection: Connection, table: Table, keys: Sequence[str]) -> int:
     """Deletes the rows of these runs from a table; returns their number."""
-    deleted = 0
-    for at in range(0, len(keys), RUNS_PER_BATCH):
-        rows = delete(table).where(table.c.run_key.in_(keys[at : at + RUNS_PER_BATCH]))
-        deleted += connection.execute(rows).rowcount
-    return deleted
+    if not keys:
+        return 0
+    dialect = connection.dialect.name
+    # One parameter: to compile a thousand of them takes longer than to delete.
+    parameter: object = json.dumps(list(keys)) if dialect == "sqlite" else list(keys)
+    statement = f"DELETE FROM {table.name} WHERE run_key {_IS_ONE_OF[dialect]}"
+    return connection.exec_driver_sql(statement, (parameter,)).rowcount
 
 
 def is_pruned(table: Table) -> bool:

@@ -199,6 +199,7 @@ def _usage_columns() -> list[Column[Any]]:
 
 def _timing_columns() -> list[Column[Any]]:
     return [
+        Column("outcome", Text, primary_key=True),
         Column("phase", Text, primary_key=True),
         Column("bucket", Float, primary_key=True),
         Column("count", BigInteger, nullable=False),
@@ -269,7 +270,8 @@ cost_totals = Table(
 )
 
 checkpoints = Table(
-    "checkpoints",
+    # LangGraph keeps a table `checkpoints`.
+    "runfold_checkpoints",
     metadata,
     Column("projection", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),

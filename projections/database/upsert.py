@@ -26,33 +26,30 @@ def upsert(
     connection: Connection,
     table: Table,
     rows: Sequence[list[Any]],
-    version_column: str | None = None,
 ) -> None:
     """Inserts `rows`, or overwrites those with the same key.
 
     Each row has all columns of the table in their order: times in microseconds, JSON and other
-    texts without NUL. The lists in `rows` are changed. With `version_column`, a row is only
-    overwritten by one with a greater value in that column.
+    texts without NUL. The lists in `rows` are changed.
     """
-    _insert_or(connection, table, rows, _or_overwrite(table, version_column))
+    _insert_or(connection, table, rows, _or_overwrite(table))
 
 
 def insert(
     connection: Connection,
     table: Table,
     rows: Sequence[list[Any]],
-    version_column: str | None = None,
 ) -> None:
     """Does the same as `upsert`, in half the time on PostgreSQL if all keys are new."""
     if connection.dialect.name == "sqlite" or len(rows) < _COPY_ROWS:
-        upsert(connection, table, rows, version_column)
+        upsert(connection, table, rows)
         return
     _times_to_text(rows, _time_indexes(table), zoned_text)
     try:
         with connection.begin_nested():
             _copy(connection, table.name, table, rows)
     except IntegrityError:
-        _upsert_by_copy(connection, table, rows, _or_overwrite(table, version_column))
+        _upsert_by_copy(connection, table, rows, _or_overwrite(table))
 
 
 def add(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
@@ -153,12 +150,9 @@ def _names(table: Table) -> str:
 
 
 @lru_cache
-def _or_overwrite(table: Table, version_column: str | None) -> str:
+def _or_overwrite(table: Table) -> str:
     new = ", ".join(f"{name} = excluded.{name}" for name in _others(table))
-    where = ""
-    if version_column is not None:
-        where = f" WHERE excluded.{version_column} > {table.name}.{version_column}"
-    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}{where}"
+    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}"
 
 
 @lru_cache

@@ -88,6 +88,9 @@ class BatchFold:
         added: list[RunHistory] = []
         shortest = self._kept.shortest
         for position, key, version, event in page:
+            if version == 1 and key in histories:
+                # Its earlier events were forgotten after they were read.
+                self.begin_again(key)
             if version >= shortest:
                 self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
@@ -109,6 +112,10 @@ class BatchFold:
                     self.set_aside(recorded, error)
         self._metadata_bytes += sum(len(it.metadata) for it in added)
         self._folded_to = page[-1].position
+
+    def new_keys(self, keys: Iterable[str]) -> list[str]:
+        """Returns those of the runs whose first event is in the batch."""
+        return [key for key in keys if key in self._new]
 
     def runs(self) -> list[FoldedRun]:
         """Returns the chosen runs of the batch, after all of its events."""
@@ -133,6 +140,12 @@ class BatchFold:
         self._histories.pop(stream, None)
         topic = "" if isinstance(event, Unreadable) else f", {event.topic}"
         self.aside.setdefault(stream, f"version {version} (position {position}{topic}): {reason}")
+
+    def begin_again(self, key: str) -> None:
+        """Drops what was read of a run that was forgotten meanwhile, and has begun again."""
+        found: list[dict[str, Any]] = [self._histories, self._before, self._intervals_before]
+        for known in (*found, self._last, self.aside):
+            known.pop(key, None)
 
     def unpruned_runs(self) -> Iterator[FoldedRun]:
         """Yields the runs of the batch that are not pruned."""

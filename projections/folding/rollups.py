@@ -65,7 +65,7 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
 
 
 def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
-    """Returns the changes to `timing_buckets`, by time and by dimensions with phase and bucket."""
+    """Returns the changes to `timing_buckets`, by time and by the other parts of its key."""
     changes: dict[tuple[Key, Key], int] = {}
     get = changes.get
     for run in runs:
@@ -76,6 +76,7 @@ def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
         if before is not None and before[_TIMES] == times:
             continue
         time, dimensions = rollup_keys(values)
+        dimensions = (*dimensions, values[OUTCOME])
         for phase, seconds in zip(PHASES, times, strict=True):
             if seconds is not None:
                 key = (time, (*dimensions, phase, bucket_of(seconds)))

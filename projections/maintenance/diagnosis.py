@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy import Connection, Engine, select
 
 from projections.database import migrations
+from projections.database.catalog import column_names, has_table
 from projections.database.schema import REVISION, SHADOW_SUFFIX, checkpoints, set_aside
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import describe_other_prices
@@ -91,8 +92,8 @@ def diagnose(
         schema = _diagnose_schema(migrations.current(engine))
         found = _read_checkpoints(connection)
         # Tables of another release may not have it.
-        has_table = schema.state == OK and inspect(connection).has_table(set_aside.name)
-        number = count_set_aside(connection) if has_table else 0
+        has_notes = schema.state == OK and has_table(connection, set_aside.name)
+        number = count_set_aside(connection) if has_notes else 0
         named = find_set_aside(connection, _NAMED_RUNS) if number else []
     # Read after the checkpoints: a runner may advance one past an earlier value.
     with store() as events:
@@ -115,10 +116,9 @@ def _diagnose_schema(found: str | None) -> SchemaState:
 
 def _read_checkpoints(connection: Connection) -> dict[str, Mapping[str, Any]]:
     """Returns the checkpoints by name, with those of our columns that the database has."""
-    inspector = inspect(connection)
-    if not inspector.has_table(checkpoints.name):
+    if not has_table(connection, checkpoints.name):
         return {}
-    names = {column["name"] for column in inspector.get_columns(checkpoints.name)}
+    names = column_names(connection, checkpoints.name)
     known = [column for column in checkpoints.columns if column.name in names]
     if checkpoints.c.projection not in known:
         return {}

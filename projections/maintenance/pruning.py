@@ -7,12 +7,15 @@ later fold of their events leaves out exactly these.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
 
+from projections.database.conflicts import retry_conflicts
 from projections.database.engine import translate_errors
 from projections.database.migrations import begin_exclusive
 from projections.database.run_deletion import (
@@ -24,7 +27,11 @@ from projections.database.run_deletion import (
 from projections.database.schema import SHADOW_SUFFIX, checkpoints, metadata, runs
 from projections.folding.run_row import stored_name
 from projections.projectors.projection import Projection
-from projections.runner.checkpoint import ensure_checkpoint, read_pruned_before
+from projections.runner.checkpoint import (
+    ensure_checkpoint,
+    lock_checkpoints,
+    read_pruned_before,
+)
 from tracker.errors import ViewsError
 from tracker.event_store.store import EventStore
 
@@ -47,32 +54,45 @@ def prune(
     during a rebuild, whose shadow tables would restore them.
     """
     chosen = [it for it in projections if any(map(is_pruned, it.tables))]
-    others = [it for projection in chosen for it in projection.tables if it is not runs]
-    counts = {"runs": 0} | {table.name: 0 for table in others}
+    counts = Counter[str]()
     with translate_errors(engine):
         for projection in chosen:
             ensure_checkpoint(engine, projection)
         while True:
             started = time.monotonic()
-            with begin_exclusive(engine) as connection:
-                _check_no_rebuild(connection)
-                done = read_pruned_before(connection)
-                if done is not None and done >= before:
-                    break
-                cut = _find_cut(connection, done, before, batch)
-                # Updated first, and in the order in which runners advance them: the runners
-                # wait, and all that they have written so far is visible.
-                for projection in chosen:
-                    mine = checkpoints.c.projection == projection.name
-                    connection.execute(update(checkpoints).where(mine).values(pruned_before=cut))
-                ended = select(runs.c.run_key).where(*_ended_between(done, cut))
-                keys = list(connection.execute(ended).scalars())
-                for table in (runs, *others):
-                    counts[table.name] += delete_runs(connection, [table], keys)
+            cut, deleted = retry_conflicts(partial(_prune_batch, engine, chosen, before, batch))
+            if cut is None:
+                break
+            counts.update(deleted)
             if cut < before:
                 # As long as it held the lock: on SQLite, waiting writers only retry at intervals.
                 time.sleep(time.monotonic() - started)
     return _make_result(counts)
+
+
+def _prune_batch(
+    engine: Engine, projections: Sequence[Projection], before: datetime, batch: int
+) -> tuple[datetime | None, dict[str, int]]:
+    """Prunes about `batch` runs in one transaction.
+
+    Returns the moment before which runs are pruned now, None if they were before, and the numbers
+    of deleted rows by table.
+    """
+    others = [it for projection in projections for it in projection.tables if it is not runs]
+    with begin_exclusive(engine) as connection:
+        _check_no_rebuild(connection)
+        done = read_pruned_before(connection)
+        if done is not None and done >= before:
+            return None, {}
+        cut = _find_cut(connection, done, before, batch)
+        # The runners wait from here on, and all that they have written so far is visible.
+        names = [it.name for it in projections]
+        lock_checkpoints(connection, names)
+        mine = checkpoints.c.projection.in_(names)
+        connection.execute(update(checkpoints).where(mine).values(pruned_before=cut))
+        ended = select(runs.c.run_key).where(*_ended_between(done, cut))
+        keys = list(connection.execute(ended).scalars())
+        return cut, {it.name: delete_runs(connection, [it], keys) for it in (runs, *others)}
 
 
 def remove_thread(engine: Engine, store: EventStore, thread_id: str, source: str | None) -> Pruned:
@@ -93,18 +113,23 @@ def remove_runs(engine: Engine, store: EventStore, keys: Sequence[str]) -> Prune
 
     Raises ViewsError during a rebuild.
     """
-    tables = [it for it in metadata.tables.values() if "run_key" in it.c]
-    counts = dict.fromkeys((it.name for it in tables), 0)
+    counts = Counter[str]()
     with translate_errors(engine):
         for at in range(0, len(keys), RUNS_PER_BATCH):
-            with begin_exclusive(engine) as connection:
-                _check_no_rebuild(connection)
-                # Read here, since a run may be observed again after it was forgotten.
-                found = store.read_many(keys[at : at + RUNS_PER_BATCH])
-                gone = [key for key, events in found.items() if not events]
-                for table in tables:
-                    counts[table.name] += delete_rows(connection, table, gone)
+            some = keys[at : at + RUNS_PER_BATCH]
+            counts.update(retry_conflicts(partial(_remove_batch, engine, store, some)))
     return _make_result(counts)
+
+
+def _remove_batch(engine: Engine, store: EventStore, keys: Sequence[str]) -> dict[str, int]:
+    with begin_exclusive(engine) as connection:
+        _check_no_rebuild(connection)
+        lock_checkpoints(connection)
+        # Read here, since a run may be observed again after it was forgotten.
+        found = store.read_many(keys)
+        gone = [key for key, events in found.items() if not events]
+        tables = [it for it in metadata.tables.values() if "run_key" in it.c]
+        return {it.name: delete_rows(connection, it, gone) for it in tables}
 
 
 def count_prunable(engine: Engine, projections: Sequence[Projection], before: datetime) -> Pruned:
@@ -153,5 +178,5 @@ def _ended_between(since: datetime | None, until: datetime) -> list[ColumnElemen
     return [ended < until, *([] if since is None else [ended >= since])]
 
 
-def _make_result(counts: dict[str, Any]) -> Pruned:
+def _make_result(counts: Mapping[str, Any]) -> Pruned:
     return Pruned(*(counts[name] for name in ("runs", "run_phases", "run_actions", "run_steps")))

@@ -48,6 +48,8 @@ class ActionsBatch:
             kind = type(event)
             if version == 1:
                 self._new.add(key)
+                # Of a history that was forgotten after it was read.
+                runs.pop(key, None)
             elif kind in HANDLERS and key not in runs:
                 # Most runs never wait, and a new run has no earlier events to read.
                 if key not in self._new:

@@ -30,10 +30,10 @@ class RunsBatch(FoldedBatch):
     """The rows of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Writes the row of each run, unless the table has it with more events."""
+        """Writes the row of each run."""
         new: list[list[Any]] = []
         known: list[list[Any]] = []
         for run in self.fold.unpruned_runs():
             (new if run.is_new else known).append(list(run.values))
-        insert(connection, target(runs), new, version_column="version")
-        upsert(connection, target(runs), known, version_column="version")
+        insert(connection, target(runs), new)
+        upsert(connection, target(runs), known)

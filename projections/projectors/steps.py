@@ -38,27 +38,36 @@ class StepsBatch:
 
     def __init__(self, fold: BatchFold) -> None:
         self._fold = fold
-        self._rows: dict[tuple[str, str], list[Any]] = {}
+        # By run and step.
+        self._rows: dict[str, dict[str, list[Any]]] = {}
 
     @property
     def held_bytes(self) -> int:
         """Returns roughly how much memory the steps take."""
-        return _STEP_BYTES * len(self._rows)
+        return _STEP_BYTES * sum(map(len, self._rows.values()))
 
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         """Adds the steps of a page; they need no earlier events."""
         for recorded in page:
             key, event = recorded.stream, recorded.event
+            if recorded.version == 1:
+                # Those of a history that was forgotten after it was read.
+                self._rows.pop(key, None)
             if type(event) is RunStepRecorded:
                 try:
-                    self._rows[key, event.step_id] = step_values(key, event)
+                    self._rows.setdefault(key, {})[event.step_id] = step_values(key, event)
                 except Exception as error:
                     self._fold.set_aside(recorded, error)
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes each step once."""
         # Copies: what was refused is written again in parts.
-        rows = [list(row) for (key, _), row in self._rows.items() if self._fold.is_written(key)]
+        rows = [
+            list(row)
+            for key, steps in self._rows.items()
+            if self._fold.is_written(key)
+            for row in steps.values()
+        ]
         upsert(connection, target(run_steps), rows)
 
 

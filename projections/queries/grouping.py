@@ -18,7 +18,8 @@ DAY, HOUR = "day", "hour"
 TIMES = frozenset((DAY, HOUR))
 # The rollups are grouped by these.
 DIMENSIONS = ("source", "assistant_id", "model")
-COLUMNS = (*DIMENSIONS, "outcome", "status", "thread_id", "service_tier")
+OUTCOME, STATUS = "outcome", "status"
+COLUMNS = (*DIMENSIONS, OUTCOME, STATUS, "thread_id", "service_tier")
 METADATA = "metadata."
 
 _QUARTER_SECONDS = QUARTER // SECOND

@@ -28,7 +28,16 @@ from sqlalchemy.types import TypeEngine
 from projections.database.schema import UtcDateTime, runs
 from projections.folding.micros import DAY as DAY_MICROS
 from projections.folding.micros import QUARTER, micros, text_format
-from projections.queries.grouping import DAY, HOUR, TIMES, Grouping, GroupValues, local_times
+from projections.queries.grouping import (
+    DAY,
+    HOUR,
+    OUTCOME,
+    STATUS,
+    TIMES,
+    Grouping,
+    GroupValues,
+    local_times,
+)
 from projections.queries.periods import PER_HOUR, Day, QuarterRange, local_days, split_quarter
 from projections.row_types import RunRow
 
@@ -44,7 +53,7 @@ class Rollup(NamedTuple):
 
     def has_columns(self, names: Sequence[str]) -> bool:
         """True if it can be grouped by all of these names."""
-        return all(name in TIMES or name in self.totals.c for name in names)
+        return all(name in TIMES or _column_of(name) in self.totals.c for name in names)
 
 
 def sum_rollup(
@@ -89,6 +98,11 @@ def select_ended(query: Select[Any], since: datetime, until: datetime) -> Select
     """Limits a query to ended runs created from `since` on and before `until`."""
     created = runs.c.created_at
     return query.where(runs.c.outcome.is_not(None), created >= since, created < until)
+
+
+def _column_of(name: str) -> str:
+    """Returns the column of a rollup for a name: the status of an ended run is its outcome."""
+    return OUTCOME if name == STATUS else name
 
 
 def _sum_days(
@@ -201,9 +215,11 @@ def _sum_groups(
     query: Select[Any],
     times_of: Callable[[Row[Any]], dict[str, object]] | None = None,
 ) -> Iterator[GroupValues]:
-    keys = [table.c[name] for name in (*stored, *rollup.details)]
+    keys = [table.c[_column_of(name)] for name in (*stored, *rollup.details)]
     sums = [func.sum(table.c[name]) for name in rollup.sums]
-    query = query.add_columns(*keys, *sums).group_by(*keys)
+    # Labelled, since two names may be of one column.
+    labelled = [key.label(f"key_{at}") for at, key in enumerate(keys)]
+    query = query.add_columns(*labelled, *sums).group_by(*keys)
     if times_of is None:
         query = query.select_from(table)
     at = len(query.selected_columns) - len(keys) - len(sums)

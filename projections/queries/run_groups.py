@@ -50,8 +50,9 @@ def read_groups(
     if sums:
         query = query.group_by(*keys, *values)
     for row in connection.execute(query):
+        # An empty text stands for unknown, as in the rollups.
         group = {
-            name: _metadata_text(value) if name.startswith(METADATA) else value
+            name: (_metadata_text(value) if name.startswith(METADATA) else value) or None
             for name, value in zip(stored, row, strict=False)
         }
         if len(stored) < len(keys):
@@ -62,7 +63,7 @@ def read_groups(
 def group_of(run: RunRow, grouping: Grouping) -> dict[str, object]:
     """Returns the group of one run, by its columns and local times."""
     times = local_times(grouping.names, micros(run.created_at) // QUARTER, grouping.zone)
-    return {it: times[it] if it in TIMES else getattr(run, it) for it in grouping.names}
+    return {it: times[it] if it in TIMES else getattr(run, it) or None for it in grouping.names}
 
 
 def _metadata_text(found: Any) -> str | None:

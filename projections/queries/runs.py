@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select, union
 
-from projections.database.schema import run_actions, run_phases, run_steps, runs
-from projections.queries.grouping import Grouping, created_between, localize_hour, sort_key
+from projections.database.schema import (
+    checkpoints,
+    run_actions,
+    run_phases,
+    run_steps,
+    runs,
+    set_aside,
+    usage_totals,
+)
+from projections.queries.grouping import (
+    OUTCOME,
+    Grouping,
+    created_between,
+    localize_hour,
+    sort_key,
+)
 from projections.queries.run_groups import read_groups
 from projections.queries.usage import read_usage
 from projections.row_types import ActionRow, PhaseRow, RunRow, StatusCount, StepRow
@@ -16,11 +31,8 @@ from tracker.core.events import run_stream
 from tracker.core.status import ENDED
 from tracker.errors import SettingsError, UnknownRun
 
-# The name of a source that its user did not name.
-_DEFAULT_SOURCE = "assistants"
-
-# The status of an ended run is its outcome.
-_OUTCOME = "outcome"
+# The projections whose tables have the same runs where they are at the same position.
+_RUNS_AND_USAGE = ("runs", "usage")
 
 # One value, or any of several; None for all.
 Filter = str | Sequence[str] | None
@@ -49,24 +61,50 @@ def find_runs(
 
 
 def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
-    """Returns the run with an id; without `source`, of the default source or else of any other.
+    """Returns the run with an id, of a source or of any.
 
-    Raises UnknownRun, or SettingsError where several other sources have a run of that id.
+    Raises UnknownRun, or SettingsError without `source` if several sources have a run of that id.
     """
-    query = select(runs)
-    by_key = query.where(runs.c.run_key == run_stream(source or _DEFAULT_SOURCE, run_id))
-    found = connection.execute(by_key).all()
-    if not found and source is None:
-        # Reads the whole table: other names are rare, and not worth an index.
-        found = connection.execute(query.where(runs.c.run_id == run_id)).all()
+    found: Sequence[Any] = ()
+    if source is not None:
+        found = _find_keys(connection, [run_stream(source, run_id)])
+    else:
+        sources = _read_sources(connection)
+        if sources is not None:
+            found = _find_keys(connection, [run_stream(it, run_id) for it in sources])
+        if not found:
+            found = connection.execute(select(runs).where(runs.c.run_id == run_id)).all()
     if not found:
         raise UnknownRun(
             f"no run {run_id!r} in the tables; if new, catch up first; if old, it may be pruned"
         )
     if len(found) > 1:
-        sources = ", ".join(sorted(row.source for row in found))
-        raise SettingsError(f"several sources have a run {run_id!r}, name one of them: {sources}")
+        sources = sorted(row.source for row in found)
+        raise SettingsError(
+            f"several sources have a run {run_id!r}: {', '.join(sources)}; name one of them "
+            "with `source`, or with --source on the command line"
+        )
     return RunRow(*found[0])
+
+
+def _find_keys(connection: Connection, keys: Sequence[str]) -> Sequence[Any]:
+    return connection.execute(select(runs).where(runs.c.run_key.in_(keys))).all()
+
+
+def _read_sources(connection: Connection) -> list[str] | None:
+    """Returns the names of all sources, or None where only the table of all runs has them.
+
+    Ended runs are counted in a small table, and open ones are few; to read the whole table would
+    take a second for a million runs.
+    """
+    places = select(checkpoints.c.position).where(checkpoints.c.projection.in_(_RUNS_AND_USAGE))
+    positions = connection.execute(places).scalars().all()
+    is_complete = len(positions) == len(_RUNS_AND_USAGE) and len(set(positions)) == 1
+    if not is_complete or connection.execute(select(set_aside.c.position).limit(1)).first():
+        return None
+    of_ended: Select[Any] = select(usage_totals.c.source)
+    of_open: Select[Any] = select(runs.c.source).where(runs.c.outcome.is_(None))
+    return list(connection.execute(union(of_ended, of_open)).scalars())
 
 
 def find_phases(connection: Connection, run_key: str) -> list[PhaseRow]:
@@ -114,11 +152,11 @@ def count_statuses(connection: Connection, grouping: Grouping) -> list[StatusCou
         before = 0 if known is None else known.runs
         counts[key] = StatusCount(localize_hour(group, grouping.zone), status, before + number)
 
-    by_outcome = grouping._replace(names=tuple(dict.fromkeys((*grouping.names, _OUTCOME))))
+    by_outcome = grouping._replace(names=tuple(dict.fromkeys((*grouping.names, OUTCOME))))
     for group, (number, *_) in read_usage(connection, by_outcome):
-        status = str(group[_OUTCOME])
-        if _OUTCOME not in grouping.names:
-            del group[_OUTCOME]
+        status = str(group[OUTCOME])
+        if OUTCOME not in grouping.names:
+            del group[OUTCOME]
         add(group, status, int(number))
     number_of_runs = [func.count()]
     open_runs = read_groups(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from projections.database.conflicts import retry_conflicts
 from projections.database.engine import translate_errors
-from projections.database.refusals import is_deadlock, is_unavailable
+from projections.database.refusals import is_unavailable
 from projections.folding.kept_histories import KeptHistories
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import (
     CheckpointMoved,
-    advance_checkpoint,
+    advance_checkpoints,
     check_not_ahead,
     ensure_checkpoint,
     read_pruned_before,
@@ -108,7 +110,9 @@ def _run(
         group, stop = _next_group(active)
         position = group[0].position
         try:
-            count, reached = _apply_batch(engine, store, group, batch, stop, kept)
+            count, reached = retry_conflicts(
+                partial(_apply_batch, engine, store, group, batch, stop, kept)
+            )
         except CheckpointMoved:
             for cursor in group:
                 cursor.position = ensure_checkpoint(engine, cursor.projection).position
@@ -119,17 +123,14 @@ def _run(
         except RunfoldError:
             raise
         except Exception as error:
-            if isinstance(error, DBAPIError):
-                if is_deadlock(error):
-                    continue
-                if is_unavailable(error):
-                    raise
+            if isinstance(error, DBAPIError) and is_unavailable(error):
+                raise
             if len(group) > 1:
                 _separate(group, position + batch)
                 continue
             failure = _make_failure(group[0].projection, position, error)
             with engine.begin() as connection:
-                record_failure(connection, group[0].projection.name, position, str(failure))
+                record_failure(connection, group[0].projection, position, str(failure))
             failures.append(failure)
             active.remove(group[0])
             continue
@@ -177,8 +178,7 @@ def _apply_batch(
     count, reached = _add_pages(engine, store, batch, skipped, position, size, stop)
     if count:
         with engine.begin() as connection:
-            for it in projections:
-                advance_checkpoint(connection, it.name, position, reached, it.settings)
+            advance_checkpoints(connection, projections, position, reached)
             skipped.check_unchanged(connection)
             batch.write(connection)
             write_notes(connection, names, position, batch.aside)

@@ -1,17 +1,21 @@
 """The checkpoint of a projection: the position that its tables have reached.
 
 A checkpoint is advanced in the transaction that writes the rows, by a compare-and-set as its first
-statement. Of two runners that read the same batch, the second one changes nothing.
+statement. Of two runners that read the same batch, the second one changes nothing, and one of an
+earlier release changes nothing in the tables of a later one. All transactions lock the checkpoints
+in the order of their names, and a table only after its checkpoint, so that they cannot deadlock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from projections.database.conflicts import retry_conflicts
 from projections.database.schema import SHADOW_SUFFIX, checkpoints
 from projections.projectors.projection import Projection
 from tracker.errors import PricesDiffer, SchemaError, ViewsError
@@ -63,14 +67,7 @@ def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
     if found is None and projection.name.endswith(SHADOW_SUFFIX):
         raise CheckpointGone(f"{projection.name} is over")
     if found is None:
-        values = {
-            "projection": projection.name,
-            "position": 0,
-            "version": projection.version,
-            "settings": projection.settings,
-        }
-        with engine.begin() as connection:
-            connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
+        retry_conflicts(lambda: _create(engine, projection))
         with engine.connect() as connection:
             found = read_checkpoint(connection, projection.name)
     if found is None or found.version < projection.version:
@@ -79,14 +76,19 @@ def ensure_checkpoint(engine: Engine, projection: Projection) -> Checkpoint:
             f"{found and found.version}, this release has version {projection.version}: "
             f"run `runfold rebuild {projection.name}`"
         )
-    if found.version > projection.version:
+    refuse_newer(projection, found)
+    check_settings(projection, found)
+    return found
+
+
+def refuse_newer(projection: Projection, found: Checkpoint | None) -> None:
+    """Raises SchemaError if a later version of the projection filled its tables."""
+    if found is not None and found.version > projection.version:
         raise SchemaError(
             f"the tables of the projection {projection.name!r} were filled by its version "
             f"{found.version}, this release has version {projection.version}: "
             "they belong to a newer release; use that one"
         )
-    check_settings(projection, found)
-    return found
 
 
 def check_settings(projection: Projection, checkpoint: Checkpoint | None) -> None:
@@ -107,45 +109,49 @@ def describe_other_prices(kept: str | None, ours: str | None) -> str:
     )
 
 
-def advance_checkpoint(
-    connection: Connection, name: str, old: int, new: int, settings: str | None = None
+def lock_checkpoints(connection: Connection, names: Iterable[str] | None = None) -> None:
+    """Locks the checkpoints of projections, or all, until the end of the transaction.
+
+    Must be the first statement of the transaction, except for one that excludes all others.
+    """
+    if names is None:
+        names = connection.execute(select(checkpoints.c.projection)).scalars().all()
+    for name in sorted(names):
+        mine = checkpoints.c.projection == name
+        # An update, which locks on SQLite too.
+        connection.execute(update(checkpoints).where(mine).values(position=checkpoints.c.position))
+
+
+def advance_checkpoints(
+    connection: Connection, projections: Iterable[Projection], old: int, new: int
 ) -> None:
-    """Moves a checkpoint from `old` to `new`; must be the first statement of the transaction.
+    """Moves checkpoints from `old` to `new`; must be the first statements of the transaction.
 
-    Raises CheckpointMoved where it is not at `old` any more, or its rows depend on other settings.
+    Raises CheckpointMoved where one is not at `old` any more, or its tables were filled by another
+    version of the projection, or with other settings.
     """
-    here = (checkpoints.c.projection == name) & (checkpoints.c.position == old)
-    here &= checkpoints.c.settings.is_not_distinct_from(settings)
-    moved = update(checkpoints).where(here).values(position=new, failure=None)
-    if connection.execute(moved).rowcount != 1:
-        raise CheckpointMoved(f"the checkpoint of {name!r} is not at {old} any more")
+    for projection in sorted(projections, key=lambda it: it.name):
+        moved = update(checkpoints).where(*_is_at(projection, old))
+        if connection.execute(moved.values(position=new, failure=None)).rowcount != 1:
+            raise CheckpointMoved(f"the checkpoint of {projection.name!r} is not at {old} any more")
 
 
-def record_failure(connection: Connection, name: str, position: int, failure: str) -> None:
+def record_failure(
+    connection: Connection, projection: Projection, position: int, failure: str
+) -> None:
     """Records why a projection cannot write its tables after `position`."""
-    here = (checkpoints.c.projection == name) & (checkpoints.c.position == position)
-    connection.execute(update(checkpoints).where(here).values(failure=failure))
-
-
-def lock_checkpoint(connection: Connection, name: str) -> Checkpoint | None:
-    """Returns the checkpoint of a projection, which nobody else can move from here on.
-
-    Must be the first statement of its transaction: it writes before it reads, so that all other
-    writers wait. Returns None if there is none.
-    """
-    here = checkpoints.c.projection == name
-    if connection.execute(update(checkpoints).where(here).values(failure=None)).rowcount != 1:
-        return None
-    return read_checkpoint(connection, name)
+    failed = update(checkpoints).where(*_is_at(projection, position))
+    connection.execute(failed.values(failure=failure))
 
 
 def transfer_checkpoint(connection: Connection, name: str, receiver: str) -> None:
-    """Moves the checkpoint of a projection, which is locked, to another one."""
+    """Moves the checkpoint of a projection to another one; both have to be locked."""
     found, before = read_checkpoint(connection, name), read_checkpoint(connection, receiver)
     assert found is not None
     connection.execute(delete(checkpoints).where(checkpoints.c.projection == name))
     pruned_before = before and before.pruned_before
-    set_checkpoint(connection, receiver, found._replace(pruned_before=pruned_before))
+    moved = found._replace(failure=None, pruned_before=pruned_before)
+    set_checkpoint(connection, receiver, moved)
 
 
 def set_checkpoint(connection: Connection, name: str, checkpoint: Checkpoint) -> None:
@@ -170,6 +176,27 @@ def check_not_ahead(checkpoint: Checkpoint, last_position: int) -> None:
             f"the views are ahead of the event store (at position {checkpoint.position}, its "
             f"last is {last_position}): it was restored or replaced; run `runfold rebuild --all`"
         )
+
+
+def _create(engine: Engine, projection: Projection) -> None:
+    values = {
+        "projection": projection.name,
+        "position": 0,
+        "version": projection.version,
+        "settings": projection.settings,
+    }
+    with engine.begin() as connection:
+        connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
+
+
+def _is_at(projection: Projection, position: int) -> tuple[ColumnElement[bool], ...]:
+    here = checkpoints.c
+    return (
+        here.projection == projection.name,
+        here.position == position,
+        here.version == projection.version,
+        here.settings.is_not_distinct_from(projection.settings),
+    )
 
 
 def _insert(connection: Connection) -> sqlite.Insert | postgresql.Insert:

@@ -8,9 +8,11 @@ rebuild the same tables share the work. The swap is one transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from projections.database.conflicts import retry_conflicts
 from projections.database.engine import translate_errors
 from projections.database.migrations import begin_exclusive
 from projections.projectors.costs import CostsProjection
@@ -20,8 +22,9 @@ from projections.runner.checkpoint import (
     Checkpoint,
     CheckpointGone,
     check_settings,
-    lock_checkpoint,
+    lock_checkpoints,
     read_checkpoint,
+    refuse_newer,
     set_checkpoint,
     transfer_checkpoint,
 )
@@ -47,13 +50,11 @@ def rebuild(
     Readers see the old rows until all new ones are written. Runs that are set aside are tried again
     from the whole history. Raises ProjectionFailed where the new tables cannot be written; then the
     tables in use are unchanged, and the next rebuild resumes after the last event that was applied.
-    Raises SchemaError where a newer release has started a rebuild.
+    Raises SchemaError where a newer release has filled the tables or has started a rebuild.
     """
     position = store.last_position()
     with translate_errors(engine):
-        with begin_exclusive(engine) as connection:
-            for projection in chosen:
-                _prepare(connection, projection, position)
+        retry_conflicts(partial(_prepare_all, engine, chosen, position))
         remaining = [ShadowProjection(it) for it in chosen]
         while remaining:
             try:
@@ -62,8 +63,7 @@ def rebuild(
                 with engine.connect() as connection:
                     remaining = [it for it in remaining if read_checkpoint(connection, it.name)]
                 continue
-            with engine.begin() as connection:
-                remaining = [it for it in remaining if not _swap(connection, store, it, position)]
+            remaining = retry_conflicts(partial(_swap_all, engine, store, remaining, position))
     return position
 
 
@@ -96,10 +96,18 @@ def split_by_settings(
     return allowed, refusal
 
 
+def _prepare_all(engine: Engine, projections: Sequence[Projection], last: int) -> None:
+    with begin_exclusive(engine) as connection:
+        lock_checkpoints(connection, [ShadowProjection(it).name for it in projections])
+        for projection in projections:
+            _prepare(connection, projection, last)
+
+
 def _prepare(connection: Connection, projection: Projection, last: int) -> None:
     """Creates shadows, unless a rebuild by this version can be resumed."""
     name = ShadowProjection(projection).name
     begun, live = read_checkpoint(connection, name), read_checkpoint(connection, projection.name)
+    refuse_newer(projection, live)
     # If the event store was restored or replaced, the shadows have rows of other events.
     is_restored = live is not None and live.position > last
     is_other = begun is None or begun.version < projection.version or begun.position > last
@@ -118,22 +126,34 @@ def _has_other_prices(connection: Connection, projection: Projection) -> bool:
     return projection.has_other_versions(connection, shadow_of)
 
 
-def _swap(connection: Connection, store: EventStore, shadow: ShadowProjection, target: int) -> bool:
-    """Replaces the tables in use, and returns True; True also if another process did so.
+def _swap_all(
+    engine: Engine, store: EventStore, shadows: Sequence[ShadowProjection], position: int
+) -> list[ShadowProjection]:
+    """Swaps in the shadows that have all events up to a position; returns the other ones."""
+    with engine.begin() as connection:
+        lock_checkpoints(connection, [n for it in shadows for n in (it.name, it.projection.name)])
+        return [it for it in shadows if not _swap(connection, store, it, position)]
 
-    Returns False if the shadows lack events up to `target`: another process has replaced the
-    tables since, and has begun the next rebuild.
-    """
-    checkpoint = lock_checkpoint(connection, shadow.name)
-    if checkpoint is None:
+
+def _swap(
+    connection: Connection, store: EventStore, shadow: ShadowProjection, position: int
+) -> bool:
+    """Swaps in the shadows of a projection. Returns False if another process began them again."""
+    refuse_newer(shadow.projection, read_checkpoint(connection, shadow.projection.name))
+    found = read_checkpoint(connection, shadow.name)
+    if found is None:
+        # Another process has swapped them in.
         return True
-    if checkpoint.position < target:
-        following = store.read_all(checkpoint.position, 1)
-        # The newest events may have been deleted.
-        if following and following[0].position <= target:
-            return False
+    is_other = found.version != shadow.version or found.settings != shadow.settings
+    if is_other or _has_events(store, found.position, position):
+        return False
     transfer_checkpoint(connection, shadow.name, shadow.projection.name)
     transfer_notes(connection, shadow.name, shadow.projection.name)
     for table in shadow.projection.tables:
         swap_in(connection, table)
     return True
+
+
+def _has_events(store: EventStore, after: int, until: int) -> bool:
+    page = store.read_all(after, 1) if after < until else []
+    return bool(page) and page[0].position <= until

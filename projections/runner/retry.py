@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from projections.database.conflicts import retry_conflicts
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import (
     CheckpointMoved,
-    advance_checkpoint,
+    advance_checkpoints,
     ensure_checkpoint,
     read_pruned_before,
 )
@@ -41,7 +43,8 @@ def retry_run(
     for place, group in _find_places(engine, projections, stream).items():
         while True:
             try:
-                is_complete &= _apply(engine, store, group, stream, place)
+                apply = partial(_apply, engine, store, group, stream, place)
+                is_complete &= retry_conflicts(apply)
                 break
             except CheckpointMoved:
                 found = _find_places(engine, group, stream)
@@ -83,9 +86,8 @@ def _apply(
     for at in range(0, len(events), _EVENTS_PER_PAGE):
         batch.add_page(events[at : at + _EVENTS_PER_PAGE])
     with engine.begin() as connection:
-        for it in projections:
-            # Moves nothing: runners wait, and nobody has applied more.
-            advance_checkpoint(connection, it.name, place.others, place.others, it.settings)
+        # Moves nothing: runners wait, and nobody has applied more.
+        advance_checkpoints(connection, projections, place.others, place.others)
         if set(read_notes(connection, names, [stream]).values()) != {place.run}:
             raise CheckpointMoved(f"{stream} was retried by another process")
         delete_notes(connection, names, [stream])

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from sqlalchemy import Connection, MetaData, Table
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy import Connection, MetaData, Table, text
 
+from projections.database.catalog import has_table
 from projections.database.schema import SHADOW_PREFIX, SHADOW_SUFFIX
 from projections.folding.batch_fold import BatchFold
 from projections.projectors.projection import Batch, Projection, Target
 from tracker.event_store.store import RecordedEvent
 
 _metadata = MetaData()
+
+# Triggers last: the order in which they were made is the order in which they run.
+_OF_TABLE = text(
+    "SELECT sql FROM sqlite_master WHERE lower(tbl_name) = :table AND type IN ('index', 'trigger') "
+    "AND sql IS NOT NULL ORDER BY type, rowid"
+)
 
 
 class ShadowProjection:
@@ -57,16 +63,18 @@ def create_shadows(connection: Connection, tables: Sequence[Table]) -> None:
     """Creates empty shadows, and drops existing ones."""
     for table in tables:
         shadow = shadow_of(table)
-        shadow.drop(connection, checkfirst=True)
-        shadow.create(connection)
+        if has_table(connection, shadow.name):
+            shadow.drop(connection, checkfirst=False)
+        shadow.create(connection, checkfirst=False)
 
 
 def swap_in(connection: Connection, table: Table) -> None:
     """Replaces the rows of a table with those of its shadow, in the current transaction.
 
-    On SQLite the shadow becomes the table, which keeps the lock short. On PostgreSQL the rows are
-    copied: the table keeps its grants and dependent views, and readers at any isolation level see
-    either the old rows or the new ones.
+    On SQLite the shadow becomes the table, which keeps the lock short, and gets its indexes and
+    triggers, those of the user among them. On PostgreSQL the rows are copied: the table keeps its
+    grants and dependent views, and readers at any isolation level see either the old rows or the
+    new ones.
     """
     shadow = shadow_of(table)
     if connection.dialect.name != "sqlite":
@@ -77,10 +85,11 @@ def swap_in(connection: Connection, table: Table) -> None:
         )
         connection.exec_driver_sql(f"DROP TABLE {shadow.name}")
         return
+    indexes_and_triggers = connection.execute(_OF_TABLE, {"table": table.name}).scalars().all()
     # Without it, the rename fails on views that refer to the dropped table.
     connection.exec_driver_sql("PRAGMA legacy_alter_table=ON")
     connection.exec_driver_sql(f"DROP TABLE {table.name}")
     connection.exec_driver_sql(f"ALTER TABLE {shadow.name} RENAME TO {table.name}")
     connection.exec_driver_sql("PRAGMA legacy_alter_table=OFF")
-    for index in table.indexes:
-        connection.execute(CreateIndex(index))
+    for statement in indexes_and_triggers:
+        connection.exec_driver_sql(statement)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from projections.database.refusals import is_refusal
-from projections.database.run_deletion import delete_runs
+from projections.database.run_deletion import delete_rows, delete_runs
 from projections.folding.batch_fold import BatchFold
 from projections.folding.kept_histories import KeptHistories
 from projections.folding.micros import micros
@@ -59,6 +59,9 @@ class SharedBatch:
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         """Folds the next events for all projections."""
         self._streams.update(dict.fromkeys(it.stream for it in page))
+        for recorded in page if self.aside else ():
+            if recorded.version == 1 and recorded.stream in self.aside:
+                self._fold.begin_again(recorded.stream)
         if any(type(it.event) is Unreadable for it in page):
             for recorded in page:
                 if isinstance(recorded.event, Unreadable) and is_run_stream(recorded.stream):
@@ -95,6 +98,7 @@ class SharedBatch:
         self._fold.choose(streams)
         try:
             with connection.begin_nested():
+                self._delete_forgotten(connection, streams)
                 for batch in self._batches:
                     batch.write(connection, _public)
         except Exception as error:
@@ -108,6 +112,14 @@ class SharedBatch:
         middle = len(streams) // 2
         self._write_runs(connection, streams[:middle])
         self._write_runs(connection, streams[middle:])
+
+    def _delete_forgotten(self, connection: Connection, streams: Sequence[str]) -> None:
+        """Deletes the rows of new runs: those of a history that was forgotten, if any."""
+        new = self._fold.new_keys(streams)
+        for projection in self._projections:
+            for table in projection.tables:
+                if "run_key" in table.c:
+                    delete_rows(connection, table, new)
 
 
 def _public(table: Table) -> Table:

@@ -146,8 +146,9 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         for phase in ("queued", "running", "action", "total", "uncertainty"):
             seconds = getattr(run, f"{phase}_seconds")
             if seconds is not None:
-                timing["timing_buckets"][(*time, *kind, phase, bucket_of(seconds))] += 1
-                timing["timing_totals"][(*kind, phase, bucket_of(seconds))] += 1
+                ended_as = (*kind, run.outcome, phase, bucket_of(seconds))
+                timing["timing_buckets"][(*time, *ended_as)] += 1
+                timing["timing_totals"][ended_as] += 1
     return {
         **{name: sorted((*key, *sums) for key, sums in it.items()) for name, it in usage.items()},
         **{name: sorted((*key, count) for key, count in it.items()) for name, it in timing.items()},

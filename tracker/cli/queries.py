@@ -104,6 +104,12 @@ def cost(
 
 def actions(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="Only this run.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="NAME", help="Source of the run, if several have this id."
+        ),
+    ] = None,
     waiting: Annotated[
         bool, typer.Option("--waiting", help="Only calls that still wait for an output.")
     ] = False,
@@ -116,7 +122,7 @@ def actions(
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, prices, quiet=json) as views:
-        print_actions(views, run, waiting=waiting, json=json)
+        print_actions(views, run, source, waiting=waiting, json=json)
 
 
 def stuck(

@@ -117,9 +117,11 @@ def print_models_without_price(views: Views, *, json: bool) -> None:
     _print("runs of models without a price", views.unpriced().records(), json=json)
 
 
-def print_actions(views: Views, run: str | None, *, waiting: bool, json: bool) -> None:
+def print_actions(
+    views: Views, run: str | None, source: str | None, *, waiting: bool, json: bool
+) -> None:
     """Prints the tool calls that runs waited for, or wait for now."""
-    rows = views.actions(run, waiting=waiting).records()
+    rows = views.actions(run, source, waiting=waiting).records()
     if not json:
         columns = ("run_key", "name", "arguments", "required_at", "waited_seconds")
         rows = [{name: row[name] for name in columns} for row in rows]

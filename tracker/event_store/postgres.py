@@ -33,6 +33,7 @@ try:
     from psycopg.rows import tuple_row
 
     from tracker.event_store.postgres_listener import PostgresListener
+    from tracker.event_store.postgres_schema import check_schema
 except ImportError as error:  # pragma: no cover - only without the extra
     raise SettingsError("PostgreSQL needs the extra: pip install 'runfold[postgres]'") from error
 
@@ -90,7 +91,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 "UNIQUE (originator_id, originator_version))"
             )
             # The statement alone would wait for all writers, each time.
-            c.execute("SELECT FROM pg_class WHERE oid = to_regclass(%s)", (ANOMALY_INDEX,))
+            c.execute(
+                "SELECT FROM pg_class WHERE relname = %s "
+                "AND relnamespace = to_regnamespace(quote_ident(current_schema()))",
+                (ANOMALY_INDEX,),
+            )
             if not c.fetchall():
                 c.execute(CREATE_ANOMALY_INDEX)
             c.execute(
@@ -225,7 +230,8 @@ def open_postgres(url: str) -> EventStore:
     single = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
         # A single connection reports the cause of a failure; the pool only reports a timeout.
-        psycopg.connect(**single).close()
+        with psycopg.connect(**single) as connection:
+            check_schema(connection)
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "

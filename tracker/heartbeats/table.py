@@ -59,7 +59,8 @@ _DIALECTS = {
         "timestamptz",
         "clock_timestamp()",
         "extract(epoch FROM clock_timestamp() - written_at)::float8",
-        f"SELECT to_regclass('{TABLE}')::text AS found",
+        f"SELECT tablename AS found FROM pg_tables WHERE tablename = '{TABLE}' "
+        "AND schemaname = current_schema()",
     ),
 }
 

@@ -75,10 +75,12 @@ def test_a_host_keeps_its_tables_and_its_own_alembic(engine: Engine) -> None:
 
     migrations.upgrade(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO checkpoints VALUES ('runs', 7, 1, NULL, NULL, NULL)"))
+        connection.execute(
+            text("INSERT INTO runfold_checkpoints VALUES ('runs', 7, 1, NULL, NULL, NULL)")
+        )
     migrations.upgrade(engine)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT position FROM checkpoints")).scalar() == 7
+        assert connection.execute(text("SELECT position FROM runfold_checkpoints")).scalar() == 7
     migrations.downgrade(engine, "base")
     assert table_names(engine) == {"alembic_version", "invoices", VERSION_TABLE}
     assert migrations.current(engine) is None
@@ -88,7 +90,7 @@ def test_a_host_keeps_its_tables_and_its_own_alembic(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM alembic_version")).scalar() == "host42"
         assert connection.execute(text("SELECT total FROM invoices")).scalar() == 100
-        assert connection.execute(text("SELECT count(*) FROM checkpoints")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM runfold_checkpoints")).scalar() == 0
 
 
 def test_views_are_filled_again_after_down_and_up(database_url: str) -> None:
@@ -185,7 +187,7 @@ def test_stale_tables_are_refused_and_brought_to_the_next_revision(
     with engine.begin() as connection:
         # A rebuild that was started with the tables of the first revision.
         connection.execute(text("CREATE TABLE runfold_shadow_runs (run_key TEXT)"))
-        begun = "INSERT INTO checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL, NULL)"
+        begun = "INSERT INTO runfold_checkpoints VALUES ('runs (rebuild)', 1, 1, NULL, NULL, NULL)"
         connection.execute(text(begun))
 
     _release_a_second_revision(tmp_path / "alembic", monkeypatch)
@@ -199,7 +201,9 @@ def test_stale_tables_are_refused_and_brought_to_the_next_revision(
         assert views.catch_up() == 0
     assert table_names(engine) == OURS
     with engine.connect() as connection:
-        names = connection.execute(text("SELECT projection FROM checkpoints")).scalars().all()
+        names = (
+            connection.execute(text("SELECT projection FROM runfold_checkpoints")).scalars().all()
+        )
     assert "runs" in names
     assert "runs (rebuild)" not in names
 

@@ -76,12 +76,13 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         views.catch_up()
     execute(
         database_url,
-        "UPDATE checkpoints SET version = 99 WHERE projection = 'runs'",
-        "UPDATE checkpoints SET failure = 'it hurts', position = 3 WHERE projection = 'phases'",
-        "UPDATE checkpoints SET position = 9 WHERE projection = 'actions'",
-        "UPDATE checkpoints SET version = 0 WHERE projection = 'steps'",
-        "UPDATE checkpoints SET position = 4 WHERE projection = 'usage'",
-        "INSERT INTO checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL, NULL)",
+        "UPDATE runfold_checkpoints SET version = 99 WHERE projection = 'runs'",
+        "UPDATE runfold_checkpoints SET failure = 'it hurts', position = 3 "
+        "WHERE projection = 'phases'",
+        "UPDATE runfold_checkpoints SET position = 9 WHERE projection = 'actions'",
+        "UPDATE runfold_checkpoints SET version = 0 WHERE projection = 'steps'",
+        "UPDATE runfold_checkpoints SET position = 4 WHERE projection = 'usage'",
+        "INSERT INTO runfold_checkpoints VALUES ('timing (rebuild)', 2, 1, NULL, NULL, NULL)",
     )
     found = diagnose(database_url, store)
     assert not found.is_healthy
@@ -105,10 +106,11 @@ def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None
         assert word in cure
     execute(
         database_url,
-        "DELETE FROM checkpoints WHERE projection IN ('runs', 'phases', 'actions', 'steps')",
+        "DELETE FROM runfold_checkpoints "
+        "WHERE projection IN ('runs', 'phases', 'actions', 'steps')",
     )
     assert diagnose(database_url, store).is_healthy
-    execute(database_url, "UPDATE checkpoints SET failure = 'no' WHERE position = 2")
+    execute(database_url, "UPDATE runfold_checkpoints SET failure = 'no' WHERE position = 2")
     assert diagnose(database_url, store).projections[5].state == "failed"
 
 
@@ -121,8 +123,8 @@ def test_tables_of_an_older_release(
     execute(
         database_url,
         f"UPDATE {VERSION_TABLE} SET version_num = '0000'",
-        *(f"ALTER TABLE checkpoints DROP COLUMN {column}" for column in lacking),
-        "INSERT INTO checkpoints (projection, position, version) VALUES ('runs', 2, 0)",
+        *(f"ALTER TABLE runfold_checkpoints DROP COLUMN {column}" for column in lacking),
+        "INSERT INTO runfold_checkpoints (projection, position, version) VALUES ('runs', 2, 0)",
     )
     found = diagnose(database_url, store)
     assert found.schema == ("outdated", "0000", REVISION, "runfold upgrade")
@@ -133,9 +135,9 @@ def test_tables_of_an_older_release(
 @pytest.mark.parametrize(
     "spoil",
     [
-        "DROP TABLE checkpoints",
-        "ALTER TABLE checkpoints RENAME COLUMN position TO place",
-        "ALTER TABLE checkpoints RENAME COLUMN projection TO name",
+        "DROP TABLE runfold_checkpoints",
+        "ALTER TABLE runfold_checkpoints RENAME COLUMN position TO place",
+        "ALTER TABLE runfold_checkpoints RENAME COLUMN projection TO name",
     ],
 )
 def test_tables_of_a_newer_release(database_url: str, store: EventStore, spoil: str) -> None:
@@ -177,7 +179,8 @@ def test_doctor_on_the_command_line(imported: str) -> None:
     assert document["healthy"] is True
     assert [it["name"] for it in document["projections"]] == NAMES
     execute(
-        imported, "UPDATE checkpoints SET failure = 'it \x1b[31mhurts' WHERE projection = 'runs'"
+        imported,
+        "UPDATE runfold_checkpoints SET failure = 'it \x1b[31mhurts' WHERE projection = 'runs'",
     )
     ill = runfold("doctor", "--db", imported)
     assert ill.code == 1

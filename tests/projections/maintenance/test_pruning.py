@@ -148,7 +148,7 @@ def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -
     engine = open_engine(database_url)
     with engine.begin() as connection:
         values = "('phases (rebuild)', 3, 1, NULL, NULL)"
-        connection.execute(text(f"INSERT INTO checkpoints VALUES {values}"))
+        connection.execute(text(f"INSERT INTO runfold_checkpoints VALUES {values}"))
     with pytest.raises(ViewsError, match="runfold rebuild phases"):
         views.prune(BIRTH + timedelta(minutes=20))
     engine.dispose()

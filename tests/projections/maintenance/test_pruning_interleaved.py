@@ -51,7 +51,7 @@ def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
     with engine.begin() as connection:
         for name in read_tables(engine):
             connection.execute(text(f"DELETE FROM {name}"))
-        connection.execute(text("DELETE FROM checkpoints"))
+        connection.execute(text("DELETE FROM runfold_checkpoints"))
     while steps:
         count = data.draw(st.integers(1, len(steps)))
         # Timestamps are added, since an end without one can be moved by a step.

@@ -232,14 +232,16 @@ def test_a_reader_holds_nobody_up(database_url: str, store: EventStore) -> None:
 
 def test_another_version_of_a_projection(database_url: str, store: EventStore) -> None:
     engine = open_engine(database_url)
-    older = "UPDATE checkpoints SET version = version - 1 WHERE projection IN ('runs', 'steps')"
+    older = (
+        "UPDATE runfold_checkpoints SET version = version - 1 WHERE projection IN ('runs', 'steps')"
+    )
     with engine.begin() as connection:
         connection.execute(text("UPDATE runs SET model = 'as the older one had it'"))
         connection.execute(text(older))
     with Views(database_url) as views:
         assert views.catch_up() == 0
     check(database_url, engine, store)
-    newer = "UPDATE checkpoints SET version = 99 WHERE projection = 'timing'"
+    newer = "UPDATE runfold_checkpoints SET version = 99 WHERE projection = 'timing'"
     with engine.begin() as connection:
         connection.execute(text(newer))
     with Views(database_url) as views:

@@ -180,7 +180,7 @@ def test_rows_that_should_be_new_and_are_there_are_overwritten(database_url: str
     projections = (RunsProjection(), PhasesProjection())
     assert catch_up(engine, store, projections) == 100
     with engine.begin() as connection:
-        connection.execute(text("UPDATE checkpoints SET position = 0"))
+        connection.execute(text("UPDATE runfold_checkpoints SET position = 0"))
         connection.execute(text("DELETE FROM runs WHERE run_id = 'run_7'"))
         connection.execute(text("UPDATE run_phases SET status = 'odd'"))
     assert catch_up(engine, store, projections) == 100

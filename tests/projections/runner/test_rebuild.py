@@ -165,7 +165,7 @@ def test_an_unknown_projection_is_refused(views: Views) -> None:
 def test_projections_at_different_positions_are_not_compared(
     views: Views, database_url: str
 ) -> None:
-    execute(database_url, "UPDATE checkpoints SET position = 1 WHERE projection = 'steps'")
+    execute(database_url, "UPDATE runfold_checkpoints SET position = 1 WHERE projection = 'steps'")
     with pytest.raises(ViewsError, match="catch up"):
         views.verify()
 
