@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from tracker.core import events as e
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
     ANOTHER_THREAD,
+    NO_METADATA,
+    Marker,
     RunState,
     current_progress,
     evolve,
     initial_state,
     is_on_another_thread,
+    later_of,
     metadata_marker,
     progress_marker,
 )
@@ -46,8 +50,10 @@ def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
         return decision.events
     if state.status is None:
         decision.add(_create_run(snapshot))
-    elif state.vanished and decision.is_fresh:
-        decision.add(e.RunReappeared(observed_at=snapshot.observed_at))
+    else:
+        if state.vanished and decision.is_fresh:
+            decision.add(e.RunReappeared(observed_at=decision.observed_at))
+        _add_identity(decision)
     _advance(decision)
     return decision.events
 
@@ -63,8 +69,18 @@ class _Decision:
             and state.observed_at is not None
             and snapshot.asked_at > state.observed_at
         )
-        # Lower bound of what the snapshot shows for the first time.
-        self.not_before = _find_not_before(state, snapshot)
+        # True if what is known of the run was seen after the snapshot.
+        self.is_outdated = (
+            not self.is_fresh
+            and state.observed_at is not None
+            and snapshot.observed_at < state.observed_at
+        )
+        self.observed_at = later_of(state, snapshot.observed_at)
+        # Lower and upper bound of what the snapshot shows for the first time.
+        self.not_before = _find_not_before(state, snapshot, is_outdated=self.is_outdated)
+        self.not_after = snapshot.not_after
+        if snapshot.observed_at < self.observed_at:
+            self.not_after = min(snapshot.observed_at, snapshot.not_after or snapshot.observed_at)
         self.state = state
 
     def add(self, event: e.Event) -> None:
@@ -76,14 +92,18 @@ class _Decision:
         return self.state.status or QUEUED
 
 
-def _find_not_before(state: RunState, snapshot: RunSnapshot) -> datetime | None:
+def _find_not_before(
+    state: RunState, snapshot: RunSnapshot, *, is_outdated: bool
+) -> datetime | None:
     """Returns the last moment at which the run is known not to have been as the snapshot shows."""
     if state.status is None:
         return snapshot.created_at
-    if snapshot.asked_at is None:
-        # The time of our last observation says nothing about a document of unknown age.
+    if snapshot.asked_at is not None and snapshot.unchanged_until is not None:
+        return snapshot.unchanged_until
+    if snapshot.asked_at is None or is_outdated:
+        # The time of our last observation says nothing about a document that may be older.
         return state.started_at or state.created_at
-    return snapshot.unchanged_until or state.observed_at
+    return state.observed_at
 
 
 def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
@@ -98,9 +118,33 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         assistant_id=snapshot.assistant_id,
         model=snapshot.model,
         expires_at=snapshot.expires_at,
-        metadata=snapshot.metadata or {},
+        metadata=snapshot.metadata,
         configuration_digest=configuration.digest if configuration else None,
     )
+
+
+def _add_identity(decision: _Decision) -> None:
+    """Adds what identifies the run, as far as it was not known; and another model."""
+    snapshot, state = decision.snapshot, decision.state
+    news: dict[str, Any] = {
+        name: told
+        for name in ("thread_id", "assistant_id", "created_at")
+        if (told := getattr(snapshot, name)) and not getattr(state, name)
+    }
+    if snapshot.configuration is not None and state.configuration_digest is None:
+        news["configuration_digest"] = snapshot.configuration.digest
+    if snapshot.model and (not state.model or _is_other_model(decision, snapshot.model)):
+        news["model"] = snapshot.model
+    if news:
+        decision.add(e.RunIdentified(observed_at=decision.observed_at, **news))
+
+
+def _is_other_model(decision: _Decision, model: str) -> bool:
+    """True if a run has another model than the known one: a router names its choice late."""
+    state = decision.state
+    if model == state.model or decision.snapshot.has_model_of_thread:
+        return False
+    return _is_correction(decision, ("model", model))
 
 
 def _advance(decision: _Decision) -> None:
@@ -131,13 +175,16 @@ def _is_older(decision: _Decision) -> bool:
         return False
     if state.status == CANCELLING:
         return True
-    is_news = decision.is_fresh or shown not in state.past
+    # A document of unknown age may have been seen late, and tell more than a look before it.
+    is_late = decision.is_outdated and snapshot.asked_at is not None
+    is_news = decision.is_fresh or (shown not in state.past and not is_late)
     if snapshot.started_at != state.started_at:
         if snapshot.started_at is None:
             return True
         if state.started_at is not None and snapshot.started_at < state.started_at:
             return True
-        return not is_news
+        # A start that is newer proves progress, whenever it was seen.
+        return shown in state.past and not decision.is_fresh
     known_rank = _rank(decision.status, state.started_at)
     if _rank(snapshot.status, snapshot.started_at) >= known_rank:
         return not is_news
@@ -169,7 +216,7 @@ def _follow_start(decision: _Decision) -> None:
     if state.status == CANCELLING or (is_working and (state.resumed or state.started_at is None)):
         decision.add(
             e.RunTimesChanged(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 previous_started_at=state.started_at,
                 started_at=started,
             )
@@ -179,7 +226,7 @@ def _follow_start(decision: _Decision) -> None:
         _add_inferred_action(decision, not_after=started)
     decision.add(
         e.RunStatusChanged(
-            observed_at=snapshot.observed_at,
+            observed_at=decision.observed_at,
             occurred_at=started,
             # A run that cannot pause has one start, so its stamp is exact and needs no bound.
             not_before=decision.not_before if _can_pause(snapshot) else None,
@@ -194,16 +241,18 @@ def _follow_status(decision: _Decision) -> None:
     """Adds the transition to the snapshot's status."""
     snapshot, past = decision.snapshot, decision.state.past
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
-        _add_inferred_action(decision, not_after=snapshot.not_after)
+        _add_inferred_action(decision, not_after=decision.not_after)
     if snapshot.status in e.RUN_ENDS:
+        is_earlier = snapshot.observed_at < decision.observed_at
         decision.add(
             e.RUN_ENDS[snapshot.status](
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 # The stamp of when the run stopped to wait does not tell when the wait was over.
                 occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,
                 not_before=decision.not_before,
+                not_after=snapshot.observed_at if is_earlier else None,
                 previous=decision.status,
-                usage=snapshot.usage,
+                usage=snapshot.usage or decision.state.usage,
                 error=snapshot.error,
                 reason=snapshot.incomplete_reason,
             )
@@ -212,10 +261,10 @@ def _follow_status(decision: _Decision) -> None:
         if decision.status != REQUIRES_ACTION or decision.state.tool_calls != snapshot.tool_calls:
             decision.add(
                 e.RunActionRequired(
-                    observed_at=snapshot.observed_at,
+                    observed_at=decision.observed_at,
                     occurred_at=snapshot.ended_at,
                     not_before=decision.not_before,
-                    not_after=snapshot.not_after,
+                    not_after=decision.not_after,
                     previous=decision.status,
                     tool_calls=snapshot.tool_calls,
                 )
@@ -223,9 +272,9 @@ def _follow_status(decision: _Decision) -> None:
     elif snapshot.status != decision.status:
         decision.add(
             e.RunStatusChanged(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 not_before=decision.not_before,
-                not_after=snapshot.not_after,
+                not_after=decision.not_after,
                 previous=decision.status,
                 status=snapshot.status,
             )
@@ -235,7 +284,7 @@ def _follow_status(decision: _Decision) -> None:
 def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> None:
     decision.add(
         e.RunActionRequired(
-            observed_at=decision.snapshot.observed_at,
+            observed_at=decision.observed_at,
             not_before=decision.not_before,
             not_after=not_after,
             inferred=True,
@@ -245,33 +294,42 @@ def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> Non
 
 
 def _add_corrections(decision: _Decision) -> None:
-    """Adds what the service changed beside the status."""
-    snapshot, state = decision.snapshot, decision.state
-    is_fresh, past = decision.is_fresh, state.past
-    usage, expires_at = snapshot.usage, snapshot.expires_at
+    """Adds what the service changed beside the status, or had not told before."""
+    snapshot, state, observed_at = decision.snapshot, decision.state, decision.observed_at
+    usage, expires_at, metadata = snapshot.usage, snapshot.expires_at, snapshot.metadata
     has_usage = state.is_ended or state.needs_action
-    if has_usage and usage not in (None, state.usage) and ("usage", usage) not in past:
-        decision.add(
-            e.RunUsageReported(observed_at=snapshot.observed_at, previous=state.usage, usage=usage)
-        )
-    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
-    if has_moved and (is_fresh or ("expires_at", expires_at) not in past):
-        decision.add(
-            e.RunTimesChanged(
-                observed_at=snapshot.observed_at,
-                previous_expires_at=state.expires_at,
-                expires_at=expires_at,
+    if has_usage and usage not in (None, state.usage):
+        if state.usage is None or _is_correction(decision, ("usage", usage)):
+            decision.add(
+                e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage)
             )
-        )
-    metadata = snapshot.metadata
+    if not state.is_ended and expires_at not in (None, state.expires_at):
+        if state.expires_at is None or _is_correction(decision, ("expires_at", expires_at)):
+            decision.add(
+                e.RunTimesChanged(
+                    observed_at=observed_at,
+                    previous_expires_at=state.expires_at,
+                    expires_at=expires_at,
+                )
+            )
     if metadata is None or metadata == state.metadata:
         return
-    if is_fresh or metadata_marker(metadata) not in past:
+    if NO_METADATA in state.past or _is_correction(decision, metadata_marker(metadata)):
         decision.add(
             e.RunMetadataChanged(
-                observed_at=snapshot.observed_at, previous=state.metadata, metadata=metadata
+                observed_at=observed_at, previous=state.metadata, metadata=metadata
             )
         )
+
+
+def _is_correction(decision: _Decision, marker: Marker) -> bool:
+    """True if a value that differs from the known one is newer than that.
+
+    Of a document of unknown age that is so if the run never had the value before.
+    """
+    if decision.is_fresh:
+        return True
+    return not decision.is_outdated and marker not in decision.state.past
 
 
 def _add_anomaly(decision: _Decision, kind: str) -> None:
@@ -279,7 +337,7 @@ def _add_anomaly(decision: _Decision, kind: str) -> None:
     if ("anomaly", kind, snapshot.status) not in state.past:
         decision.add(
             e.RunAnomalyObserved(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 kind=kind,
                 status=snapshot.status,
                 known_status=decision.status,
