@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from projections.folding.micros import micros_or_none, utc_text
+from tracker.core.usage import Usage
 
 REVISION = "0001"
 VERSION_TABLE = "runfold_alembic_version"
@@ -200,6 +201,8 @@ def _usage_columns() -> list[Column[Any]]:
         Column("total_tokens", BigInteger),
         Column("cached_tokens", BigInteger),
         Column("reasoning_tokens", BigInteger),
+        # How many runs report each: a sum that the last of them leaves is unknown again.
+        *(Column(f"_{it}_runs", BigInteger, nullable=False) for it in Usage.model_fields),
     ]
 
 

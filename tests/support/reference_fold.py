@@ -64,6 +64,9 @@ ASIDES: list[e.Event] = [
     e.RunUsageReported(observed_at=second(9), usage=Usage(prompt_tokens=20, completion_tokens=3)),
     e.RunUsageReported(observed_at=second(9.5), usage=Usage(completion_tokens=10**12)),
     e.RunUsageReported(observed_at=second(9.6), usage=Usage(cached_tokens=7)),
+    e.RunIdentified(observed_at=second(9.7), model="gpt-4o-mini", assistant_id="asst_2"),
+    e.RunIdentified(observed_at=second(9.8), model="gpt-4o", thread_id="thread_2"),
+    e.RunIdentified(observed_at=second(9.9), created_at=second(-4000), configuration_digest="ab"),
 ]
 
 
@@ -136,10 +139,12 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         tokens = [getattr(run, name) for name in Usage.model_fields]
         said = any(it is not None for it in tokens[:3])
         for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
-            sums = usage[table].setdefault((*key, run.outcome), [0, 0, *[None] * 5])
+            empty = [0, 0, *[None] * len(tokens), *[0] * len(tokens)]
+            sums = usage[table].setdefault((*key, run.outcome), empty)
             sums[:2] = sums[0] + 1, sums[1] + (not said)
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count
+                sums[at + len(tokens)] += count is not None
         for phase in ("queued", "running", "action", "total", "uncertainty"):
             seconds = getattr(run, f"{phase}_seconds")
             if seconds is not None:

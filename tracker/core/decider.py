@@ -298,20 +298,24 @@ def _add_corrections(decision: _Decision) -> None:
     snapshot, state, observed_at = decision.snapshot, decision.state, decision.observed_at
     usage, expires_at, metadata = snapshot.usage, snapshot.expires_at, snapshot.metadata
     has_usage = state.is_ended or state.needs_action
-    if has_usage and usage not in (None, state.usage):
-        if state.usage is None or _is_correction(decision, ("usage", usage)):
-            decision.add(
-                e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage)
+    if (
+        has_usage
+        and usage is not None
+        and usage != state.usage
+        and (state.usage is None or _is_correction(decision, ("usage", usage)))
+    ):
+        decision.add(e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage))
+    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
+    if has_moved and (
+        state.expires_at is None or _is_correction(decision, ("expires_at", expires_at))
+    ):
+        decision.add(
+            e.RunTimesChanged(
+                observed_at=observed_at,
+                previous_expires_at=state.expires_at,
+                expires_at=expires_at,
             )
-    if not state.is_ended and expires_at not in (None, state.expires_at):
-        if state.expires_at is None or _is_correction(decision, ("expires_at", expires_at)):
-            decision.add(
-                e.RunTimesChanged(
-                    observed_at=observed_at,
-                    previous_expires_at=state.expires_at,
-                    expires_at=expires_at,
-                )
-            )
+        )
     if metadata is None or metadata == state.metadata:
         return
     if NO_METADATA in state.past or _is_correction(decision, metadata_marker(metadata)):
