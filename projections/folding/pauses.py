@@ -90,7 +90,7 @@ def step_of(event: RunStepRecorded) -> Step | None:
     if event.created_at is None or event.ended_at is None:
         return None
     calls = event.type == "tool_calls" and not BUILT_IN.issuperset(event.tools)
-    call_ids = tuple(map(key_text, event.tool_call_ids)) if calls else ()
+    call_ids = tuple(key_text(it) for it in event.tool_call_ids if it) if calls else ()
     has_outputs = event.status == COMPLETED
     return micros(event.created_at), micros(event.ended_at), calls, has_outputs, call_ids
 

@@ -154,11 +154,7 @@ _steps = st.builds(
     st.integers(1, 3),
     st.sampled_from(["completed", "completed", "failed"]),
     st.sampled_from(["", "call_1", "call_2"]),
-).map(
-    lambda it: it.model_copy(
-        update={"ended_at": max(it.created_at, it.ended_at), "tool_call_ids": it.tool_call_ids}
-    )
-)
+).map(lambda it: it.model_copy(update={"ended_at": max(it.created_at, it.ended_at)}))
 
 
 def merge(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
