@@ -17,7 +17,9 @@ WHOLE = {
     "created_at": START,
 }
 TOLD = RunIdentified(
-    observed_at=at(9), **WHOLE, configuration_digest=FUNCTIONS.digest  # type: ignore[arg-type]
+    observed_at=at(9),
+    **WHOLE,
+    configuration_digest=FUNCTIONS.digest,  # type: ignore[arg-type]
 )
 
 

@@ -39,7 +39,9 @@ def end(second: float, tokens: int | None = None, **more: Any) -> RunSnapshot:
 def test_a_usage_that_is_corrected_and_corrected_back() -> None:
     looks = (end(10, 100), end(20, 500), end(30, 100))
     assert fold(given_events().when(*looks).decided).usage == used(100)
-    history(*looks).when(end(10, 100), end(20, 500), end(30, 100), document("completed", 40)).then_nothing()
+    history(*looks).when(
+        end(10, 100), end(20, 500), end(30, 100), document("completed", 40)
+    ).then_nothing()
 
 
 def test_an_older_look_overwrites_nothing() -> None:

@@ -23,9 +23,7 @@ def test_a_row_is_the_same_whenever_its_identity_is_told() -> None:
     late, same_phases = rows_after(
         BARE,
         *LIFE,
-        e.RunIdentified(
-            observed_at=seen(90), created_at=BIRTH, configuration_digest="ab", **TOLD
-        ),
+        e.RunIdentified(observed_at=seen(90), created_at=BIRTH, configuration_digest="ab", **TOLD),
     )
 
     assert late._replace(version=3, last_changed_at=seen(9)) == at_once
