@@ -53,9 +53,10 @@ def test_an_older_look_overwrites_nothing() -> None:
 def test_an_older_look_fills_in_what_nobody_told() -> None:
     known = history(end(20)).when(end(10, 100, metadata={"a": "1"}))
     known.then(
+        told := RunMetadataChanged(observed_at=at(20), previous={}, metadata={"a": "1"}),
         RunUsageReported(observed_at=at(20), usage=used(100)),
-        RunMetadataChanged(observed_at=at(20), previous={}, metadata={"a": "1"}),
     )
+    history(end(20)).when(seen("queued", 10, metadata={"a": "1"})).then(told)
     # That it has none was told.
     history(end(20, metadata={})).when(end(10, metadata={"a": "1"})).then_nothing()
 

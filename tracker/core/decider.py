@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from tracker.core import events as e
+from tracker.core.corrections import add_corrections, add_identity
+from tracker.core.decision import Decision
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
     ANOTHER_THREAD,
-    NO_METADATA,
-    Marker,
     RunState,
     current_progress,
     evolve,
     initial_state,
     is_on_another_thread,
-    later_of,
-    metadata_marker,
     progress_marker,
 )
 from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
@@ -44,7 +41,7 @@ def fold(events: Iterable[e.Event], state: RunState = initial_state) -> RunState
 
 def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
     """Returns the events that `snapshot` adds; none if it shows nothing new."""
-    decision = _Decision(state, snapshot)
+    decision = Decision(state, snapshot)
     if is_on_another_thread(state, snapshot.thread_id):
         _add_anomaly(decision, ANOTHER_THREAD)
         return decision.events
@@ -53,57 +50,9 @@ def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
     else:
         if state.vanished and decision.is_fresh:
             decision.add(e.RunReappeared(observed_at=decision.observed_at))
-        _add_identity(decision)
+        add_identity(decision)
     _advance(decision)
     return decision.events
-
-
-class _Decision:
-    """The events that a snapshot adds so far; each is applied to the state at once."""
-
-    def __init__(self, state: RunState, snapshot: RunSnapshot) -> None:
-        self.snapshot = snapshot
-        self.events: list[e.Event] = []
-        self.is_fresh = (
-            snapshot.asked_at is not None
-            and state.observed_at is not None
-            and snapshot.asked_at > state.observed_at
-        )
-        # True if what is known of the run was seen after the snapshot.
-        self.is_outdated = (
-            not self.is_fresh
-            and state.observed_at is not None
-            and snapshot.observed_at < state.observed_at
-        )
-        self.observed_at = later_of(state, snapshot.observed_at)
-        # Lower and upper bound of what the snapshot shows for the first time.
-        self.not_before = _find_not_before(state, snapshot, is_outdated=self.is_outdated)
-        self.not_after = snapshot.not_after
-        if snapshot.observed_at < self.observed_at:
-            self.not_after = min(snapshot.observed_at, snapshot.not_after or snapshot.observed_at)
-        self.state = state
-
-    def add(self, event: e.Event) -> None:
-        self.events.append(event)
-        self.state = evolve(self.state, event)
-
-    @property
-    def status(self) -> str:
-        return self.state.status or QUEUED
-
-
-def _find_not_before(
-    state: RunState, snapshot: RunSnapshot, *, is_outdated: bool
-) -> datetime | None:
-    """Returns the last moment at which the run is known not to have been as the snapshot shows."""
-    if state.status is None:
-        return snapshot.created_at
-    if snapshot.asked_at is not None and snapshot.unchanged_until is not None:
-        return snapshot.unchanged_until
-    if snapshot.asked_at is None or is_outdated:
-        # The time of our last observation says nothing about a document that may be older.
-        return state.started_at or state.created_at
-    return state.observed_at
 
 
 def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
@@ -123,35 +72,11 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
     )
 
 
-def _add_identity(decision: _Decision) -> None:
-    """Adds what identifies the run, as far as it was not known; and another model."""
-    snapshot, state = decision.snapshot, decision.state
-    news: dict[str, Any] = {
-        name: told
-        for name in ("thread_id", "assistant_id", "created_at")
-        if (told := getattr(snapshot, name)) and not getattr(state, name)
-    }
-    if snapshot.configuration is not None and state.configuration_digest is None:
-        news["configuration_digest"] = snapshot.configuration.digest
-    if snapshot.model and (not state.model or _is_other_model(decision, snapshot.model)):
-        news["model"] = snapshot.model
-    if news:
-        decision.add(e.RunIdentified(observed_at=decision.observed_at, **news))
-
-
-def _is_other_model(decision: _Decision, model: str) -> bool:
-    """True if a run has another model than the known one: a router names its choice late."""
-    state = decision.state
-    if model == state.model or decision.snapshot.has_model_of_thread:
-        return False
-    return _is_correction(decision, ("model", model))
-
-
-def _advance(decision: _Decision) -> None:
+def _advance(decision: Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     if state.is_ended:
         if snapshot.status == state.status or snapshot.stays_waiting:
-            _add_corrections(decision)
+            add_corrections(decision)
         elif is_ended(snapshot.status):
             _add_anomaly(decision, "end_changed")
         elif decision.is_fresh:
@@ -162,10 +87,10 @@ def _advance(decision: _Decision) -> None:
     else:
         _follow_start(decision)
         _follow_status(decision)
-        _add_corrections(decision)
+        add_corrections(decision)
 
 
-def _is_older(decision: _Decision) -> bool:
+def _is_older(decision: Decision) -> bool:
     """True if an open run is known to have been past the state that the snapshot shows."""
     snapshot, state = decision.snapshot, decision.state
     if is_ended(snapshot.status):
@@ -206,7 +131,7 @@ def _rank(status: str, started_at: datetime | None) -> int:
     return 2 if status == REQUIRES_ACTION else 1
 
 
-def _follow_start(decision: _Decision) -> None:
+def _follow_start(decision: Decision) -> None:
     """Adds the transitions that a new `started_at` proves."""
     snapshot, state = decision.snapshot, decision.state
     started = snapshot.started_at
@@ -237,7 +162,7 @@ def _follow_start(decision: _Decision) -> None:
     )
 
 
-def _follow_status(decision: _Decision) -> None:
+def _follow_status(decision: Decision) -> None:
     """Adds the transition to the snapshot's status."""
     snapshot, past = decision.snapshot, decision.state.past
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
@@ -281,7 +206,7 @@ def _follow_status(decision: _Decision) -> None:
         )
 
 
-def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> None:
+def _add_inferred_action(decision: Decision, not_after: datetime | None) -> None:
     decision.add(
         e.RunActionRequired(
             observed_at=decision.observed_at,
@@ -293,50 +218,7 @@ def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> Non
     )
 
 
-def _add_corrections(decision: _Decision) -> None:
-    """Adds what the service changed beside the status, or had not told before."""
-    snapshot, state, observed_at = decision.snapshot, decision.state, decision.observed_at
-    usage, expires_at, metadata = snapshot.usage, snapshot.expires_at, snapshot.metadata
-    has_usage = state.is_ended or state.needs_action
-    if (
-        has_usage
-        and usage is not None
-        and usage != state.usage
-        and (state.usage is None or _is_correction(decision, ("usage", usage)))
-    ):
-        decision.add(e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage))
-    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
-    if has_moved and (
-        state.expires_at is None or _is_correction(decision, ("expires_at", expires_at))
-    ):
-        decision.add(
-            e.RunTimesChanged(
-                observed_at=observed_at,
-                previous_expires_at=state.expires_at,
-                expires_at=expires_at,
-            )
-        )
-    if metadata is None or metadata == state.metadata:
-        return
-    if NO_METADATA in state.past or _is_correction(decision, metadata_marker(metadata)):
-        decision.add(
-            e.RunMetadataChanged(
-                observed_at=observed_at, previous=state.metadata, metadata=metadata
-            )
-        )
-
-
-def _is_correction(decision: _Decision, marker: Marker) -> bool:
-    """True if a value that differs from the known one is newer than that.
-
-    Of a document of unknown age that is so if the run never had the value before.
-    """
-    if decision.is_fresh:
-        return True
-    return not decision.is_outdated and marker not in decision.state.past
-
-
-def _add_anomaly(decision: _Decision, kind: str) -> None:
+def _add_anomaly(decision: Decision, kind: str) -> None:
     snapshot, state = decision.snapshot, decision.state
     if ("anomaly", kind, snapshot.status) not in state.past:
         decision.add(
