@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tracker.core.events import Event, RunCreated, is_run_stream, run_stream
+from tracker.core.events import Event, RunCreated, RunIdentified, is_run_stream, run_stream
 from tracker.core.state import RunState, evolve, initial_state
 from tracker.errors import NotEnded, SettingsError, UnknownRun
 from tracker.event_store.store import EventStore
@@ -129,11 +129,17 @@ def _find_runs(
     found: dict[str, _FoundRun] = {}
     while page := store.read_all(position, _PAGE_SIZE):
         position = page[-1].position
-        for _, stream, _, event in page:
+        for place, stream, _, event in page:
             if isinstance(event, RunCreated) and (
                 event.thread_id == thread_id and source in (None, event.source)
             ):
                 found[stream] = _FoundRun(initial_state, 0)
+            elif isinstance(event, RunIdentified) and event.thread_id == thread_id:
+                run = _FoundRun(initial_state, 0)
+                for entry in store.read(stream):
+                    run = _apply(run, entry.event) if entry.position < place else run
+                if source in (None, run.state.source):
+                    found.setdefault(stream, run)
             if stream in found:
                 found[stream] = _apply(found[stream], event)
     return found, position

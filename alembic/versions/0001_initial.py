@@ -231,6 +231,7 @@ def _usage() -> list[sa.Column[Any]]:
         sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.Column("runs_without_usage", sa.BigInteger(), nullable=False),
         *_tokens(),
+        *(sa.Column(f"_{it.name}_runs", sa.BigInteger(), nullable=False) for it in _tokens()),
     ]
 
 

@@ -194,6 +194,8 @@ def _usage_columns() -> list[Column[Any]]:
         Column("runs", BigInteger, nullable=False),
         Column("runs_without_usage", BigInteger, nullable=False),
         *_token_columns(),
+        # How many runs report each: a sum that the last of them leaves is unknown again.
+        *(Column(f"_{it}_runs", BigInteger, nullable=False) for it in TOKEN_COUNTS),
     ]
 
 

@@ -59,7 +59,7 @@ def table_query(
     dialect = connection.dialect.name
     is_view = name in OPEN_RUN_VIEWS
     found = view_at(name, dialect, now) if is_view else metadata.tables[name]
-    query = select(found)
+    query = select(*(it for it in found.c if not it.name.startswith("_")))
     if since is not None or until is not None:
         if name not in _TABLES_OF_RUNS:
             raise SettingsError(

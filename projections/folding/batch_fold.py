@@ -10,16 +10,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from projections.folding.kept_histories import KeptHistories, KeptHistory
+from projections.folding.pauses import Pause
 from projections.folding.phases import PhaseInterval
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
+from projections.folding.waits import estimate_bytes
 from projections.row_types import RunRow
-from tracker.core.events import ConfigurationRecorded, Unreadable
+from tracker.core.events import ConfigurationRecorded, RunActionRequired, Unreadable
 from tracker.core.status import ENDED
 from tracker.event_store.store import EventStore, RecordedEvent
 
 # A history with its trace, without its texts.
 _HISTORY_BYTES = 3000
+# A history with more of the texts of calls is read again.
+_KEPT_BYTES = 1_000_000
 _ENDED_AT = RunRow._fields.index("ended_at")
 
 
@@ -30,12 +34,15 @@ class FoldedRun(NamedTuple):
     # True if its first event is in the batch.
     is_new: bool
     intervals: Sequence[PhaseInterval]
+    pauses: Sequence[Pause]
     # The row after the batch, as returned by `row_values`.
     values: Sequence[Any]
     # The row before the batch if the run had ended by then, else None.
     before: Sequence[Any] | None
     # True if steps in the batch merged intervals that earlier batches wrote as phases.
     has_fewer_intervals: bool
+    # True if earlier batches may have written its pauses under other numbers.
+    has_moved_pauses: bool
 
 
 class BatchFold:
@@ -58,7 +65,7 @@ class BatchFold:
         self._new: set[str] = set()
         self._intervals_before: dict[str, int] = {}
         self._folded_to = position
-        self._metadata_bytes = 0
+        self._text_bytes = 0
         self._finished: dict[str, FoldedRun] = {}
         # The runs to write now; None for all.
         self._chosen: frozenset[str] | None = None
@@ -68,7 +75,7 @@ class BatchFold:
     @property
     def held_bytes(self) -> int:
         """Returns roughly how much memory the histories take."""
-        return _HISTORY_BYTES * len(self._histories) + self._metadata_bytes
+        return _HISTORY_BYTES * len(self._histories) + self._text_bytes
 
     def read_earlier(self, keys: Iterable[str]) -> dict[str, list[RecordedEvent]]:
         """Returns the events of each run before the batch, oldest first."""
@@ -110,7 +117,9 @@ class BatchFold:
                     fold(found, recorded)
                 except Exception as error:
                     self.set_aside(recorded, error)
-        self._metadata_bytes += sum(len(it.metadata) for it in added)
+                if type(recorded[3]) is RunActionRequired:
+                    self._text_bytes += estimate_bytes(recorded[3].tool_calls)
+        self._text_bytes += sum(len(it.metadata) for it in added)
         self._folded_to = page[-1].position
 
     def new_keys(self, keys: Iterable[str]) -> list[str]:
@@ -161,9 +170,11 @@ class BatchFold:
         """Keeps the histories of long runs for later batches, once this one is committed."""
         for key, position in self._last.items():
             run = self._finished.get(key)
-            if run is not None and key not in self.aside:
+            if run is None or key in self.aside:
+                continue
+            history = self._histories[key]
+            if history.held_bytes <= _KEPT_BYTES:
                 row = run.values if run.intervals[-1].status in ENDED else None
-                history = self._histories[key]
                 self._kept.keep(KeptHistory(history, position, len(run.intervals), row))
 
     def _take(self, key: str, version: int) -> RunHistory | None:
@@ -192,7 +203,8 @@ class BatchFold:
             if key in self.aside:
                 continue
             transitions = history.transitions
-            before = history.phase_intervals() if history.steps else transitions
+            self._text_bytes += history.held_bytes
+            before = history.phase_intervals() if history.is_refined else transitions
             self._intervals_before[key] = len(before)
             if transitions and history.status in ENDED:
                 self._before[key] = row_values(history, history.phase_intervals())
@@ -209,9 +221,10 @@ class BatchFold:
         return found
 
     def _make_run(self, run: RunHistory) -> FoldedRun:
-        intervals = run.phase_intervals()
+        intervals, pauses = run.measure()
         has_fewer = len(intervals) < self._intervals_before.get(run.key, 0)
         before = self._before.get(run.key)
         is_new = run.key in self._new
         values = row_values(run, intervals)
-        return FoldedRun(run.key, is_new, intervals, values, before, has_fewer)
+        has_moved = not is_new and bool(run.steps)
+        return FoldedRun(run.key, is_new, intervals, pauses, values, before, has_fewer, has_moved)

@@ -1,7 +1,8 @@
 """The costs of ended runs, and the changes that they make to the rollups of costs.
 
-The counted cost of a run is kept beside it. If its usage is corrected later, that cost is
-subtracted from the sums of its own price version, and the run is priced again.
+The counted cost of a run is kept beside it. If its usage is corrected later, or its model or its
+creation is told, that cost is subtracted from the sums of its own price version, and the run is
+priced again. A run of which only the assistant is told keeps its cost, among those of that one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from projections.folding.rollups import (
     TOKENS,
     Key,
     add_counts,
+    negate,
     rollup_keys,
 )
 
@@ -45,12 +47,17 @@ class CostChange(NamedTuple):
 
 
 def has_new_cost(run: FoldedRun) -> bool:
-    """True if a batch ended the run, or changed the usage of an ended one."""
+    """True if a batch ended the run, or changed what an ended one is counted with."""
     if run.values[OUTCOME] is None:
         return False
-    if run.before is None or run.before[TIER] != run.values[TIER]:
+    if run.before is None or has_new_price(run.before, run.values):
         return True
-    return bool(run.before[TOKENS] != run.values[TOKENS])
+    return rollup_keys(run.before) != rollup_keys(run.values)
+
+
+def has_new_price(before: Sequence[Any], values: Sequence[Any]) -> bool:
+    """True if a run is priced by other values than before."""
+    return any(before[it] != values[it] for it in (TOKENS, TIER, MODEL, CREATED))
 
 
 def price_run(values: Sequence[Any], prices: PriceList) -> RunCost:
@@ -76,8 +83,7 @@ def cost_changes(changed: Iterable[CostChange]) -> dict[tuple[Key, Key], list[in
         changes[key] = add_counts(changes[key], added) if key in changes else added
         if before is not None and run.before is not None:
             key = _cost_key(run.before, before)
-            counted = _cost_counts(run.before, before)
-            negated = [None if it is None else -it for it in counted]
+            negated = negate(_cost_counts(run.before, before))
             changes[key] = add_counts(changes[key], negated) if key in changes else negated
     return changes
 

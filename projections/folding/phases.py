@@ -23,7 +23,6 @@ from tracker.core.status import (
     IN_PROGRESS,
     INCOMPLETE,
     QUEUED,
-    REQUIRES_ACTION,
 )
 
 SERVER, OBSERVED, INFERRED = "server", "observed", "inferred"
@@ -45,6 +44,8 @@ _DIRECT_BY_START = frozenset(
 )
 
 _NO_GAPS: Mapping[int, int] = MappingProxyType({})
+# Stands for a gap that nothing limits.
+UNLIMITED = -1
 
 # A change of status as its event reports it. A plain tuple, since there are millions of them:
 # the new status; the server's timestamp; that timestamp or else the time of our observation;
@@ -111,22 +112,6 @@ def stamp_uncertainty(stamp: int) -> int:
     return 0 if stamp % SECOND else SECOND
 
 
-def close_pause(
-    entered: int,
-    entered_uncertainty: int | None,
-    stamp: int | None,
-    seen: int,
-    before: int | None,
-    after: int | None,
-    inferred: bool,
-) -> tuple[int, int | None]:
-    """Returns the end of a pause that began at `entered`, and its uncertainty."""
-    seen = seen if stamp is None else stamp
-    # The next status does not matter: no timestamp tells when a pause was left.
-    transition = ("", stamp, seen, before, after, inferred, False)
-    return _boundary(REQUIRES_ACTION, entered, entered_uncertainty, transition)[:2]
-
-
 def _measure(interval: PhaseInterval) -> tuple[float | None, float | None, str]:
     """Returns the seconds of an interval, their uncertainty in seconds, and their basis."""
     if interval.left_at is None:
@@ -163,12 +148,14 @@ def _boundary(
         uncertainty = (
             None if entered_uncertainty is None else moment - entered + entered_uncertainty
         )
-    if stamp is None:
+    if stamp is None and gap is None:
         basis = INFERRED if inferred else OBSERVED
         return moment, uncertainty, basis, uncertainty, basis
-    exact = stamp_uncertainty(stamp) + late
+    exact = late if stamp is None else stamp_uncertainty(stamp) + late
     if gap is not None:
-        return moment, exact, SERVER, exact + gap, INFERRED if gap else SERVER
+        basis = OBSERVED if stamp is None else SERVER
+        following_uncertainty = None if gap == UNLIMITED else exact + gap
+        return moment, exact, basis, following_uncertainty, INFERRED if gap else basis
     if inferred:
         closing = _at_least(exact, uncertainty) if before is not None else exact
         return moment, closing, INFERRED, exact, INFERRED

@@ -45,48 +45,72 @@ def usage_counts(values: Sequence[Any]) -> list[int | None]:
 
 
 def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int | None]]:
-    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome."""
+    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome.
+
+    After each count, how many runs report it: a sum that no run is left in is unknown, not zero.
+    """
     changes: dict[tuple[Key, Key], list[int | None]] = {}
     for run in runs:
-        outcome = run.values[OUTCOME]
-        if outcome is None:
+        if run.values[OUTCOME] is None:
             continue
-        added = usage_counts(run.values)
+        key, added = _keys_with_outcome(run.values), _usage_row(run.values)
         if run.before is not None:
-            before = usage_counts(run.before)
-            if added == before:
+            before_key, before = _keys_with_outcome(run.before), _usage_row(run.before)
+            if (key, added) == (before_key, before):
                 continue
-            added = [_subtract(new, old) for new, old in zip(added, before, strict=True)]
-        time, dimensions = rollup_keys(run.values)
-        key = (time, (*dimensions, outcome))
-        known = changes.get(key)
-        changes[key] = added if known is None else list(map(_add, known, added))
+            _add_to(changes, before_key, negate(before))
+        _add_to(changes, key, added)
     return changes
+
+
+def _keys_with_outcome(values: Sequence[Any]) -> tuple[Key, Key]:
+    time, dimensions = rollup_keys(values)
+    return time, (*dimensions, values[OUTCOME])
+
+
+def _usage_row(values: Sequence[Any]) -> list[int | None]:
+    return [*usage_counts(values), *(int(it is not None) for it in values[TOKENS])]
 
 
 def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
     """Returns the changes to `timing_buckets`, by time and by the other parts of its key."""
     changes: dict[tuple[Key, Key], int] = {}
-    get = changes.get
     for run in runs:
         values, before = run.values, run.before
         if values[OUTCOME] is None:
             continue
-        times = values[_TIMES]
-        if before is not None and before[_TIMES] == times:
-            continue
-        time, dimensions = rollup_keys(values)
-        dimensions = (*dimensions, values[OUTCOME])
-        for phase, seconds in zip(PHASES, times, strict=True):
-            if seconds is not None:
-                key = (time, (*dimensions, phase, bucket_of(seconds)))
-                changes[key] = get(key, 0) + 1
+        keys = _keys_with_outcome(values)
         if before is not None:
-            for phase, seconds in zip(PHASES, before[_TIMES], strict=True):
-                if seconds is not None:
-                    key = (time, (*dimensions, phase, bucket_of(seconds)))
-                    changes[key] = get(key, 0) - 1
+            before_keys = _keys_with_outcome(before)
+            if before[_TIMES] == values[_TIMES] and before_keys == keys:
+                continue
+            _count_times(changes, before_keys, before[_TIMES], -1)
+        _count_times(changes, keys, values[_TIMES], 1)
     return changes
+
+
+def _count_times(
+    changes: dict[tuple[Key, Key], int], keys: tuple[Key, Key], times: Sequence[Any], count: int
+) -> None:
+    time, dimensions = keys
+    for phase, seconds in zip(PHASES, times, strict=True):
+        if seconds is not None:
+            key = (time, (*dimensions, phase, bucket_of(seconds)))
+            changes[key] = changes.get(key, 0) + count
+
+
+def negate(counts: Sequence[int | None]) -> list[int | None]:
+    """Returns counts to subtract."""
+    return [None if it is None else -it for it in counts]
+
+
+def _add_to(
+    changes: dict[tuple[Key, Key], list[int | None]],
+    key: tuple[Key, Key],
+    counts: list[int | None],
+) -> None:
+    known = changes.get(key)
+    changes[key] = counts if known is None else add_counts(known, counts)
 
 
 def sum_over_time(
@@ -107,7 +131,3 @@ def add_counts(one: Sequence[int | None], other: Sequence[int | None]) -> list[i
 
 def _add(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else one + other
-
-
-def _subtract(new: int | None, old: int | None) -> int | None:
-    return new if old is None else (new or 0) - old

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -60,7 +59,7 @@ class RunHistory(StatusTrace):
         self.ended_at: int | None = None
         self.expires_at: int | None = None
         # Converted when the row is written: only the last one is used, and converting takes time.
-        self.last_changed_at: datetime | int = 0
+        self.last_changed_at = e.UNKNOWN_MOMENT
         self.tokens: tuple[int | None, ...] = _NO_USAGE
         self.service_tier: str | None = None
         self.error_code: str | None = None
@@ -118,9 +117,7 @@ def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]
         ended_at,
         run.expires_at,
         run.first_seen_at,
-        run.last_changed_at
-        if isinstance(run.last_changed_at, int)
-        else micros(run.last_changed_at),
+        micros(run.last_changed_at),
         *run.tokens,
         run.service_tier,
         seconds(durations[_QUEUED]),
@@ -167,9 +164,34 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
     stamp, run.first_seen_at = run.transitions[0][1:3]
     run.created_at = run.first_seen_at if stamp is None else stamp
     run.expires_at = micros_or_none(event.expires_at)
-    run.metadata = json_text(event.metadata)
+    run.metadata = json_text(event.metadata or {})
     run.configuration_digest = stored_name(event.configuration_digest)
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
+
+
+def _touch(run: RunHistory, event: e.Event) -> None:
+    """Records when the run changed; news of an earlier time does not move it back."""
+    if event.observed_at > run.last_changed_at:
+        run.last_changed_at = event.observed_at
+
+
+def _on_identified(run: RunHistory, event: e.RunIdentified) -> None:
+    status_trace.on_identified(run, event)
+    told = (None, None, event.thread_id, event.assistant_id, event.model)
+    run.identity = tuple(
+        known if news is None else stored_name(news)
+        for known, news in zip(run.identity, told, strict=True)
+    )
+    if event.created_at is not None:
+        run.created_at = micros(event.created_at)
+    if event.configuration_digest is not None:
+        run.configuration_digest = stored_name(event.configuration_digest)
+    _touch(run, event)
+
+
+def _on_submitted(run: RunHistory, event: e.ToolOutputsSubmitted) -> None:
+    status_trace.on_submitted(run, event)
+    _touch(run, event)
 
 
 def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
@@ -177,25 +199,26 @@ def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
     if event.status == IN_PROGRESS and event.occurred_at is not None:
         run.started_at = run.transitions[-1][1]
     run.is_vanished = False
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_action_required(run: RunHistory, event: e.RunActionRequired) -> None:
     status_trace.on_action_required(run, event)
     run.is_vanished = False
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
     status_trace.add_transition(run, event, event.status)
     run.ended_at = run.transitions[-1][1]
-    run.tokens = plausible_tokens(event.usage)
+    if event.usage is not None:
+        run.tokens = plausible_tokens(event.usage)
     _set_tier(run, event.usage)
     if event.error is not None:
         run.error_code = plain_text(event.error.code)
         run.error_message = plain_text(event.error.message)
     run.incomplete_reason = plain_text(event.reason)
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
@@ -205,7 +228,7 @@ def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
         for old, new in zip(run.tokens, plausible_tokens(event.usage), strict=True)
     )
     _set_tier(run, event.usage)
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _set_tier(run: RunHistory, usage: Usage | None) -> None:
@@ -215,38 +238,40 @@ def _set_tier(run: RunHistory, usage: Usage | None) -> None:
 
 def _on_metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
     run.metadata = json_text(event.metadata)
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
     status_trace.on_times_changed(run, event)
     run.started_at = micros_or_none(event.started_at) or run.started_at
     run.expires_at = micros_or_none(event.expires_at) or run.expires_at
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_step_recorded(run: RunHistory, event: e.RunStepRecorded) -> None:
     status_trace.on_step_recorded(run, event)
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_vanished(run: RunHistory, event: e.RunVanished) -> None:
     run.is_vanished = True
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_reappeared(run: RunHistory, event: e.RunReappeared) -> None:
     run.is_vanished = False
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 def _on_other(run: RunHistory, event: e.Event) -> None:
-    run.last_changed_at = event.observed_at
+    _touch(run, event)
 
 
 RunHistory.handlers = {
     **dict.fromkeys(status_trace.HANDLERS, _on_other),
     e.RunCreated: _on_created,
+    e.RunIdentified: _on_identified,
+    e.ToolOutputsSubmitted: _on_submitted,
     e.RunStatusChanged: _on_status_changed,
     e.RunActionRequired: _on_action_required,
     **dict.fromkeys(e.RUN_ENDS.values(), _on_ended),

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from projections.folding.micros import micros, micros_or_none
-from projections.folding.pauses import Step, refine, step_of
+from projections.folding.pauses import Pause, Step, refine, step_of
 from projections.folding.phases import PhaseInterval, Transition, phase_intervals
+from projections.folding.waits import Wait, stored_calls
 from tracker.core import events as e
 from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
 from tracker.event_store.store import RecordedEvent
@@ -20,7 +21,7 @@ from tracker.event_store.store import RecordedEvent
 class StatusTrace:
     """The changes of status of one run while its events are folded."""
 
-    __slots__ = ("has_start", "key", "steps", "transitions", "version")
+    __slots__ = ("has_start", "key", "steps", "transitions", "version", "waits")
     handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
     def __init__(self, key: str) -> None:
@@ -29,6 +30,8 @@ class StatusTrace:
         self.version = 0
         self.transitions: list[Transition] = []
         self.steps: list[Step] = []
+        # Those of `transitions` that are stays in `requires_action`.
+        self.waits: list[Wait] = []
         # True once the service has reported a start time.
         self.has_start = False
 
@@ -37,11 +40,27 @@ class StatusTrace:
         """Returns the status of the open phase, or of the end."""
         return self.transitions[-1][0]
 
+    @property
+    def held_bytes(self) -> int:
+        """Returns roughly how much memory the calls of the pauses take."""
+        return sum(it.held_bytes for it in self.waits)
+
+    @property
+    def is_refined(self) -> bool:
+        """True if steps or our own submissions tell more of the pauses than the transitions."""
+        return bool(self.steps) or any(it.submitted_at is not None for it in self.waits)
+
     def phase_intervals(self) -> list[PhaseInterval]:
         """Returns the intervals of the run, refined by its steps if there are any."""
-        if not self.steps:
-            return phase_intervals(self.transitions)
-        return phase_intervals(*refine(self.transitions, self.steps))
+        return self.measure()[0]
+
+    def measure(self) -> tuple[list[PhaseInterval], list[Pause]]:
+        """Returns the intervals of the run, and those of them that are pauses."""
+        if not self.is_refined:
+            pauses = [Pause(wait.index, wait) for wait in self.waits]
+            return phase_intervals(self.transitions), pauses
+        transitions, gaps, pauses = refine(self.transitions, self.steps, self.waits)
+        return phase_intervals(transitions, gaps), pauses
 
 
 def fold(trace: StatusTrace, recorded: RecordedEvent) -> None:
@@ -102,9 +121,32 @@ def on_status_changed(trace: StatusTrace, event: e.RunStatusChanged) -> None:
 
 
 def on_action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
-    """Records the beginning of a pause; other calls in the same pause are no new phase."""
-    if trace.transitions[-1][0] != REQUIRES_ACTION:
-        add_transition(trace, event, REQUIRES_ACTION)
+    """Records the beginning of a pause; other calls in the same pause are no new phase.
+
+    Calls are of a new pause where our own client had answered all calls of the last one.
+    """
+    calls = stored_calls(event.tool_calls)
+    if trace.transitions[-1][0] == REQUIRES_ACTION:
+        wait = trace.waits[-1]
+        over = wait.submitted_at
+        if over is None or not wait.calls.keys().isdisjoint(calls):
+            wait.replace(calls, _find_moment(event))
+            return
+        trace.transitions.append((IN_PROGRESS, None, over, over, None, True, trace.has_start))
+    add_transition(trace, event, REQUIRES_ACTION)
+    trace.waits.append(Wait(len(trace.transitions) - 1, calls.values()))
+
+
+def _find_moment(event: e.RunActionRequired) -> tuple[int, int | None]:
+    seen = min(event.observed_at, event.not_after or event.observed_at)
+    moment, before = micros(event.occurred_at or seen), micros_or_none(event.not_before)
+    return moment, None if before is None else max(0, moment - before)
+
+
+def on_submitted(trace: StatusTrace, event: e.ToolOutputsSubmitted) -> None:
+    """Records that our own client answered calls of the pause that the run is in."""
+    if trace.transitions[-1][0] == REQUIRES_ACTION:
+        trace.waits[-1].submit(event.tool_call_ids, micros(event.observed_at))
 
 
 def on_ended(trace: StatusTrace, event: e.RunEnded) -> None:
@@ -124,6 +166,13 @@ def on_step_recorded(trace: StatusTrace, event: e.RunStepRecorded) -> None:
         trace.steps.append(step)
 
 
+def on_identified(trace: StatusTrace, event: e.RunIdentified) -> None:
+    """Records the stamp of the creation, if that was not known before."""
+    if event.created_at is not None:
+        stamp = micros(event.created_at)
+        trace.transitions[0] = (QUEUED, stamp, stamp, None, None, False, False)
+
+
 def ignore(trace: StatusTrace, event: e.Event) -> None:
     """Does nothing: the event does not concern the status."""
 
@@ -135,9 +184,10 @@ HANDLERS: dict[type[e.Event], Callable[[Any, Any], None]] = {
     **dict.fromkeys(e.RUN_ENDS.values(), on_ended),
     e.RunTimesChanged: on_times_changed,
     e.RunStepRecorded: on_step_recorded,
+    e.ToolOutputsSubmitted: on_submitted,
+    e.RunIdentified: on_identified,
     **dict.fromkeys(
         (
-            e.ToolOutputsSubmitted,
             e.RunUsageReported,
             e.RunMetadataChanged,
             e.RunVanished,

@@ -16,6 +16,7 @@ from projections.folding.costs import (
     cost_changes,
     has_decrease,
     has_new_cost,
+    has_new_price,
     price_run,
 )
 from projections.folding.rates import PriceList
@@ -27,7 +28,7 @@ _KEYS_PER_QUERY = 500
 
 
 class CostsProjection:
-    """The costs of runs: each is priced when it ends, and again when its usage is corrected.
+    """The costs of runs: each is priced when it ends, and again when what it is priced by changes.
 
     A run that was priced under another version of the price list keeps that cost until one of
     these, or a rebuild. `reference` is a connection to the tables that a replay is compared with:
@@ -72,11 +73,14 @@ class CostsBatch(FoldedBatch):
         copied = self._copy_reference(run.key for run in runs)
         changed = []
         for run in runs:
-            now = copied.get(run.key) or price_run(run.values, self._prices)
+            now = copied.get(run.key)
             before = None
             if run.before is not None:
                 # If the row was deleted, the earlier cost is calculated again.
                 before = known.get(run.key) or price_run(run.before, self._prices)
+                if now is None and not has_new_price(run.before, run.values):
+                    now = before
+            now = now or price_run(run.values, self._prices)
             changed.append(CostChange(run, now, before))
         for is_new, write in ((True, insert), (False, upsert)):
             rows = [[it.run.key, *it.now] for it in changed if it.run.is_new is is_new]

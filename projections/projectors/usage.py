@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, case, delete, update
 
 from projections.database.schema import usage_hourly, usage_totals
 from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
-from projections.folding.rollups import add_counts, sum_over_time, usage_changes
+from projections.folding.rollups import Key, add_counts, sum_over_time, usage_changes
 from projections.projectors.projection import FoldedBatch, Target
-from projections.projectors.rollup_rows import join_keys
+from projections.projectors.rollup_rows import is_row, join_keys
+from tracker.core.usage import TOKEN_COUNTS
 
 
 class UsageProjection:
-    """Sums of the usage of ended runs; a correction adds the difference."""
+    """Sums of the usage of ended runs; what is told later moves them by the difference."""
 
     name = "usage"
     version = 1
@@ -31,8 +32,21 @@ class UsageBatch(FoldedBatch):
     """The usage of the runs of one batch."""
 
     def write(self, connection: Connection, target: Target) -> None:
-        """Adds to the sums."""
+        """Adds to the sums; those that no run is left in become NULL or are removed."""
         changes = usage_changes(self.fold.runs())
-        hourly, sums = join_keys(changes), sum_over_time(changes, add_counts)
-        add(connection, target(usage_hourly), [[*key, *it] for key, it in hourly.items()])
-        add(connection, target(usage_totals), [[*key, *it] for key, it in sums.items()])
+        _add(connection, target(usage_hourly), join_keys(changes))
+        _add(connection, target(usage_totals), sum_over_time(changes, add_counts))
+
+
+def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[int | None]]) -> None:
+    add(connection, table, [[*key, *added] for key, added in changes.items() if any(added)])
+    columns = table.c
+    for key, added in changes.items():
+        if not any(it is not None and it < 0 for it in (added[0], *added[-len(TOKEN_COUNTS) :])):
+            continue
+        known = {
+            name: case((columns[f"_{name}_runs"] == 0, None), else_=columns[name])
+            for name in TOKEN_COUNTS
+        }
+        connection.execute(update(table).where(is_row(table, key)).values(known))
+        connection.execute(delete(table).where(is_row(table, key), columns.runs == 0))

@@ -84,6 +84,16 @@ def test_a_thread_goes_and_the_others_stay(store: EventStore) -> None:
     assert forget_thread(store, "thread_1") == Forgotten(0, 0)
 
 
+def test_a_run_whose_thread_was_told_late(store: EventStore) -> None:
+    bare = snapshot(1).model_copy(update={"thread_id": None})
+    other = snapshot(2, source="other").model_copy(update={"thread_id": None})
+    record(store, bare, other)
+    record(store, snapshot(1), snapshot(2, source="other"))
+    assert forget_thread(store, "thread_1", "assistants") == Forgotten(1, 3)
+    assert store.read("assistants:run_1") == []
+    assert forget_thread(store, "thread_1").runs == 1
+
+
 def test_of_one_source_only(store: EventStore) -> None:
     record(store, snapshot(1), snapshot(1, source="other"))
     assert forget_thread(store, "thread_1", "other").runs == 1

@@ -27,7 +27,7 @@ ENDS = (e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunExpired)
 
 
 def appends() -> Iterator[Append]:
-    """Runs that wait, end in every way, or go on; with steps and a late correction."""
+    """Runs that wait, end in every way, or go on; with steps and late corrections."""
     for number in range(RUNS):
         run_id, key = f"run_{number}", f"assistants:run_{number}"
         usage = Usage(prompt_tokens=number, completion_tokens=5, total_tokens=number + 5)
@@ -58,8 +58,9 @@ def appends() -> Iterator[Append]:
             end,
             step,
             e.RunUsageReported(observed_at=second(99), usage=Usage(total_tokens=70)),
+            e.RunIdentified(observed_at=second(100), model="gpt-4o-mini", assistant_id="asst_1"),
         ]
-        yield Append(key, 0, story[: 3 if number % 5 == 4 else 7 if number % 2 else 6])
+        yield Append(key, 0, story[: 3 if number % 5 == 4 else 8 if number % 2 else 6])
 
 
 def fill(url: str) -> None:

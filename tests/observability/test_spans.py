@@ -150,3 +150,19 @@ def test_the_spans_are_the_phases_of_the_tables(data: st.DataObject, stamps: boo
     ]
     assert (children[0].start, children[-1].end) == (root.start, root.end)
     assert len({span.span_id for span in found}) == len(found)
+
+
+def test_what_is_told_late_is_in_the_span_as_if_it_had_been_told_at_once() -> None:
+    told = {"thread_id": "thread_1", "assistant_id": "asst_1", "model": "gpt-4o"}
+    life = [started(3, 2, 1), ended(e.RunCompleted, 31, 30, 29)]
+    late = e.RunIdentified(observed_at=second(40), created_at=second(0), **told)
+    usage = e.RunUsageReported(observed_at=second(20), usage=USAGE)
+    events = [created(1, occurred_at=None), usage, *life, late]
+    [root, *phases] = spans(*events)
+    [other, *same] = spans(created(1, **told), usage, *life)
+    assert (root.start, root.end, root.attributes) == (other.start, other.end, other.attributes)
+    assert [(it.start, it.end, it.attributes) for it in phases] == [
+        (it.start, it.end, it.attributes) for it in same
+    ]
+    assert root.attributes["gen_ai.usage.input_tokens"] == 100
+    assert find_usage(recorded(*events)) == USAGE

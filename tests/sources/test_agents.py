@@ -16,6 +16,7 @@ from tracker.core.snapshot import Configuration, RunError, ToolCall
 from tracker.core.usage import Usage
 from tracker.errors import PayloadError, RequestRefused, UnusableAnswer
 from tracker.sources import AgentTurns, PageSource
+from tracker.sources.agents.snapshots import with_session
 
 Use = Callable[[AgentTurns], Awaitable[Any]]
 
@@ -135,3 +136,35 @@ def test_another_turn_or_session_is_no_answer() -> None:
             call(lambda api: api.fetch("sess_1", "turn_1"), turn, session)
     with pytest.raises(RequestRefused, match="which session"):
         call(lambda api: api.fetch(None, "turn_1"), TURN)
+
+
+def test_a_turn_that_ended_long_ago_gets_no_model_of_its_session() -> None:
+    over = TURN | {"status": "completed", "completed_at": UNIX + 2}
+    page = {"data": [over], "has_more": False}
+    for turns in (
+        call(lambda api: api.fetch_runs("sess_1"), page)[0][1],
+        call(lambda api: api.fetch_page("sess_1", 7), page)[0][1],
+    ):
+        seen = AgentTurns("https://host").snapshot(turns[0], observed_at=NOW)
+        assert (seen.thread_id, seen.assistant_id) == ("sess_1", "agent_1")
+        assert (seen.model, seen.configuration) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("turn", "seconds", "model"),
+    [
+        ({}, 9e9, "gpt-6"),
+        ({"status": "failed", "failed_at": UNIX + 2}, 40, "gpt-6"),
+        ({"status": "failed", "failed_at": UNIX + 2}, 70, None),
+        ({"status": "cancelled"}, 0, None),
+        ({"status": "completed", "model": "gpt-5"}, 9e9, "gpt-5"),
+        ({"agent_id": "agent_2"}, 0, None),
+    ],
+)
+def test_the_agent_of_a_session_is_that_of_its_turns_of_now(
+    turn: dict[str, Any], seconds: float, model: str | None
+) -> None:
+    document = with_session(TURN | turn, SESSION, NOW + timedelta(seconds=min(seconds, 9e8)))
+    seen = AgentTurns("https://host").snapshot(document, observed_at=NOW)
+    assert seen.model == model
+    assert seen.has_model_of_thread is ("model" not in turn)

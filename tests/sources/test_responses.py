@@ -125,6 +125,38 @@ def test_an_ordinary_response() -> None:
             [ToolCall(id="c1", type="computer_call", arguments='{"type": "click"}')],
         ),
         (
+            [{"type": "computer_call", "call_id": "c1", "actions": [{"type": "click"}]}],
+            [ToolCall(id="c1", type="computer_call", arguments='[{"type": "click"}]')],
+        ),
+        (
+            [
+                {
+                    "type": "computer_call",
+                    "call_id": "c1",
+                    "action": None,
+                    "actions": [{"type": "move"}, {"type": "click"}],
+                }
+            ],
+            [
+                ToolCall(
+                    id="c1",
+                    type="computer_call",
+                    arguments='[{"type": "move"}, {"type": "click"}]',
+                )
+            ],
+        ),
+        (
+            [
+                {
+                    "type": "computer_call",
+                    "call_id": "c1",
+                    "action": {"type": "click"},
+                    "actions": [],
+                }
+            ],
+            [ToolCall(id="c1", type="computer_call", arguments='{"type": "click"}')],
+        ),
+        (
             [{"type": "custom_tool_call", "call_id": "c1", "name": "sql", "input": "SELECT 1"}],
             [ToolCall(id="c1", type="custom_tool_call", name="sql", arguments="SELECT 1")],
         ),

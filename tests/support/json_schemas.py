@@ -187,7 +187,9 @@ def _make_tables() -> Schema:
     tables: dict[str, Schema] = {}
     for name, table in metadata.tables.items():
         if name not in STATE_TABLES:
-            tables[name] = _make_object({it.name: _make_column(it) for it in table.columns})
+            tables[name] = _make_object(
+                {it.name: _make_column(it) for it in table.columns if not it.name.startswith("_")}
+            )
     hints = get_type_hints(_find_row_type(Views.runs)) | get_type_hints(_find_row_type(Views.stuck))
     for name, columns in list_view_columns().items():
         tables[name] = _make_object({column: _make_value(hints[column]) for column in columns})

@@ -67,6 +67,9 @@ ASIDES: list[e.Event] = [
     e.RunUsageReported(
         observed_at=second(9.7), usage=Usage(cache_write_tokens=5, service_tier="flex")
     ),
+    e.RunIdentified(observed_at=second(9.75), model="gpt-4o-mini", assistant_id="asst_2"),
+    e.RunIdentified(observed_at=second(9.8), model="gpt-4o", thread_id="thread_2"),
+    e.RunIdentified(observed_at=second(9.9), created_at=second(-4000), configuration_digest="ab"),
 ]
 
 
@@ -139,10 +142,12 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         tokens = [getattr(run, name) for name in TOKEN_COUNTS]
         said = any(it is not None for it in tokens[:3])
         for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
-            sums = usage[table].setdefault((*key, run.outcome), [0, 0, *[None] * len(tokens)])
+            empty = [0, 0, *[None] * len(tokens), *[0] * len(tokens)]
+            sums = usage[table].setdefault((*key, run.outcome), empty)
             sums[:2] = sums[0] + 1, sums[1] + (not said)
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count
+                sums[at + len(tokens)] += count is not None
         for phase in ("queued", "running", "action", "total", "uncertainty"):
             seconds = getattr(run, f"{phase}_seconds")
             if seconds is not None:

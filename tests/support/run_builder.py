@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from projections.folding.actions import RunActions, action_values, fold_actions
+from projections.folding.actions import action_rows
 from projections.folding.micros import moment_of
 from projections.folding.phases import phase_values
 from projections.folding.run_row import RunHistory, row_values
@@ -90,10 +90,15 @@ def ended(
 
 def rows_after(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
     """Returns the row and the phases of a run after these events."""
-    history = RunHistory("assistants:run_1")
+    return rows_of(history_of("assistants:run_1", events))
+
+
+def history_of(key: str, events: Sequence[e.Event]) -> RunHistory:
+    """Returns the folded history of a run."""
+    history = RunHistory(key)
     for version, event in enumerate(events, 1):
-        fold(history, RecordedEvent(version + 100, "assistants:run_1", version, event))
-    return rows_of(history)
+        fold(history, RecordedEvent(version + 100, key, version, event))
+    return history
 
 
 def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
@@ -115,12 +120,10 @@ def run_row(history: RunHistory) -> RunRow:
 
 def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
     """Returns the rows of the actions of a run."""
-    actions = RunActions(key)
-    for version, event in enumerate(events, 1):
-        fold_actions(actions, RecordedEvent(version, key, version, event))
+    history = history_of(key, events)
     return sorted(
         ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
-        for values in (action_values(key, it) for it in actions.known.values())
+        for values in action_rows(key, *history.measure())
     )
 
 

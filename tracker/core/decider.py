@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tracker.core import events as e
+from tracker.core.corrections import add_corrections, add_identity
+from tracker.core.decision import Decision
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import (
     ANOTHER_THREAD,
@@ -19,7 +21,6 @@ from tracker.core.state import (
     evolve,
     initial_state,
     is_on_another_thread,
-    metadata_marker,
     progress_marker,
 )
 from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
@@ -40,50 +41,18 @@ def fold(events: Iterable[e.Event], state: RunState = initial_state) -> RunState
 
 def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
     """Returns the events that `snapshot` adds; none if it shows nothing new."""
-    decision = _Decision(state, snapshot)
+    decision = Decision(state, snapshot)
     if is_on_another_thread(state, snapshot.thread_id):
         _add_anomaly(decision, ANOTHER_THREAD)
         return decision.events
     if state.status is None:
         decision.add(_create_run(snapshot))
-    elif state.vanished and decision.is_fresh:
-        decision.add(e.RunReappeared(observed_at=snapshot.observed_at))
+    else:
+        if state.vanished and decision.is_fresh:
+            decision.add(e.RunReappeared(observed_at=decision.observed_at))
+        add_identity(decision)
     _advance(decision)
     return decision.events
-
-
-class _Decision:
-    """The events that a snapshot adds so far; each is applied to the state at once."""
-
-    def __init__(self, state: RunState, snapshot: RunSnapshot) -> None:
-        self.snapshot = snapshot
-        self.events: list[e.Event] = []
-        self.is_fresh = (
-            snapshot.asked_at is not None
-            and state.observed_at is not None
-            and snapshot.asked_at > state.observed_at
-        )
-        # Lower bound of what the snapshot shows for the first time.
-        self.not_before = _find_not_before(state, snapshot)
-        self.state = state
-
-    def add(self, event: e.Event) -> None:
-        self.events.append(event)
-        self.state = evolve(self.state, event)
-
-    @property
-    def status(self) -> str:
-        return self.state.status or QUEUED
-
-
-def _find_not_before(state: RunState, snapshot: RunSnapshot) -> datetime | None:
-    """Returns the last moment at which the run is known not to have been as the snapshot shows."""
-    if state.status is None:
-        return snapshot.created_at
-    if snapshot.asked_at is None:
-        # The time of our last observation says nothing about a document of unknown age.
-        return state.started_at or state.created_at
-    return snapshot.unchanged_until or state.observed_at
 
 
 def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
@@ -99,16 +68,16 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         model=snapshot.model,
         service_tier=snapshot.service_tier,
         expires_at=snapshot.expires_at,
-        metadata=snapshot.metadata or {},
+        metadata=snapshot.metadata,
         configuration_digest=configuration.digest if configuration else None,
     )
 
 
-def _advance(decision: _Decision) -> None:
+def _advance(decision: Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     if state.is_ended:
         if snapshot.status == state.status or snapshot.stays_waiting:
-            _add_corrections(decision)
+            add_corrections(decision)
         elif is_ended(snapshot.status):
             _add_anomaly(decision, "end_changed")
         elif decision.is_fresh:
@@ -119,10 +88,10 @@ def _advance(decision: _Decision) -> None:
     else:
         _follow_start(decision)
         _follow_status(decision)
-        _add_corrections(decision)
+        add_corrections(decision)
 
 
-def _is_older(decision: _Decision) -> bool:
+def _is_older(decision: Decision) -> bool:
     """True if an open run is known to have been past the state that the snapshot shows."""
     snapshot, state = decision.snapshot, decision.state
     if is_ended(snapshot.status):
@@ -132,13 +101,16 @@ def _is_older(decision: _Decision) -> bool:
         return False
     if state.status == CANCELLING:
         return True
-    is_news = decision.is_fresh or shown not in state.past
+    # A document of unknown age may have been seen late, and tell more than a look before it.
+    is_late = decision.is_outdated and snapshot.asked_at is not None
+    is_news = decision.is_fresh or (shown not in state.past and not is_late)
     if snapshot.started_at != state.started_at:
         if snapshot.started_at is None:
             return True
         if state.started_at is not None and snapshot.started_at < state.started_at:
             return True
-        return not is_news
+        # A start that is newer proves progress, whenever it was seen.
+        return shown in state.past and not decision.is_fresh
     known_rank = _rank(decision.status, state.started_at)
     if _rank(snapshot.status, snapshot.started_at) >= known_rank:
         return not is_news
@@ -160,7 +132,7 @@ def _rank(status: str, started_at: datetime | None) -> int:
     return 2 if status == REQUIRES_ACTION else 1
 
 
-def _follow_start(decision: _Decision) -> None:
+def _follow_start(decision: Decision) -> None:
     """Adds the transitions that a new `started_at` proves."""
     snapshot, state = decision.snapshot, decision.state
     started = snapshot.started_at
@@ -170,7 +142,7 @@ def _follow_start(decision: _Decision) -> None:
     if state.status == CANCELLING or (is_working and (state.resumed or state.started_at is None)):
         decision.add(
             e.RunTimesChanged(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 previous_started_at=state.started_at,
                 started_at=started,
             )
@@ -180,7 +152,7 @@ def _follow_start(decision: _Decision) -> None:
         _add_inferred_action(decision, not_after=started)
     decision.add(
         e.RunStatusChanged(
-            observed_at=snapshot.observed_at,
+            observed_at=decision.observed_at,
             occurred_at=started,
             # A run that cannot pause has one start, so its stamp is exact and needs no bound.
             not_before=decision.not_before if _can_pause(snapshot) else None,
@@ -191,20 +163,22 @@ def _follow_start(decision: _Decision) -> None:
     )
 
 
-def _follow_status(decision: _Decision) -> None:
+def _follow_status(decision: Decision) -> None:
     """Adds the transition to the snapshot's status."""
     snapshot, past = decision.snapshot, decision.state.past
     if snapshot.status == QUEUED and decision.status == IN_PROGRESS:
-        _add_inferred_action(decision, not_after=snapshot.not_after)
+        _add_inferred_action(decision, not_after=decision.not_after)
     if snapshot.status in e.RUN_ENDS:
+        is_earlier = snapshot.observed_at < decision.observed_at
         decision.add(
             e.RUN_ENDS[snapshot.status](
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 # The stamp of when the run stopped to wait does not tell when the wait was over.
                 occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,
                 not_before=decision.not_before,
+                not_after=snapshot.observed_at if is_earlier else None,
                 previous=decision.status,
-                usage=snapshot.usage,
+                usage=snapshot.usage or decision.state.usage,
                 error=snapshot.error,
                 reason=snapshot.incomplete_reason,
             )
@@ -213,10 +187,10 @@ def _follow_status(decision: _Decision) -> None:
         if decision.status != REQUIRES_ACTION or decision.state.tool_calls != snapshot.tool_calls:
             decision.add(
                 e.RunActionRequired(
-                    observed_at=snapshot.observed_at,
+                    observed_at=decision.observed_at,
                     occurred_at=snapshot.ended_at,
                     not_before=decision.not_before,
-                    not_after=snapshot.not_after,
+                    not_after=decision.not_after,
                     previous=decision.status,
                     tool_calls=snapshot.tool_calls,
                 )
@@ -224,19 +198,19 @@ def _follow_status(decision: _Decision) -> None:
     elif snapshot.status != decision.status:
         decision.add(
             e.RunStatusChanged(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 not_before=decision.not_before,
-                not_after=snapshot.not_after,
+                not_after=decision.not_after,
                 previous=decision.status,
                 status=snapshot.status,
             )
         )
 
 
-def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> None:
+def _add_inferred_action(decision: Decision, not_after: datetime | None) -> None:
     decision.add(
         e.RunActionRequired(
-            observed_at=decision.snapshot.observed_at,
+            observed_at=decision.observed_at,
             not_before=decision.not_before,
             not_after=not_after,
             inferred=True,
@@ -245,42 +219,12 @@ def _add_inferred_action(decision: _Decision, not_after: datetime | None) -> Non
     )
 
 
-def _add_corrections(decision: _Decision) -> None:
-    """Adds what the service changed beside the status."""
-    snapshot, state = decision.snapshot, decision.state
-    is_fresh, past = decision.is_fresh, state.past
-    usage, expires_at = snapshot.usage, snapshot.expires_at
-    has_usage = state.is_ended or state.needs_action
-    if has_usage and usage not in (None, state.usage) and ("usage", usage) not in past:
-        decision.add(
-            e.RunUsageReported(observed_at=snapshot.observed_at, previous=state.usage, usage=usage)
-        )
-    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
-    if has_moved and (is_fresh or ("expires_at", expires_at) not in past):
-        decision.add(
-            e.RunTimesChanged(
-                observed_at=snapshot.observed_at,
-                previous_expires_at=state.expires_at,
-                expires_at=expires_at,
-            )
-        )
-    metadata = snapshot.metadata
-    if metadata is None or metadata == state.metadata:
-        return
-    if is_fresh or metadata_marker(metadata) not in past:
-        decision.add(
-            e.RunMetadataChanged(
-                observed_at=snapshot.observed_at, previous=state.metadata, metadata=metadata
-            )
-        )
-
-
-def _add_anomaly(decision: _Decision, kind: str) -> None:
+def _add_anomaly(decision: Decision, kind: str) -> None:
     snapshot, state = decision.snapshot, decision.state
     if ("anomaly", kind, snapshot.status) not in state.past:
         decision.add(
             e.RunAnomalyObserved(
-                observed_at=snapshot.observed_at,
+                observed_at=decision.observed_at,
                 kind=kind,
                 status=snapshot.status,
                 known_status=decision.status,

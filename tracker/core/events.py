@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tracker.core.identifiers import run_stream as run_stream
 from tracker.core.snapshot import Configuration, RunError, ToolCall, UtcDatetime
@@ -55,7 +55,8 @@ class RunCreated(Change):
     # The tier that was asked for; the one that served the run comes with its usage.
     service_tier: str | None = None
     expires_at: UtcDatetime | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    # None: not reported.
+    metadata: dict[str, Any] | None = None
     configuration_digest: str | None = None
 
 
@@ -155,6 +156,23 @@ class RunStepRecorded(Event):
     error: RunError | None = None
 
 
+class RunIdentified(Event):
+    """What identifies a run was told after its first sight. None: nothing new.
+
+    A thread, an assistant, a creation or a configuration that was not known; or a model that was
+    not known, or is another than before.
+    """
+
+    topic = "run.identified"
+
+    thread_id: str | None = None
+    assistant_id: str | None = None
+    model: str | None = None
+    # The server's own stamp.
+    created_at: UtcDatetime | None = None
+    configuration_digest: str | None = None
+
+
 class RunUsageReported(Event):
     """The usage of a run that has ended or waits was reported or corrected."""
 
@@ -243,6 +261,7 @@ _EVENT_TYPES: tuple[type[Event], ...] = (
     *RUN_ENDS.values(),
     ToolOutputsSubmitted,
     RunStepRecorded,
+    RunIdentified,
     RunUsageReported,
     RunMetadataChanged,
     RunTimesChanged,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tracker.core import events as e
 from tracker.core.snapshot import StepSnapshot
-from tracker.core.state import RunState, is_on_another_thread, submission_marker
+from tracker.core.state import RunState, is_on_another_thread, later_of, submission_marker
 from tracker.core.status import CANCELLED, EXPIRED, FAILED, REQUIRES_ACTION, is_ended
 
 # The ends that also end the steps that are running.
@@ -20,7 +20,11 @@ def decide_submission(
     """Returns the event for tool outputs that the service accepted from our own client, once."""
     if state.status is None or submission_marker(tool_call_ids) in state.past:
         return []
-    return [e.ToolOutputsSubmitted(observed_at=observed_at, tool_call_ids=tuple(tool_call_ids))]
+    return [
+        e.ToolOutputsSubmitted(
+            observed_at=later_of(state, observed_at), tool_call_ids=tuple(tool_call_ids)
+        )
+    ]
 
 
 def decide_steps(
@@ -45,7 +49,7 @@ def decide_steps(
     )
     return [
         e.RunStepRecorded(
-            observed_at=observed_at,
+            observed_at=later_of(state, observed_at),
             **step.model_dump(exclude={"usage", "error", "peculiarities"}),
             usage=step.usage,
             error=step.error,
@@ -83,7 +87,7 @@ def decide_continuation(
         return []
     return [
         e.RunCompleted(
-            observed_at=max(observed_at, state.observed_at or observed_at),
+            observed_at=later_of(state, observed_at),
             occurred_at=occurred_at,
             not_before=state.observed_at,
             previous=REQUIRES_ACTION,
@@ -94,7 +98,12 @@ def decide_continuation(
 
 
 def decide_disappearance(state: RunState, observed_at: datetime) -> list[e.Event]:
-    """Returns the event for an open run that the service no longer knows; the caller makes sure."""
+    """Returns the event for an open run that the service no longer knows; the caller makes sure.
+
+    None for a run that was seen after the service denied it.
+    """
     if state.status is None or state.vanished or state.is_ended:
         return []
-    return [e.RunVanished(observed_at=observed_at)]
+    if state.observed_at is not None and observed_at < state.observed_at:
+        return []
+    return [e.RunVanished(observed_at=later_of(state, observed_at))]

@@ -100,6 +100,8 @@ class RunSnapshot(_Frozen):
     model: str | None = None
     # The tier that was asked for, or that is shown for now; the one that served it is in `usage`.
     service_tier: str | None = None
+    # True if the model is that of the thread when it was asked for: it never replaces a known one.
+    has_model_of_thread: bool = False
     # The service's own stamps. If the run requires an action, `ended_at` is when it stopped for it.
     created_at: UtcDatetime | None = None
     started_at: UtcDatetime | None = None

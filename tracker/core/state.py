@@ -18,6 +18,8 @@ ANOTHER_THREAD = "another_thread"
 # An entry of `RunState.past`: a position in the life of a run, an earlier value, or something
 # already recorded. Markers are compared, never shown.
 Marker = tuple[object, ...]
+# The marker of a run whose metadata nobody has reported yet.
+NO_METADATA: Marker = ("no metadata",)
 
 
 class RunState(NamedTuple):
@@ -30,8 +32,10 @@ class RunState(NamedTuple):
     model: str | None = None
     # None before the first event.
     status: str | None = None
-    # When the last event was observed, by our clock; the next four are the service's stamps.
+    # By our clock: when the run was last looked at with news, and the latest time of its events.
     observed_at: datetime | None = None
+    last_event_at: datetime | None = None
+    # The service's stamps.
     created_at: datetime | None = None
     started_at: datetime | None = None
     expires_at: datetime | None = None
@@ -86,6 +90,15 @@ def metadata_marker(metadata: dict[str, Any]) -> Marker:
     return ("metadata", json.dumps(metadata, sort_keys=True, default=str))
 
 
+def later_of(state: RunState, moment: datetime) -> datetime:
+    """Returns a moment, or the latest time of the run's events if that is later.
+
+    Events are recorded in an order that their times never contradict.
+    """
+    last = state.last_event_at
+    return moment if last is None or moment > last else last
+
+
 def submission_marker(tool_call_ids: Iterable[str]) -> Marker:
     """Returns the marker of tool outputs that our own client submitted."""
     return ("submitted", *tool_call_ids)
@@ -93,6 +106,10 @@ def submission_marker(tool_call_ids: Iterable[str]) -> Marker:
 
 def evolve(state: RunState, event: e.Event) -> RunState:
     """Applies an event. Raises TypeError for an event that is not about a run."""
+    return _apply(state, event)._replace(last_event_at=later_of(state, event.observed_at))
+
+
+def _apply(state: RunState, event: e.Event) -> RunState:
     match event:
         case e.RunCreated():
             return RunState(
@@ -105,8 +122,20 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 observed_at=event.observed_at,
                 created_at=event.occurred_at,
                 expires_at=event.expires_at,
-                metadata=event.metadata,
+                metadata=event.metadata or {},
                 configuration_digest=event.configuration_digest,
+                past=frozenset([NO_METADATA] if event.metadata is None else ()),
+            )
+        case e.RunIdentified():
+            has_other_model = event.model is not None and state.model is not None
+            return state._replace(
+                observed_at=event.observed_at,
+                thread_id=event.thread_id or state.thread_id,
+                assistant_id=event.assistant_id or state.assistant_id,
+                model=event.model or state.model,
+                created_at=event.created_at or state.created_at,
+                configuration_digest=event.configuration_digest or state.configuration_digest,
+                past=state.past | {("model", state.model)} if has_other_model else state.past,
             )
         case e.RunStatusChanged():
             started = event.occurred_at if event.status == IN_PROGRESS else None
@@ -116,6 +145,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 started_at=started or state.started_at,
                 tool_calls=(),
                 resumed=started is None and (state.resumed or state.needs_action),
+                vanished=False,
                 past=state.past | {current_progress(state)},
             )
         case e.RunActionRequired():
@@ -123,6 +153,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 status=REQUIRES_ACTION,
                 observed_at=event.observed_at,
                 tool_calls=event.tool_calls,
+                vanished=False,
                 past=state.past | {current_progress(state)} | _stop_markers(event),
             )
         case e.RunEnded():
@@ -131,20 +162,23 @@ def evolve(state: RunState, event: e.Event) -> RunState:
                 observed_at=event.observed_at,
                 ended_at=event.occurred_at,
                 tool_calls=(),
-                usage=event.usage,
+                # What was told while the run waited stays until something else is told.
+                usage=event.usage or state.usage,
+                vanished=False,
                 error=event.error,
                 incomplete_reason=event.reason,
             )
         case e.ToolOutputsSubmitted():
             return _add_marker(state, event, submission_marker(event.tool_call_ids))
         case e.RunStepRecorded():
-            return _add_marker(state, event, ("step", event.step_id))
+            # A step tells nothing of the run itself: the time of the last look stays.
+            return state._replace(past=state.past | {("step", event.step_id)})
         case e.RunUsageReported():
             known = _add_marker(state, event, ("usage", event.previous))
             return known._replace(usage=event.usage)
         case e.RunMetadataChanged():
             known = _add_marker(state, event, metadata_marker(event.previous))
-            return known._replace(metadata=event.metadata)
+            return known._replace(metadata=event.metadata, past=known.past - {NO_METADATA})
         case e.RunTimesChanged():
             known = _add_marker(state, event, ("expires_at", event.previous_expires_at))
             return known._replace(

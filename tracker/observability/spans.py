@@ -72,10 +72,17 @@ def build_spans(history: Sequence[RecordedEvent], provider: str) -> list[SpanDat
                 tools = (call.name or call.type for call in event.tool_calls)
                 phases[-1].tools = (*phases[-1].tools, *tools)
             case e.RunEnded():
-                ended, usage = event, event.usage
+                ended, usage = event, event.usage or usage
                 _add_moment(event, moments)
             case e.RunUsageReported():
                 usage = event.usage
+            case e.RunIdentified() if created is not None:
+                told = ("thread_id", "assistant_id", "model")
+                news = {name: it for name in told if (it := getattr(event, name)) is not None}
+                created = created.model_copy(update=news)
+                if event.created_at is not None:
+                    moments[0] = phases[0].start = min(moments[0], event.created_at)
+                    phases[0].basis = "server"
             case _:
                 pass
     if created is None or ended is None:
@@ -117,7 +124,7 @@ def find_usage(history: Sequence[RecordedEvent]) -> Usage | None:
     usage = None
     for entry in history:
         if isinstance(entry.event, e.RunEnded | e.RunUsageReported):
-            usage = entry.event.usage
+            usage = entry.event.usage or usage
     return usage
 
 

@@ -286,17 +286,20 @@ class RunRepository:
 
     def _appends(self, changes: Iterable[_Change]) -> Iterator[Append]:
         for change in changes:
-            if change.before.version == 0 and change.events:
-                yield from self._configuration(change)
+            digest = change.after.state.configuration_digest
+            if digest is not None and digest != change.before.state.configuration_digest:
+                yield from self._configuration(change, digest)
             if change.events:
                 yield Append(change.stream, change.before.version, change.events)
             else:
                 self._remember(change.stream, change.after)
 
-    def _configuration(self, change: _Change) -> Iterator[Append]:
-        configuration = change.observations[0][1].configuration
-        digest = change.after.state.configuration_digest
-        if configuration is None or digest is None or self._configurations.get(digest):
+    def _configuration(self, change: _Change, digest: str) -> Iterator[Append]:
+        if self._configurations.get(digest):
+            return
+        told = (observation.configuration for _, observation in change.observations)
+        configuration = next((it for it in told if it is not None and it.digest == digest), None)
+        if configuration is None:
             return
         self._configurations.put(digest, True)
         stream = configuration_stream(digest)

@@ -108,6 +108,7 @@ def test_each_event_of_a_run_has_its_case() -> None:
         **{end: {"previous": "queued"} for end in e.RUN_ENDS.values()},
         e.ToolOutputsSubmitted: {"tool_call_ids": ()},
         e.RunStepRecorded: {"step_id": "s", "type": "t", "status": "completed"},
+        e.RunIdentified: {},
         e.RunUsageReported: {"usage": Usage()},
         e.RunMetadataChanged: {"previous": {}, "metadata": {}},
         e.RunTimesChanged: {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Unpack
 
 from pydantic_core import to_json
@@ -29,8 +30,10 @@ class AgentTurns(HttpSource):
 
     A turn of a session is a run, and its session is the thread. The calls that a turn waits for,
     and the model of its agent, are fields of the session. So the session is requested too with
-    the first poll of a turn, with each page, and while a turn waits. The usage of a turn may be
-    corrected after its end: it is polled again ten seconds, a minute and ten minutes later.
+    the first poll of a turn, with each page, and while a turn waits. A turn that is first seen more
+    than a minute after its end has no model, since its session may have another one since. The
+    usage of a turn may be corrected after its end: it is polled again ten seconds, a minute and
+    ten minutes later.
 
     `beta` is the version of the API, None for a service that wants no such header.
     """
@@ -70,7 +73,7 @@ class AgentTurns(HttpSource):
             return answer
         with count_requests(answer):
             second, session = await self._session(thread_id)
-        return answer.then(second, to_json(with_session(turn, session)))
+        return answer.then(second, to_json(with_session(turn, session, _now(second))))
 
     async def fetch_page(
         self, thread_id: str, limit: int
@@ -82,7 +85,8 @@ class AgentTurns(HttpSource):
         answer, turns, _ = await ask_for_entries(self._transport, path, expected, query)
         with count_requests(answer):
             second, session = await self._session(thread_id)
-        return answer.then(second), [with_session(turn, session) for turn in turns]
+        now = _now(second)
+        return answer.then(second), [with_session(turn, session, now) for turn in turns]
 
     async def fetch_runs(
         self, thread_id: str, after: str | None = None
@@ -96,7 +100,8 @@ class AgentTurns(HttpSource):
         )
         with count_requests(answer):
             second, session = await self._session(thread_id)
-        return answer.then(second), [with_session(turn, session) for turn in turns], more
+        now = _now(second)
+        return answer.then(second), [with_session(turn, session, now) for turn in turns], more
 
     def usage_settles_after(self, state: RunState) -> Sequence[float]:
         """Returns the seconds after its end at which to ask again about a turn."""
@@ -107,6 +112,11 @@ class AgentTurns(HttpSource):
         answer, session = await self._transport.ask("GET", path)
         check_entity(f"GET {path}", session, {**_SESSION, "id": session_id})
         return answer, session
+
+
+def _now(answer: Answer) -> datetime:
+    """Returns when an answer was given, by the clock of the service if it tells that."""
+    return answer.date or answer.observed_at
 
 
 def _turns_path(session_id: str, *more: str) -> str:

@@ -1,13 +1,14 @@
 """Mapping of turns of an Agents service to snapshots.
 
 The calls that a turn waits for, and the model of its agent, are fields of its session:
-`with_session` adds both to the turn's document.
+`with_session` adds both to the turn's document. They are those of now: an agent may have got
+another model since a turn ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tracker.core.snapshot import Configuration, RunSnapshot, ToolCall
@@ -30,6 +31,8 @@ from tracker.sources.wire import check_identity
 
 TURN_OBJECT = "agent.session.turn"
 WAITING = "waiting"
+# After the end of a turn, for as long its session still has the agent that it ran with.
+_SAME_AGENT = timedelta(minutes=1)
 
 _SETTINGS = ("multi_agent", "reasoning", "service_tier", "text")
 _DOCUMENTED = Documented(
@@ -54,9 +57,17 @@ _TRACKED = (
 )
 
 
-def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a turn's document with the fields of its session, without actions of other turns."""
-    document = {**turn, "agent": session.get("agent")}
+def with_session(
+    turn: Mapping[str, Any], session: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """Returns a turn's document with the fields of its session, without actions of other turns.
+
+    A turn that ended long before `now`, by the service's clock, gets no agent: that of the session
+    may have been another one.
+    """
+    document = dict(turn)
+    if _has_agent_of(turn, session.get("agent"), now):
+        document["agent"] = session.get("agent")
     if turn.get("status") == WAITING:
         document["required_actions"] = [
             action
@@ -64,6 +75,18 @@ def with_session(turn: Mapping[str, Any], session: Mapping[str, Any]) -> dict[st
             if action.get("turn_id") in (turn.get("id"), None)
         ]
     return document
+
+
+def _has_agent_of(turn: Mapping[str, Any], agent: object, now: datetime) -> bool:
+    own = turn.get("agent_id")
+    if isinstance(agent, dict) and own and agent.get("id") not in (own, None):
+        return False
+    ends = _read_ends(Fields(turn))
+    return turn.get("status") not in ENDED or any(it and now - it < _SAME_AGENT for it in ends)
+
+
+def _read_ends(fields: Fields) -> list[datetime | None]:
+    return [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
 
 
 def glance(body: bytes) -> dict[str, Any]:
@@ -89,8 +112,7 @@ def turn_snapshot(
     is_waiting = status == WAITING
     calls = _calls(fields) if is_waiting else ()
     agent = fields.part("agent")
-    ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
-    usage = read_usage(fields)
+    usage, own_model = read_usage(fields), fields.text("model")
     values = {
         "source": source,
         "run_id": document["id"],
@@ -100,11 +122,12 @@ def turn_snapshot(
         "status": REQUIRES_ACTION if is_waiting else status,
         "thread_id": fields.text("session_id"),
         "assistant_id": fields.text("agent_id") or agent.text("id"),
-        "model": agent.text("model"),
+        "model": own_model or agent.text("model"),
+        "has_model_of_thread": own_model is None,
         "service_tier": fields.text("service_tier") or agent.text("service_tier"),
         "created_at": fields.stamp("created_at"),
         "started_at": fields.stamp("started_at"),
-        "ended_at": next(filter(None, ends), None) if status in ENDED else None,
+        "ended_at": next(filter(None, _read_ends(fields)), None) if status in ENDED else None,
         "tool_calls": calls,
         "usage": usage,
         "error": fields.error("error"),

@@ -164,8 +164,10 @@ def is_response(body: Mapping[str, Any]) -> bool:
 
 
 def _content(item: dict[str, Any]) -> object:
-    named = (item[name] for name in ("arguments", "input", "action", "operation") if name in item)
-    return next(named, None)
+    names = ("arguments", "input", "actions", "action", "operation")
+    # A call for several actions may also have their first one, or an empty field, beside them.
+    named = [it for name in names if (it := item.get(name)) is not None]
+    return next((it for it in named if it != []), next(iter(named), None))
 
 
 FORMAT = PayloadFormat(Api.responses, is_response, glance, response_snapshot)

@@ -1,0 +1,77 @@
+"""What a snapshot tells of a run beside its status: its identity, usage, metadata and expiry.
+
+What nobody had told is taken in from any document; a known value is only replaced by a newer one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracker.core import events as e
+from tracker.core.decision import Decision
+from tracker.core.state import NO_METADATA, metadata_marker
+
+
+def add_identity(decision: Decision) -> None:
+    """Adds what identifies the run, and its metadata, if it was not known; and another model."""
+    snapshot, state = decision.snapshot, decision.state
+    news: dict[str, Any] = {
+        name: told
+        for name in ("thread_id", "assistant_id", "created_at")
+        if (told := getattr(snapshot, name)) and not getattr(state, name)
+    }
+    if snapshot.configuration is not None and state.configuration_digest is None:
+        news["configuration_digest"] = snapshot.configuration.digest
+    if snapshot.model and (not state.model or _is_other_model(decision, snapshot.model)):
+        news["model"] = snapshot.model
+    if news:
+        decision.add(e.RunIdentified(observed_at=decision.observed_at, **news))
+    if snapshot.metadata and NO_METADATA in state.past:
+        decision.add(
+            e.RunMetadataChanged(
+                observed_at=decision.observed_at,
+                previous=state.metadata,
+                metadata=snapshot.metadata,
+            )
+        )
+
+
+def _is_other_model(decision: Decision, model: str) -> bool:
+    """True if a run has another model than the known one: a router names its choice late."""
+    state = decision.state
+    if model == state.model or decision.snapshot.has_model_of_thread:
+        return False
+    return decision.is_correction(("model", model))
+
+
+def add_corrections(decision: Decision) -> None:
+    """Adds what the service changed beside the status, or had not told before."""
+    snapshot, state, observed_at = decision.snapshot, decision.state, decision.observed_at
+    usage, expires_at, metadata = snapshot.usage, snapshot.expires_at, snapshot.metadata
+    has_usage = state.is_ended or state.needs_action
+    if (
+        has_usage
+        and usage is not None
+        and usage != state.usage
+        and (state.usage is None or decision.is_correction(("usage", usage)))
+    ):
+        decision.add(e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage))
+    has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
+    if has_moved and (
+        state.expires_at is None or decision.is_correction(("expires_at", expires_at))
+    ):
+        decision.add(
+            e.RunTimesChanged(
+                observed_at=observed_at,
+                previous_expires_at=state.expires_at,
+                expires_at=expires_at,
+            )
+        )
+    if metadata is None or metadata == state.metadata:
+        return
+    if decision.is_correction(metadata_marker(metadata)):
+        decision.add(
+            e.RunMetadataChanged(
+                observed_at=observed_at, previous=state.metadata, metadata=metadata
+            )
+        )
