@@ -19,7 +19,7 @@ from tracker.event_store.store import EventStore
 
 OK, BEHIND, REBUILDING = "ok", "behind", "rebuilding"
 FAILED, OUTDATED, NEWER, AHEAD, MISSING = "failed", "outdated", "newer", "ahead", "missing"
-OTHER_PRICES = "other_prices"
+DIFFERS = "differs"
 _HEALTHY = frozenset((OK, BEHIND, REBUILDING))
 _NAMED_RUNS = 100
 _NEWER_CURE = "the tables belong to a newer release; use that one"
@@ -44,7 +44,7 @@ class ProjectionState(NamedTuple):
     name: str
     # `ok`, `behind`, `rebuilding`, `failed`, `outdated` (an earlier version filled the tables; the
     # next catch-up rebuilds them), `newer`, `ahead` (of an event store that was restored), or
-    # `other_prices` (costs whose settings of the prices are not those of this process).
+    # `differs` (costs whose settings of the prices are not those of this process).
     state: str
     # The version that filled the tables; None if they are empty.
     version: int | None
@@ -142,7 +142,7 @@ def _diagnose_projection(
     if version is not None and version > projection.version:
         state, cure = NEWER, _NEWER_CURE
     elif version is not None and row.get("settings") != projection.settings:
-        state = OTHER_PRICES
+        state = DIFFERS
         cure = describe_other_prices(row.get("settings"), projection.settings)
     elif failure is not None:
         state, cure = FAILED, "read the failure, then run: runfold catch-up"

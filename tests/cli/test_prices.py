@@ -51,7 +51,7 @@ def test_other_settings_are_refused_with_the_cure(database: str) -> None:
     assert "runfold rebuild costs --reprice" in checked.err
     examined = runfold("doctor", "--db", database)
     assert examined.code == 1
-    assert "costs: other_prices; cure: " in examined.out
+    assert "costs: differs; cure: " in examined.out
     assert runfold("rebuild", "costs", "--reprice", "--db", database).code == 0
     [row] = runfold("cost", "--json", "--db", database).document
     assert row["unpriced_runs"] == 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 95, 99)
 # Columns of text up to this length are not wrapped.
 _UNWRAPPED = 20
+_CACHE_WRITE = "cache_write_tokens"
 # Left out of tables for people, where there is no room for them.
 _LIFETIMES = frozenset(f"cache_write_{it}_tokens" for it in ("5m", "30m", "1h", "12h"))
 _HEADINGS = {
@@ -33,7 +34,7 @@ _HEADINGS = {
     "total_tokens": "total",
     "cached_tokens": "cached",
     "reasoning_tokens": "reasoning",
-    "cache_write_tokens": "written",
+    _CACHE_WRITE: "written",
     "uncertainty_seconds": "± s",
     "assistant_id": "assistant",
     "thread_id": "thread",
@@ -89,7 +90,10 @@ def print_usage(
     columns = _parse_columns(by) or ()
     rows = views.usage(by=columns, since=as_utc(since), until=as_utc(until), tz=tz).records()
     if not json:
-        rows = [{name: it for name, it in row.items() if name not in _LIFETIMES} for row in rows]
+        hidden = set(_LIFETIMES)
+        if all(row[_CACHE_WRITE] is None for row in rows):
+            hidden.add(_CACHE_WRITE)
+        rows = [{name: it for name, it in row.items() if name not in hidden} for row in rows]
     _print(_add_columns("tokens", columns), rows, json=json)
 
 

@@ -140,7 +140,7 @@ NAMES = [
     "claude-sonnet-4-5",
     "gemini-2.5-pro",
     "o3",
-    "text-embedding-3-small",
+    "claude-haiku-4-5",
 ]
 
 

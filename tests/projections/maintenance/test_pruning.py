@@ -147,7 +147,7 @@ def test_only_what_is_past_is_pruned(views: Views) -> None:
 def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -> None:
     engine = open_engine(database_url)
     with engine.begin() as connection:
-        values = "('phases (rebuild)', 3, 1, NULL, NULL)"
+        values = "('phases (rebuild)', 3, 1, NULL, NULL, NULL)"
         connection.execute(text(f"INSERT INTO runfold_checkpoints VALUES {values}"))
     with pytest.raises(ViewsError, match="runfold rebuild phases"):
         views.prune(BIRTH + timedelta(minutes=20))

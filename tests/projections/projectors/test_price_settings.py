@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from projections import Difference, Prices, Views
-from projections.maintenance.diagnosis import OK, OTHER_PRICES
+from projections.maintenance.diagnosis import DIFFERS, OK
 from projections.runner.checkpoint import read_checkpoint
 from tests.support.cost_fixtures import USED, add_ended_run
 from tests.support.waiting import until
@@ -67,7 +67,7 @@ def test_a_process_with_other_prices_leaves_costs_alone(
             with pytest.raises(PricesDiffer):
                 call()
         assert priced(bare) == (1, 0, COST)
-        assert states(bare)["costs"] == OTHER_PRICES
+        assert states(bare)["costs"] == DIFFERS
         assert not bare.doctor().is_healthy
         assert bare.verify() == [Difference("checkpoints", ("costs",), "settings", KEPT, None)]
         with bare.as_of(store.last_position()) as past:
