@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine
 
 from projections.runner.checkpoint import CheckpointMoved
-from projections.runner.set_aside import Notes, delete_notes, has_notes, read_notes
+from projections.runner.set_aside import Notes, has_notes, read_notes
 from tracker.errors import ViewsError
 from tracker.event_store.store import RecordedEvent
 
@@ -26,8 +26,6 @@ class SkippedRuns:
         self._notes: Notes = {}
         # By run, the position up to which the tables have its events.
         self._reached: dict[str, int] = {}
-        # Runs that were forgotten after they were set aside, and have begun again.
-        self._begun_again: set[str] = set()
 
     def without(self, engine: Engine, page: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
         """Returns a page without the events that are left out. Raises NotesDiffer."""
@@ -40,9 +38,6 @@ class SkippedRuns:
         self._notes |= found
         for (_, stream), position in found.items():
             self._reached[stream] = position
-        for recorded in page:
-            if recorded.version == 1 and self._reached.pop(recorded.stream, None) is not None:
-                self._begun_again.add(recorded.stream)
         for stream in {stream for _, stream in found}:
             if len({found.get((name, stream)) for name in self._names}) > 1:
                 raise NotesDiffer(f"{stream} is set aside by some projections, and not by others")
@@ -52,12 +47,8 @@ class SkippedRuns:
         return [it for it in page if it.position <= reached.get(it.stream, it.position)]
 
     def check_unchanged(self, connection: Connection) -> None:
-        """Raises CheckpointMoved if a run of the batch was set aside or retried meanwhile.
-
-        Deletes the notes of runs that were forgotten and have begun again.
-        """
+        """Raises CheckpointMoved if a run of the batch was set aside or retried meanwhile."""
         if self._is_empty and not has_notes(connection):
             return
         if read_notes(connection, self._names, self._streams) != self._notes:
             raise CheckpointMoved("runs were set aside or retried during the batch")
-        delete_notes(connection, self._names, list(self._begun_again))

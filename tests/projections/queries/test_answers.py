@@ -103,7 +103,9 @@ def test_a_run_is_found_by_its_id(views: Views) -> None:
     assert (run.created_at, run.created_at.tzinfo) == (BIRTH, UTC)
     assert (run.metadata, run.total_tokens, run.cached_tokens) == ({"user": "ann"}, 11, None)
     assert [it.status for it in views.phases("a")] == ["queued", "in_progress"]
-    assert (views.run("d").source, views.run("d", "other").status) == ("assistants", "busy")
+    named = views.run("d", "assistants"), views.run("d", "other")
+    assert [it.source for it in named] == ["assistants", "other"]
+    assert named[1].status == "busy"
     for unknown in (lambda: views.run("x"), lambda: views.phases("a", source="other")):
         with pytest.raises(UnknownRun, match="no run"):
             unknown()
@@ -113,7 +115,7 @@ def test_actions_and_steps_are_those_of_a_run_or_of_all(views: Views) -> None:
     (waits,) = views.actions(waiting=True)
 
     assert (waits.run_key, waits.tool_call_id, waits.name) == ("assistants:d", "call_1", "price")
-    assert views.actions() == views.actions("d") == [waits]
+    assert views.actions() == views.actions("d", "assistants") == [waits]
     assert views.actions("a") == views.actions(limit=0) == []
     (step,) = views.steps("a")
     assert (step.step_id, step.tools, step.seconds, step.total_tokens) == ("s", ["price"], 2, 9)
