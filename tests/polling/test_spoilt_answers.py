@@ -58,7 +58,7 @@ def test_answers_that_go_wrong_leave_the_run_as_it_was() -> None:
             assert len(tracker.history(run.run_id)) == before
             assert tracker.sources_status()["assistants"].failed >= len(SPOILT)
             simulator.cancel(run.run_id)
-            assert (await tracker.wait(run.run_id, timeout=120)).status == "cancelled"
+            assert (await tracker.wait(run.run_id, timeout=300)).status == "cancelled"
 
     with Simulator(parameters=LONG) as simulator:
         asyncio.run(scenario(simulator))
@@ -105,7 +105,7 @@ def test_a_body_of_400_mb_costs_no_more_than_the_cap(fault: str) -> None:
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            said, _ = process.communicate("go\n", timeout=120)
+            said, _ = process.communicate("go\n", timeout=300)
     memory, seconds, failed, why = said.split(maxsplit=3)
     assert "larger than 2 MB" in why
     assert int(failed) >= 1
