@@ -46,10 +46,10 @@ def test_a_run_from_its_creation_to_its_end(database_url: str, simulator: Simula
     thread = simulator.create_thread()
     with background(database_url, simulator) as tracker:
         run = tracker.runs.create(thread, assistant_id="asst_1", metadata={"customer": "ann"})
-        state = tracker.wait(run.id, timeout=120, until="actionable")
+        state = tracker.wait(run.id, timeout=300, until="actionable")
         outputs = [{"tool_call_id": call.id, "output": "1"} for call in state.tool_calls]
         tracker.runs.submit_tool_outputs(thread, run.id, iter(outputs))
-        assert tracker.wait(run.id, timeout=120).status == "completed"
+        assert tracker.wait(run.id, timeout=300).status == "completed"
         assert tracker.runs.retrieve(thread, run.id).status == "completed"
         tracker.runs_of("assistants").update(thread, run.id, metadata={"customer": "bob"})
         assert isinstance(tracker.history(run.id)[0].event, RunCreated)
@@ -79,7 +79,7 @@ def test_lists_cancels_and_documents(database_url: str, simulator: Simulator) ->
         tracker.watch(thread, theirs[0].run_id)
         assert theirs[0].run_id in [state.run_id for state in tracker.watching]
         tracker.runs.cancel(thread, theirs[0].run_id)
-        assert tracker.wait(theirs[0].run_id, timeout=120).status == "cancelled"
+        assert tracker.wait(theirs[0].run_id, timeout=300).status == "cancelled"
         body = simulator.body(theirs[1].run_id) | {"status": "failed", "failed_at": 1_900_000_000}
         assert tracker.observe(body)[-1].topic == "run.failed"
         assert tracker.observe(body) == []
@@ -134,7 +134,7 @@ def test_many_threads_use_it_at_once(database_url: str, simulator: Simulator) ->
         def one(number: int) -> str | None:
             run = tracker.runs.create(simulator.create_thread(), assistant_id=f"asst_{number}")
             assert tracker.history(run.id)
-            return tracker.wait(run.id, timeout=120).status
+            return tracker.wait(run.id, timeout=300).status
 
         with ThreadPoolExecutor(12) as threads:
             assert set(threads.map(one, range(24))) == {"completed"}
@@ -189,7 +189,7 @@ def test_a_plain_function_handles_and_may_block(database_url: str, simulator: Si
         runs = [
             tracker.runs.create(simulator.create_thread(), assistant_id="asst_1") for _ in range(5)
         ]
-        assert {tracker.wait(run.id, timeout=120).status for run in runs} == {"completed"}
+        assert {tracker.wait(run.id, timeout=300).status for run in runs} == {"completed"}
         assert [progress.name for progress in tracker.deliveries()] == ["handlers", "awkward"]
     assert "would wait for itself" in str(awkward[0])
 

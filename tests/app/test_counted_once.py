@@ -103,7 +103,7 @@ def test_a_response_is_counted_once_through_all_doors(database_url: str, tmp_pat
             Tracker(database_url, Responses(url), cadence=quick) as tracker,
         ):
             made = await tracker.responses.create(model="gpt-5", input="Hi")
-            state = await tracker.wait(made.id, timeout=120)
+            state = await tracker.wait(made.id, timeout=300)
             assert state.status == "completed"
             assert len(service.heads) > POLLS
             for number in range(5):

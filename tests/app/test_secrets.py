@@ -78,7 +78,7 @@ def test_a_key_is_shown_and_kept_nowhere(
                 service.steps = error(403, says(403))
                 service.replies = [run_of("completed")]
                 clock.skip(61)
-                assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+                assert (await tracker.wait("run_1", timeout=300)).status == "completed"
                 await until(lambda: "reading steps is paused for 60 s" in caplog.text)
                 shown.extend(repr(entry) for entry in tracker.history("run_1"))
                 shown.append(repr(tracker.sources_status()))

@@ -49,11 +49,11 @@ def test_a_run_of_ours_from_its_creation_to_sql(database_url: str, simulator: Si
             run = await tracker.runs.create(
                 thread, assistant_id="asst_1", metadata={"customer": "ann"}
             )
-            state = await tracker.wait(run.id, timeout=120, until="actionable")
+            state = await tracker.wait(run.id, timeout=300, until="actionable")
             assert state.needs_action
             outputs = [{"tool_call_id": c.id, "output": "1"} for c in state.tool_calls]
             await tracker.runs.submit_tool_outputs(thread, run.id, outputs)
-            state = await tracker.wait(run.id, timeout=120)
+            state = await tracker.wait(run.id, timeout=300)
             assert state.status == "completed"
             assert tracker.watching == []
             seen = topics(tracker, run.id)
@@ -95,7 +95,7 @@ def test_somebody_elses_runs_are_watched_together(database_url: str, simulator: 
             for run in runs:
                 await tracker.watch(run.thread_id, run.run_id)
                 await tracker.watch(run.thread_id, run.run_id)
-            states = await asyncio.gather(*(tracker.wait(r.run_id, timeout=120) for r in runs))
+            states = await asyncio.gather(*(tracker.wait(r.run_id, timeout=300) for r in runs))
             assert {state.status for state in states} == {"completed"}
             again = await tracker.wait(runs[0].run_id, timeout=1)
             assert again.status == "completed"
@@ -124,7 +124,7 @@ def test_a_tracker_takes_up_what_another_left(database_url: str, simulator: Simu
         async with tracker_of(database_url, simulator) as tracker:
             assert [state.run_id for state in tracker.watching] == [run.run_id]
             simulator.cancel(run.run_id)
-            state = await tracker.wait(run.run_id, timeout=120)
+            state = await tracker.wait(run.run_id, timeout=300)
             assert state.status == "cancelled"
             assert topics(tracker, run.run_id)[-1] is RunCancelled
 
@@ -145,7 +145,7 @@ def test_every_call_is_captured(database_url: str, simulator: Simulator) -> None
             assert topics(tracker, run.id)[-1] is RunMetadataChanged
             assert (await tracker.runs.retrieve(thread, run.id)).id == run.id
             await tracker.runs.cancel(thread, run.id)
-            assert (await tracker.wait(run.id, timeout=120)).status == "cancelled"
+            assert (await tracker.wait(run.id, timeout=300)).status == "cancelled"
             others = [simulator.create_run(thread) for _ in range(1)]
             for other in others:
                 simulator.cancel(other.run_id)
@@ -186,7 +186,7 @@ def test_an_observed_end_wakes_who_waits(database_url: str, simulator: Simulator
     async def scenario() -> None:
         async with tracker_of(database_url, simulator) as tracker:
             await tracker.watch(run.thread_id, run.run_id)
-            waiting = asyncio.create_task(tracker.wait(run.run_id, timeout=120))
+            waiting = asyncio.create_task(tracker.wait(run.run_id, timeout=300))
             await asyncio.sleep(0.3)
             body = simulator.body(run.run_id) | {"status": "failed", "failed_at": 1_900_000_000}
             await asyncio.to_thread(tracker.observe, body)
@@ -222,7 +222,7 @@ def test_faults_of_all_kinds_do_not_change_what_happened(tmp_path: Path) -> None
                 for run in runs:
                     await tracker.watch(run.thread_id, run.run_id)
                 for run in runs:
-                    state = await tracker.wait(run.run_id, timeout=120)
+                    state = await tracker.wait(run.run_id, timeout=300)
                     truth = simulator.truth(run.run_id)
                     assert (state.status, state.usage) == (truth.status, truth.usage)
 
@@ -239,7 +239,7 @@ def test_what_keeps_a_run_from_being_asked_about_reaches_who_waits(tmp_path: Pat
             api = Assistants(base_url=simulator.base_url, api_key=key)
             async with Tracker(url, api, cadence=QUICK) as tracker:
                 await tracker.watch(run.thread_id, run_id)
-                await tracker.wait(run_id, timeout=120)
+                await tracker.wait(run_id, timeout=300)
 
         with pytest.raises(KeyRefused) as refused:
             asyncio.run(scenario("wrong-4f1d9c22b7", run.run_id))

@@ -42,7 +42,7 @@ def test_a_tracker_opens_and_polls_the_others(
 
     async def second(run_id: str) -> None:
         async with Tracker(database_url, source, cadence=QUICK) as tracker:
-            assert (await tracker.wait(run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(run_id, timeout=300)).status == "completed"
             with pytest.raises(UnreadableEvent, match="forget --run assistants:run_7"):
                 await tracker.watch("thread_7", "run_7")
             kinds = [type(entry.event) for entry in tracker.history("run_7")]

@@ -215,7 +215,7 @@ def test_threads_with_a_blocking_client(database_url: str, simulator: Simulator)
         blocking(simulator) as client,
         Tracker(database_url, api, other).in_background() as tracker,
     ):
-        runs = tracker.capture(client.with_options(timeout=120)).beta.threads.runs
+        runs = tracker.capture(client.with_options(timeout=300)).beta.threads.runs
 
         def follow(number: int) -> str:
             thread = simulator.create_thread()

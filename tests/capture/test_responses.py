@@ -37,20 +37,20 @@ def test_calls_are_answered_from_response_to_response(
                 model="gpt-5", input="Hi", tools=TOOLS, metadata={"customer": "ann"}
             )
             chain = [response.id]
-            state = await tracker.wait(response.id, timeout=120, until="actionable")
+            state = await tracker.wait(response.id, timeout=300, until="actionable")
             while state.needs_action:
                 outputs = [
                     {"type": "function_call_output", "call_id": call.id, "output": "{}"}
                     for call in state.tool_calls
                 ]
-                ended = asyncio.create_task(tracker.wait(chain[-1], timeout=120))
+                ended = asyncio.create_task(tracker.wait(chain[-1], timeout=300))
                 await asyncio.sleep(0)
                 response = await tracker.responses.create(
                     model="gpt-5", input=outputs, tools=TOOLS, previous_response_id=chain[-1]
                 )
                 assert (await ended).status == "completed"
                 chain.append(response.id)
-                state = await tracker.wait(response.id, timeout=120, until="actionable")
+                state = await tracker.wait(response.id, timeout=300, until="actionable")
             assert state.status == "completed"
             assert tracker.watching == []
             for answered in chain[:-1]:
@@ -84,14 +84,14 @@ def test_somebody_elses_next_response_ends_a_wait(simulator: Simulator) -> None:
         source = Responses(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             await tracker.watch(None, first.run_id)
-            state = await tracker.wait(first.run_id, timeout=120, until="actionable")
+            state = await tracker.wait(first.run_id, timeout=300, until="actionable")
             outputs = [
                 {"type": "function_call_output", "call_id": call.id} for call in state.tool_calls
             ]
             second = simulator.create_response(previous_response_id=first.run_id, input=outputs)
             await tracker.watch(None, second.run_id)
-            assert (await tracker.wait(first.run_id, timeout=120)).status == "completed"
-            assert (await tracker.wait(second.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(first.run_id, timeout=300)).status == "completed"
+            assert (await tracker.wait(second.run_id, timeout=300)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -105,13 +105,13 @@ def test_an_answer_in_a_conversation_names_no_response(simulator: Simulator) -> 
             made = await tracker.responses.create(
                 model="gpt-5", input="Hi", tools=TOOLS, conversation="conv_1"
             )
-            state = await tracker.wait(made.id, timeout=120, until="actionable")
+            state = await tracker.wait(made.id, timeout=300, until="actionable")
             assert state.thread_id == "conv_1"
             outputs = [
                 {"type": "function_call_output", "call_id": call.id} for call in state.tool_calls
             ]
             await tracker.responses.create(model="gpt-5", input=outputs, conversation="conv_1")
-            assert (await tracker.wait(made.id, timeout=120)).status == "completed"
+            assert (await tracker.wait(made.id, timeout=300)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -125,7 +125,7 @@ def test_a_response_is_watched_again_after_a_restart(tmp_path: Any, simulator: S
             made = await tracker.responses.create(model="gpt-5", input="Hi")
         async with Tracker(url, Responses(simulator.base_url), cadence=QUICK) as tracker:
             assert [state.run_id for state in tracker.watching] == [made.id]
-            assert (await tracker.wait(made.id, timeout=120)).status == "completed"
+            assert (await tracker.wait(made.id, timeout=300)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -156,7 +156,7 @@ def test_responses_are_divided_among_trackers_though_they_have_no_thread(
             ]
             await until(lambda: count_shards(postgres_db) == [SHARDS // 2] * 2)
             made = [await first.responses.create(model="gpt-5", input="Hi") for _ in range(16)]
-            states = [await second.wait(response.id, timeout=120) for response in made]
+            states = [await second.wait(response.id, timeout=300) for response in made]
             assert {state.status for state in states} == {"completed"}
         assert sources[0].asked | sources[1].asked == {response.id for response in made}
         assert sources[0].asked
@@ -175,10 +175,10 @@ def test_a_response_that_the_service_forgot_has_not_failed(simulator: Simulator)
             Tracker("memory://", source, cadence=QUICK) as tracker,
         ):
             made = await tracker.responses.create(model="gpt-5", input="Hi", tools=TOOLS)
-            await tracker.wait(made.id, timeout=120, until="actionable")
+            await tracker.wait(made.id, timeout=300, until="actionable")
             await client.responses.delete(made.id)
             with pytest.raises(NotFound):
-                await tracker.wait(made.id, timeout=120)
+                await tracker.wait(made.id, timeout=300)
             # That it vanished is recorded while those who wait are told.
             await until(lambda: isinstance(tracker.history(made.id)[-1].event, RunVanished))
 
@@ -193,7 +193,7 @@ def test_a_cancelled_response(simulator: Simulator) -> None:
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             made = await tracker.responses.create(model="gpt-5", input="Hi")
             await tracker.responses.cancel(made.id)
-            state = await tracker.wait(made.id, timeout=120)
+            state = await tracker.wait(made.id, timeout=300)
             assert state.status == "cancelled"
             assert tracker.watching == []
 
@@ -217,7 +217,7 @@ def test_what_is_observed_goes_to_the_source_that_knows_its_shape(simulator: Sim
                 tracker.runs_of("azure")
             await tracker.watch(None, "run_1", source="assistants")
             with pytest.raises(RequestRefused, match="say which thread"):
-                await tracker.wait("run_1", timeout=120)
+                await tracker.wait("run_1", timeout=300)
         two = Responses(url, name="a"), Responses(url, name="b")
         async with Tracker("memory://", *two) as tracker:
             with pytest.raises(SettingsError, match="the shape of a, b"):

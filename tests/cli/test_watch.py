@@ -164,7 +164,7 @@ def post(url: str, **body: object) -> dict[str, str]:
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     request.add_header("Authorization", f"Bearer {KEY}")
-    with urllib.request.urlopen(request, timeout=120) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         document: dict[str, str] = json.load(answer)
         return document
 

@@ -75,7 +75,7 @@ def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: Ev
                 await until(lambda wanted=number: len(ends) == wanted)
         assert listeners() == []
 
-    asyncio.run(asyncio.wait_for(scenario(), 300))
+    asyncio.run(asyncio.wait_for(scenario(), 600))
     assert seen == ends == [f"run_{number}" for number in range(1, 6)]
 
 
@@ -97,7 +97,7 @@ def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: Eve
                 assert listeners() == []
                 await tracker.stop_delivering()
 
-    asyncio.run(asyncio.wait_for(scenario(), 300))
+    asyncio.run(asyncio.wait_for(scenario(), 600))
 
 
 def test_without_handlers_nobody_listens(database_url: str) -> None:
@@ -126,7 +126,7 @@ def test_without_a_listener_events_come_a_second_later(
             await until(lambda: seen == ["run_1"])
             await until(lambda: store.waits > 2)
 
-    asyncio.run(asyncio.wait_for(scenario(), 300))
+    asyncio.run(asyncio.wait_for(scenario(), 600))
     said = [text for text in caplog.messages if "delivered late: nobody waits here" in text]
     # Once, and not at each try.
     assert len(said) == 1

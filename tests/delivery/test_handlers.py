@@ -66,7 +66,7 @@ def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Sim
                 await tracker.runs.create(simulator.create_thread(), assistant_id="asst_1")
                 for _ in range(8)
             ]
-            states = [await tracker.wait(run.id, timeout=120) for run in runs]
+            states = [await tracker.wait(run.id, timeout=300) for run in runs]
             assert {state.status for state in states} == {"completed"}
             assert {run for run, _ in answered} == {run.id for run in runs}
             [progress] = tracker.deliveries()
@@ -76,7 +76,10 @@ def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Sim
     assert [position for _, position in answered] == sorted(position for _, position in answered)
 
 
-def test_what_happened_while_nobody_was_there_is_delivered_in_order(database_url: str) -> None:
+def test_what_happened_while_nobody_was_there_is_delivered_in_order(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "_PAGE_SIZE", 20)
     store = open_event_store(database_url)
     store.append([created(0)])
     seen: list[Delivery] = []
@@ -88,12 +91,12 @@ def test_what_happened_while_nobody_was_there_is_delivered_in_order(database_url
             await until(lambda: len(seen) >= number)
 
     asyncio.run(serve(0))
-    store.append([created(number) for number in range(1, 700)])
-    asyncio.run(serve(699))
+    store.append([created(number) for number in range(1, 50)])
+    asyncio.run(serve(49))
     store.append([completed(number) for number in (5, 3)])
-    asyncio.run(serve(701))
+    asyncio.run(serve(51))
     store.close()
-    assert [delivery.run_id for delivery in seen[:699]] == [f"run_{n}" for n in range(1, 700)]
+    assert [delivery.run_id for delivery in seen[:49]] == [f"run_{n}" for n in range(1, 50)]
     assert [delivery.position for delivery in seen] == sorted({d.position for d in seen})
     assert [(d.run_id, d.thread_id, d.version) for d in seen[-2:]] == [
         ("run_5", "thread_5", 2),

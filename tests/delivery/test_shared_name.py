@@ -91,7 +91,7 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     store, number, chance = open_event_store(url), 0, random.Random()
     script = [sys.executable, "-m", "tests.support.killed_handlers", url, str(notes)]
-    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=300)
     for _ in range(8):
         store.append([created(number + n) for n in range(25)])
         number += 25
@@ -99,7 +99,7 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
         time.sleep(chance.uniform(0.8, 1.6))
         process.kill()
         assert process.wait() < 0
-    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=300)
     store.close()
     lines = [int(line) for line in notes.read_text().split()]
     assert set(lines) == set(range(1, number + 1))

@@ -74,7 +74,7 @@ def served(
             start_new_session=True,
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
                 for _ in range(1200):
                     with suppress(httpx.ConnectError):
                         client.get("/runs/none")
@@ -186,7 +186,7 @@ def test_a_script_runs_the_tools(tmp_path: Path, simulator: Simulator) -> None:
         env=settings(simulator, ""),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     run_id, status, *_ = done.stdout.split()

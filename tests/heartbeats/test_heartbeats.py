@@ -82,7 +82,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         assert first.age_seconds < 60
         await tracker.watch("thread_1", "run_1")
         with pytest.raises(KeyRefused):
-            await tracker.wait("run_1", timeout=120)
+            await tracker.wait("run_1", timeout=300)
         refused = await wait_for_heartbeat(database_url, lambda it: it.state == "refused")
         assert (refused.watched, refused.asked, refused.failed) == (1, 1, 1)
         assert refused.answered_at is None
@@ -103,7 +103,7 @@ def test_a_key_that_is_refused_is_told_by_doctor_until_it_is_taken(database_url:
         [told] = ill.document["sources"]
         assert (told["state"], told["asked"], told["peculiarities"]) == ("refused", 1, {})
         clock.skip(61)
-        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=300)).status == "completed"
         well = await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
         assert (well.refusing, well.refusing_since, well.held_until) == (None, None, None)
         assert well.answered_at is not None
@@ -152,7 +152,7 @@ def test_a_service_that_fails_and_one_that_says_to_wait(database_url: str) -> No
 def test_a_look_alike_is_told_by_its_peculiarities(database_url: str) -> None:
     async def scenario(tracker: Tracker, clock: SkippingClock) -> None:
         await tracker.watch("thread_1", "run_1")
-        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=300)).status == "completed"
         tracker.observe(dict(run_of("queued", id="run_2", model="m").document))
         lacks = {"no_assistant_id": 3, "no_model": 2, "no_end_stamp": 1, "no_usage": 1}
         counted = lacks | {"stamps_not_in_seconds": 2}
@@ -255,7 +255,7 @@ def test_what_cannot_be_written_is_said_once_and_stops_nothing(
             clock.skip(11)
             await asyncio.sleep(0.5)
         await tracker.watch("thread_1", "run_1")
-        assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await tracker.wait("run_1", timeout=300)).status == "completed"
         execute(database_url, "DROP VIEW runfold_sources")
         await wait_for_heartbeat(database_url, lambda it: it.state == "ok")
 

@@ -135,7 +135,7 @@ def test_after_a_kill_it_goes_on_and_asks_for_no_recorded_steps(
     died = subprocess.run(
         [sys.executable, "-m", "tests.support.killed_backfill", *arguments],
         cwd=ROOT,
-        timeout=120,
+        timeout=300,
         capture_output=True,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
@@ -158,7 +158,7 @@ def test_open_runs_are_watched_to_their_ends(simulator: Simulator) -> None:
             assert (await tracker.backfill(thread)).runs == 1
             assert [state.run_id for state in tracker.watching] == [run.run_id]
             simulator.cancel(run.run_id)
-            assert (await tracker.wait(run.run_id, timeout=120)).status == "cancelled"
+            assert (await tracker.wait(run.run_id, timeout=300)).status == "cancelled"
 
     asyncio.run(scenario())
 

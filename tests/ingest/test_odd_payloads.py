@@ -59,7 +59,7 @@ def track(url: str, scenario: Callable[[Tracker], Any], *sources: Any) -> EventS
     async def main() -> None:
         found = sources or (Assistants(NOWHERE),)
         async with Tracker(store, *found, cadence=SLOW, steps="never") as tracker:
-            await asyncio.wait_for(scenario(tracker), 300)
+            await asyncio.wait_for(scenario(tracker), 600)
             states = {state.run_id: state for state in tracker.watching}
             for run_id, state in states.items():
                 with suppress(RunfoldError):

@@ -51,7 +51,7 @@ def test_a_run_is_recorded_from_its_stream_alone(database_url: str, simulator: S
                     assert topics(tracker, event.data.id)
             assert event.event == "thread.run.requires_action"
             run_id = event.data.id
-            state = await tracker.wait(run_id, timeout=120, until="actionable")
+            state = await tracker.wait(run_id, timeout=300, until="actionable")
             outputs: Any = [{"tool_call_id": call.id, "output": "1"} for call in state.tool_calls]
             # Stamps are of whole seconds, and the next start has to have another.
             await asyncio.sleep(1.1)
@@ -60,7 +60,7 @@ def test_a_run_is_recorded_from_its_stream_alone(database_url: str, simulator: S
             )
             said = [event async for event in tracker.observing(second)]
             assert said[-1].event == "thread.run.completed"
-            assert (await tracker.wait(run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(run_id, timeout=300)).status == "completed"
             assert tracker.watching == []
             # Every request was one of the client's.
             assert simulator.traffic == {"200": 3}
@@ -102,7 +102,7 @@ def test_a_response_is_recorded_from_the_bytes_of_its_stream(
             assert {len(piece) for piece in passed[:-1]} == {7}
             last = json.loads(whole.strip().rpartition(b"data: ")[2])
             run_id, usage = last["response"]["id"], last["response"]["usage"]
-            state = await tracker.wait(run_id, timeout=120)
+            state = await tracker.wait(run_id, timeout=300)
             assert state.status == end
             assert (state.usage and state.usage.total_tokens) == (usage and usage["total_tokens"])
             assert simulator.traffic == {"200": 1}
@@ -142,7 +142,7 @@ def test_a_stream_that_breaks_loses_nothing_and_its_run_is_polled_on(
             assert not got.endswith(b"\n\n")
             assert b"completed" not in got.rpartition(b"\n\n")[0].replace(b'"completed_at"', b"")
             assert topics(tracker, seen[0])[0] == "run.created"
-            state = await tracker.wait(seen[0], timeout=120)
+            state = await tracker.wait(seen[0], timeout=300)
             assert (state.status, state.source) == ("completed", api)
             assert isinstance(tracker.history(seen[0])[-1].event, RunCompleted)
 
@@ -154,7 +154,7 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     with (
         tracker.in_background() as background,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         stream = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)

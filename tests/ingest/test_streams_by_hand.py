@@ -115,7 +115,7 @@ def test_a_step_of_a_run_that_is_not_known_has_it_watched(simulator: Simulator) 
         source = Assistants(simulator.base_url)
         async with Tracker("memory://", source, cadence=QUICK) as tracker:
             assert [event async for event in tracker.observing(stream_of([ended]))] == [ended]
-            assert (await tracker.wait(theirs.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(theirs.run_id, timeout=300)).status == "completed"
 
     asyncio.run(scenario())
 
@@ -164,6 +164,6 @@ def test_a_store_that_fails_does_not_fail_the_stream(simulator: Simulator) -> No
             queued = {"event": "thread.run.queued", "data": simulator.body(theirs.run_id)}
             assert [event async for event in tracker.observing(stream_of([queued]))] == [queued]
             store.fails = False
-            assert (await tracker.wait(theirs.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(theirs.run_id, timeout=300)).status == "completed"
 
     asyncio.run(scenario())

@@ -100,8 +100,8 @@ def test_the_next_look_is_brought_forward(simulator: Simulator) -> None:
             made = await tracker.responses.create(model="gpt-5", input="Hi")
             await wait_for_end(simulator, made.id)
             # The call showed it, and the first look is to come in eight minutes.
-            waiting = asyncio.create_task(tracker.wait(made.id, timeout=120))
-            state = await tracker.webhook(*make_delivery(made.id), secret=SECRET, timeout=120)
+            waiting = asyncio.create_task(tracker.wait(made.id, timeout=300))
+            state = await tracker.webhook(*make_delivery(made.id), secret=SECRET, timeout=300)
             assert state is not None
             assert state.status == "completed"
             assert simulator.traffic["200"] == 2
@@ -125,13 +125,13 @@ def test_a_run_that_waited_is_looked_at_when_it_is_told_to_have_ended(simulator:
                     break
                 await asyncio.sleep(0.01)
             message = delivery("thread.run.requires_action", named)
-            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=300)
             assert state is not None
             assert state.needs_action
             simulator.submit_outputs(theirs.run_id)
             await wait_for_end(simulator, theirs.run_id)
             message = delivery("thread.run.completed", named)
-            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=300)
             assert state is not None
             assert state.status == "completed"
 
@@ -150,7 +150,7 @@ def test_one_whose_handling_failed_may_come_again(simulator: Simulator) -> None:
                 with pytest.raises(WaitTimeout, match="was not seen within"):
                     await tracker.webhook(*message, secret=SECRET, timeout=0.3)
             simulator.faults = Faults()
-            state = await tracker.webhook(*message, secret=SECRET, timeout=120)
+            state = await tracker.webhook(*message, secret=SECRET, timeout=300)
             assert state is not None
             assert state.status == "completed"
             with pytest.raises(WebhookReplayed):
@@ -197,7 +197,7 @@ def test_a_whole_run_is_recorded_and_watched(simulator: Simulator) -> None:
             assert state is not None
             assert state.status == "queued"
             assert [each.run_id for each in tracker.watching] == [theirs.run_id]
-            assert (await tracker.wait(theirs.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(theirs.run_id, timeout=300)).status == "completed"
             recorded = len(tracker.history(theirs.run_id))
             # Its turn comes late, and changes nothing.
             state = await tracker.webhook(*delivery("thread.run.queued", open_run), secret=SECRET)
@@ -266,7 +266,7 @@ def test_without_an_event_loop(database_url: str, simulator: Simulator) -> None:
     tracker = Tracker(database_url, Responses(simulator.base_url), cadence=QUICK)
     with tracker.in_background() as background:
         message = make_delivery(theirs)
-        state = background.webhook(*message, secret=SECRET, timeout=120)
+        state = background.webhook(*message, secret=SECRET, timeout=300)
         assert state is not None
         assert state.status == "completed"
         with pytest.raises(WebhookReplayed):

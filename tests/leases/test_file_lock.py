@@ -86,7 +86,7 @@ def test_one_run_can_be_watched_beside_it(tmp_path: Path) -> None:
     async def watch_beside(base_url: str, thread: str, run: str) -> None:
         async with make_tracker(url, base_url), make_tracker(url, base_url, resume=False) as second:
             await second.watch(thread, run)
-            assert (await second.wait(run, timeout=120)).status == "completed"
+            assert (await second.wait(run, timeout=300)).status == "completed"
 
     with Simulator(parameters=PLAIN) as simulator:
         thread = simulator.create_thread()

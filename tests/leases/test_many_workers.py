@@ -27,13 +27,13 @@ def test_a_run_is_polled_by_its_owner_and_known_to_who_waits(
 
         async def see(thread: str, owner: int) -> None:
             run = await tracker.runs.create(thread, assistant_id="asst_1")
-            state = await tracker.wait(run.id, timeout=120)
+            state = await tracker.wait(run.id, timeout=300)
             assert state.status == "completed"
             assert pair.sources[owner].asked[run.id] > 0
             assert pair.sources[1 - owner].asked[run.id] == 0
             # Both know it afterwards, and neither watches it.
             for each in pair.trackers:
-                assert (await each.wait(run.id, timeout=120)).status == "completed"
+                assert (await each.wait(run.id, timeout=300)).status == "completed"
                 kinds = [type(entry.event) for entry in each.history(run.id)]
                 assert sum(issubclass(kind, RunEnded) for kind in kinds) == 1
                 assert kinds.count(RunCreated) == 1
@@ -63,7 +63,7 @@ def test_a_run_of_somebody_else_is_looked_at_once_by_who_was_asked(
             if owner == 1:
                 await wait_until_polled(pair.sources[1], run)
             simulator.cancel(run)
-            assert (await tracker.wait(run, timeout=120)).status == "cancelled"
+            assert (await tracker.wait(run, timeout=300)).status == "cancelled"
             if owner == 1:
                 assert source.asked[run] == 1
 
@@ -101,7 +101,7 @@ def test_a_run_that_vanished_is_said_to_who_waits(postgres_db: str, simulator: S
         tracker = pair.trackers[0]
         thread = next(it for it, owner in pair.threads(40) if owner == 1)
         run = await tracker.runs.create(thread, assistant_id="asst_1")
-        waiting = asyncio.create_task(tracker.wait(run.id, timeout=120))
+        waiting = asyncio.create_task(tracker.wait(run.id, timeout=300))
         await until(lambda: pair.sources[1].asked[run.id] > 0)
         pair.sources[1].gone.add(run.id)
         with pytest.raises(NotFound):
@@ -190,7 +190,7 @@ def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simula
         async with Tracker(postgres_db, api, cadence=QUICK, resume=False) as tracker:
             thread = simulator.create_thread()
             run = await tracker.runs.create(thread, assistant_id="asst_1")
-            assert (await tracker.wait(run.id, timeout=120)).status == "completed"
+            assert (await tracker.wait(run.id, timeout=300)).status == "completed"
             assert execute(postgres_db, "SELECT * FROM runfold_workers") == []
 
     asyncio.run(watch())
@@ -215,7 +215,7 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
             RunRepository(store).record([Observation.of(seen)])
             store.close()
             await until(lambda: [state.run_id for state in tracker.watching] == [run])
-            assert (await tracker.wait(run, timeout=120)).status == "completed"
+            assert (await tracker.wait(run, timeout=300)).status == "completed"
 
     asyncio.run(follow())
     assert "assistants:run_0: not resumed" in caplog.text

@@ -35,7 +35,7 @@ async def main(url, base_url, *runs):
         for thread, run in pairs:
             await tracker.watch(thread, run)
         for _, run in pairs:
-            await tracker.wait(run, timeout=120)
+            await tracker.wait(run, timeout=300)
         print("ended", flush=True)
         await asyncio.sleep(600)
 

@@ -84,7 +84,7 @@ def test_what_a_scrape_says(database_url: str, simulator: Simulator) -> None:
             assert samples(registry)["runfold_active_runs", "assistants", "unseen"] == 1
             for run in runs[1:]:
                 await tracker.watch(run.thread_id, run.run_id)
-            await asyncio.gather(*(tracker.wait(run.run_id, timeout=120) for run in runs))
+            await asyncio.gather(*(tracker.wait(run.run_id, timeout=300) for run in runs))
             # Nothing is to be on its way while both sides are counted.
             assert await tracker.drain(120)
             found = await asyncio.to_thread(samples, registry)
@@ -132,7 +132,7 @@ def test_it_measures_in_the_background_too(tmp_path: Path, simulator: Simulator)
     run = simulator.create_run()
     with background:
         background.watch(run.thread_id, run.run_id)
-        background.wait(run.run_id, timeout=120)
+        background.wait(run.run_id, timeout=300)
         found = samples(registry)
         assert found["runfold_polls_total", "assistants"] > 0
         assert ("runfold_delivery_position", "mail") in found
@@ -161,7 +161,7 @@ def test_ended_runs_are_exported_once(database_url: str, simulator: Simulator) -
         async with tracker:
             for run in runs:
                 await tracker.watch(run.thread_id, run.run_id)
-                await tracker.wait(run.run_id, timeout=120)
+                await tracker.wait(run.run_id, timeout=300)
             end = tracker.history(runs[-1].run_id)[-1].position
             async with asyncio.timeout(120):
                 while tracker.deliveries()[0].position < end:  # noqa: ASYNC110

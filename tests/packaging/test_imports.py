@@ -36,7 +36,7 @@ def list_loaded(code: str) -> set[str]:
         [sys.executable, "-c", f"{code}\n{report}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )

@@ -65,7 +65,7 @@ def test_the_run_is_unchanged_and_asked_about_again(runs: int, fault: str) -> No
             for name in names:
                 await tracker.watch("thread_1", name)
             for name in names:
-                assert (await tracker.wait(name, timeout=120)).status == "completed"
+                assert (await tracker.wait(name, timeout=300)).status == "completed"
                 kinds = [type(entry.event) for entry in tracker.history(name)]
                 assert kinds == [RunCreated, RunStatusChanged, RunCompleted]
             status = tracker.sources_status()["assistants"]

@@ -58,7 +58,7 @@ def test_a_correction_after_the_end_is_recorded(tmp_path: Path, restarted: bool)
 
             async with entered() as tracker:
                 await tracker.watch("sess_1", "turn_1")
-                state = await tracker.wait("turn_1", timeout=120)
+                state = await tracker.wait("turn_1", timeout=300)
                 assert state.usage == Usage(prompt_tokens=10, completion_tokens=1, total_tokens=11)
                 assert tracker.watching == []
                 if not restarted:

@@ -36,7 +36,7 @@ async def wait_for_end(url: str, run_id: str, replies: list[Any]) -> Any:
         Tracker(url, Responses(address), cadence=QUICK) as tracker,
     ):
         await tracker.watch(None, run_id)
-        state = await tracker.wait(run_id, timeout=120)
+        state = await tracker.wait(run_id, timeout=300)
         assert tracker.troubles == {}
         assert tracker.sources_status()["responses"].failed == 0
         assert all(f"/responses/{run_id} ".encode() in head for head in service.heads)
@@ -169,7 +169,7 @@ async def watch_all(source: Assistants) -> None:
         for run_id in ("run_g0", "run_g1", "run_g2", "run_g3", "run_bad"):
             await tracker.watch("thread_1", run_id)
         for number in range(4):
-            state = await tracker.wait(f"run_g{number}", timeout=120)
+            state = await tracker.wait(f"run_g{number}", timeout=300)
             assert state.status == "completed"
         assert all(trouble.args for trouble in tracker.troubles.values())
 

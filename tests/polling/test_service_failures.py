@@ -35,7 +35,7 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
 
     async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(KeyRefused):
-            await bench.tracker.wait("run_1", timeout=120)
+            await bench.tracker.wait("run_1", timeout=300)
         status = bench.tracker.sources_status()["assistants"]
         assert status.refusing is not None
         assert "Check api_key" in status.refusing
@@ -46,7 +46,7 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
         keys[0] = "new-4f1d9c22b7"
         assert len(bench.service.heads) == 2
         bench.clock.skip(61)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         assert b"Bearer new-4f1d9c22b7" in bench.service.heads[-1]
         status = bench.tracker.sources_status()["assistants"]
         assert (status.refusing, status.held_for) == (None, 0.0)
@@ -58,10 +58,10 @@ def test_a_key_that_is_refused_stops_the_source_until_a_new_one_is_taken() -> No
 def test_a_key_without_quota_is_not_a_rate_limit() -> None:
     async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(KeyRefused, match="quota"):
-            await bench.tracker.wait("run_1", timeout=120)
+            await bench.tracker.wait("run_1", timeout=300)
         assert bench.tracker.sources_status()["assistants"].refused == 0
         bench.clock.skip(61)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
 
     no_quota = error(429, "You exceeded your current quota.", code="insufficient_quota")
     track(scenario, no_quota, run_of("completed"))
@@ -79,14 +79,14 @@ def test_a_rate_limit_is_held_for_as_long_as_it_says() -> None:
         await asyncio.sleep(0.3)
         assert len(bench.service.heads) == 1
         bench.clock.skip(6)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
 
     track(scenario, error(429, "Slow down.", {"Retry-After": "30"}), run_of("completed"))
 
 
 def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=120))
+        waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=300))
         await bench.wait_for_requests(2)
         assert bench.event_types == [RunCreated, RunStatusChanged]
         bench.clock.skip(6)
@@ -96,7 +96,7 @@ def test_a_run_that_is_denied_twice_has_vanished_until_it_is_seen_again() -> Non
         assert bench.tracker.watching == []
         bench.service.replies = [run_of("in_progress"), run_of("completed")]
         await bench.tracker.watch("thread_1", "run_1")
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         assert bench.event_types[-2:] == [RunReappeared, RunCompleted]
 
     denied = error(404, "No run found with id 'run_1'.")
@@ -107,7 +107,7 @@ def test_one_denial_is_not_enough() -> None:
     async def scenario(bench: ServiceBench) -> None:
         await bench.wait_for_requests(2)
         bench.clock.skip(6)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         assert RunVanished not in bench.event_types
 
     denied = error(404, "No run found with id 'run_1'.")
@@ -117,7 +117,7 @@ def test_one_denial_is_not_enough() -> None:
 def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
     async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(RequestRefused, match="No such thing"):
-            await bench.tracker.wait("run_1", timeout=120)
+            await bench.tracker.wait("run_1", timeout=300)
         assert len(bench.service.heads) == 3
         assert bench.tracker.watching == []
 
@@ -140,7 +140,7 @@ def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
         for number in range(1, 5):
             await bench.wait_for_requests(number)
             bench.clock.skip(20)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         status = bench.tracker.sources_status()["assistants"]
         assert status.failed == 4
         assert status.last_error is not None
@@ -154,7 +154,7 @@ def test_a_service_that_forbids_to_ask_again_is_believed() -> None:
     async def scenario(bench: ServiceBench) -> None:
         bench.clock.skip(30)
         with pytest.raises(RequestRefused):
-            await bench.tracker.wait("run_1", timeout=120)
+            await bench.tracker.wait("run_1", timeout=300)
 
     track(scenario, error(500, "Never.", {"x-should-retry": "false"}))
 
@@ -171,7 +171,7 @@ def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
         assert isinstance(bench.tracker.troubles["run_1"], Unreachable)
         bench.service.replies = [run_of("completed")]
         bench.clock.skip(61)
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         assert bench.tracker.sources_status()["assistants"].breaker == "closed"
         assert bench.event_types == [RunCreated, RunCompleted]
 
@@ -181,7 +181,7 @@ def test_a_service_that_is_down_is_left_alone_and_comes_back() -> None:
 def test_a_redirect_is_an_error_of_the_settings_and_not_followed() -> None:
     async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(Misconfigured, match="Redirects are not followed"):
-            await bench.tracker.wait("run_1", timeout=120)
+            await bench.tracker.wait("run_1", timeout=300)
         assert len(bench.service.heads) == 1
 
     track(scenario, Reply(302, {}, {"Location": "/v1/elsewhere"}))
@@ -189,7 +189,7 @@ def test_a_redirect_is_an_error_of_the_settings_and_not_followed() -> None:
 
 def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         [changed] = [
             entry.event
             for entry in bench.tracker.history("run_1")
@@ -202,7 +202,7 @@ def test_a_status_that_nobody_knows_is_kept_and_is_no_end() -> None:
 
 def test_a_run_does_not_go_backwards_and_an_end_does_not_change() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         assert bench.event_types.count(RunAnomalyObserved) == 1
         assert bench.event_types[-1] is RunCompleted
         later = run_of("failed", failed_at=int(time.time())).document
@@ -228,7 +228,7 @@ def test_clocks_that_differ_keep_each_its_own_time(hours: int) -> None:
         bench.clock.skip(700)
         assert [state.run_id for state in bench.tracker.overdue] == ["run_1"]
         bench.service.replies = [run_of("completed", completed_at=stamp, **life)]
-        assert (await bench.tracker.wait("run_1", timeout=120)).status == "completed"
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
         end = bench.tracker.history("run_1")[-1].event
         assert isinstance(end, RunCompleted)
         assert end.occurred_at is not None

@@ -33,7 +33,7 @@ from tracker.sources import Assistants
 async def main(url, base_url, thread, run):
     async with Tracker(url, Assistants(base_url=base_url), cadence=QUICK) as tracker:
         await tracker.watch(thread, run)
-        await tracker.wait(run, timeout=120)
+        await tracker.wait(run, timeout=300)
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -44,7 +44,7 @@ async def track_to_end(tracker: Tracker, simulator: Simulator, *run_ids: str) ->
     for run_id in run_ids:
         await tracker.watch(simulator.truth(run_id).thread_id, run_id)
     for run_id in run_ids:
-        await tracker.wait(run_id, timeout=120)
+        await tracker.wait(run_id, timeout=300)
 
 
 def leave_without_steps(url: str, simulator: Simulator, *run_ids: str) -> None:
@@ -66,10 +66,10 @@ def test_steps_make_the_pauses_exact(database_url: str, simulator: Simulator) ->
             for run_id in runs:
                 await tracker.watch(simulator.truth(run_id).thread_id, run_id)
             for run_id in runs:
-                assert (await tracker.wait(run_id, timeout=120, until="actionable")).needs_action
+                assert (await tracker.wait(run_id, timeout=300, until="actionable")).needs_action
                 simulator.submit_outputs(run_id)
             for run_id in runs:
-                await tracker.wait(run_id, timeout=120)
+                await tracker.wait(run_id, timeout=300)
             assert await tracker.drain(120)
             for run_id in runs:
                 assert sorted(steps_of(tracker, run_id)) == true_steps(simulator, run_id)
@@ -92,12 +92,12 @@ def test_steps_are_seen_while_the_run_goes_on_where_that_is_wanted(simulator: Si
     async def scenario() -> None:
         async with tracker_of("memory://", simulator, steps="live") as tracker:
             await tracker.watch(run.thread_id, run.run_id)
-            await tracker.wait(run.run_id, timeout=120, until="actionable")
+            await tracker.wait(run.run_id, timeout=300, until="actionable")
             assert await tracker.drain(120)
             ended = true_steps(simulator, run.run_id)
             assert sorted(steps_of(tracker, run.run_id)) == ended
             simulator.submit_outputs(run.run_id)
-            await tracker.wait(run.run_id, timeout=120)
+            await tracker.wait(run.run_id, timeout=300)
             assert await tracker.drain(120)
             assert len(steps_of(tracker, run.run_id)) > len(ended)
             assert sorted(steps_of(tracker, run.run_id)) == true_steps(simulator, run.run_id)
@@ -130,7 +130,7 @@ def test_a_process_killed_between_an_end_and_its_steps_loses_none(
 ) -> None:
     url, run = f"sqlite:///{tmp_path}/runs.db", simulator.create_run()
     arguments = [url, simulator.base_url, run.thread_id, run.run_id]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=ROOT, timeout=120)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=ROOT, timeout=300)
     assert killed.returncode == -signal.SIGKILL
 
     async def scenario() -> None:
@@ -177,7 +177,7 @@ def test_steps_outlast_what_goes_wrong_on_the_way(
             assert not await tracker.drain(timeout=0.5)
             assert steps_of(tracker, runs[0]) == []
             simulator.faults = Faults()
-            assert await tracker.drain(timeout=120)
+            assert await tracker.drain(timeout=300)
             for run_id in runs:
                 assert sorted(steps_of(tracker, run_id)) == true_steps(simulator, run_id)
 

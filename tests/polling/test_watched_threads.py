@@ -51,7 +51,7 @@ def test_runs_are_found_on_their_thread_and_seen_to_their_ends(
             await until(lambda: len(tracker.watching) == 2)
             simulator.cancel(unseen.run_id)
             simulator.cancel(late.run_id)
-            assert (await tracker.wait(unseen.run_id, timeout=120)).status == "cancelled"
+            assert (await tracker.wait(unseen.run_id, timeout=300)).status == "cancelled"
 
     asyncio.run(scenario())
 
@@ -93,7 +93,7 @@ def test_jobs_go_on_a_scheduler_of_the_application_and_are_taken_out(
             names = {job.name for job in ours.get_jobs()}
             assert names == {"print", "poll", "discovery", "overdue audit"}
             await tracker.watch(run.thread_id, run.run_id)
-            assert (await tracker.wait(run.run_id, timeout=120)).status == "completed"
+            assert (await tracker.wait(run.run_id, timeout=300)).status == "completed"
         assert ours.running
         assert [job.id for job in ours.get_jobs()] == ["theirs"]
         # Two at once, and one after the other.
@@ -122,7 +122,7 @@ def test_a_scheduler_may_start_later_or_stop_earlier(simulator: Simulator) -> No
             await tracker.watch(run.thread_id, run.run_id)
             assert not late.running
             late.start()
-            await tracker.wait(run.run_id, timeout=120)
+            await tracker.wait(run.run_id, timeout=300)
             late.shutdown(wait=False)
             await asyncio.sleep(0)
         never = AsyncIOScheduler(timezone="UTC")

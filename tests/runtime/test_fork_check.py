@@ -93,7 +93,7 @@ def child():
 # Also while the parent's threads are in the midst of something.
 for _ in range(5):
     in_child(child)
-print(tracker.wait(RUN, timeout=120).status)
+print(tracker.wait(RUN, timeout=300).status)
 tracker.stop()
 """
     assert forked(tmp_path, simulator, database_url, body) == ["refused"] * 40 + ["completed"]
@@ -109,12 +109,12 @@ background = Tracker(URL, api).in_background()
 async def follow():
     async with tracker:
         await tracker.watch(THREAD, RUN)
-        print((await tracker.wait(RUN, timeout=120)).status)
+        print((await tracker.wait(RUN, timeout=300)).status)
 
 def other_child():
     with background:
         background.watch(THREAD, RUN)
-        print(background.wait(RUN, timeout=120).status)
+        print(background.wait(RUN, timeout=300).status)
 
 in_child(lambda: asyncio.run(follow()))
 in_child(other_child)
@@ -141,7 +141,7 @@ async def main():
             refused(lambda: asyncio.run(tracker.__aexit__(None, None, None)))
 
         in_child(child)
-        print((await tracker.wait(RUN, timeout=120)).status)
+        print((await tracker.wait(RUN, timeout=300)).status)
 
 asyncio.run(main())
 """

@@ -34,7 +34,7 @@ def test_every_record_says_what_it_is_about(
 
         async with tracker:
             await tracker.watch(thread_id, run_id)
-            await tracker.wait(run_id, timeout=120)
+            await tracker.wait(run_id, timeout=300)
             async with asyncio.timeout(120):
                 while not tracker.deliveries()[0].attempts:  # noqa: ASYNC110 - nobody tells of it
                     await asyncio.sleep(0.01)

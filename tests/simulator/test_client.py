@@ -40,7 +40,7 @@ def shared() -> Iterator[tuple[Simulator, ManualClock, OpenAI]]:
             seed=11, clock=clock, api_key="sk-right-4f1d9c22b7-key", poll_after_ms=250
         ) as sim,
         OpenAI(
-            api_key="sk-right-4f1d9c22b7-key", base_url=sim.base_url, max_retries=0, timeout=120
+            api_key="sk-right-4f1d9c22b7-key", base_url=sim.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         yield sim, clock, client

@@ -41,7 +41,7 @@ def shared() -> Iterator[tuple[Simulator, ManualClock, httpx.Client]]:
     clock = ManualClock()
     with (
         Simulator(seed=3, clock=clock, parameters=LONG) as sim,
-        httpx.Client(base_url=sim.base_url, timeout=120.0) as client,
+        httpx.Client(base_url=sim.base_url, timeout=300.0) as client,
     ):
         yield sim, clock, client
 

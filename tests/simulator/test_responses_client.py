@@ -26,7 +26,7 @@ def test_the_official_client_from_a_call_to_the_end() -> None:
     with (
         Simulator(seed=5, clock=clock, parameters=asking, poll_after_ms=250) as sim,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         made = client.responses.create(
@@ -72,7 +72,7 @@ def test_invalid_responses_are_refused() -> None:
     with (
         Simulator(clock=clock, parameters=PLAIN) as sim,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=sim.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         with pytest.raises(openai.BadRequestError, match="background=true"):
@@ -102,7 +102,7 @@ def test_both_shapes_of_the_official_client_are_tracked_to_the_same_truth(
         sources = Assistants(url), Responses(url)
         async with (
             AsyncOpenAI(
-                api_key="sk-4f1d9c22b7", base_url=url, max_retries=0, timeout=120
+                api_key="sk-4f1d9c22b7", base_url=url, max_retries=0, timeout=300
             ) as client,
             Tracker(database_url, *sources, cadence=QUICK) as tracker,
         ):
@@ -111,7 +111,7 @@ def test_both_shapes_of_the_official_client_are_tracked_to_the_same_truth(
             response = await client.responses.create(model="gpt-5", input="Hi", background=True)
             await tracker.watch(thread.id, run.id, source="assistants")
             await tracker.watch(None, response.id, source="responses")
-            states = [await tracker.wait(it, timeout=120) for it in (run.id, response.id)]
+            states = [await tracker.wait(it, timeout=300) for it in (run.id, response.id)]
             assert [state.status for state in states] == [end, end]
             raw = await client.responses.with_raw_response.retrieve(response.id)
             assert tracker.observe(raw.text) == []

@@ -31,7 +31,7 @@ def test_a_run_is_streamed_to_its_action_and_from_there_to_its_end() -> None:
     with (
         Simulator(seed=3, parameters=asking) as simulator,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         thread = client.beta.threads.create()
@@ -76,7 +76,7 @@ def test_a_response_is_streamed_to_its_end(end: Any) -> None:
     with (
         Simulator(parameters=Parameters.ending(end, action=0.0, **QUICK)) as simulator,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         events: list[Any] = list(
@@ -96,7 +96,7 @@ def test_a_cancelled_response_is_streamed_no_further() -> None:
     with (
         Simulator(parameters=slow) as simulator,
         OpenAI(
-            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=120
+            api_key="sk-4f1d9c22b7", base_url=simulator.base_url, max_retries=0, timeout=300
         ) as client,
     ):
         events: list[Any] = []

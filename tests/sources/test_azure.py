@@ -62,12 +62,12 @@ def test_an_approval_is_asked_for_and_given_with_a_token_for_each_request() -> N
         cadence = Cadence(shortest=0.02, longest=0.1, start=200.0)
         async with Tracker("memory://", api, cadence=cadence) as tracker:
             await tracker.watch("t", "run_1")
-            state = await tracker.wait("run_1", timeout=120, until="actionable")
+            state = await tracker.wait("run_1", timeout=300, until="actionable")
             [call] = state.tool_calls
             assert (call.id, call.type, call.name) == ("call_1", "mcp", "search")
             approvals = [{"tool_call_id": call.id, "approve": True}]
             await tracker.runs.submit_tool_outputs("t", "run_1", [], tool_approvals=approvals)
-            assert (await tracker.wait("run_1", timeout=120)).status == "completed"
+            assert (await tracker.wait("run_1", timeout=300)).status == "completed"
             events = [entry.event for entry in tracker.history("run_1")]
             [submitted] = [event for event in events if isinstance(event, ToolOutputsSubmitted)]
             assert submitted.tool_call_ids == ("call_1",)

@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 from tests.support.secret_search import MARK
 from tracker.cli import main
 
-SECONDS = 120
+SECONDS = 300
 _NEVER = ("Traceback", "\x1b[", MARK)
 
 
@@ -136,5 +136,5 @@ def run_script(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )

@@ -60,6 +60,6 @@ def track(scenario: Callable[[ServiceBench], Any], *replies: Reply, **settings: 
             async with Tracker("memory://", source, cadence=QUICK, clock=clock) as tracker:
                 await tracker.watch("thread_1", "run_1")
                 bench = ServiceBench(service, source, tracker, clock)
-                await asyncio.wait_for(scenario(bench), 300)
+                await asyncio.wait_for(scenario(bench), 600)
 
     asyncio.run(main())

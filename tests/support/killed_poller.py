@@ -32,7 +32,7 @@ async def _poll(url: str, base_url: str, api_key: str, listed: Path) -> None:
                     await _watch(tracker, thread_id, known[line])
             await asyncio.sleep(0.05)
         for run_id in known.values():
-            await tracker.wait(run_id, timeout=120)
+            await tracker.wait(run_id, timeout=300)
         await tracker.drain(120)
 
 

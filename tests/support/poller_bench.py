@@ -141,7 +141,7 @@ def run(scenario: Callable[[Bench], Awaitable[None]], steps: StepsWhen = "ended"
     async def body() -> None:
         bench = Bench(steps)
         try:
-            await asyncio.wait_for(scenario(bench), 300)
+            await asyncio.wait_for(scenario(bench), 600)
         finally:
             await bench.poller.close()
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psycopg
 
-_START_SECONDS = 120
+_START_SECONDS = 300
 # Catalogs of a database grow with each schema that is dropped.
 _USES_OF_A_DATABASE = 20
 _SETTINGS = {

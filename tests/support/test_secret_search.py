@@ -61,7 +61,7 @@ def test_a_key_that_gets_out_fails_its_test(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     # What a test left in files is known when it is over: that one passes, and errs.
     assert "8 failed, 2 passed, 1 error" in done.stdout, done.stdout

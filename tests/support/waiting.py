@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 # Seconds within which anything happens that happens at all.
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

@@ -224,7 +224,7 @@ def test_a_kill_leaves_tables_that_are_proved(database_url: str, store: EventSto
     cut = second(3600)
     for number in (6, 11):
         command = [sys.executable, "-c", PRUNER, database_url, cut.isoformat(), str(number)]
-        assert subprocess.run(command, cwd=ROOT, timeout=120).returncode == -signal.SIGKILL
+        assert subprocess.run(command, cwd=ROOT, timeout=300).returncode == -signal.SIGKILL
         assert verify(engine, store, PROJECTIONS) == []
     # The first run committed one transaction, the second run two.
     assert len(read_tables(engine)["runs"]) == RUNS - 3 * 4

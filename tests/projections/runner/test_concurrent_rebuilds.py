@@ -94,7 +94,7 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(
         place = ("after", "before")[round_ % 2]
         command = [sys.executable, "-c", REBUILDER, database_url]
         process = subprocess.run(
-            [*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=120
+            [*command, str(chance.randint(1, 2)), place], cwd=ROOT, timeout=300
         )
         assert process.returncode == -signal.SIGKILL
         assert read_tables(engine) == before

@@ -52,7 +52,7 @@ def test_three_processes_and_a_kill_apply_each_event_once(database_url: str) -> 
     runners = [spawn.Process(target=_run_one, args=(database_url, counts)) for _ in range(3)]
     for process in runners:
         process.start()
-    applied = [counts.get(timeout=120) for _ in runners]
+    applied = [counts.get(timeout=300) for _ in runners]
     for process in runners:
         process.join(120)
         assert process.exitcode == 0
