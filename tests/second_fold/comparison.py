@@ -1,0 +1,302 @@
+"""One database through both folds: moves, questions in between, and the answers compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from projections import Views
+from projections.answers import Answers
+from tests.second_fold.answers import (
+    Answer,
+    Question,
+    Tables,
+    count_statuses,
+    group_value,
+    list_unpriced,
+    measure_timing,
+    sum_costs,
+    sum_usage,
+)
+from tests.second_fold.histories import METADATA_KEYS, ZONES, Histories
+from tests.second_fold.known import KNOWN
+from tests.second_fold.prices import list_prices
+from tests.second_fold.runs import Run, read_runs
+from tracker.core.events import Event
+from tracker.errors import SettingsError
+from tracker.event_store import EventStore
+from tracker.recording.repository import RunRepository
+
+COLUMNS = ("source", "assistant_id", "model", "outcome", "status", "thread_id", "day", "hour")
+PERCENTILES = (1, 50, 95, 99.9, 100)
+ROLLUPS = ("usage", "timing", "costs")
+PROJECTIONS = (*ROLLUPS, "runs", "phases", "actions", "steps")
+# Histograms are within 1 per cent.
+WITHIN = 0.0101
+
+
+class Comparison:
+    """The two folds of one database, and the differences between their answers."""
+
+    def __init__(
+        self,
+        seed: int,
+        url: str,
+        store: EventStore,
+        *,
+        questions: int = 12,
+        known: Collection[str] = KNOWN,
+    ) -> None:
+        self.differences: list[str] = []
+        self._random = Random(-seed - 1)
+        self._moves = Histories(seed, known).make_moves()
+        self._store, self._known, self._number = store, known, questions
+        self._views = Views(url, store=store, prices=list_prices())
+        self._repository = RunRepository(store)
+        self._pruned_before: datetime | None = None
+        self._forgotten: dict[str, list[Run]] = {name: [] for name in ROLLUPS}
+
+    def run(self) -> list[str]:
+        """Plays the moves and asks in between; returns the differences."""
+        random = self._random
+        with self._views:
+            cuts = sorted(random.randint(0, len(self._moves)) for _ in range(2))
+            self._play(self._moves[: cuts[0]])
+            self._compare("at first")
+            self._play(self._moves[cuts[0] : cuts[1]])
+            if random.random() < 0.7:
+                self._prune()
+                self._compare("after a prune")
+            self._play(self._moves[cuts[1] :])
+            self._compare("at the end")
+            self._compare_past()
+            self._rebuild()
+            self._compare("after a rebuild")
+        return self.differences
+
+    def _play(self, moves: Sequence[Any]) -> None:
+        for move in moves:
+            if move.forgets:
+                self._forget(move.forgets)
+            if move.appends:
+                self._store.append(move.appends)
+            for result in self._repository.record(move.looks):
+                if isinstance(result, Exception):
+                    raise result
+            if self._random.random() < 0.3:
+                self._views.catch_up()
+        self._views.catch_up()
+
+    def _prune(self) -> None:
+        ends = [it.row["ended_at"] for it in self._runs().values() if it.is_ended]
+        if not ends:
+            return
+        shift = timedelta(microseconds=self._random.choice((-1, 0, 1)))
+        before = max(ends) + shift if self._random.random() < 0.5 else self._random.choice(ends)
+        if self._pruned_before is None or before > self._pruned_before:
+            self._views.prune(before)
+            self._pruned_before = before
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        self._views.catch_up()
+        gone = [it for key, it in self._runs().items() if key in keys and it.is_ended]
+        for name in ROLLUPS:
+            self._forgotten[name] += gone
+        self._store.forget(keys)
+        self._views.remove_runs(keys)
+
+    def _rebuild(self) -> None:
+        random = self._random
+        names = random.sample(PROJECTIONS, random.randint(1, 3)) if random.random() < 0.5 else []
+        self._views.rebuild(*names)
+        for name in ROLLUPS:
+            if name in names or not names:
+                self._forgotten[name] = []
+
+    def _runs(self, includes: Callable[[Any], bool] = lambda it: True) -> dict[str, Run]:
+        recorded = filter(includes, self._store.read_all(0, 100_000))
+        return read_runs(recorded)
+
+    def _compare(self, when: str) -> None:
+        tables = Tables(self._runs(), self._pruned_before, self._forgotten)
+        self._ask(when, self._views, tables, self._number)
+
+    def _compare_past(self) -> None:
+        """Compares the answers as of a position, and as of a moment."""
+        random = self._random
+        position = random.randint(0, self._store.last_position())
+        runs = self._runs(lambda it: it.position <= position)
+        with self._views.as_of(position) as past:
+            tables = Tables(runs, self._pruned_before)
+            self._ask(f"as of position {position}", past, tables, self._number // 2)
+        observed = [it.event.observed_at for it in self._store.read_all(0, 100_000)]
+        if not observed:
+            return
+        moment = random.choice(observed) + timedelta(microseconds=random.choice((-1, 0, 1)))
+        cut: set[str] = set()
+
+        def was_seen(it: Any) -> bool:
+            event: Event = it.event
+            if event.observed_at > moment:
+                cut.add(it.stream)
+            return it.stream not in cut
+
+        with self._views.as_of(moment) as past:
+            tables = Tables(self._runs(was_seen), self._pruned_before)
+            self._ask(f"as of {moment.isoformat()}", past, tables, self._number // 2)
+
+    def _ask(self, when: str, views: Answers, tables: Tables, number: int) -> None:
+        ask = _Ask(self.differences, when, views, tables)
+        ask.rows()
+        ask.single_runs(self._random, self._known)
+        ask.answer("unpriced", {}, lambda: list_unpriced(tables), ("source", "model"))
+        moments = [it.row["created_at"] for it in tables.runs.values()]
+        for _ in range(number):
+            ask.question(self._make_question(moments), self._known)
+
+    def _make_question(self, moments: Sequence[datetime]) -> Question:
+        random = self._random
+        names = [*COLUMNS, f"metadata.{random.choice(METADATA_KEYS)}"]
+        by = random.sample(names, random.choice((0, 1, 1, 1, 2, 2, 3)))
+
+        def limit() -> datetime | None:
+            if not moments or random.random() < 0.5:
+                return None
+            moment = random.choice(moments) + timedelta(microseconds=random.choice((-1, 0, 1)))
+            if random.random() < 0.5:
+                moment -= timedelta(
+                    minutes=moment.minute % 15,
+                    seconds=moment.second,
+                    microseconds=moment.microsecond,
+                )
+            return moment + timedelta(minutes=random.choice((0, 0, 15, -60)))
+
+        return Question(tuple(by), limit(), limit(), random.choice(ZONES))
+
+
+class _Ask:
+    """Questions to one state of a database."""
+
+    def __init__(
+        self, differences: list[str], when: str, views: Answers, tables: Tables
+    ) -> None:
+        self._differences, self._when = differences, when
+        self._views, self._tables = views, tables
+
+    def rows(self) -> None:
+        """Compares the rows of all runs and of all actions, in order."""
+        runs = sorted(
+            (it.row for it in self._tables.rows()),
+            key=lambda it: (it["created_at"], it["run_key"]),
+            reverse=True,
+        )
+        self._equal("runs()", runs, [it._asdict() for it in self._views.runs()])
+        actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
+        actions.sort(key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"]))
+        self._equal("actions()", actions, [it._asdict() for it in self._views.actions()])
+        waiting = [it for it in actions if it["resolved_at"] is None]
+        found = [it._asdict() for it in self._views.actions(waiting=True)]
+        self._equal("actions(waiting=True)", waiting, found)
+
+    def single_runs(self, random: Random, known: Collection[str]) -> None:
+        """Compares the phases and steps of a few runs."""
+        runs = self._tables.rows()
+        for run in random.sample(runs, min(4, len(runs))):
+            run_id, source = run.row["run_id"], run.row["source"]
+            phases = [it._asdict() for it in self._views.phases(run_id, source)]
+            self._equal(f"phases({run.key})", run.phases, phases)
+            steps = [it._asdict() for it in self._views.steps(run_id, source)]
+            self._equal(f"steps({run.key})", run.steps, steps)
+            others = [it for it in runs if it.row["run_id"] == run_id]
+            if len(others) > 1 and "one id of several sources" in known:
+                continue
+            expected = run.key if len(others) == 1 else "SettingsError"
+            try:
+                found = self._views.run(run_id).run_key
+            except SettingsError:
+                found = "SettingsError"
+            self._equal(f"run({run_id})", expected, found)
+
+    def question(self, question: Question, known: Collection[str]) -> None:
+        """Compares the four answers by group."""
+        tables, arguments = self._tables, question._asdict()
+        is_pruned = tables.pruned_before is not None and (
+            "outcome and status after a prune" in known
+        )
+        by_status = is_pruned and "status" in question.by
+        if not by_status:
+            self.answer("usage", arguments, lambda: sum_usage(tables, question), question.by)
+            self.answer("cost", arguments, lambda: sum_costs(tables, question), question.by)
+            self.answer(
+                "status_counts", arguments, lambda: count_statuses(tables, question), question.by
+            )
+        if not by_status and not (is_pruned and "outcome" in question.by):
+            self.answer(
+                "timing",
+                {**arguments, "percentiles": PERCENTILES},
+                lambda: measure_timing(tables, question, PERCENTILES),
+                question.by,
+            )
+
+    def answer(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        expected: Callable[[], Answer],
+        by: Sequence[str],
+    ) -> None:
+        """Compares the answers to one question."""
+        found: Answer = {}
+        shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items() if value)
+        question = f"{name}({shown})"
+        for row in getattr(self._views, name)(**arguments):
+            columns = row._asdict()
+            group = columns.pop("group", None)
+            key = [group_value(group[it]) for it in by] if group is not None else []
+            # What is left of a key is a column: the status, the phase, a source and its model.
+            rest = ("source", "model") if name == "unpriced" else ("status", "phase")
+            key += [columns.pop(it) for it in rest if it in columns]
+            if tuple(key) in found:
+                self._note(question, f"two rows for {key}")
+            found[tuple(key)] = columns
+        self._equal(question, expected(), found)
+
+    def _equal(self, question: str, second: Any, first: Any) -> None:
+        for place, mine, theirs in _differ(second, first):
+            self._note(f"{question}{place}", f"second {mine!r}, first {theirs!r}")
+
+    def _note(self, question: str, difference: str) -> None:
+        self._differences.append(f"{self._when}: {question}: {difference}")
+
+
+def _differ(second: Any, first: Any, place: str = "") -> list[tuple[str, Any, Any]]:
+    """Returns the places at which the answers differ, with both values.
+
+    Columns that the second fold does not have are not compared.
+    """
+    if isinstance(second, dict) and isinstance(first, dict):
+        places = second if place.endswith("]") else {**second, **first}
+        return [
+            it
+            for key in places
+            for it in _differ(second.get(key, "-"), first.get(key, "-"), f"{place}[{key!r}]")
+        ]
+    if isinstance(second, list) and isinstance(first, list) and len(second) == len(first):
+        return [
+            it
+            for at, (mine, theirs) in enumerate(zip(second, first, strict=True))
+            for it in _differ(mine, theirs, f"{place}[{at}]")
+        ]
+    return [] if _is_equal(second, first, place) else [(place, second, first)]
+
+
+def _is_equal(second: Any, first: Any, place: str) -> bool:
+    is_measured = "['mean_seconds']" in place or "['percentiles']" in place
+    is_measured = is_measured or ("(" in place and "['uncertainty_seconds']" in place)
+    if is_measured and isinstance(second, float) and isinstance(first, float):
+        return abs(second - first) <= WITHIN * second
+    if isinstance(second, datetime) and isinstance(first, datetime):
+        return first.astimezone(UTC).isoformat() == second.astimezone(UTC).isoformat()
+    return bool(second == first) and isinstance(second, bool) == isinstance(first, bool)
