@@ -112,7 +112,11 @@ def local_times(names: Iterable[str], quarter: int, zone: ZoneInfo) -> dict[str,
         # Subtracted in UTC: when clocks go back, two hours have the same local name.
         into_hour = timedelta(minutes=local.minute, seconds=local.second)
         # Hours of zones with seconds, as before 1900, may begin before the year 1.
-        times[HOUR] = moment - min(into_hour, moment - _FIRST)
+        start = moment - min(into_hour, moment - _FIRST)
+        # Where clocks change within an hour, by half of one, it begins with the change.
+        while in_zone(start, zone).utcoffset() != local.utcoffset():
+            start = min(start + timedelta(seconds=_QUARTER_SECONDS), moment)
+        times[HOUR] = start
     return times
 
 

@@ -14,8 +14,6 @@ from tests.second_fold.databases import Databases
 from tests.second_fold.known import KNOWN
 from tests.support.postgres import running_postgres
 
-SHOWN = 5
-
 
 def main() -> int:
     """Compares; returns 1 if there is any difference."""
@@ -24,9 +22,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first database")
     parser.add_argument("--questions", type=int, default=12, help="to each state of a database")
     parser.add_argument("--database", choices=("both", "sqlite", "postgresql"), default="both")
-    parser.add_argument("--all", action="store_true", help="with the differences that are known")
+    parser.add_argument("--shown", type=int, default=5, help="differences of a database")
+    parser.add_argument(
+        "--try", nargs="*", choices=sorted(KNOWN), help="differences that are known; all unnamed"
+    )
     options = parser.parse_args()
-    known = () if options.all else KNOWN
+    tried = getattr(options, "try")
+    known = KNOWN if tried is None else KNOWN.difference(tried or KNOWN)
     started, different = time.monotonic(), 0
     with ExitStack() as stack:
         kinds = []
@@ -39,7 +41,7 @@ def main() -> int:
             databases = kinds[seed // 2 % len(kinds)]
             found = databases.compare(seed, questions=options.questions, known=known)
             different += bool(found)
-            for line in found[:SHOWN]:
+            for line in found[: options.shown]:
                 write(line)
     write(
         f"{options.databases} databases, {different} with differences, "

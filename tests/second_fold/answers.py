@@ -50,6 +50,11 @@ class Tables(NamedTuple):
     # Runs that were forgotten and are still in a rollup, by its name.
     forgotten: dict[str, list[Run]] = {}  # noqa: RUF012 - never modified
 
+    @property
+    def has_sums_without_rows(self) -> bool:
+        """True if rollups may count runs that have no rows."""
+        return self.pruned_before is not None or any(self.forgotten.values())
+
     def rows(self) -> list[Run]:
         """Returns the runs that have rows."""
         return [it for it in self.runs.values() if not self.is_pruned(it)]

@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.second_fold.known import KNOWN
+from tests.second_fold.known import EARLY_USAGE, EMPTY_TEXTS, KNOWN, LATE_FACTS, TOOL_STEPS
 from tracker.core import events as e
 from tracker.core.other_decisions import decide_disappearance, decide_steps, decide_submission
 from tracker.core.snapshot import Configuration, RunError, RunSnapshot, StepSnapshot, ToolCall
@@ -143,14 +143,14 @@ class Histories:
     def make_metadata(self) -> dict[str, Any]:
         """Returns metadata with a few odd keys."""
         keys = self._random.sample(METADATA_KEYS, self._random.choice((0, 1, 2, 4)))
-        return {key: self.pick(METADATA_VALUES, "empty texts", ("",)) for key in keys}
+        return {key: self.pick(METADATA_VALUES, EMPTY_TEXTS, ("",)) for key in keys}
 
     def make_identity(self) -> dict[str, Any]:
         """Returns thread, assistant and model."""
         return {
-            "thread_id": self.pick(THREADS, "empty texts", ("",)),
-            "assistant_id": self.pick(ASSISTANTS, "empty texts", ("",)),
-            "model": self.pick(MODELS, "empty texts", ("",)),
+            "thread_id": self.pick(THREADS, EMPTY_TEXTS, ("",)),
+            "assistant_id": self.pick(ASSISTANTS, EMPTY_TEXTS, ("",)),
+            "model": self.pick(MODELS, EMPTY_TEXTS, ("",)),
         }
 
     def make_calls(self) -> tuple[ToolCall, ...]:
@@ -169,7 +169,7 @@ class Histories:
     def make_step(self, step_id: str, begin: datetime, end: datetime) -> StepSnapshot:
         """Returns a step of a run."""
         kinds = ("message_creation", "tool_calls:code_interpreter", "tool_calls:file_search")
-        kind, _, tool = self.pick(kinds, "tool steps", (f"tool_calls:{TOOLS[0]}",) * 3).partition(
+        kind, _, tool = self.pick(kinds, TOOL_STEPS, (f"tool_calls:{TOOLS[0]}",) * 3).partition(
             ":"
         )
         return StepSnapshot(
@@ -249,7 +249,7 @@ class Histories:
             e.RunReappeared(**seen),
             e.RunAnomalyObserved(kind="end_changed", status="x", known_status="y", **seen),
         ]
-        if is_ended or "usage before the end" not in self._known:
+        if is_ended or EARLY_USAGE not in self._known:
             asides += [e.RunUsageReported(usage=self.make_usage() or Usage(), **seen)] * 3
         return self.pick(asides)
 
@@ -319,7 +319,7 @@ class _Life:
         calls = h.make_calls()
         more: dict[str, Any] = {"tool_calls": calls, "ended_at": self._stamps["stopped"](began)}
         if h.flip(0.3):
-            more["usage"] = h.pick((None,), "usage before the end", (h.make_usage(),))
+            more["usage"] = h.pick((None,), EARLY_USAGE, (h.make_usage(),))
         self._stay("requires_action", **more)
         if h.flip(0.2):
             self._stay("requires_action", **{**more, "tool_calls": h.make_calls()})
@@ -361,7 +361,7 @@ class _Life:
         length = h.make_delay()
         fields = {**self._fields, "status": status, **more}
         if h.flip(0.3):
-            fields |= h.pick(({},), "late facts", (h.make_identity(),))
+            fields |= h.pick(({},), LATE_FACTS, (h.make_identity(),))
         for _ in range(h.pick((0, 1, 1, 2))):
             asked = self._seen(self._now + length * h.pick((0, 0.3, 0.5, 0.99)))
             if self._looked is not None and asked <= self._looked:
