@@ -36,7 +36,8 @@ def main() -> int:
         if options.database != "postgresql":
             kinds += [Databases(folder)] * (3 if options.database == "both" else 1)
         if options.database != "sqlite":
-            kinds.append(Databases(folder, stack.enter_context(running_postgres())))
+            server = stack.enter_context(running_postgres())
+            kinds.append(Databases(folder, server))
         for seed in range(options.seed, options.seed + options.databases):
             databases = kinds[seed // 2 % len(kinds)]
             found = databases.compare(seed, questions=options.questions, known=known)

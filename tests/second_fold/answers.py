@@ -90,9 +90,7 @@ def sum_usage(tables: Tables, question: Question) -> Answer:
 
 def sum_costs(tables: Tables, question: Question) -> Answer:
     """Returns the answer to `cost`."""
-    return {
-        group: _sum_cost(runs) for group, runs in tables.counted("costs", question).items()
-    }
+    return {group: _sum_cost(runs) for group, runs in tables.counted("costs", question).items()}
 
 
 def list_unpriced(tables: Tables) -> Answer:

@@ -22,7 +22,6 @@ from tests.second_fold.answers import (
 )
 from tests.second_fold.histories import METADATA_KEYS, ZONES, Histories
 from tests.second_fold.known import KEPT_BY_OUTCOME, KNOWN, ONE_ID
-from tests.second_fold.prices import list_prices
 from tests.second_fold.runs import Run, read_runs
 from tracker.core.events import Event
 from tracker.errors import SettingsError
@@ -44,7 +43,7 @@ class Comparison:
     def __init__(
         self,
         seed: int,
-        url: str,
+        views: Views,
         store: EventStore,
         *,
         questions: int = 12,
@@ -53,8 +52,8 @@ class Comparison:
         self.differences: list[str] = []
         self._random = Random(-seed - 1)
         self._moves = Histories(seed, known).make_moves()
-        self._store, self._known, self._number = store, known, questions
-        self._views = Views(url, store=store, prices=list_prices())
+        self._views, self._store = views, store
+        self._known, self._number = known, questions
         self._repository = RunRepository(store)
         self._pruned_before: datetime | None = None
         self._forgotten: dict[str, list[Run]] = {name: [] for name in ROLLUPS}
@@ -62,20 +61,24 @@ class Comparison:
     def run(self) -> list[str]:
         """Plays the moves and asks in between; returns the differences."""
         random = self._random
-        with self._views:
-            cuts = sorted(random.randint(0, len(self._moves)) for _ in range(2))
-            self._play(self._moves[: cuts[0]])
-            self._compare("at first")
-            self._play(self._moves[cuts[0] : cuts[1]])
-            if random.random() < 0.7:
-                self._prune()
-                self._compare("after a prune")
-            self._play(self._moves[cuts[1] :])
-            self._compare("at the end")
-            self._compare_past()
-            self._rebuild()
-            self._compare("after a rebuild")
+        cuts = sorted(random.randint(0, len(self._moves)) for _ in range(2))
+        self._play(self._moves[: cuts[0]])
+        self.ask("at first")
+        self._play(self._moves[cuts[0] : cuts[1]])
+        if random.random() < 0.7:
+            self._prune()
+            self.ask("after a prune")
+        self._play(self._moves[cuts[1] :])
+        self.ask("at the end")
+        self._ask_past()
+        self._rebuild()
+        self.ask("after a rebuild")
         return self.differences
+
+    def ask(self, when: str) -> None:
+        """Asks questions to the tables as they are, and notes the differences."""
+        tables = Tables(self._runs(), self._pruned_before, self._forgotten)
+        self._compare(when, self._views, tables, self._number)
 
     def _play(self, moves: Sequence[Any]) -> None:
         for move in moves:
@@ -120,18 +123,14 @@ class Comparison:
         recorded = filter(includes, self._store.read_all(0, 100_000))
         return read_runs(recorded)
 
-    def _compare(self, when: str) -> None:
-        tables = Tables(self._runs(), self._pruned_before, self._forgotten)
-        self._ask(when, self._views, tables, self._number)
-
-    def _compare_past(self) -> None:
+    def _ask_past(self) -> None:
         """Compares the answers as of a position, and as of a moment."""
         random = self._random
         position = random.randint(0, self._store.last_position())
         runs = self._runs(lambda it: it.position <= position)
         with self._views.as_of(position) as past:
             tables = Tables(runs, self._pruned_before)
-            self._ask(f"as of position {position}", past, tables, self._number // 2)
+            self._compare(f"as of position {position}", past, tables, self._number // 2)
         observed = [it.event.observed_at for it in self._store.read_all(0, 100_000)]
         if not observed:
             return
@@ -146,9 +145,9 @@ class Comparison:
 
         with self._views.as_of(moment) as past:
             tables = Tables(self._runs(was_seen), self._pruned_before)
-            self._ask(f"as of {moment.isoformat()}", past, tables, self._number // 2)
+            self._compare(f"as of {moment.isoformat()}", past, tables, self._number // 2)
 
-    def _ask(self, when: str, views: Answers, tables: Tables, number: int) -> None:
+    def _compare(self, when: str, views: Answers, tables: Tables, number: int) -> None:
         ask = _Ask(self.differences, when, views, tables)
         ask.rows()
         ask.single_runs(self._random, self._known)
@@ -181,9 +180,7 @@ class Comparison:
 class _Ask:
     """Questions to one state of a database."""
 
-    def __init__(
-        self, differences: list[str], when: str, views: Answers, tables: Tables
-    ) -> None:
+    def __init__(self, differences: list[str], when: str, views: Answers, tables: Tables) -> None:
         self._differences, self._when = differences, when
         self._views, self._tables = views, tables
 
@@ -196,7 +193,9 @@ class _Ask:
         )
         self._equal("runs()", runs, [it._asdict() for it in self._views.runs()])
         actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
-        actions.sort(key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"]))
+        actions.sort(
+            key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"])
+        )
         self._equal("actions()", actions, [it._asdict() for it in self._views.actions()])
         waiting = [it for it in actions if it["resolved_at"] is None]
         found = [it._asdict() for it in self._views.actions(waiting=True)]
@@ -221,9 +220,7 @@ class _Ask:
                 found = "SettingsError"
             self._equal(f"run({run_id})", expected, found)
 
-    def question(
-        self, question: Question, names: Sequence[str], known: Collection[str]
-    ) -> None:
+    def question(self, question: Question, names: Sequence[str], known: Collection[str]) -> None:
         """Compares answers by group."""
         tables, arguments = self._tables, question._asdict()
         is_known = KEPT_BY_OUTCOME in known and tables.has_sums_without_rows

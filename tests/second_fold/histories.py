@@ -169,9 +169,7 @@ class Histories:
     def make_step(self, step_id: str, begin: datetime, end: datetime) -> StepSnapshot:
         """Returns a step of a run."""
         kinds = ("message_creation", "tool_calls:code_interpreter", "tool_calls:file_search")
-        kind, _, tool = self.pick(kinds, TOOL_STEPS, (f"tool_calls:{TOOLS[0]}",) * 3).partition(
-            ":"
-        )
+        kind, _, tool = self.pick(kinds, TOOL_STEPS, (f"tool_calls:{TOOLS[0]}",) * 3).partition(":")
         return StepSnapshot(
             step_id=step_id,
             type=kind,
@@ -406,7 +404,10 @@ class _Life:
         snapshot = RunSnapshot.model_validate(following)
         before = Observation.of_predecessor(snapshot)
         assert before is not None
-        self._looks += [(snapshot.observed_at, before), (snapshot.observed_at, Observation.of(snapshot))]
+        self._looks += [
+            (snapshot.observed_at, before),
+            (snapshot.observed_at, Observation.of(snapshot)),
+        ]
 
     def _seen(self, moment: datetime) -> datetime:
         """Returns a moment of the service's clock by ours."""

@@ -278,9 +278,7 @@ def _sum_up(
     for stay, following in pairwise(stays):
         if stay.left_error is None or following.entered_error is None:
             error = None
-        error = _add(
-            error, max(stay.left_error or NOTHING, following.entered_error or NOTHING)
-        )
+        error = _add(error, max(stay.left_error or NOTHING, following.entered_error or NOTHING))
     total = None
     if ended_at is not None:
         total = max(NOTHING, ended_at - created_at)
@@ -340,9 +338,7 @@ def _find(line: list[list[Change]], cell: list[Change]) -> int:
     return next(at for at, it in enumerate(line) if it is cell)
 
 
-def _pair(
-    line: list[list[Change]], pauses: Sequence[Pause]
-) -> list[list[Change] | None]:
+def _pair(line: list[list[Change]], pauses: Sequence[Pause]) -> list[list[Change] | None]:
     waits = [at for at, it in enumerate(line) if it[0].status == "requires_action"]
     if len(waits) == len(pauses):
         return [line[at] for at in waits]
@@ -363,9 +359,7 @@ def _may_be(earlier: Change, wait: Change, began: datetime) -> bool:
     return earliest <= began <= wait.moment + SKEW
 
 
-def _place_unseen(
-    line: list[list[Change]], pause: Pause, begins: Sequence[datetime]
-) -> int | None:
+def _place_unseen(line: list[list[Change]], pause: Pause, begins: Sequence[datetime]) -> int | None:
     """Puts a pause that nobody saw between the changes; None if it fits nowhere."""
     at = max((it for it in range(len(line)) if line[it][0].moment <= pause.began), default=0)
     if line[at][0].status in ENDS and line[at][0].moment == pause.began:
