@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tests.second_fold.timing import action_rows, clean, measure_run, phase_rows, seconds
 from tracker.core import events as e
 from tracker.core.usage import Usage
+from tracker.event_store import RecordedEvent
 
 TOKENS = (
     "prompt_tokens",
@@ -40,7 +41,7 @@ class Run(NamedTuple):
         return self.row["outcome"] is not None
 
 
-def read_runs(recorded: Iterable[Any]) -> dict[str, Run]:
+def read_runs(recorded: Iterable[RecordedEvent]) -> dict[str, Run]:
     """Returns the runs of recorded events, by key."""
     histories: dict[str, list[e.Event]] = {}
     for it in recorded:
