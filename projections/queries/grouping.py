@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, cast, extract, func
 
 from projections.database.engine import JSON_MEMBER
 from projections.database.schema import runs
+from projections.folding.json_text import plain_text
 from projections.folding.micros import QUARTER, SECOND, micros, moment_of
 from tracker.errors import SettingsError
 
@@ -78,7 +79,8 @@ def group_column(name: str, dialect: str) -> ColumnElement[Any]:
     """Returns the expression over the table `runs` for a name that is not a time."""
     if not name.startswith(METADATA):
         return runs.c[name]
-    key = name.removeprefix(METADATA)
+    # As the tables have it.
+    key = plain_text(name.removeprefix(METADATA)) or ""
     if dialect == "sqlite":
         # With two paths the result is a list, which keeps the JSON type of the value.
         path = f'$."{key}"'

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from projections.database.schema import run_actions, run_phases, run_steps, runs
+from projections.folding.json_text import plain_text
 from projections.queries.grouping import Grouping, created_between, localize_hour, sort_key
 from projections.queries.run_groups import read_groups
 from projections.queries.usage import read_usage
@@ -37,7 +38,9 @@ def find_runs(
     query = created_between(select(runs), since, until)
     for column, wanted in filters.items():
         if wanted is not None:
-            values = [wanted] if isinstance(wanted, str) else list(wanted)
+            given = [wanted] if isinstance(wanted, str) else wanted
+            # As the tables have them.
+            values = [plain_text(it) for it in given]
             query = query.where(runs.c[column].in_(values))
             if column == "status" and not ENDED.intersection(values):
                 # True of all these runs, and lets the database use the index of open runs.

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tests.second_fold.prices import VERSION, price_run
 from tests.second_fold.runs import TOKENS, Run
+from tests.second_fold.timing import clean
 
 # Answers by these are the same after a prune.
 KEPT = frozenset(("source", "assistant_id", "model", "outcome", "status", "day", "hour"))
@@ -191,7 +192,7 @@ def _value(run: Run, name: str, zone: ZoneInfo) -> object:
     if name == "hour":
         return _begin_hour(created.replace(second=0, microsecond=0), zone).astimezone(zone)
     if name.startswith("metadata."):
-        return _metadata_text(run.row["metadata"].get(name.removeprefix("metadata.")))
+        return _metadata_text(run.row["metadata"].get(clean(name.removeprefix("metadata."))))
     # An empty text says no more than none.
     return run.row[name] or None
 

@@ -23,6 +23,7 @@ from tests.second_fold.answers import (
 from tests.second_fold.histories import METADATA_KEYS, ZONES, Histories
 from tests.second_fold.known import KEPT_BY_OUTCOME, KNOWN, ONE_ID
 from tests.second_fold.runs import Run, read_runs
+from tests.second_fold.timing import clean
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.recording.repository import RunRepository
@@ -32,6 +33,12 @@ ANSWERS = ("usage", "cost", "status_counts", "timing")
 PERCENTILES = (1, 50, 95, 99.9, 100)
 ROLLUPS = ("usage", "timing", "costs")
 PROJECTIONS = (*ROLLUPS, "runs", "phases", "actions", "steps")
+# Filters of `runs`.
+FILTERS = {
+    "status": ("in_progress", "vanished", "completed"),
+    "thread_id": ("thread_1", "th'read"),
+    "assistant_id": ("asst\x002",),
+}
 # Histograms are within 1 per cent.
 WITHIN = 0.0101
 
@@ -189,6 +196,10 @@ class _Ask:
             reverse=True,
         )
         self._equal("runs()", runs, [it._asdict() for it in self._views.runs()])
+        for name, values in FILTERS.items():
+            chosen = [it for it in runs if it[name] in map(clean, values)]
+            found = self._views.runs(**{name: values})  # type: ignore[arg-type]
+            self._equal(f"runs({name}={values})", chosen, [it._asdict() for it in found])
         actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
         actions.sort(
             key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"])

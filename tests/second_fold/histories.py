@@ -166,8 +166,10 @@ class Histories:
             for it in ids[: self._random.choice((1, 1, 2))]
         )
 
-    def make_step(self, step_id: str, begin: datetime, end: datetime) -> StepSnapshot:
-        """Returns a step of a run."""
+    def make_step(
+        self, step_id: str, begin: datetime, end: datetime, calls: Sequence[ToolCall] = ()
+    ) -> StepSnapshot:
+        """Returns a step of a run, perhaps the one that made some calls."""
         kinds = ("message_creation", "tool_calls:code_interpreter", "tool_calls:file_search")
         kind, _, tool = self.pick(kinds, TOOL_STEPS, (f"tool_calls:{TOOLS[0]}",) * 3).partition(":")
         return StepSnapshot(
@@ -175,6 +177,7 @@ class Histories:
             type=kind,
             status=self.pick(("completed", "completed", "failed", "in_progress")),
             tools=(tool,) if tool else (),
+            tool_call_ids=tuple(it.id for it in calls) if tool and self.flip(0.6) else (),
             created_at=self.pick((begin, begin, None)),
             ended_at=self.pick((end, end, None)),
             usage=self.make_usage(),
@@ -232,7 +235,10 @@ class Histories:
         """Returns an event that changes no status."""
         seen = {"observed_at": now}
         step = self.make_step(
-            self.pick(("step_1", "step_2")), now - self.make_delay(), now + self.make_delay()
+            self.pick(("step_1", "step_2")),
+            now - self.make_delay(),
+            now + self.make_delay(),
+            self.make_calls(),
         ).model_dump(exclude={"peculiarities"})
         asides: list[e.Event] = [
             e.ToolOutputsSubmitted(tool_call_ids=("call_1", "call_9"), **seen),
@@ -327,7 +333,7 @@ class _Life:
             self._add(at, partial(decide_submission, tool_call_ids=ids, observed_at=at))
         if h.flip(0.6):
             self._stay("queued")
-        self._add_step(f"step_{began.minute}_{began.second}", began, self._now)
+        self._add_step(f"step_{began.minute}_{began.second}", began, self._now, calls)
         self._start()
 
     def _end(self) -> None:
@@ -380,11 +386,13 @@ class _Life:
     def _add(self, at: datetime, decide: Callable[..., list[e.Event]]) -> None:
         self._looks.append((at, Observation(self._key, decide)))
 
-    def _add_step(self, step_id: str, begin: datetime, end: datetime) -> None:
+    def _add_step(
+        self, step_id: str, begin: datetime, end: datetime, calls: Sequence[ToolCall] = ()
+    ) -> None:
         h = self._histories
         if h.flip(0.5):
             at = self._seen(end + h.make_delay())
-            step = h.make_step(step_id, begin, end)
+            step = h.make_step(step_id, begin, end, calls)
             self._add(at, partial(decide_steps, steps=[step], observed_at=at))
 
     def _add_continuation(self) -> None:
