@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, cast, extract, func
 
 from projections.database.engine import JSON_MEMBER
 from projections.database.schema import runs
+from projections.folding.json_text import plain_text
 from projections.folding.micros import QUARTER, SECOND, micros, moment_of
 from tracker.errors import SettingsError
 
@@ -79,7 +80,8 @@ def group_column(name: str, dialect: str) -> ColumnElement[Any]:
     """Returns the expression over the table `runs` for a name that is not a time."""
     if not name.startswith(METADATA):
         return runs.c[name]
-    key = name.removeprefix(METADATA)
+    # As the tables have it.
+    key = plain_text(name.removeprefix(METADATA)) or ""
     if dialect == "sqlite":
         # With two paths the result is a list, which keeps the JSON type of the value.
         path = f'$."{key}"'
@@ -113,7 +115,11 @@ def local_times(names: Iterable[str], quarter: int, zone: ZoneInfo) -> dict[str,
         # Subtracted in UTC: when clocks go back, two hours have the same local name.
         into_hour = timedelta(minutes=local.minute, seconds=local.second)
         # Hours of zones with seconds, as before 1900, may begin before the year 1.
-        times[HOUR] = moment - min(into_hour, moment - _FIRST)
+        start = moment - min(into_hour, moment - _FIRST)
+        # Where clocks change within an hour, by half of one, it begins with the change.
+        while in_zone(start, zone).utcoffset() != local.utcoffset():
+            start = min(start + timedelta(seconds=_QUARTER_SECONDS), moment)
+        times[HOUR] = start
     return times
 
 

@@ -17,6 +17,7 @@ from projections.database.schema import (
     set_aside,
     usage_totals,
 )
+from projections.folding.json_text import plain_text
 from projections.queries.grouping import (
     OUTCOME,
     Grouping,
@@ -49,7 +50,9 @@ def find_runs(
     query = created_between(select(runs), since, until)
     for column, wanted in filters.items():
         if wanted is not None:
-            values = [wanted] if isinstance(wanted, str) else list(wanted)
+            given = [wanted] if isinstance(wanted, str) else wanted
+            # As the tables have them.
+            values = [plain_text(it) for it in given]
             query = query.where(runs.c[column].in_(values))
             if column == "status" and not ENDED.intersection(values):
                 # True of all these runs, and lets the database use the index of open runs.

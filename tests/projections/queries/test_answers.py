@@ -138,6 +138,21 @@ def test_an_id_of_several_services_needs_a_source(database_url: str) -> None:
             views.run("r")
 
 
+def test_names_with_a_nul_are_asked_for_as_they_were_recorded(database_url: str) -> None:
+    store = open_event_store("memory://")
+    odd = created(thread_id="th\x00read", metadata={"k\x00": "v\x00"})
+    end = ended(e.RunCompleted, 9, stamp=8, since=7)
+    store.append([Append("assistants:run_1", 0, [odd, end])])
+    with Views(database_url, store=store) as views:
+        views.upgrade()
+        views.catch_up()
+
+        assert [it.thread_id for it in views.runs(thread_id="th\x00read")] == ["th\ufffdread"]
+        assert [it.group for it in views.usage(by="metadata.k\x00")] == [
+            {"metadata.k\x00": "v\ufffd"}
+        ]
+
+
 def test_timing_of_all_runs_and_of_groups(views: Views) -> None:
     rows = {it.phase: it for it in views.timing(percentiles=(50, 100))}
 

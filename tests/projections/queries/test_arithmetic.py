@@ -61,6 +61,27 @@ def test_an_hour_begins_where_the_clock_on_the_wall_does(quarter: int, zone: str
     assert all(one <= other for one, other in pairwise(times))  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("moment", "begin"),
+    [
+        # Clocks go on by half an hour, from 02:00 to 02:30 and back from 02:00 to 01:30.
+        (datetime(2025, 10, 4, 15, 15, tzinfo=UTC), "2025-10-05T01:00:00+10:30"),
+        (datetime(2025, 10, 4, 15, 30, tzinfo=UTC), "2025-10-05T02:30:00+11:00"),
+        (datetime(2025, 10, 4, 15, 45, tzinfo=UTC), "2025-10-05T02:30:00+11:00"),
+        (datetime(2025, 10, 4, 16, 0, tzinfo=UTC), "2025-10-05T03:00:00+11:00"),
+        (datetime(2025, 4, 5, 14, 45, tzinfo=UTC), "2025-04-06T01:00:00+11:00"),
+        (datetime(2025, 4, 5, 15, 15, tzinfo=UTC), "2025-04-06T01:30:00+10:30"),
+        (datetime(2025, 4, 5, 15, 30, tzinfo=UTC), "2025-04-06T02:00:00+10:30"),
+    ],
+)
+def test_an_hour_begins_where_clocks_change_within_it(moment: datetime, begin: str) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    hour = local_times(("hour",), int(moment.timestamp()) // 900, zone)["hour"]
+
+    assert isinstance(hour, datetime)
+    assert hour.astimezone(zone).isoformat() == begin
+
+
 @pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd", "/etc/localtime"])
 def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="no time zone"):
