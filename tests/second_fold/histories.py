@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.second_fold.known import EARLY_USAGE, EMPTY_TEXTS, KNOWN, LATE_FACTS, TOOL_STEPS
+from tests.second_fold.known import EARLY_USAGE, EMPTY_TEXTS, KNOWN, LATE_FACTS, NO_RATE, TOOL_STEPS
 from tracker.core import events as e
 from tracker.core.other_decisions import decide_disappearance, decide_steps, decide_submission
 from tracker.core.snapshot import Configuration, RunError, RunSnapshot, StepSnapshot, ToolCall
@@ -43,7 +43,7 @@ ANCHORS = (
 # Of a second: halves of milliseconds are where a database may round.
 FRACTIONS = (0, 0, 0, 1, 250_000, 499_999, 500_000, 999_499, 999_500, 999_999)
 SOURCES = ("assistants", "backup", "Zweit\u00fcr")
-MODELS = ("small", "large", "ears", "m\u00f6del", "unlisted", None)
+MODELS = ("small", "large", "m\u00f6del", "unlisted", None)
 ASSISTANTS = ("asst_1", "asst_2", "asst\x002", None)
 THREADS = ("thread_1", "thread_2", "th'read", None)
 METADATA_KEYS = ("team", "a.b", 'quo"te', "back\\slash", "\u043a\u043b\u044e\u0447", "it's", "$[0]")
@@ -147,10 +147,11 @@ class Histories:
 
     def make_identity(self) -> dict[str, Any]:
         """Returns thread, assistant and model."""
+        models = MODELS if NO_RATE in self._known else (*MODELS, "ears", "ears")
         return {
             "thread_id": self.pick(THREADS, EMPTY_TEXTS, ("",)),
             "assistant_id": self.pick(ASSISTANTS, EMPTY_TEXTS, ("",)),
-            "model": self.pick(MODELS, EMPTY_TEXTS, ("",)),
+            "model": self.pick(models, EMPTY_TEXTS, ("",)),
         }
 
     def make_calls(self) -> tuple[ToolCall, ...]:

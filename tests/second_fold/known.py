@@ -16,6 +16,8 @@ EARLY_USAGE = "usage before the end"
 LATE_FACTS = "late facts"
 # Function calls that only steps prove.
 TOOL_STEPS = "tool steps"
+# A model that the price list has no output price for: unpriced by one, free by the other.
+NO_RATE = "a side without a rate"
 
 # Take a name out, and all of its cases are tried. `python -m tests.second_fold --try` tries them
 # now.
