@@ -69,9 +69,8 @@ def price_run(run: Run) -> tuple[int, int] | None:
     prompt, completion = row["prompt_tokens"], row["completion_tokens"]
     if not begun or prompt is None or completion is None:
         return None
+    # A side without a rate costs nothing.
     price = begun[-1]
-    if (prompt and price.prompt is None) or (completion and price.completion is None):
-        return None
     base = price.more if price.above and prompt > price.above else price.prompt
     costs = (
         _cost(prompt, base, row["cached_tokens"], price.cached),

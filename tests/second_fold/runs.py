@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tests.second_fold.timing import action_rows, clean, measure_run, phase_rows, seconds
+from tests.second_fold.timing import clean, measure_run, phase_rows, seconds
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import RecordedEvent
@@ -55,16 +55,17 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
     first = events[0]
     assert isinstance(first, e.RunCreated)
     end = next((it for it in events if isinstance(it, e.RunEnded)), None)
-    created_at = first.occurred_at or first.observed_at
+    created_at = _told(events, "created_at") or first.occurred_at or first.observed_at
     times = measure_run(events, created_at)
     error = None if end is None else end.error
     row = {
         "run_key": key,
         "source": first.source,
         "run_id": first.run_id,
-        "thread_id": clean(first.thread_id),
-        "assistant_id": clean(first.assistant_id),
-        "model": clean(first.model),
+        **{
+            name: clean(_told(events, name) or getattr(first, name))
+            for name in ("thread_id", "assistant_id", "model", "configuration_digest")
+        },
         "status": _last_status(events, times.stays[-1].status, end),
         "outcome": None if end is None else end.status,
         "created_at": created_at,
@@ -74,22 +75,26 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
             it.expires_at for it in events if isinstance(it, e.RunCreated | e.RunTimesChanged)
         ),
         "first_seen_at": first.observed_at,
-        "last_changed_at": events[-1].observed_at,
+        "last_changed_at": max(it.observed_at for it in events),
         **_last_tokens(events),
         **times.columns,
         "error_code": None if error is None else clean(error.code),
         "error_message": None if error is None else clean(error.message),
         "incomplete_reason": None if end is None else clean(end.reason),
         "metadata": _last_metadata(events),
-        "configuration_digest": first.configuration_digest,
         "version": len(events),
     }
-    return Run(row, phase_rows(times.stays), action_rows(events), _step_rows(events))
+    return Run(row, phase_rows(times.stays), times.actions, _step_rows(events))
 
 
 def _last(values: Iterable[Any]) -> Any:
     """Returns the last value that somebody said."""
     return next((it for it in reversed(list(values)) if it is not None), None)
+
+
+def _told(events: Sequence[e.Event], name: str) -> Any:
+    """Returns what was told of a run after its first sight."""
+    return _last(getattr(it, name) for it in events if isinstance(it, e.RunIdentified))
 
 
 def _starts(events: Sequence[e.Event]) -> Iterable[datetime | None]:
@@ -108,8 +113,16 @@ def _last_status(events: Sequence[e.Event], status: str, end: e.RunEnded | None)
 
 
 def _last_tokens(events: Sequence[e.Event]) -> dict[str, int | None]:
-    """Returns the last plausible count of each kind that was reported."""
-    reports = [it.usage for it in events if isinstance(it, e.RunEnded | e.RunUsageReported)]
+    """Returns the last plausible count of each kind that was reported.
+
+    Counts of an end are whole: none of those that were told before it counts beside them.
+    """
+    reports: list[Usage | None] = []
+    for event in events:
+        if isinstance(event, e.RunEnded) and event.usage is not None:
+            reports = [event.usage]
+        elif isinstance(event, e.RunUsageReported):
+            reports.append(event.usage)
     known = [_plausible(it) for it in reports if it is not None]
     return {name: _last(it[name] for it in known) for name in TOKENS}
 
@@ -121,7 +134,7 @@ def _plausible(usage: Usage | None) -> dict[str, int | None]:
 
 def _last_metadata(events: Sequence[e.Event]) -> Any:
     changes = [it for it in events if isinstance(it, e.RunCreated | e.RunMetadataChanged)]
-    return _clean_deeply(changes[-1].metadata)
+    return _clean_deeply(changes[-1].metadata or {})
 
 
 def _clean_deeply(value: Any) -> Any:
