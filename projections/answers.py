@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 from sqlalchemy import Connection
 
-from projections.export.atomic_files import make_folder, open_atomic
+from projections.export.atomic_files import make_folder, open_atomic, refuse_database
 from projections.export.formats import Format, format_of
 from projections.export.rows import Rows
 from projections.export.tables import (
@@ -107,7 +107,8 @@ class Answers(ABC):
         The rows are those of one snapshot, ordered by key; they are streamed, not held in memory.
         An existing file is replaced when the new one is complete. `since` and `until` apply to
         tables of runs. `progress` is called with the number of rows written so far. Raises
-        SettingsError where the file cannot be written, or pyarrow is missing for Parquet.
+        SettingsError where the file cannot be written or is the database itself, or pyarrow is
+        missing for Parquet.
         """
         opened: AbstractContextManager[BinaryIO]
         if isinstance(file, str | PathLike):
@@ -116,6 +117,8 @@ class Answers(ABC):
             chosen, opened = format_of(None, format), nullcontext(file)
         now = self._now()
         with self._connect() as connection:
+            if isinstance(file, str | PathLike):
+                _refuse_database(connection, Path(file))
             query = table_query(connection, table, now, since, until)
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
@@ -135,9 +138,12 @@ class Answers(ABC):
         path, chosen, now = Path(folder), format_of(None, format), self._now()
         with self._connect() as connection:
             make_folder(path)
+            files = {it: path / f"{it}.{chosen}" for it in TABLES}
+            for file in files.values():
+                _refuse_database(connection, file)
             exports = [
-                TableExport(table_query(connection, it, now), open_atomic(path / f"{it}.{chosen}"))
-                for it in TABLES
+                TableExport(table_query(connection, table, now), open_atomic(file))
+                for table, file in files.items()
             ]
             counts = export_tables(connection, exports, chosen, progress)
         return dict(zip(TABLES, counts, strict=True))
@@ -275,3 +281,8 @@ class Answers(ABC):
         grouping = parse_grouping(by, since, until, tz)
         with self._connect() as connection:
             return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)
+
+
+def _refuse_database(connection: Connection, file: Path) -> None:
+    if connection.dialect.name == "sqlite" and connection.engine.url.database:
+        refuse_database(file, Path(connection.engine.url.database))
