@@ -42,6 +42,8 @@ class SourceError(RunfoldError):
 
     # The number of requests that were sent for the answer.
     requests = 1
+    # True for a POST of unknown outcome: look for what it began before you send it again.
+    may_have_happened = False
 
 
 class PollAgain(SourceError):

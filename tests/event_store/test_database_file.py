@@ -15,7 +15,6 @@ import pytest
 from projections import Views
 from tests.support.command_line import run_body
 from tests.support.run_builder import STATUS_CHANGED as EVENT
-from tests.support.waiting import until
 from tracker import Tracker, open_event_store
 from tracker.errors import StoreUnavailable
 from tracker.event_store import Append
@@ -159,19 +158,14 @@ def test_a_running_tracker_notices_and_acknowledges_nothing_more(
 def test_new_files_are_readable_by_their_owner_alone(tmp_path: Path, url: str) -> None:
     before = os.umask(0o022)
     try:
-
-        async def scenario() -> None:
-            async with Tracker(url, Assistants(NOWHERE)) as tracker:
-                tracker.observe(run_body("run_1"))
-                await until(lambda: (tmp_path / "runs.db-tracker").exists())
-                with Views(url) as views:
-                    views.upgrade()
-                    views.catch_up()
-                    modes = {it.name: stat.S_IMODE(it.stat().st_mode) for it in tmp_path.iterdir()}
-                assert {"runs.db", "runs.db-wal", "runs.db-shm", "runs.db-tracker"} <= modes.keys()
-                assert set(modes.values()) == {0o600}
-
-        asyncio.run(scenario())
+        with Tracker(url, Assistants(NOWHERE)).in_background() as tracker:
+            tracker.observe(run_body("run_1"))
+            with Views(url) as views:
+                views.upgrade()
+                views.catch_up()
+                modes = {it.name: stat.S_IMODE(it.stat().st_mode) for it in tmp_path.iterdir()}
+            assert {"runs.db", "runs.db-wal", "runs.db-shm", "runs.db-tracker"} <= modes.keys()
+            assert set(modes.values()) == {0o600}
         with Views(f"sqlite:///{tmp_path}/tables.db") as views:
             views.prepare(create=True)
         (tmp_path / "link.db").symlink_to(tmp_path / "linked.db")

@@ -85,7 +85,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             c.execute(_FIND_GAP, (len(rows),))
             if c.fetchone() is not None:
                 raise IntegrityError("a stream is behind its expected version")
-        # Before the events count as recorded: the file may have gone since the connection was given.
+        # Before the events count as recorded: the file may have gone since the check before.
         self._pool.check_file()
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]:

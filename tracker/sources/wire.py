@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -148,6 +148,45 @@ def read_answer(
     except PayloadError as error:
         reason = str(error)
     raise UnusableAnswer(f"{request} brought an answer of no use, {reason}.")
+
+
+def entries_in(request: str, page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the `data` of a page, with an empty object for an entry that is none.
+
+    Raises UnusableAnswer if there is no `data`, or it is no list; null is an empty list.
+    """
+    data = page.get("data")
+    if data is None and "data" in page:
+        # So do services in Go write an empty list.
+        return []
+    if not isinstance(data, list):
+        raise UnusableAnswer(f"{request} brought no list: `data` is missing.")
+    return [sent if isinstance(sent, dict) else {} for sent in data]
+
+
+def keep_fitting(
+    entries: list[dict[str, Any]], check: Callable[[dict[str, Any]], None]
+) -> tuple[list[dict[str, Any]], UnusableAnswer | None]:
+    """Returns the entries that `check` does not refuse, and why it refused the first other one.
+
+    Raises the UnusableAnswer of `check` if it refuses them all.
+    """
+    fitting, refusal = [], None
+    for entry in entries:
+        try:
+            check(entry)
+        except UnusableAnswer as error:
+            refusal = refusal or error
+        else:
+            fitting.append(entry)
+    if refusal is not None and not fitting:
+        raise refusal
+    return fitting, refusal
+
+
+def goes_on(page: Mapping[str, Any]) -> bool:
+    """True if a page says that there are more, be it as a text or a number."""
+    return str(page.get("has_more")).lower() in ("true", "1")
 
 
 def check_entity(request: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:

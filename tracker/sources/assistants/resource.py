@@ -20,6 +20,7 @@ from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.assistants.steps import Steps
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import (
+    admit_outcome,
     ask_for,
     ask_for_entries,
     ask_for_page,
@@ -46,7 +47,8 @@ class Assistants(HttpSource):
     `submit_tool_outputs(thread, run, [], tool_approvals=[{"tool_call_id": …, "approve": True}])`.
 
     Every call is one request, never repeated, and raises SourceError if it fails. Its result has
-    the answer that it came in as `.answer`.
+    the answer that it came in as `.answer`. If `may_have_happened` of the error is true, look for
+    the run before you send the same request again.
     """
 
     payload_format = snapshots.FORMAT
@@ -202,14 +204,11 @@ class Assistants(HttpSource):
         self, thread_id: str, *more: str, document: dict[str, Any] | None = None
     ) -> Run:
         path = runs_path(thread_id, *more)
-        answer, found = await ask_for(
-            self._transport,
-            "POST",
-            path,
-            _expected_fields(thread_id, *more[:1]),
-            without_stream(document or {}),
-        )
-        return read_answer(Run, answer, found, f"POST {path}")
+        expected = _expected_fields(thread_id, *more[:1])
+        sent = None if document is None else without_stream(document)
+        with admit_outcome("POST"):
+            answer, found = await ask_for(self._transport, "POST", path, expected, sent)
+            return read_answer(Run, answer, found, f"POST {path}")
 
 
 def _expected_fields(thread_id: str, run_id: str | None = None) -> dict[str, str]:

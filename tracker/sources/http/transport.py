@@ -94,11 +94,13 @@ class Transport:
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
         is_list: bool = False,
+        is_page: bool = False,
     ) -> tuple[Answer, dict[str, Any]]:
         """Sends one request. Returns the answer and the JSON object in it; `cap` is in bytes.
 
-        An answer whose body equals `known` is not decoded: its object is empty. With `is_list`
-        the response is a bare array, returned as the `data` of the object.
+        Any status from 200 to 299 brings an answer. One whose body equals `known` is not decoded:
+        its object is empty. With `is_list` the response is a bare array, returned as the `data` of
+        the object; with `is_page` it may be one.
 
         Raises SourceError as `error_mapping` maps the status; Unreachable if no complete response
         came in time; UnusableAnswer for one that is too large, cut off or not a JSON object;
@@ -107,7 +109,8 @@ class Transport:
         """
         content = None if document is None else encode(document)
         request = f"{method} {self._url.path.rstrip('/')}{path}"
-        call = Call(request, self._url.netloc.decode(), self._deadline, cap, known, is_list)
+        host = self._url.netloc.decode()
+        call = Call(request, host, self._deadline, cap, known, is_list, is_page)
         # Raised here, so that no exception that holds the request is its context.
         result = await self._perform(call, method, path, query, content)
         if isinstance(result, SourceError):
@@ -151,7 +154,7 @@ class Transport:
         try:
             call.headers = dict(response.headers)
             call.status = response.status_code
-            if call.is_success and not call.is_json:
+            if call.is_success and not call.may_be_json:
                 return
             # The raw stream: httpx would decompress it without a limit.
             stream = response.stream

@@ -12,12 +12,12 @@ from tracker.sources.answer import Answer, count_requests
 from tracker.sources.asked import check_answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
-from tracker.sources.http.requests import runs_path
+from tracker.sources.http.requests import runs_path, warn_once
 from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import PAGE_CAP, AuthHeader
 from tracker.sources.langgraph import snapshots
 from tracker.sources.langgraph.snapshots import ERROR, SUCCESS, with_state
-from tracker.sources.wire import check_entity
+from tracker.sources.wire import check_entity, entries_in, keep_fitting
 
 # Statuses that only the state of the thread explains.
 _EXPLAINED_BY_STATE = (SUCCESS, ERROR)
@@ -95,31 +95,40 @@ class LangGraph(HttpSource):
         so that one may come twice, but none is missed.
         """
         offset = int(after or 0)
-        ask = self._runs(thread_id, 100, offset) if offset else self._newest(thread_id, 100)
-        answer, runs = await ask
+        answer, runs = await self._runs(thread_id, 100, offset, keeps_others=True)
         more = str(offset + len(runs)) if len(runs) >= 100 else None
-        return answer, [{**run, "id": run["run_id"]} for run in runs], more
+        if not offset:
+            answer = await self._explain_newest(answer, runs)
+        return answer, [{**run, "id": run.get("run_id")} for run in runs], more
 
     async def _newest(self, thread_id: str, limit: int) -> tuple[Answer, list[dict[str, Any]]]:
         answer, runs = await self._runs(thread_id, limit)
-        if runs and runs[0].get("status") in _EXPLAINED_BY_STATE:
-            with count_requests(answer):
-                second, runs[0] = await self._add_state(runs[0])
-            answer = answer.then(second)
-        return answer, runs
+        return await self._explain_newest(answer, runs), runs
+
+    async def _explain_newest(self, answer: Answer, runs: list[dict[str, Any]]) -> Answer:
+        """Adds the state of the thread to its newest run, if that explains its status."""
+        if not runs or runs[0].get("status") not in _EXPLAINED_BY_STATE:
+            return answer
+        with count_requests(answer):
+            second, runs[0] = await self._add_state(runs[0])
+        return answer.then(second)
 
     async def _runs(
-        self, thread_id: str, limit: int, offset: int = 0
+        self, thread_id: str, limit: int, offset: int = 0, *, keeps_others: bool = False
     ) -> tuple[Answer, list[dict[str, Any]]]:
+        """Returns runs of a thread, without entries that are none unless `keeps_others`."""
         path = runs_path(thread_id)
         query = [("limit", str(limit)), ("offset", str(offset))]
         answer, found = await self._transport.ask(
             "GET", path, cap=PAGE_CAP, query=query, is_list=True
         )
-        runs = [run for run in found["data"] if isinstance(run, dict)]
-        for run in runs:
-            _check(f"GET {path}", run, {"thread_id": thread_id})
-        return answer, runs
+        entries = entries_in(f"GET {path}", found)
+        fitting, refusal = keep_fitting(
+            entries, lambda run: _check(f"GET {path}", run, {"thread_id": thread_id})
+        )
+        if refusal is not None and not keeps_others:
+            warn_once(str(refusal))
+        return answer, entries if keeps_others else fitting
 
     async def _add_state(self, run: Mapping[str, Any]) -> tuple[Answer, dict[str, Any]]:
         path = path_of("threads", str(run["thread_id"]), "state")
