@@ -52,7 +52,7 @@ def verify(
     `body` has to be the bytes as received. Raises WebhookRefused for a forged or old webhook,
     SettingsError for an invalid secret; no message contains the secret or the body.
     """
-    secrets = [secret] if isinstance(secret, str | bytes | bytearray) else secret
+    secrets = [secret] if isinstance(secret, str | bytes) else secret
     keys = [_parse_secret(each) for each in secrets]
     if not keys:
         raise SettingsError("no webhook secret was given, to verify webhooks with")
@@ -174,14 +174,13 @@ def _encode(text: str) -> bytes:
 
 def _parse_secret(secret: Secret) -> bytes:
     key = b""
-    if isinstance(secret, bytes | bytearray) and not secret.startswith(_PREFIX.encode()):
-        key = bytes(secret)
-    elif isinstance(secret, str | bytes | bytearray):
-        # A secret that was read from a file ends with a line break.
-        text = _as_text(bytes(secret) if isinstance(secret, bytearray) else secret).strip()
-        if text.startswith(_PREFIX):
-            with suppress(ValueError):
-                key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    # A secret that was read from a file ends with a line break.
+    text = _as_text(secret).strip()
+    if text.startswith(_PREFIX):
+        with suppress(ValueError):
+            key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    elif isinstance(secret, bytes):
+        key = secret
     if not key:
         # Not raised within the block above: the decoded secret would be context of the error.
         raise SettingsError(

@@ -1,11 +1,11 @@
 """The file of an SQLite database: private, and noticed when it is removed or replaced."""
 
-import asyncio
 import logging
 import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +15,13 @@ import pytest
 from projections import Views
 from tests.support.command_line import run_body
 from tests.support.run_builder import STATUS_CHANGED as EVENT
+from tests.support.scripted_server import SkippingClock
 from tracker import Tracker, open_event_store
 from tracker.errors import StoreUnavailable
 from tracker.event_store import Append
-from tracker.heartbeats.heartbeat import EVERY_SECONDS
+from tracker.heartbeats.heartbeat import EVERY_SECONDS, Heartbeat
+from tracker.heartbeats.reporter import CHECK_SECONDS
+from tracker.heartbeats.table import heartbeats_in
 from tracker.sources import Assistants
 
 pytestmark = [
@@ -141,18 +144,30 @@ def test_tables_in_a_file_that_is_gone_are_not_written(file: Path, url: str) -> 
 def test_a_running_tracker_notices_and_acknowledges_nothing_more(
     file: Path, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert EVERY_SECONDS <= 10
+    clock = SkippingClock()
+    tracker = Tracker(url, Assistants(NOWHERE), clock=clock).in_background()
+    with caplog.at_level(logging.WARNING, "runfold"), tracker:
+        assert tracker.observe(run_body("run_1"))
+        wait_for(lambda: read_heartbeats(url) != [])
+        remove(file)
+        # The tracker has nothing to record, and notices all the same.
+        clock.skip(EVERY_SECONDS - CHECK_SECONDS)
+        wait_for(lambda: GONE in caplog.text)
+        with pytest.raises(StoreUnavailable, match=GONE):
+            tracker.observe(run_body("run_2"))
+        assert not file.exists()
 
-    async def scenario() -> None:
-        async with Tracker(url, Assistants(NOWHERE)) as tracker:
-            assert tracker.observe(run_body("run_1"))
-            remove(file)
-            with pytest.raises(StoreUnavailable, match=GONE):
-                tracker.observe(run_body("run_2"))
-            assert not file.exists()
 
-    with caplog.at_level(logging.WARNING, "runfold"):
-        asyncio.run(scenario())
+def read_heartbeats(url: str) -> list[Heartbeat]:
+    with closing(open_event_store(url)) as store:
+        return heartbeats_in(store)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_new_files_are_readable_by_their_owner_alone(tmp_path: Path, url: str) -> None:

@@ -215,11 +215,11 @@ def test_headers_in_any_form(body: bytes, form: Callable[[dict[str, str]], Any])
             verify(body, form(without), SECRET, NOW)
 
 
-@given(st.binary(min_size=1, max_size=40).filter(lambda it: not it.startswith(b"whsec_")))
+@given(st.binary(min_size=1, max_size=40).filter(lambda it: b"whsec_" not in it))
 def test_a_secret_as_bytes(key: bytes) -> None:
     headers = sign(b"{}", key, "wh_1", NOW)
-    for secret in (key, bytearray(key), [key], (SECRET, key)):
-        assert verify(b"{}", headers, secret, NOW).id == "wh_1"  # type: ignore[arg-type]
+    for secret in (key, [key], (SECRET, key)):
+        assert verify(b"{}", headers, secret, NOW).id == "wh_1"
     with pytest.raises(WebhookRefused):
         verify(b"{}", headers, SECRET, NOW)
 
@@ -229,7 +229,7 @@ def test_a_secret_as_a_file_has_it(secret: str | bytes) -> None:
     assert verify(b"{}", sign(b"{}", SECRET, "wh_1", NOW), secret, NOW).id == "wh_1"
 
 
-@pytest.mark.parametrize("secret", [b"", b"whsec_", b"whsec_not base64!", [b""], None, [None], 5])
+@pytest.mark.parametrize("secret", [b"", b"whsec_", b"whsec_not base64!", [b""]])
 def test_a_secret_that_is_none(secret: Any) -> None:
-    with pytest.raises((SettingsError, TypeError)):
+    with pytest.raises(SettingsError):
         verify(b"{}", sign(b"{}", SECRET, "wh_1", NOW), secret, NOW)

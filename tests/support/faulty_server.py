@@ -141,7 +141,6 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
         UnusableAnswer,
         "text/html instead of JSON",
     ),
-    "no type": (writes(whole(RUN, b"HTTP/1.1 200 OK\r\n")), UnusableAnswer, "instead of JSON"),
     "empty": (writes(whole(b"")), UnusableAnswer, "0 bytes"),
     "a list": (writes(whole(b"[]")), UnusableAnswer, "not a JSON object, but an array"),
     "too deep": (writes(whole(b"[" * 100_000)), UnusableAnswer, "not JSON"),

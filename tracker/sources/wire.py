@@ -147,7 +147,14 @@ def read_answer(
         return attach_answer(validate(model, body, "what was asked for"), answer, body)
     except PayloadError as error:
         reason = str(error)
-    raise UnusableAnswer(f"{request} brought an answer of no use, {reason}.")
+    raise misfit(f"{request} brought an answer of no use, {reason}.")
+
+
+def misfit(message: str) -> UnusableAnswer:
+    """Returns the error of a complete answer whose document is not the one that was asked for."""
+    error = UnusableAnswer(message)
+    error.is_complete = True
+    return error
 
 
 def entries_in(request: str, page: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -160,7 +167,7 @@ def entries_in(request: str, page: Mapping[str, Any]) -> list[dict[str, Any]]:
         # So do services in Go write an empty list.
         return []
     if not isinstance(data, list):
-        raise UnusableAnswer(f"{request} brought no list: `data` is missing.")
+        raise misfit(f"{request} brought no list: `data` is missing.")
     return [sent if isinstance(sent, dict) else {} for sent in data]
 
 
@@ -192,7 +199,7 @@ def goes_on(page: Mapping[str, Any]) -> bool:
 def check_entity(request: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
     """Raises UnusableAnswer unless a document has an id, and no field other than `expected`."""
     if not isinstance(found.get("id"), str) or not found["id"]:
-        raise UnusableAnswer(f"{request} brought an object without an id.")
+        raise misfit(f"{request} brought an object without an id.")
     check_fields(request, found, expected)
 
 
@@ -204,7 +211,7 @@ def check_fields(request: str, found: Mapping[str, Any], expected: Mapping[str, 
         fits = (str(sent) if is_number else sent) in (value, None)
         if not fits and not _is_called_run(name, value, found):
             # The other value is not repeated: it may be anything, a key too.
-            raise UnusableAnswer(f"{request} brought another {name} than {value!r}.")
+            raise misfit(f"{request} brought another {name} than {value!r}.")
 
 
 def _is_called_run(name: str, value: str, found: Mapping[str, Any]) -> bool:

@@ -52,6 +52,7 @@ class Assistants(HttpSource):
     """
 
     payload_format = snapshots.FORMAT
+    needs_thread = True
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class Assistants(HttpSource):
         if not thread_id:
             raise _no_thread(run_id)
         path = runs_path(thread_id, run_id)
-        answer, found = await self._transport.ask("GET", path, known=known)
+        answer, found = await self._transport.ask_about(path, known)
         if answer.body is not known:
             expected = _expected_fields(thread_id)
             answer, _ = check_answer(f"GET {path}", answer, found, run_id, expected)

@@ -87,7 +87,7 @@ def map_error(
         error = error_type(message, retry_after=wait)
     else:
         error = error_type(message)
-    error.may_have_happened = is_uncertain
+    error.may_have_happened, error.status = is_uncertain, status
     return error
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import httpx
 
-from tracker.errors import KeyRefused, SettingsError, SourceError
+from tracker.errors import KeyRefused, Misconfigured, NotFound, SettingsError, SourceError
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.sources.answer import Answer
 from tracker.sources.documents import encode
@@ -80,6 +80,9 @@ class Transport:
         self._clock = clock or SystemClock()
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
+        # The last path without a query that was answered, to tell a missing run from a wrong
+        # address.
+        self._answered: str | None = None
 
     def __repr__(self) -> str:
         return f"Transport({str(self._url)!r})"
@@ -115,7 +118,39 @@ class Transport:
         result = await self._perform(call, method, path, query, content)
         if isinstance(result, SourceError):
             raise result
+        if method == "GET" and not query:
+            self._answered = path
         return result
+
+    async def ask_about(
+        self, path: str, known: bytes | None = None, *, probes: Sequence[str] = ()
+    ) -> tuple[Answer, dict[str, Any]]:
+        """Returns the answer to a request for one document, as `ask` does.
+
+        A 404 without a word of the API is Misconfigured, for the address may be wrong. If the
+        service still answers what it answered last, or one of the `probes`, the document is
+        missing, which is NotFound.
+        """
+        before = self._answered
+        try:
+            return await self.ask("GET", path, known=known)
+        except Misconfigured as error:
+            if error.status not in (404, 410):
+                raise
+            denied = error
+        for probe in dict.fromkeys(filter(None, (before, *probes))):
+            if probe == path:
+                continue
+            denied.requests += 1
+            try:
+                await self.ask("GET", probe)
+            except SourceError:
+                self._answered = None if self._answered == probe else self._answered
+            else:
+                missing = NotFound(str(denied).partition(". Check that base_url")[0] + ".")
+                missing.requests, missing.status = denied.requests, denied.status
+                raise missing
+        raise denied
 
     def path_below(self, url: Any) -> str | None:
         """Returns the path of a URL below the address of the service, else None."""

@@ -99,7 +99,7 @@ class Responses(HttpSource):
     async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one response, checked to be about it. Ignores `thread_id`."""
         path = path_of("responses", run_id)
-        answer, found = await self._transport.ask("GET", path, known=known)
+        answer, found = await self._transport.ask_about(path, known)
         if answer.body is not known:
             answer, _ = check_answer(f"GET {path}", answer, found, run_id, _EXPECTED)
         return answer
