@@ -103,7 +103,8 @@ def test_each_change_and_each_trouble_is_a_line() -> None:
     with served(answers) as url:
         done = runfold("watch", "thread_1", "run_1", "--base-url", url)
     assert done.code == 0
-    lines = [line.partition(": ")[2] for line in done.err.splitlines()]
+    *lines, last = (line.partition(": ")[2] for line in done.err.splitlines())
+    assert last == "reading its steps …"
     troubles = [line for line in lines if "503" in line]
     assert [line for line in lines if line in ("queued", "in_progress", "completed")][-1] == (
         "completed"
@@ -147,13 +148,13 @@ def test_a_run_that_completes(simulator: Simulator) -> None:
     assert done.code == 0
     assert "RunCompleted" in done.out
     lines = done.err.splitlines()
-    assert lines[-1] == f"{run.run_id}: completed"
+    assert lines[-2:] == [f"{run.run_id}: completed", f"{run.run_id}: reading its steps …"]
     assert all(line.startswith(f"{run.run_id}: ") for line in lines)
     with Views("sqlite:///runfold.db") as views:
         assert views.run(run.run_id).outcome == "completed"
     again = watch(simulator, run.thread_id, run.run_id)
     assert (again.code, again.out) == (0, done.out)
-    assert again.err == f"{run.run_id}: completed\n"
+    assert again.err.splitlines()[0] == f"{run.run_id}: completed"
 
 
 def test_a_run_that_fails(simulator: Simulator) -> None:

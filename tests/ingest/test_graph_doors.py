@@ -102,7 +102,7 @@ def test_a_thread_that_was_deleted_holds_no_other() -> None:
                 clock.skip(6)
                 await until(lambda: len(tracker.watching) == 1)
                 assert [it.run_id for it in tracker.watching] == ["run-2"]
-                assert isinstance(tracker.history("run-1")[-1].event, RunVanished)
+                await until(lambda: isinstance(tracker.history("run-1")[-1].event, RunVanished))
                 assert tracker.sources_status()["langgraph"].refusing is None
 
     asyncio.run(main())

@@ -162,5 +162,5 @@ def _find_source(session: Session, hint: Hint, source: str | None) -> Source | N
     chosen = senders or able
     if len(chosen) > 1:
         names = sorted(it.name for it in chosen)
-        raise SettingsError(f"a webhook may be about a run of {names}: say which, source='…'")
+        raise SettingsError(f"a webhook may be about a run of {names}: say which, with source='…'")
     return chosen[0] if chosen else None

@@ -134,7 +134,9 @@ class Call:
         except PayloadError as error:
             size = f"{len(self.body)} bytes"
             return UnusableAnswer(f"{request} brought {size} of no use: {error}.{self._note}")
-        if document and "id" not in document and isinstance(document.get("error"), dict | str):
+        # The error of a run is its own.
+        is_nameless = bool(document) and not document.keys() & {"id", "run_id"}
+        if is_nameless and isinstance(document.get("error"), dict | str):
             message = quote(read_message(body).text, secrets)
             return UnusableAnswer(
                 f"{request} brought an error as a success: {message}.{self._note}"

@@ -143,7 +143,7 @@ class Transport:
                 continue
             denied.requests += 1
             try:
-                await self.ask("GET", probe)
+                await self.ask("GET", probe, is_page=True)
             except SourceError:
                 self._answered = None if self._answered == probe else self._answered
             else:
