@@ -26,6 +26,7 @@ from projections.export.tables import (
 from projections.projectors.prices import require_prices
 from projections.queries.costs import find_unpriced_models, sum_costs
 from projections.queries.grouping import By, parse_grouping
+from projections.queries.open_usage import sum_open_usage
 from projections.queries.runs import (
     Filter,
     count_statuses,
@@ -41,6 +42,7 @@ from projections.queries.usage import sum_usage
 from projections.row_types import (
     ActionRow,
     CostRow,
+    OpenUsage,
     PhaseRow,
     RunRow,
     StatusCount,
@@ -243,10 +245,18 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[UsageRow]:
-        """Returns the tokens of the ended runs of each group."""
+        """Returns the tokens of the ended runs of each group; see also `open_usage`."""
         grouping = parse_grouping(by, since, until, tz)
         with self._connect() as connection:
             return Rows(UsageRow, sum_usage(connection, grouping), groups=grouping.names)
+
+    def open_usage(self, since: datetime | None = None, until: datetime | None = None) -> OpenUsage:
+        """Returns the tokens of runs that have not ended, which `usage` and `cost` leave out.
+
+        These are above all responses that wait for the outputs of their calls.
+        """
+        with self._connect() as connection:
+            return sum_open_usage(connection, since, until)
 
     def cost(
         self,

@@ -308,8 +308,8 @@ def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
     assert "RunCompleted" in done.out
     assert done.out.startswith(f"responses:{response.run_id}, thread ")
     missing = watch(simulator, "-", response.run_id)
-    assert missing.code == 1
-    assert "say which thread it is in" in missing.message
+    assert missing.code == 2
+    assert "say which thread it is on" in missing.message
 
 
 def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:

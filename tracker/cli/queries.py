@@ -52,12 +52,16 @@ def usage(
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the tokens that runs used."""
-    from tracker.cli.tables import print_usage
+    """Show the tokens that ended runs used.
+
+    The tokens of runs that have not ended are said on stderr.
+    """
+    from tracker.cli.tables import print_open_usage, print_usage
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, quiet=json) as views:
         print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
+        print_open_usage(views, since=since, until=until)
 
 
 def cost(
@@ -71,16 +75,17 @@ def cost(
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the cost of runs in US dollars.
+    """Show the cost of ended runs in US dollars.
 
-    Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
+    The tokens of runs that have not ended are said on stderr. Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
     """
-    from tracker.cli.tables import print_cost, print_models_without_price
+    from tracker.cli.tables import print_cost, print_models_without_price, print_open_usage
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, quiet=json) as views:
         if not unpriced:
             print_cost(views, by=by, tz=tz, since=since, until=until, json=json)
+            print_open_usage(views, since=since, until=until)
         if unpriced or (not json and views.unpriced()):
             print_models_without_price(views, json=json)
 
