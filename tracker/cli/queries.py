@@ -77,7 +77,8 @@ def cost(
 ) -> None:
     """Show the cost of ended runs in US dollars.
 
-    The tokens of runs that have not ended are said on stderr. Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
+    The tokens of runs that have not ended are said on stderr. Prices are those of the date of each
+    run. Needs `pip install 'runfold[cost]'`.
     """
     from tracker.cli.tables import print_cost, print_models_without_price, print_open_usage
     from tracker.cli.views import open_current_views

@@ -12,6 +12,7 @@ from tracker.core.state import RunState
 from tracker.errors import PayloadError, SettingsError
 from tracker.ingest.payloads import resolve_payload
 from tracker.ingest.recorder import record
+from tracker.ingest.session_hints import is_watched, read_session, session_in
 from tracker.session import Session
 from tracker.sources.agents.resource import AgentTurns
 from tracker.sources.assistants.resource import Assistants
@@ -116,8 +117,11 @@ async def _record_payload(
         if await _is_chosen(session, resolved.origin, resolved.run_id, only):
             return await record(session, resolved)
         return None
+    if (session_id := session_in(payload)) is not None:
+        return await _follow_session(session, session_id, source, timeout, only)
     hint = hint_in(payload)
-    origin = None if hint is None else _find_source(session, hint, source)
+    sender = None if hint is None else _SENDERS[hint.object_type]
+    origin = None if sender is None else _find_source(session, sender, source)
     if hint is None or origin is None:
         return None
     if not await _is_chosen(session, origin, hint.run_id, only):
@@ -149,12 +153,24 @@ def _find_run(
     return None
 
 
-def _find_source(session: Session, hint: Hint, source: str | None) -> Source | None:
-    """Returns the source of the run that a hint names; None if none has such runs.
+async def _follow_session(
+    session: Session, session_id: str, source: str | None, timeout: float, only: Only
+) -> RunState | None:
+    origin = _find_source(session, AgentTurns, source)
+    if not isinstance(origin, AgentTurns):
+        return None
+    if callable(only):
+        is_chosen = bool(only(session_id))
+    else:
+        is_chosen = only is None or is_watched(session, origin, session_id)
+    return await read_session(session, origin, session_id, timeout) if is_chosen else None
+
+
+def _find_source(session: Session, sender: type[Any], source: str | None) -> Source | None:
+    """Returns the source of the API that sent a webhook; None if none has such runs.
 
     Raises SettingsError if several have.
     """
-    sender = _SENDERS[hint.object_type]
     sources = session.sources
     found = [*sources.values()] if source is None else [sources.named(source)]
     able = [it for it in found if isinstance(it, sender) or not isinstance(it, _APIS)]
