@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from projections.projectors.prices import Prices as Prices
     from projections.row_types import ActionRow as ActionRow
     from projections.row_types import CostRow as CostRow
+    from projections.row_types import OpenUsage as OpenUsage
     from projections.row_types import PhaseRow as PhaseRow
     from projections.row_types import RunRow as RunRow
     from projections.row_types import StatusCount as StatusCount

@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 from sqlalchemy import Connection
 
-from projections.export.atomic_files import make_folder, open_atomic
+from projections.export.atomic_files import make_folder, open_atomic, refuse_database
 from projections.export.formats import Format, format_of
 from projections.export.rows import Rows
 from projections.export.tables import (
@@ -25,6 +25,7 @@ from projections.export.tables import (
 )
 from projections.queries.costs import find_unpriced_models, sum_costs
 from projections.queries.grouping import By, parse_grouping
+from projections.queries.open_usage import sum_open_usage
 from projections.queries.runs import (
     Filter,
     count_statuses,
@@ -40,6 +41,7 @@ from projections.queries.usage import sum_usage
 from projections.row_types import (
     ActionRow,
     CostRow,
+    OpenUsage,
     PhaseRow,
     RunRow,
     StatusCount,
@@ -107,7 +109,8 @@ class Answers(ABC):
         The rows are those of one snapshot, ordered by key; they are streamed, not held in memory.
         An existing file is replaced when the new one is complete. `since` and `until` apply to
         tables of runs. `progress` is called with the number of rows written so far. Raises
-        SettingsError where the file cannot be written, or pyarrow is missing for Parquet.
+        SettingsError where the file cannot be written or is the database itself, or pyarrow is
+        missing for Parquet.
         """
         opened: AbstractContextManager[BinaryIO]
         if isinstance(file, str | PathLike):
@@ -116,6 +119,8 @@ class Answers(ABC):
             chosen, opened = format_of(None, format), nullcontext(file)
         now = self._now()
         with self._connect() as connection:
+            if isinstance(file, str | PathLike):
+                _refuse_database(connection, Path(file))
             query = table_query(connection, table, now, since, until)
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
@@ -135,9 +140,12 @@ class Answers(ABC):
         path, chosen, now = Path(folder), format_of(None, format), self._now()
         with self._connect() as connection:
             make_folder(path)
+            files = {it: path / f"{it}.{chosen}" for it in TABLES}
+            for file in files.values():
+                _refuse_database(connection, file)
             exports = [
-                TableExport(table_query(connection, it, now), open_atomic(path / f"{it}.{chosen}"))
-                for it in TABLES
+                TableExport(table_query(connection, table, now), open_atomic(file))
+                for table, file in files.items()
             ]
             counts = export_tables(connection, exports, chosen, progress)
         return dict(zip(TABLES, counts, strict=True))
@@ -238,10 +246,18 @@ class Answers(ABC):
         until: datetime | None = None,
         tz: str = "UTC",
     ) -> Rows[UsageRow]:
-        """Returns the tokens of the ended runs of each group."""
+        """Returns the tokens of the ended runs of each group; see also `open_usage`."""
         grouping = parse_grouping(by, since, until, tz)
         with self._connect() as connection:
             return Rows(UsageRow, sum_usage(connection, grouping), groups=grouping.names)
+
+    def open_usage(self, since: datetime | None = None, until: datetime | None = None) -> OpenUsage:
+        """Returns the tokens of runs that have not ended, which `usage` and `cost` leave out.
+
+        These are above all responses that wait for the outputs of their calls.
+        """
+        with self._connect() as connection:
+            return sum_open_usage(connection, since, until)
 
     def cost(
         self,
@@ -279,3 +295,8 @@ class Answers(ABC):
         grouping = parse_grouping(by, since, until, tz)
         with self._connect() as connection:
             return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)
+
+
+def _refuse_database(connection: Connection, file: Path) -> None:
+    if connection.dialect.name == "sqlite" and connection.engine.url.database:
+        refuse_database(file, Path(connection.engine.url.database))

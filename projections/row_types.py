@@ -193,6 +193,15 @@ class UsageRow(NamedTuple):
     cache_write_12h_tokens: int | None
 
 
+class OpenUsage(NamedTuple):
+    """The tokens of runs that reported some and have not ended, such as those that wait."""
+
+    runs: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
 class CostRow(NamedTuple):
     """The costs of the ended runs of one group, exact to a billionth of a dollar per run.
 

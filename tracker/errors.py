@@ -43,6 +43,10 @@ class SourceError(RunfoldError):
 
     # The number of requests that were sent for the answer.
     requests = 1
+    # True for a POST of unknown outcome: look for what it began before you send it again.
+    may_have_happened = False
+    # Of an unsuccessful response; None without one.
+    status: int | None = None
 
 
 class PollAgain(SourceError):
@@ -59,6 +63,9 @@ class Unreachable(PollAgain):
 
 class UnusableAnswer(PollAgain):
     """The answer is not the one that was asked for: no JSON, cut off, too large, another id."""
+
+    # True if the service answered in full, and only this document cannot be used.
+    is_complete = False
 
 
 class RateLimited(PollAgain):

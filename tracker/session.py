@@ -26,6 +26,7 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.runtime.worker_threads import WorkerThreads
+from tracker.sources.http.source import HttpSource
 from tracker.sources.registry import SourceRegistry
 from tracker.webhooks import ReplayGuard
 
@@ -75,6 +76,8 @@ class Session:
                 f"{state.thread_id}; give each service, or session, a source of its own"
             )
         if not state.is_ended:
+            if isinstance(origin, HttpSource):
+                origin.check_ids(thread_id or state.thread_id, run_id)
             self.watch_list.watch(origin, thread_id, run_id, state=state)
 
     async def wait(

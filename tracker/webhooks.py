@@ -10,10 +10,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracker.errors import SettingsError, WebhookRefused, WebhookReplayed
 
@@ -24,6 +24,12 @@ TOLERANCE = timedelta(minutes=5)
 _REMEMBERED = 2 * TOLERANCE
 _PREFIX = "whsec_"
 _VERSION = "v1,"
+# Of the headers; Svix, from which the specification comes, writes its own name before them.
+_NAMES = ("webhook-id", "webhook-timestamp", "webhook-signature")
+# The headers of a request: a mapping, a WSGI environ, or the pairs of an ASGI scope.
+Headers = Mapping[str, Any] | Iterable[tuple[Any, Any]]
+# A secret as the service shows it (`whsec_…`), or the bytes that it stands for.
+Secret = str | bytes
 # Reached in the year 5138: more digits are not a time in seconds.
 _LONGEST_TIMESTAMP = 11
 
@@ -39,25 +45,25 @@ class Webhook(NamedTuple):
 
 
 def verify(
-    body: bytes, headers: Mapping[str, str], secret: str | Sequence[str], now: datetime
+    body: bytes, headers: Headers, secret: Secret | Sequence[Secret], now: datetime
 ) -> Webhook:
     """Verifies that a webhook is recent, and signed with `secret` or one of several secrets.
 
     `body` has to be the bytes as received. Raises WebhookRefused for a forged or old webhook,
     SettingsError for an invalid secret; no message contains the secret or the body.
     """
-    keys = [_parse_secret(each) for each in ([secret] if isinstance(secret, str) else secret)]
+    secrets = [secret] if isinstance(secret, str | bytes) else secret
+    keys = [_parse_secret(each) for each in secrets]
     if not keys:
         raise SettingsError("no webhook secret was given, to verify webhooks with")
-    given = {name.lower(): value for name, value in headers.items()}
-    required = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    missing = [name for name in required if not given.get(name)]
+    given = _read_headers(headers)
+    missing = [name for name in _NAMES if not given.get(name)]
     if missing:
         raise WebhookRefused(
             f"the webhook has no header {', '.join(missing)}: pass all headers of the request; "
             "a request without them is not from the service"
         )
-    webhook_id, timestamp, signatures = (given[name] for name in required)
+    webhook_id, timestamp, signatures = (given[name] for name in _NAMES)
     sent_at = _check_timestamp(timestamp, now)
     expected = [_sign(key, webhook_id, timestamp, body).encode() for key in keys]
     found = [_encode(each) for each in signatures.split() if each.startswith(_VERSION)]
@@ -72,7 +78,7 @@ def verify(
     return Webhook(webhook_id, sent_at)
 
 
-def sign(body: bytes, secret: str, webhook_id: str, sent_at: datetime) -> dict[str, str]:
+def sign(body: bytes, secret: Secret, webhook_id: str, sent_at: datetime) -> dict[str, str]:
     """Returns the headers with which a service sends `body`; for tests of a receiver.
 
     Raises SettingsError for an invalid secret.
@@ -122,6 +128,24 @@ class ReplayGuard:
             done.set()
 
 
+def _read_headers(headers: Headers) -> dict[str, str]:
+    """Returns the headers of a webhook by their names, as far as they are there."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        # A WSGI environ has other things too, and its headers as HTTP_WEBHOOK_ID.
+        if isinstance(name, str | bytes) and isinstance(value, str | bytes):
+            plain = _as_text(name).lower().replace("_", "-").removeprefix("http-")
+            found.setdefault(plain, _as_text(value))
+    return {
+        name: found.get(name) or found.get(name.replace("webhook-", "svix-"), "") for name in _NAMES
+    }
+
+
+def _as_text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 def _check_timestamp(timestamp: str, now: datetime) -> datetime:
     is_number = timestamp.isascii() and timestamp.isdecimal()
     if not is_number or len(timestamp) > _LONGEST_TIMESTAMP:
@@ -148,11 +172,15 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _parse_secret(secret: str) -> bytes:
+def _parse_secret(secret: Secret) -> bytes:
     key = b""
-    if secret.startswith(_PREFIX):
+    # A secret that was read from a file ends with a line break.
+    text = _as_text(secret).strip()
+    if text.startswith(_PREFIX):
         with suppress(ValueError):
-            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+            key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    elif isinstance(secret, bytes):
+        key = secret
     if not key:
         # Not raised within the block above: the decoded secret would be context of the error.
         raise SettingsError(

@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 
 from projections.database.refusals import is_unavailable
 from projections.folding.json_text import read_json
 from tracker.errors import SettingsError, StoreUnavailable, ViewsError
+from tracker.event_store.database_file import create_private, identify
 
 # How long a statement of SQLite waits for another writer.
 BUSY_SECONDS = 30.0
@@ -113,13 +114,18 @@ def _parse(url: str) -> URL:
 
 
 def _sqlite_engine(path: Path, create: bool) -> Engine:
+    # Absolute: the process may change its folder before the next connection.
+    file = path.absolute()
+
     def connect() -> sqlite3.Connection:
-        if not create and not path.exists():
+        if not create and not file.exists():
             raise StoreUnavailable(
                 f"no database at {path}: check --db, or create one with `runfold import` or `watch`"
             )
+        if create:
+            create_private(file)
         # A mode without `c`, so that a file that is deleted meanwhile is not created again.
-        location = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
+        location = f"file:{quote(str(file))}?mode={'rwc' if create else 'rw'}"
         return sqlite3.connect(location, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
     engine = create_engine(
@@ -130,12 +136,19 @@ def _sqlite_engine(path: Path, create: bool) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    def _configure(connection: sqlite3.Connection, record: Any) -> None:
+        record.info["file"] = identify(file)
         # A committed transaction survives a power failure.
         connection.execute("PRAGMA synchronous=FULL").close()
         # Run keys arrive in random order, so that many pages of the indexes are needed at once.
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
         connection.create_function(JSON_MEMBER, 2, _read_member, deterministic=True)
+
+    @event.listens_for(engine, "checkout")
+    def _check_file(_connection: object, record: Any, _proxy: object) -> None:
+        # A connection to a file that was removed or replaced writes where nobody reads.
+        if record.info["file"] != identify(file):
+            raise DisconnectionError
 
     return engine
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tracker.errors import SettingsError
+from tracker.event_store.database_file import BESIDE_DATABASE
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def open_atomic(file: Path) -> Iterator[BinaryIO]:
     try:
         # Pipes and devices are written directly.
         if not file.exists() or file.is_file():
-            part = file.with_name(f"{file.name}.part")
+            part = _part_of(file)
         with (part or file).open("wb") as opened:
             yield opened
             if part is not None:
@@ -37,6 +38,30 @@ def open_atomic(file: Path) -> Iterator[BinaryIO]:
         if part is not None:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def refuse_database(file: Path, database: Path) -> None:
+    """Raises SettingsError if writing a file would destroy a database, or a file beside it.
+
+    The file may be the database under another name: through a link, or another path.
+    """
+    kept = [database, *(database.with_name(f"{database.name}{end}") for end in BESIDE_DATABASE)]
+    if any(_is_same(written, it) for written in (file, _part_of(file)) for it in kept):
+        raise SettingsError(
+            f"{file} cannot be written: the database {database} is there, which is what is "
+            "exported; name another file"
+        )
+
+
+def _part_of(file: Path) -> Path:
+    return file.parent / f"{file.name}.part"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`runfold watch` against `runfold simulate`."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -7,13 +8,19 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from projections import Views
-from tests.support.command_line import Finished, finish, runfold, start
+from tests.support.command_line import Finished, finish, run_body, runfold, start
+from tests.support.loopback import listening
+from tests.support.odd_polls import CaseServer
 from tracker import open_event_store
 from tracker.cli.apis import make_source
 from tracker.core.snapshot import RunSnapshot
@@ -27,6 +34,7 @@ pytestmark = pytest.mark.integration
 
 KEY = "sk-the-right-4f1d9c22b7"
 NOWHERE = "http://127.0.0.1:9/v1"
+ASKED = "GET /v1/threads/thread_1/runs/run_1"
 SOON = {"action": 0.0, "time_scale": 0.02, "stretched": 0.0}
 
 
@@ -55,16 +63,98 @@ def create_run_ending(simulator: Simulator, end: str) -> Truth:
     return simulator.create_run(parameters=Parameters.ending(end, **SOON))  # type: ignore[arg-type]
 
 
+def said(done: Finished) -> str:
+    """Returns the last line, which is of the program itself."""
+    *lines, last = done.err.splitlines()
+    assert not any(line.startswith("runfold: ") for line in lines)
+    return last.removeprefix("runfold: ")
+
+
+@pytest.mark.parametrize(
+    ("api", "thread", "run"),
+    [
+        ("assistants", "-", "run_1"),
+        ("agents", "-", "turn_1"),
+        ("langgraph", "-", "run_1"),
+        ("assistants", "", "run_1"),
+        ("assistants", "thread_1", ".."),
+        ("assistants", "..", "run_1"),
+        ("responses", "-", "."),
+        ("responses", "-", "a\x1bb"),
+        ("responses", "-", "x" * 3000),
+    ],
+)
+def test_a_run_that_can_never_be_asked_about_is_refused_at_once(
+    api: str, thread: str, run: str
+) -> None:
+    done = runfold("watch", "--base-url", NOWHERE, "--api", api, "--", thread, run)
+    assert done.code == 2
+    assert done.message
+
+
+def test_each_change_and_each_trouble_is_a_line() -> None:
+    """Without a terminal. The trouble goes, and is told again when it comes again."""
+    down = {"asked": ASKED, "status": 503, "body": {"error": {"message": "down"}}}
+    shown = [
+        {"asked": ASKED, "body": run_body("run_1", status)}
+        for status in ("queued", "in_progress", "completed")
+    ]
+    answers = [shown[0], down, shown[1], down, down, shown[2]]
+    with served(answers) as url:
+        done = runfold("watch", "thread_1", "run_1", "--base-url", url)
+    assert done.code == 0
+    *lines, last = (line.partition(": ")[2] for line in done.err.splitlines())
+    assert last == "reading its steps …"
+    troubles = [line for line in lines if "503" in line]
+    assert [line for line in lines if line in ("queued", "in_progress", "completed")][-1] == (
+        "completed"
+    )
+    assert [it for it in dict.fromkeys(lines) if "503" not in it] == [
+        "queued",
+        "in_progress",
+        "completed",
+    ]
+    assert len(troubles) == 2
+
+
+@contextmanager
+def served(answers: list[Any]) -> Iterator[str]:
+    """Serves the answers in a thread; yields the base URL."""
+    ready: Queue[Any] = Queue()
+
+    async def serve() -> None:
+        server, stop = CaseServer(answers), asyncio.Event()
+        async with listening(server.serve) as port:
+            ready.put((port, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    thread = Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    port, loop, stop = ready.get()
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def test_the_timeout_has_a_default() -> None:
+    assert "3600" in runfold("watch", "--help").out
+
+
 def test_a_run_that_completes(simulator: Simulator) -> None:
     run = create_run_ending(simulator, "completed")
     done = watch(simulator, run.thread_id, run.run_id)
     assert done.code == 0
     assert "RunCompleted" in done.out
-    assert done.err == ""
+    lines = done.err.splitlines()
+    assert lines[-2:] == [f"{run.run_id}: completed", f"{run.run_id}: reading its steps …"]
+    assert all(line.startswith(f"{run.run_id}: ") for line in lines)
     with Views("sqlite:///runfold.db") as views:
         assert views.run(run.run_id).outcome == "completed"
     again = watch(simulator, run.thread_id, run.run_id)
     assert (again.code, again.out) == (0, done.out)
+    assert again.err.splitlines()[0] == f"{run.run_id}: completed"
 
 
 def test_a_run_that_fails(simulator: Simulator) -> None:
@@ -79,7 +169,7 @@ def test_a_run_that_takes_longer_than_the_timeout(simulator: Simulator) -> None:
     run = simulator.create_run(parameters=Parameters.ending("endless"))
     done = watch(simulator, run.thread_id, run.run_id, "--timeout", 1)
     assert done.code == 1
-    assert done.message == f"{run.run_id} has not ended within 1 s; watch it again to continue"
+    assert said(done) == f"{run.run_id} has not ended within 1 s; watch it again to continue"
     statuses = runfold("status", "--json").document
     assert [row["runs"] for row in statuses] == [1]
 
@@ -87,8 +177,8 @@ def test_a_run_that_takes_longer_than_the_timeout(simulator: Simulator) -> None:
 def test_an_unknown_run(simulator: Simulator) -> None:
     done = watch(simulator, simulator.create_thread(), "run_9")
     assert done.code == 1
-    assert "run_9" in done.message
-    assert "404" in done.message
+    assert "run_9" in said(done)
+    assert "404" in said(done)
     assert runfold("status").out == "runs by status: none\n"
 
 
@@ -100,17 +190,19 @@ def test_a_wrong_key_is_not_shown(
     run = create_run_ending(simulator, "completed")
     done = watch(simulator, run.thread_id, run.run_id)
     assert done.code == 1
-    assert "401" in done.message
-    assert done.message.endswith("Check api_key.")
+    assert "401" in said(done)
+    assert said(done).endswith("Check api_key.")
     assert "sk-the" not in done.out + done.err
 
 
 def test_a_server_that_cannot_be_reached() -> None:
     done = runfold("watch", "thread_1", "run_1", "--base-url", NOWHERE, "--timeout", 3)
     assert done.code == 1
-    assert done.message.startswith("run_1 has not ended within 3 s; watch it again to continue. ")
-    assert "127.0.0.1:9" in done.message
-    assert KEY not in done.message
+    assert said(done).startswith("run_1 has not ended within 3 s; watch it again to continue. ")
+    assert "127.0.0.1:9" in said(done)
+    # The trouble is a line of its own as soon as it is met.
+    assert done.err.startswith("run_1: GET /v1/threads/thread_1/runs/run_1 was not sent")
+    assert KEY not in done.err
 
 
 def test_no_service_named() -> None:
@@ -139,7 +231,7 @@ def test_an_interrupted_watch_keeps_what_it_saw(simulator: Simulator, folder: Pa
     done = finish(process)
     assert done.code == 130
     assert done.out == ""
-    assert done.message == "interrupted; everything recorded so far is kept"
+    assert said(done) == "interrupted; everything recorded so far is kept"
     assert sum(row["runs"] for row in runfold("status", "--json").document) == 1
 
 
@@ -187,7 +279,7 @@ def test_a_server_that_is_no_such_service(folder: Path) -> None:
         done = runfold("watch", "thread_1", "run_1", "--base-url", url, "--timeout", 60)
         server.kill()
     assert done.code == 1
-    assert "127.0.0.1" in done.message or "404" in done.message
+    assert "127.0.0.1" in said(done) or "404" in said(done)
 
 
 def test_other_open_runs_of_the_database_are_left_alone(simulator: Simulator) -> None:
@@ -216,8 +308,8 @@ def test_a_response_is_watched_without_a_thread(simulator: Simulator) -> None:
     assert "RunCompleted" in done.out
     assert done.out.startswith(f"responses:{response.run_id}, thread ")
     missing = watch(simulator, "-", response.run_id)
-    assert missing.code == 1
-    assert "say which thread it is in" in missing.message
+    assert missing.code == 2
+    assert "say which thread it is on" in missing.message
 
 
 def test_a_key_of_openai_is_not_shown_to_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from tests.support.tracker_settings import QUICK
 from tracker import Tracker
 from tracker.core.events import RunCompleted, RunCreated
 from tracker.errors import (
-    PayloadError,
     SettingsError,
     UnknownRun,
     WaitTimeout,
@@ -227,11 +226,6 @@ def test_what_is_about_no_run_is_let_by() -> None:
             ):
                 assert await tracker.webhook(*delivery(kind, data), secret=SECRET) is None
             assert tracker.watching == []
-            body = b"[1]"
-            headers = sign(body, SECRET, "wh_list", datetime.now(UTC))
-            for _ in range(2):
-                with pytest.raises(PayloadError, match="not a JSON object, but an array"):
-                    await tracker.webhook(body, headers, secret=SECRET)
             with pytest.raises(SettingsError, match="a webhook secret is"):
                 await tracker.webhook(*make_delivery("resp_1"), secret="sk-4f1d9c22b7")
 
@@ -248,8 +242,7 @@ def test_the_source_is_the_one_that_speaks_of_it(simulator: Simulator) -> None:
             assert state is not None
             assert state.source == "responses"
         async with Tracker("memory://", Assistants(url)) as tracker:
-            with pytest.raises(SettingsError, match="0 sources have the Responses resource"):
-                await tracker.webhook(*make_delivery(second), secret=SECRET)
+            assert await tracker.webhook(*make_delivery(second), secret=SECRET) is None
         two = Responses(url, name="a"), Responses(url, name="b")
         async with Tracker("memory://", *two) as tracker:
             with pytest.raises(SettingsError, match="say which, with source='…'"):

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tracker.errors import PayloadError
-from tracker.sources.answer import select_headers, server_date, wait_hint
+from tracker.sources.answer import reset_hint, select_headers, server_date, wait_hint
 from tracker.sources.documents import decode, decode_body
 from tracker.sources.stamps import read_stamp
 
@@ -66,6 +68,16 @@ def test_what_is_no_moment_is_none(sent: object) -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after": "1, 2"}, None),
         ({"retry-after": "99999999"}, 3600.0),
+        ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "1.5s"}, 1.5),
+        ({"retry-after": "1h"}, 3600.0),
+        ({"retry-after": "2 m 3 s"}, 123.0),
+        ({"retry-after-ms": "6ms"}, 0.006),
+        ({"openai-poll-after-ms": "1s"}, 1.0),
+        ({"retry-after": "1m30"}, None),
+        ({"retry-after": "30s later"}, None),
+        ({"retry-after": str(int(NOW.timestamp()) + 7)}, 7.0),
+        ({"retry-after": str((int(NOW.timestamp()) + 7) * 1000)}, 7.0),
         ({"retry-after": "Thu, 01 Jan 2026 12:00:08 GMT"}, 8.0),
         ({"retry-after": "Thu, 01 Jan 2026 11:59:00 GMT"}, 0.0),
         (
@@ -79,6 +91,44 @@ def test_what_is_no_moment_is_none(sent: object) -> None:
 )
 def test_the_wait_that_is_asked_for(headers: dict[str, str], seconds: float | None) -> None:
     assert wait_hint(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"x-ratelimit-reset-requests": "6ms"}, 0.006),
+        ({"x-ratelimit-reset-requests": "6m0s"}, 360.0),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "20s"}, 20.0),
+        (
+            {
+                "x-ratelimit-reset-requests": "9m",
+                "x-ratelimit-remaining-requests": "12",
+                "x-ratelimit-reset-tokens": "20s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            20.0,
+        ),
+        ({"x-ratelimit-reset-requests": "9m", "x-ratelimit-remaining-requests": "12"}, None),
+        ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 5)}, 5.0),
+        ({"x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-reset-requests": "999h"}, 3600.0),
+    ],
+)
+def test_the_limits_that_are_used_up_say_when_they_are_reset(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert reset_hint(headers, NOW) == pytest.approx(seconds) if seconds else seconds is None
+
+
+@settings(max_examples=50)
+@given(st.text("0123456789.-hmsuµn eE", max_size=12))
+def test_a_hint_is_none_or_within_an_hour(text: str) -> None:
+    for name in ("retry-after", "retry-after-ms", "openai-poll-after-ms"):
+        found = wait_hint({name: text}, NOW)
+        assert found is None or 0.0 <= found <= 3600.0
+    found = reset_hint({"x-ratelimit-reset-requests": text}, NOW)
+    assert found is None or 0.0 <= found <= 3600.0
 
 
 def test_the_date_of_the_server() -> None:

@@ -99,7 +99,7 @@ def failure(api: Assistants) -> SourceError:
         (529, error_body("Overloaded"), Unreachable, "later"),
         (301, b"", Misconfigured, "Redirects are not followed"),
         (307, b"", Misconfigured, "Redirects are not followed"),
-        (206, b"{}", UnusableAnswer, "Only 200 and 201"),
+        (199, b"{}", UnusableAnswer, "Only 200 to 299"),
         (200, error_body("Broken inside."), UnusableAnswer, "an error as a success: Broken inside"),
     ],
 )

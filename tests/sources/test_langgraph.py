@@ -30,7 +30,7 @@ def call(use: Use, **replies: Any) -> tuple[Any, list[str]]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         last = request.url.path.rpartition("/")[2]
-        name = last if last in ("runs", "state") else "run"
+        name = last if last in ("runs", "state", "ok") else "run"
         asked.append(name)
         reply = replies[name]
         if isinstance(reply, int):
@@ -58,7 +58,6 @@ def snapshot_of(answer: Any) -> Any:
         ("pending", "queued"),
         ("running", "in_progress"),
         ("timeout", "expired"),
-        ("interrupted", "cancelled"),
         ("dreaming", "dreaming"),
     ],
 )
@@ -67,7 +66,7 @@ def test_one_request_tells_most_statuses(status: str, ours: str) -> None:
     assert asked == ["run"]
     seen = snapshot_of(answer)
     assert (seen.status, seen.thread_id, seen.assistant_id) == (ours, "thread-1", "agent")
-    ended = NOW + timedelta(seconds=5.5) if ours in ("expired", "cancelled") else None
+    ended = NOW + timedelta(seconds=5.5) if ours == "expired" else None
     assert (seen.created_at, seen.ended_at) == (NOW, ended)
     assert (seen.usage, seen.metadata) == (None, {"graph_id": "agent"})
 
@@ -155,10 +154,89 @@ def test_all_runs_of_a_thread_are_listed_by_how_many_were_shown() -> None:
 
 
 def test_a_run_that_is_gone_is_told_from_a_wrong_address() -> None:
-    with pytest.raises(NotFound, match="rolled back"):
-        call(fetch, run=404, runs=[])
-    with pytest.raises(Misconfigured):
-        call(fetch, run=404, runs=404)
+    for alive in ({"runs": [], "ok": 404}, {"runs": 404, "ok": {"ok": True}}):
+        with pytest.raises(NotFound, match="404 Not Found") as raised:
+            call(fetch, run=404, **alive)
+        assert "base_url" not in str(raised.value)
+    with pytest.raises(Misconfigured, match="base_url") as wrong:
+        call(fetch, run=404, runs=404, ok=404)
+    assert wrong.value.requests == 3
+
+
+def test_what_was_answered_before_shows_that_the_address_is_right() -> None:
+    """A bare 404 of a run and of its thread, beside another run that lives."""
+
+    async def use(api: LangGraph) -> None:
+        await api.fetch("thread-1", "run-1")
+        with pytest.raises(NotFound) as raised:
+            await api.fetch("thread-gone", "run-2")
+        assert raised.value.requests == 2
+
+    paths = {"/threads/thread-1/runs/run-1": graph_run("running")}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = paths.get(request.url.path)
+        return httpx.Response(404 if found is None else 200, json=found or {"detail": "Not Found"})
+
+    async def main() -> None:
+        async with LangGraph("https://host", transport=httpx.MockTransport(answer)) as api:
+            await use(api)
+            # Once that is gone too, nothing shows it any more.
+            paths.clear()
+            with pytest.raises(Misconfigured):
+                await api.fetch("thread-gone", "run-2")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("refused", [400, 404, 405, 410, 422])
+@pytest.mark.parametrize(
+    ("status", "ours"),
+    [("success", "completed"), ("error", "failed"), ("interrupted", "cancelled")],
+)
+def test_a_state_that_is_not_there_leaves_the_run_s_own_word(
+    status: str, ours: str, refused: int
+) -> None:
+    run = graph_run(status) | {"error": "boom"}
+    for replies in ({"runs": [run], "state": refused}, {"runs": refused, "state": refused}):
+        answer, asked = call(fetch, run=run, **replies)
+        assert asked == ["run", "runs", "state"]
+        assert answer.requests == 3
+        seen = snapshot_of(answer)
+        assert (seen.status, seen.tool_calls) == (ours, ())
+        assert (seen.error is not None) is True
+    (_, entries), _ = call(lambda api: api.fetch_page("thread-1", 9), runs=[run], state=refused)
+    assert LangGraph("https://host").snapshot(entries[0], observed_at=NOW).status == ours
+
+
+@pytest.mark.parametrize("where", ["tasks", "interrupts"])
+def test_a_look_alike_s_interrupted_run_waits_if_the_state_says_so(where: str) -> None:
+    run = graph_run("interrupted")
+    state: Any = thread_state(INTERRUPT, after=["work"])
+    if where == "interrupts":
+        state = {**state, "tasks": [], "interrupts": [INTERRUPT]}
+    answer, _ = call(fetch, run=run, runs=[run], state=state)
+    seen = snapshot_of(answer)
+    assert (seen.status, [it.id for it in seen.tool_calls]) == ("requires_action", ["i1"])
+    # A run that was stopped in the middle has nodes to come, and waits for nobody.
+    answer, _ = call(fetch, run=run, runs=[run], state=thread_state(after=["work"]))
+    assert (snapshot_of(answer).status, snapshot_of(answer).tool_calls) == ("cancelled", ())
+
+
+@pytest.mark.parametrize("values", [{}, {"a": 1}, None, []])
+def test_the_server_s_webhook_shows_interrupts_and_leaves_the_rest_open(values: Any) -> None:
+    api, webhook = LangGraph("https://host"), graph_run("success")
+    interrupted = webhook | {"values": {"__interrupt__": [INTERRUPT, {"value": "b"}]}}
+    seen = api.snapshot(interrupted, observed_at=NOW)
+    assert seen.status == "requires_action"
+    assert [it.id for it in seen.tool_calls] == ["i1", "interrupt 2"]
+    assert not api.is_undecided(interrupted)
+    assert not api.is_undecided(webhook)
+    assert not api.is_undecided(graph_run("error") | {"values": values})
+    assert api.is_undecided(webhook | {"values": values})
+    # The state says it all.
+    done = interrupted | {"state": {"next": [], "tasks": []}}
+    assert api.snapshot(done, observed_at=NOW).status == "completed"
 
 
 def test_what_is_no_answer() -> None:

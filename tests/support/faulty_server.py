@@ -144,9 +144,8 @@ FAULTS: dict[str, tuple[Handler, type[SourceError], str]] = {
         UnusableAnswer,
         "text/html instead of JSON",
     ),
-    "no type": (writes(whole(RUN, b"HTTP/1.1 200 OK\r\n")), UnusableAnswer, "instead of JSON"),
     "empty": (writes(whole(b"")), UnusableAnswer, "0 bytes"),
     "a list": (writes(whole(b"[]")), UnusableAnswer, "not a JSON object, but an array"),
     "too deep": (writes(whole(b"[" * 100_000)), UnusableAnswer, "not JSON"),
-    "no content": (writes(b"HTTP/1.1 204 No Content\r\n\r\n"), UnusableAnswer, "204"),
+    "no content": (writes(b"HTTP/1.1 204 No Content\r\n\r\n"), UnusableAnswer, "0 bytes of no use"),
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ class CaseServer:
 
     def __init__(self, answers: Sequence[Mapping[str, Any]]) -> None:
         self.asked: list[str] = []
+        # The head and the body of each request.
+        self.requests: list[tuple[str, bytes]] = []
         self._answers: dict[str, list[Mapping[str, Any]]] = {}
         for answer in answers:
             self._answers.setdefault(answer["asked"], []).append(answer)
@@ -41,6 +44,9 @@ class CaseServer:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
+            length = re.search(rb"(?i)content-length: *(\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            self.requests.append((head.decode(), body))
             asked = f"{method} {target.partition('?')[0]}"
             self.asked.append(asked)
             writer.write(_encode(self._next(asked)))
@@ -160,8 +166,10 @@ def _source_of(answer: Mapping[str, Any], address: str) -> HttpSource:
 def _encode(answer: Mapping[str, Any]) -> bytes:
     body = answer["body"]
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    media_type = answer.get("type", "application/json")
     head = (
-        f"HTTP/1.1 {answer.get('status', 200)} Said\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {answer.get('status', 200)} Said\r\n"
+        f"{f'Content-Type: {media_type}{chr(13)}{chr(10)}' if media_type else ''}"
         f"Date: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S} GMT\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )

@@ -17,7 +17,7 @@ from tracker.errors import RunfoldError
 from tracker.event_store import RecordedEvent
 from tracker.ingest.backfill import Backfilled
 from tracker.ingest.streams import StreamObserver
-from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS
+from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS, Only
 from tracker.polling.metrics import SourceCounts
 from tracker.polling.queues.background_requests import INTERVAL_SECONDS
 from tracker.polling.source_status import SourceStatus
@@ -25,6 +25,7 @@ from tracker.runtime.jobs import Job
 from tracker.session import Until
 from tracker.sources.documents import ClientModel
 from tracker.sources.stream_events import StreamPayload
+from tracker.webhooks import Headers, Secret
 
 if TYPE_CHECKING:
     from tracker.app.tracker import Tracker
@@ -192,16 +193,17 @@ class BackgroundTracker:
     def webhook(
         self,
         body: bytes,
-        headers: Mapping[str, str],
+        headers: Headers,
         *,
-        secret: str | Sequence[str],
+        secret: Secret | Sequence[Secret],
         source: str | None = None,
         timeout: float = WEBHOOK_SECONDS,
+        only: Only = None,
     ) -> RunState | None:
         """Records a webhook, and returns the state of its run; see `Tracker.webhook`."""
         return self._portal.call(
             lambda: self._tracker.webhook(
-                body, headers, secret=secret, source=source, timeout=timeout
+                body, headers, secret=secret, source=source, timeout=timeout, only=only
             ),
             may_last=True,
         )

@@ -23,7 +23,7 @@ from tracker.event_store import EventStore, RecordedEvent
 from tracker.ingest.backfill import Backfilled, backfill
 from tracker.ingest.recorder import observe
 from tracker.ingest.streams import observe_stream
-from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS, receive_webhook
+from tracker.ingest.webhook_inbox import WEBHOOK_SECONDS, Only, receive_webhook
 from tracker.polling.metrics import SourceCounts
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.queues.background_requests import INTERVAL_SECONDS
@@ -38,6 +38,7 @@ from tracker.sources.documents import ClientModel
 from tracker.sources.registry import SourceRegistry
 from tracker.sources.responses.resource import Responses
 from tracker.sources.source import Source
+from tracker.webhooks import Headers, Secret
 
 if TYPE_CHECKING:
     from tracker.app.background import BackgroundTracker
@@ -304,28 +305,34 @@ class Tracker:
     async def webhook(
         self,
         body: bytes,
-        headers: Mapping[str, str],
+        headers: Headers,
         *,
-        secret: str | Sequence[str],
+        secret: Secret | Sequence[Secret],
         source: str | None = None,
         timeout: float = WEBHOOK_SECONDS,
+        only: Only = None,
     ) -> RunState | None:
         """Records a webhook that is signed by Standard Webhooks; returns the state of its run.
 
         `body` is the body as it came, `secret` that of the endpoint (`whsec_…`), or several while
-        one replaces another. A run that the webhook contains is recorded. A run that it only
-        names, as OpenAI's do, is polled at once, in the rate of its source, and watched until it
-        ends; this returns when the content of the webhook is durable. None if it is not about a
-        run.
+        one replaces another. `headers` are those of the request: a mapping, a WSGI environ, or
+        pairs; Svix's names are known too. A run that the webhook contains is recorded. A run that
+        it only names, as OpenAI's do, is polled at once, in the rate of its source, and watched
+        until it ends; this returns when the content of the webhook is durable. None if it is not
+        about a run of one of the sources, or cannot be read, which is logged.
+
+        Services send the webhooks of a whole project. With `only="known"`, those about runs that
+        are neither recorded nor watched are left out; with a function, those for whose run id it
+        returns false.
 
         Raises WebhookRefused for a webhook that is not authentic, and WebhookReplayed for one
         that was recorded within the last minutes: answer that one alone as a success. After any
         other error it may come again: WaitTimeout after `timeout` seconds, the SourceError that
-        keeps the run from being polled, PayloadError if it is not a JSON object, SettingsError if
-        the tracker cannot tell which source the run is from.
+        keeps the run from being polled, SettingsError if the tracker cannot tell which of several
+        sources the run is from.
         """
         return await receive_webhook(
-            self._require_session(), body, headers, secret, source, timeout
+            self._require_session(), body, headers, secret, source, timeout, only
         )
 
     def observing(

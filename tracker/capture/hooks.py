@@ -69,7 +69,7 @@ class _Hook:
     def _find_request(self, response: Any) -> CapturedRequest | None:
         """Returns the request of a response that is to be recorded, else None."""
         request: CapturedRequest | None = response.request.extensions.get(self._mark)
-        is_success = response.status_code in (200, 201)
+        is_success = 200 <= response.status_code < 300
         if request is None or not is_success or not is_json(response.headers):
             return None
         length = response.headers.get("content-length", "")

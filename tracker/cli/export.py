@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -50,6 +51,9 @@ def export(
     ] = None,
     since: Since = None,
     until: Until = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that exist, but never the database.")
+    ] = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -62,19 +66,54 @@ def export(
     Tables are written as JSON lines, or as Parquet with `pip install 'runfold[arrow]'`. The options
     --since and --until apply to --table with a table of runs.
 
-    A file appears once it is complete.
+    A file appears once it is complete. One that exists is refused without --force.
     """
     if events + (table is not None) + all_tables != 1:
         raise SettingsError("pass one of --events, --table NAME and --all-tables")
     if table is None and (since is not None or until is not None):
         raise SettingsError("--since and --until need --table NAME, with a table of runs")
     file = None if file == _STANDARD_OUTPUT else file
+    _check_files(db, _files_to_write(file, format, all_tables=all_tables), force=force)
     if all_tables:
         _export_all(db, prices, file, format or _LINES)
     elif table is not None:
         _export_table(db, prices, file, table, format, since, until)
     else:
         _export_events(db, file, format)
+
+
+def _files_to_write(file: Path | None, format: str | None, *, all_tables: bool) -> list[Path]:
+    from projections.export.tables import TABLES
+
+    if file is None:
+        return []
+    return [file / f"{it}.{format or _LINES}" for it in TABLES] if all_tables else [file]
+
+
+def _check_files(db: str, files: Iterable[Path], *, force: bool) -> None:
+    """Raises SettingsError if a file, or stdout, is the database, or an existing file."""
+    from projections.export.atomic_files import refuse_database
+    from tracker.event_store.sqlite import sqlite_path
+
+    if db.startswith("sqlite"):
+        database = sqlite_path(db)
+        for file in files:
+            refuse_database(file, database)
+        if _is_stdout(database):
+            raise SettingsError(f"the output is the database {database}: name another file")
+    existing = [] if force else [str(file) for file in files if file.is_file()]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise SettingsError(
+            f"{existing[0]}{more} exists already: name another place, or pass --force to replace it"
+        )
+
+
+def _is_stdout(file: Path) -> bool:
+    # A stdout that was closed, or replaced within the process, is no file.
+    with suppress(OSError, ValueError):
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
+    return False
 
 
 def _export_events(db: str, file: Path | None, format: str | None) -> None:

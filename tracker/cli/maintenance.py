@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
-from tracker.errors import SettingsError
+from tracker.errors import SettingsError, UnknownRun
 
 if TYPE_CHECKING:
     from projections.maintenance.verify import Difference
@@ -180,7 +180,8 @@ def forget(
 ) -> None:
     """Delete all events and rows of a thread, or of one run.
 
-    Totals still include its runs until `runfold rebuild --all`.
+    Totals still include its runs until `runfold rebuild --all`. The exit code is 1 if nothing is
+    recorded of it.
     """
     from tracker.cli.views import open_current_views
     from tracker.event_store import open_event_store
@@ -210,6 +211,11 @@ def forget(
                 removed += views.remove_thread(thread, source).runs
         finally:
             store.close()
+    if thread is not None and not (forgotten.runs or removed):
+        of_source = "" if source is None else f" from the source {source!r}"
+        raise UnknownRun(
+            f"no run on the thread {thread} is recorded{of_source}: check the id and the database"
+        )
     typer.echo(
         f"deleted {forgotten.runs:,} runs with {forgotten.events:,} events, "
         f"{removed:,} of them in the tables"

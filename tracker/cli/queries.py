@@ -64,12 +64,16 @@ def usage(
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the tokens that runs used."""
-    from tracker.cli.tables import print_usage
+    """Show the tokens that ended runs used.
+
+    The tokens of runs that have not ended are said on stderr.
+    """
+    from tracker.cli.tables import print_open_usage, print_usage
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, prices, quiet=json) as views:
         print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
+        print_open_usage(views, since=since, until=until)
 
 
 def cost(
@@ -84,20 +88,22 @@ def cost(
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the cost of runs in US dollars.
+    """Show the cost of ended runs in US dollars.
 
-    Prices are those of the date of each run. Needs `pip install 'runfold[cost]'`.
+    The tokens of runs that have not ended are said on stderr. Prices are those of the date of each
+    run. Needs `pip install 'runfold[cost]'`.
 
     Pass --prices for names of deployments, a provider, or factors of service tiers, such as
     `{"models": {"our-gpt": "gpt-4o"}, "provider": "azure", "tiers": {"flex": 0.5}}`. The database
     keeps them: all commands and processes that apply costs need the same.
     """
-    from tracker.cli.tables import print_cost, print_models_without_price
+    from tracker.cli.tables import print_cost, print_models_without_price, print_open_usage
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, prices, quiet=json, needs_costs=True) as views:
         if not unpriced:
             print_cost(views, by=by, tz=tz, since=since, until=until, json=json)
+            print_open_usage(views, since=since, until=until)
         if unpriced or (not json and views.unpriced()):
             print_models_without_price(views, json=json)
 

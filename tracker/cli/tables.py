@@ -97,6 +97,21 @@ def print_usage(
     _print(_add_columns("tokens", columns), rows, json=json)
 
 
+def print_open_usage(
+    views: Views, *, since: datetime | None = None, until: datetime | None = None
+) -> None:
+    """Prints on stderr how many tokens are of runs that have not ended, if any."""
+    from tracker.cli.terminal import stderr_console
+
+    found = views.open_usage(as_utc(since), as_utc(until))
+    if found.runs:
+        runs = "1 run that has" if found.runs == 1 else f"{found.runs:,} runs that have"
+        stderr_console().print(
+            f"not included: {found.total_tokens:,} tokens of {runs} not ended; "
+            "`runfold actions --waiting` lists the calls that nobody has answered"
+        )
+
+
 def print_cost(
     views: Views,
     *,

@@ -113,6 +113,17 @@ def spinner(subject: str) -> Iterator[SetStatus]:
         yield lambda status: spinning.update(make_line(status))
 
 
+@contextmanager
+def status_lines(subject: str) -> Iterator[SetStatus]:
+    """Shows a spinner with the status of a subject; without a terminal, a line for each status."""
+    err = stderr_console()
+    if err.is_terminal:
+        with spinner(subject) as set_status:
+            yield set_status
+        return
+    yield lambda status: err.print(Text(escape_controls(f"{subject}: {status}")))
+
+
 def escape_controls(text: str) -> str:
     """Escapes characters that are not printable, such as those that control a terminal."""
     if text.isprintable():

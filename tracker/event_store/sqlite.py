@@ -19,6 +19,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from tracker.errors import SettingsError, StoreUnavailable
+from tracker.event_store.database_file import create_private
 from tracker.event_store.recorder import (
     CREATE_ANOMALY_INDEX,
     EVENTS_TABLE,
@@ -56,8 +57,9 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     placeholder = "?"
 
-    def __init__(self, datastore: SQLiteDatastore) -> None:
+    def __init__(self, datastore: SQLiteDatastore, pool: DurableConnectionPool) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self._pool = pool
 
     def construct_create_table_statements(self) -> list[str]:
         return [
@@ -83,6 +85,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             c.execute(_FIND_GAP, (len(rows),))
             if c.fetchone() is not None:
                 raise IntegrityError("a stream is behind its expected version")
+        # Before the events count as recorded: the file may have gone since the check before.
+        self._pool.check_file()
 
     def select_rows(self, after: int, limit: int) -> Sequence[Row]:
         return self._rows("position > ? ORDER BY position LIMIT ?", (after, limit))
@@ -177,14 +181,16 @@ def open_sqlite(url: str, *, create: bool = True) -> EventStore:
             )
         if not path.parent.is_dir():
             raise StoreUnavailable(f"no folder {path.parent} to create the database {path.name} in")
-    datastore = SQLiteDatastore(
-        str(path), lock_timeout=LOCK_TIMEOUT_SECONDS, originator_id_type="text"
-    )
+        create_private(path)
+    # Absolute: the process may change its folder before the next connection.
+    name = str(path.absolute())
+    datastore = SQLiteDatastore(name, lock_timeout=LOCK_TIMEOUT_SECONDS, originator_id_type="text")
     datastore.pool.close()
-    datastore.pool = DurableConnectionPool(db_name=str(path))
-    recorder = SQLiteRecorder(datastore)
+    pool = datastore.pool = DurableConnectionPool(db_name=name)
+    recorder = SQLiteRecorder(datastore, pool)
     try:
         recorder.create_table()
+        pool.remember_file()
     except (PersistenceError, sqlite3.Error) as error:
         recorder.close()
         raise StoreUnavailable(f"{path} cannot be used as a database: {error}") from error

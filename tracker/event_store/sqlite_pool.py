@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from pathlib import Path
 
 from eventsourcing.persistence import ConnectionPoolClosedError, InterfaceError
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool
+
+from tracker.errors import StoreUnavailable
+from tracker.event_store.database_file import identify
 
 LOCK_TIMEOUT_SECONDS = 30
 
 
 class DurableConnectionPool(SQLiteConnectionPool):
-    """Connections whose commits reach the disk before they return, and that wait for a lock."""
+    """Connections whose commits reach the disk before they return, and that wait for a lock.
+
+    None is given out once the file was removed or replaced: it would write where nobody reads.
+    """
+
+    # Of the file that was opened; None until then.
+    _identity: tuple[int, int] | None = None
+
+    def remember_file(self) -> None:
+        """Takes the file that is open now for the one to be used."""
+        self._identity = identify(Path(self.db_name))
+
+    def check_file(self) -> None:
+        """Raises StoreUnavailable if the file was removed or replaced."""
+        if self._identity is not None and identify(Path(self.db_name)) != self._identity:
+            raise StoreUnavailable(
+                f"the database {self.db_name} was removed or replaced while it was in use: "
+                "nothing more is recorded; put the file back, or start the process again"
+            )
+
+    def get_connection(
+        self, timeout: float | None = None, *, is_writer: bool | None = None
+    ) -> SQLiteConnection:
+        """Returns a connection. Raises StoreUnavailable if the file was removed or replaced."""
+        self.check_file()
+        return super().get_connection(timeout, is_writer=is_writer)
 
     def _create_connection(self) -> SQLiteConnection:
         # The pool was closed since the connection was asked for: nobody would close it.

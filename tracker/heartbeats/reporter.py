@@ -58,7 +58,8 @@ class Reporter:
         statuses = self._statuses()
         urgent = {source: _urgent_part(status) for source, status in statuses.items()}
         started = self._clock.monotonic()
-        if urgent == self._urgent and started - self._written < EVERY_SECONDS:
+        # A check earlier, so that a database that is gone is noticed within these seconds.
+        if urgent == self._urgent and started - self._written < EVERY_SECONDS - CHECK_SECONDS:
             return
         now = self._clock.now()
         rows = {source: to_columns(status, now) for source, status in statuses.items()}

@@ -13,7 +13,7 @@ from tracker.sources.assistants.resource import Assistants
 from tracker.sources.detection import check_run
 from tracker.sources.http.source import HttpSource
 from tracker.sources.registry import SourceRegistry
-from tracker.sources.source import Source, StepSource
+from tracker.sources.source import Source, StepSource, UndecidedSource
 from tracker.sources.stream_events import StreamPayload
 
 
@@ -27,6 +27,8 @@ class ResolvedPayload(NamedTuple):
     observations: list[Observation]
     # False for a run that its service does not store, and so cannot be polled.
     is_stored: bool = True
+    # True if the payload does not tell whether the run is done.
+    is_undecided: bool = False
 
 
 def resolve_payload(
@@ -53,7 +55,10 @@ def resolve_payload(
         if entry is not None
     ]
     is_stored = body.get("store") is not False
-    return ResolvedPayload(origin, snapshot.thread_id, snapshot.run_id, observations, is_stored)
+    is_undecided = isinstance(origin, UndecidedSource) and origin.is_undecided(body)
+    return ResolvedPayload(
+        origin, snapshot.thread_id, snapshot.run_id, observations, is_stored, is_undecided
+    )
 
 
 def check_source(source: Source, document: Mapping[str, Any]) -> None:

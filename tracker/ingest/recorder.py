@@ -30,6 +30,9 @@ def observe(
         return []
     now = session.clock.now()
     resolved = resolve_payload(session.sources, found, source, observed_at or now, observed_at)
+    if resolved.is_undecided:
+        session.loop.call_soon_threadsafe(_poll_now, session, resolved)
+        return []
     events: list[Event] = []
     results = session.repository.record(resolved.observations)
     for result in results:
@@ -43,7 +46,13 @@ def observe(
 
 
 async def record(session: Session, resolved: ResolvedPayload) -> RunState:
-    """Records a payload, and watches its run unless it has ended. Returns the run's state."""
+    """Records a payload, and watches its run unless it has ended. Returns the run's state.
+
+    A payload that does not tell whether its run is done only has the run polled at once.
+    """
+    if resolved.is_undecided:
+        _poll_now(session, resolved)
+        return await session.state(resolved.observations[0].stream)
     first, state = resolved.observations[0].stream, initial_state
     for observation in resolved.observations:
         result = await session.commits.record(observation)
@@ -62,3 +71,8 @@ def watch(session: Session, resolved: ResolvedPayload, state: RunState = initial
         session.watch_list.watch(
             resolved.origin, thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
         )
+
+
+def _poll_now(session: Session, resolved: ResolvedPayload) -> None:
+    watched = session.watch_list.watch(resolved.origin, resolved.thread_id, resolved.run_id)
+    session.watch_list.poll_now(watched)

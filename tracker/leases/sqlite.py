@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tracker.errors import AlreadyPolled, StoreUnavailable
+from tracker.event_store.database_file import create_private
 
 # Another tracker that only tries the lock holds it for a moment; one that polls keeps it.
 _TIMEOUT_SECONDS = 0.5
@@ -27,6 +28,7 @@ class FileLock:
     def __init__(self, database: Path) -> None:
         self._database = database
         path = database.with_name(f"{database.name}-tracker")
+        create_private(path)
         try:
             self._connection = sqlite3.connect(
                 path, timeout=_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False

@@ -73,6 +73,9 @@ class ErrorPolicy:
             dispatcher.refusals_in_a_row += 1
             hold = self._backoff(dispatcher.refusals_in_a_row, error)
             dispatcher.limit = rate_limiter.on_429(dispatcher.limit, now, hold)
+        elif isinstance(error, UnusableAnswer) and error.is_complete:
+            # One document says nothing about the service, except that it answers.
+            dispatcher.on_success()
         elif isinstance(error, (Unreachable, UnusableAnswer)):
             breaker, jitter = dispatcher.breaker, self._jitter()
             dispatcher.breaker = circuit_breaker.on_failure(breaker, now, jitter)

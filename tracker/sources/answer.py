@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,21 @@ from tracker.errors import SourceError
 
 # A hint is honoured, but one header must not silence a run for days.
 LONGEST_HINT_SECONDS = 3600.0
+
+# A larger number is no duration, but a time: seconds since 1970, or milliseconds.
+_LONGEST_SECONDS, _LONGEST_UNIX_SECONDS = 1e9, 1e11
+# Durations as Go writes them: `1m30s`, `6ms`.
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(h|ms|m|s|us|µs|μs|ns)\s*")
+_UNITS = {
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ns": 1e-9,
+}
 
 _SELECTED_HEADERS = ("apim-request-id", "openai-processing-ms", "openai-version", "x-request-id")
 
@@ -92,7 +108,8 @@ def wait_hint(headers: Mapping[str, str], now: datetime) -> float | None:
     """Returns the wait in seconds that the headers (lower case) ask for, from 0 to an hour.
 
     Reads `openai-poll-after-ms`, then `retry-after-ms`, then `retry-after`, which is seconds or
-    a date (RFC 9110, 10.2.3); a date counts from the server's `Date`, else from `now`.
+    a date (RFC 9110, 10.2.3), or a duration such as `1m30s`. A date counts from the server's
+    `Date`, else from `now`.
     """
     for name, unit in (
         ("openai-poll-after-ms", 1000),
@@ -100,13 +117,46 @@ def wait_hint(headers: Mapping[str, str], now: datetime) -> float | None:
         ("retry-after", 1),
     ):
         text = headers.get(name, "").strip()
-        seconds = _number(text)
+        seconds = _wait(text, headers, now, unit)
         if seconds is not None:
-            return _clamp(seconds / unit)
+            return _clamp(seconds)
         until = _http_date(text) if name == "retry-after" else None
         if until is not None:
             return _clamp((until - (server_date(headers) or now)).total_seconds())
     return None
+
+
+def reset_hint(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Returns the seconds until the limits that are used up are reset (`x-ratelimit-reset-…`).
+
+    For an answer that refuses a request; from 0 to an hour. A limit of which nothing is said to
+    remain counts as used up.
+    """
+    waits = [
+        _wait(headers.get(f"x-ratelimit-reset{kind}", "").strip(), headers, now)
+        for kind in ("-requests", "-tokens", "")
+        if _number(headers.get(f"x-ratelimit-remaining{kind}", "0")) in (0.0, None)
+    ]
+    longest = max((it for it in waits if it is not None), default=None)
+    return None if longest is None else _clamp(longest)
+
+
+def _wait(text: str, headers: Mapping[str, str], now: datetime, unit: float = 1) -> float | None:
+    """Returns the seconds of a number of units, of a duration, or until a unix time."""
+    number = _number(text)
+    if number is None:
+        return _duration(text)
+    if unit == 1 and number > _LONGEST_SECONDS:
+        moment = number / 1000 if number > _LONGEST_UNIX_SECONDS else number
+        return moment - (server_date(headers) or now).timestamp()
+    return number / unit
+
+
+def _duration(text: str) -> float | None:
+    parts = _DURATION_PART.findall(text)
+    if not parts or _DURATION_PART.sub("", text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _clamp(seconds: float) -> float:

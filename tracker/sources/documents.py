@@ -85,11 +85,24 @@ def decode_body(body: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def decode_list(body: bytes) -> list[Any]:
-    """Returns the JSON array in a body. Raises PayloadError as `decode` does."""
+    """Returns the JSON array in a body, empty for null. Raises PayloadError as `decode` does."""
     entries, _ = _parse(body)
+    if entries is None:
+        # So do services in Go write an empty list.
+        return []
     if not isinstance(entries, list):
         raise PayloadError(f"not a JSON array, but {_json_type(entries)}")
     return entries
+
+
+def decode_page(body: bytes) -> dict[str, Any]:
+    """Returns the JSON object in a body; a bare array is its `data`. Raises PayloadError."""
+    page, _ = _parse(body)
+    if isinstance(page, list):
+        return {"data": page}
+    if not isinstance(page, dict):
+        raise PayloadError(f"not a page of a list, but {_json_type(page)}")
+    return page
 
 
 def objects_in(value: object) -> list[dict[str, Any]]:

@@ -116,6 +116,15 @@ class StepSource(Protocol):
 
 
 @runtime_checkable
+class UndecidedSource(Protocol):
+    """A source with documents that do not tell whether their run is done, as its answers do."""
+
+    def is_undecided(self, body: Mapping[str, Any]) -> bool:
+        """True for such a document, for which the service is asked about its run."""
+        ...
+
+
+@runtime_checkable
 class SettlingSource(Protocol):
     """A source that may report or correct the usage of a run after the run has ended."""
 

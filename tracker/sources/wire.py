@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -147,13 +147,59 @@ def read_answer(
         return attach_answer(validate(model, body, "what was asked for"), answer, body)
     except PayloadError as error:
         reason = str(error)
-    raise UnusableAnswer(f"{request} brought an answer of no use, {reason}.")
+    raise misfit(f"{request} brought an answer of no use, {reason}.")
+
+
+def misfit(message: str) -> UnusableAnswer:
+    """Returns the error of a complete answer whose document is not the one that was asked for."""
+    error = UnusableAnswer(message)
+    error.is_complete = True
+    return error
+
+
+def entries_in(request: str, page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the `data` of a page, with an empty object for an entry that is none.
+
+    Raises UnusableAnswer if there is no `data`, or it is no list; null is an empty list.
+    """
+    data = page.get("data")
+    if data is None and "data" in page:
+        # So do services in Go write an empty list.
+        return []
+    if not isinstance(data, list):
+        raise misfit(f"{request} brought no list: `data` is missing.")
+    return [sent if isinstance(sent, dict) else {} for sent in data]
+
+
+def keep_fitting(
+    entries: list[dict[str, Any]], check: Callable[[dict[str, Any]], None]
+) -> tuple[list[dict[str, Any]], UnusableAnswer | None]:
+    """Returns the entries that `check` does not refuse, and why it refused the first other one.
+
+    Raises the UnusableAnswer of `check` if it refuses them all.
+    """
+    fitting, refusal = [], None
+    for entry in entries:
+        try:
+            check(entry)
+        except UnusableAnswer as error:
+            refusal = refusal or error
+        else:
+            fitting.append(entry)
+    if refusal is not None and not fitting:
+        raise refusal
+    return fitting, refusal
+
+
+def goes_on(page: Mapping[str, Any]) -> bool:
+    """True if a page says that there are more, be it as a text or a number."""
+    return str(page.get("has_more")).lower() in ("true", "1")
 
 
 def check_entity(request: str, found: Mapping[str, Any], expected: Mapping[str, str]) -> None:
     """Raises UnusableAnswer unless a document has an id, and no field other than `expected`."""
     if not isinstance(found.get("id"), str) or not found["id"]:
-        raise UnusableAnswer(f"{request} brought an object without an id.")
+        raise misfit(f"{request} brought an object without an id.")
     check_fields(request, found, expected)
 
 
@@ -165,7 +211,7 @@ def check_fields(request: str, found: Mapping[str, Any], expected: Mapping[str, 
         fits = (str(sent) if is_number else sent) in (value, None)
         if not fits and not _is_called_run(name, value, found):
             # The other value is not repeated: it may be anything, a key too.
-            raise UnusableAnswer(f"{request} brought another {name} than {value!r}.")
+            raise misfit(f"{request} brought another {name} than {value!r}.")
 
 
 def _is_called_run(name: str, value: str, found: Mapping[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
 from tracker.sources.asked import ANOTHER_ID
 from tracker.sources.source import PageSource
+from tracker.sources.wire import misfit
 
 logger = logging.getLogger("runfold.polling")
 
@@ -174,7 +175,7 @@ class RunPolls:
         is_known = self._watch_list.find(stream) is not None
         is_known = is_known or (await self._commits.state(stream)).status is not None
         if is_known or (created_at is not None and snapshot.created_at != created_at):
-            raise UnusableAnswer(f"the answer about {watched.run_id} is about another run")
+            raise misfit(f"the answer about {watched.run_id} is about another run")
         names = snapshot.peculiarities | {ANOTHER_ID}
         return snapshot.model_copy(update={"peculiarities": names})
 

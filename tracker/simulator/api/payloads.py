@@ -114,20 +114,31 @@ def thread_body(thread: ThreadRecord) -> dict[str, Any]:
 def message_body(message: MessageRecord) -> dict[str, Any]:
     """Returns the body of a client's message."""
     content = message.content
-    if isinstance(content, str):
-        content = [{"type": "text", "text": {"value": content, "annotations": []}}]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    created_at = int(message.created_at)
     return {
         "id": message.id,
         "object": "thread.message",
-        "created_at": int(message.created_at),
+        "created_at": created_at,
         "thread_id": message.thread_id,
+        "status": "completed",
+        "completed_at": created_at,
+        "incomplete_at": None,
+        "incomplete_details": None,
         "assistant_id": None,
         "run_id": None,
         "role": message.role,
-        "content": content,
+        "content": [_sent_part(part) for part in parts],
         "attachments": [],
         "metadata": dict(message.metadata),
     }
+
+
+def _sent_part(part: Any) -> Any:
+    """Returns a part of a message as it is sent: a text of the request becomes an object."""
+    if isinstance(part, dict) and isinstance(part.get("text"), str):
+        return {**part, "text": {"value": part["text"], "annotations": []}}
+    return part
 
 
 def reply_body(run: RunRecord, step: Step) -> dict[str, Any]:

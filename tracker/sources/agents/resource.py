@@ -39,6 +39,7 @@ class AgentTurns(HttpSource):
     """
 
     payload_format = snapshots.FORMAT
+    needs_thread = True
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class AgentTurns(HttpSource):
         if not thread_id:
             raise RequestRefused(f"{run_id} is not asked about: say which session it is in")
         path = _turns_path(thread_id, run_id)
-        answer, turn = await self._transport.ask("GET", path, known=known)
+        answer, turn = await self._transport.ask_about(path, known)
         if answer.body is known:
             return answer
         expected = {"object": TURN_OBJECT, "session_id": thread_id}

@@ -20,6 +20,7 @@ from tracker.sources.assistants.snapshots import RUN_OBJECT, STEP_OBJECT
 from tracker.sources.assistants.steps import Steps
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.requests import (
+    admit_outcome,
     ask_for,
     ask_for_entries,
     ask_for_page,
@@ -46,10 +47,12 @@ class Assistants(HttpSource):
     `submit_tool_outputs(thread, run, [], tool_approvals=[{"tool_call_id": …, "approve": True}])`.
 
     Every call is one request, never repeated, and raises SourceError if it fails. Its result has
-    the answer that it came in as `.answer`.
+    the answer that it came in as `.answer`. If `may_have_happened` of the error is true, look for
+    the run before you send the same request again.
     """
 
     payload_format = snapshots.FORMAT
+    needs_thread = True
 
     def __init__(
         self,
@@ -154,7 +157,7 @@ class Assistants(HttpSource):
         if not thread_id:
             raise _no_thread(run_id)
         path = runs_path(thread_id, run_id)
-        answer, found = await self._transport.ask("GET", path, known=known)
+        answer, found = await self._transport.ask_about(path, known)
         if answer.body is not known:
             expected = _expected_fields(thread_id)
             answer, _ = check_answer(f"GET {path}", answer, found, run_id, expected)
@@ -202,14 +205,11 @@ class Assistants(HttpSource):
         self, thread_id: str, *more: str, document: dict[str, Any] | None = None
     ) -> Run:
         path = runs_path(thread_id, *more)
-        answer, found = await ask_for(
-            self._transport,
-            "POST",
-            path,
-            _expected_fields(thread_id, *more[:1]),
-            without_stream(document or {}),
-        )
-        return read_answer(Run, answer, found, f"POST {path}")
+        expected = _expected_fields(thread_id, *more[:1])
+        sent = None if document is None else without_stream(document)
+        with admit_outcome("POST"):
+            answer, found = await ask_for(self._transport, "POST", path, expected, sent)
+            return read_answer(Run, answer, found, f"POST {path}")
 
 
 def _expected_fields(thread_id: str, run_id: str | None = None) -> dict[str, str]:

@@ -23,10 +23,14 @@ from tracker.errors import (
     Unreachable,
     UnusableAnswer,
 )
-from tracker.sources.answer import wait_hint
+from tracker.sources.answer import reset_hint, wait_hint
 from tracker.sources.documents import decode
 from tracker.sources.http.api_keys import Secrets
 
+# The advice about a POST whose outcome is not known: to send it again may begin, and cost, twice.
+MAY_HAVE_HAPPENED = (
+    "The service may have done it all the same: look for what it began before you send it again."
+)
 _LONGEST_QUOTE = 300
 
 _NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "arrearage"}
@@ -61,17 +65,35 @@ def map_error(
     """
     sent = read_message(body)
     error_type, cure = _classify(status, sent)
+    # A gateway gave up, or the service broke in the middle of it.
+    is_uncertain = is_post(request) and (status == HTTPStatus.REQUEST_TIMEOUT or status >= 500)
     should_retry = headers.get("x-should-retry", "").lower()
     if should_retry == "true" and not issubclass(error_type, (PollAgain, Misconfigured)):
         error_type, cure = Busy, "The service asks to be asked again."
     # A rate limit ends by itself, whatever the header says about this one request.
     if should_retry == "false" and issubclass(error_type, (Busy, Unreachable)):
         error_type, cure = RequestRefused, "The service says that asking again will not help."
+    elif is_uncertain:
+        cure = "The service has a problem."
+    if is_uncertain:
+        cure = f"{cure} {MAY_HAVE_HAPPENED}"
     quoted = quote(sent.text, secrets)
     message = f"{request} was answered {_describe(status)}{quoted and f': {quoted}'}. {cure}"
+    error: SourceError
     if issubclass(error_type, PollAgain):
-        return error_type(message, retry_after=wait_hint(headers, now))
-    return error_type(message)
+        wait = wait_hint(headers, now)
+        if wait is None and error_type is RateLimited:
+            wait = reset_hint(headers, now)
+        error = error_type(message, retry_after=wait)
+    else:
+        error = error_type(message)
+    error.may_have_happened, error.status = is_uncertain, status
+    return error
+
+
+def is_post(request: str) -> bool:
+    """True if a request, named by its method and path, is one that begins or changes something."""
+    return request.startswith("POST ")
 
 
 def quote(text: str, secrets: Secrets) -> str:
@@ -135,7 +157,7 @@ def _classify(status: int, sent: ServiceMessage) -> tuple[type[SourceError], str
         case _ if status >= 400:
             return RequestRefused, "Change the request."
         case _:
-            return UnusableAnswer, "Only 200 and 201 bring an answer: ask again."
+            return UnusableAnswer, "Only 200 to 299 bring an answer: ask again."
 
 
 def _describe(status: int) -> str:

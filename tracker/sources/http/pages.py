@@ -9,7 +9,15 @@ from pydantic import PrivateAttr
 
 from tracker.errors import UnusableAnswer
 from tracker.sources.answer import Answer
-from tracker.sources.wire import Answered, Entity, attach_answer, check_fields, read_answer
+from tracker.sources.wire import (
+    Answered,
+    Entity,
+    attach_answer,
+    check_fields,
+    entries_in,
+    keep_fitting,
+    read_answer,
+)
 
 Item = TypeVar("Item", bound=Entity)
 PageType = TypeVar("PageType", bound="Page[Any]")
@@ -105,19 +113,8 @@ def read_page(
     id or a status, or with other fields than `expected`, are only in `body` of the page. Raises
     UnusableAnswer for something else than a list, and for one of nothing but such items.
     """
-    data = body.get("data")
-    if not isinstance(data, list):
-        raise UnusableAnswer(f"{request} brought no list: `data` is missing.")
-    fitting, refusal = [], None
-    for sent in data:
-        try:
-            _check_item(request, sent if isinstance(sent, dict) else {}, expected)
-        except UnusableAnswer as error:
-            refusal = error
-        else:
-            fitting.append(sent)
-    if refusal is not None and not fitting:
-        raise refusal
+    entries = entries_in(request, body)
+    fitting, _ = keep_fitting(entries, lambda item: _check_item(request, item, expected))
     page = read_answer(page_type, answer, {**body, "data": fitting}, request)
     attach_answer(page, answer, body)
     for item, sent in zip(page.data, fitting, strict=True):

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from tracker.errors import SettingsError, UnusableAnswer
 from tracker.sources.answer import Answer
 from tracker.sources.http.address import path_of
+from tracker.sources.http.error_mapping import MAY_HAVE_HAPPENED
 from tracker.sources.http.pages import PageType, read_page
 from tracker.sources.http.transport import PAGE_CAP, Query, Transport
-from tracker.sources.wire import check_entity
+from tracker.sources.wire import check_entity, entries_in, goes_on, keep_fitting
 
 logger = logging.getLogger("runfold.sources")
+
+
+@contextmanager
+def admit_outcome(method: str) -> Iterator[None]:
+    """Adds to an UnusableAnswer about a POST that the service may have done it all the same."""
+    try:
+        yield
+    except UnusableAnswer as error:
+        if method != "POST" or error.may_have_happened:
+            raise
+        admitted = UnusableAnswer(f"{error} {MAY_HAVE_HAPPENED}", retry_after=error.retry_after)
+        admitted.may_have_happened = True
+        raise admitted from None
 
 
 async def ask_for(
@@ -49,30 +64,20 @@ async def ask_for_entries(
     itself. The id is None on the last page. Raises what `Transport.ask` raises, and
     UnusableAnswer for a list of nothing but something else.
     """
-    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
-    data = found.get("data")
-    if not isinstance(data, list):
-        raise UnusableAnswer(f"GET {path} brought no list: `data` is missing.")
-    entries = [sent if isinstance(sent, dict) else {} for sent in data]
-    fitting, refusal = [], None
-    for entry in entries:
-        try:
-            check_entity(f"GET {path}", entry, expected)
-        except UnusableAnswer as error:
-            refusal = refusal or error
-        else:
-            fitting.append(entry)
-    if refusal is not None and not fitting:
-        raise refusal
+    request = f"GET {path}"
+    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query, is_page=True)
+    entries = entries_in(request, found)
+    fitting, refusal = keep_fitting(entries, lambda entry: check_entity(request, entry, expected))
     if refusal is not None and not keeps_others:
-        _warn_once(str(refusal))
+        warn_once(str(refusal))
     last = found.get("last_id") or (fitting[-1]["id"] if fitting else None)
-    after = last if found.get("has_more") and isinstance(last, str) else None
+    after = last if goes_on(found) and isinstance(last, str) else None
     return answer, entries if keeps_others else fitting, after
 
 
 @lru_cache(maxsize=1000)
-def _warn_once(problem: str) -> None:
+def warn_once(problem: str) -> None:
+    """Logs, once, that an entry of a list is left out."""
     # A page is requested again and again.
     logger.warning("an entry of a list is left out: %s", problem)
 
@@ -96,7 +101,7 @@ async def ask_for_page(
             transport, path, page_type, expected, [*others, (direction, cursor)]
         )
 
-    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query)
+    answer, found = await transport.ask("GET", path, cap=PAGE_CAP, query=query, is_page=True)
     given = {name for name, _ in query}
     return read_page(
         page_type,

@@ -10,6 +10,7 @@ from tracker.core.snapshot import RunSnapshot
 from tracker.errors import SettingsError
 from tracker.runtime.clock import Clock
 from tracker.sources.answer import Answer
+from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
 from tracker.sources.http.transport import RUN_CAP, AuthHeader, Query, Transport
 from tracker.sources.payload_format import PayloadFormat
@@ -40,6 +41,8 @@ class HttpSource:
     """
 
     payload_format: ClassVar[PayloadFormat]
+    # True if a run can only be asked about on its thread.
+    needs_thread: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -115,6 +118,15 @@ class HttpSource:
             asked_at=asked_at,
             unchanged_until=unchanged_until,
         )
+
+    def check_ids(self, thread_id: str | None, run_id: str) -> None:
+        """Raises SettingsError for a run that the service can never be asked about."""
+        if self.needs_thread and not thread_id:
+            raise SettingsError(
+                f"{run_id} is not watched: say which thread it is on, as the source "
+                f"{self.name!r} can only be asked about it there"
+            )
+        path_of(*filter(None, (thread_id, run_id)))
 
     def recognises(self, body: Mapping[str, Any]) -> bool:
         """True if a document of unknown origin is a run of this API, and of no other."""

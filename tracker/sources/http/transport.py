@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import httpx
 
-from tracker.errors import KeyRefused, SettingsError, SourceError
+from tracker.errors import KeyRefused, Misconfigured, NotFound, SettingsError, SourceError
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.sources.answer import Answer
 from tracker.sources.documents import encode
@@ -80,6 +80,9 @@ class Transport:
         self._clock = clock or SystemClock()
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
+        # The last path without a query that was answered, to tell a missing run from a wrong
+        # address.
+        self._answered: str | None = None
 
     def __repr__(self) -> str:
         return f"Transport({str(self._url)!r})"
@@ -94,11 +97,13 @@ class Transport:
         document: Mapping[str, Any] | None = None,
         known: bytes | None = None,
         is_list: bool = False,
+        is_page: bool = False,
     ) -> tuple[Answer, dict[str, Any]]:
         """Sends one request. Returns the answer and the JSON object in it; `cap` is in bytes.
 
-        An answer whose body equals `known` is not decoded: its object is empty. With `is_list`
-        the response is a bare array, returned as the `data` of the object.
+        Any status from 200 to 299 brings an answer. One whose body equals `known` is not decoded:
+        its object is empty. With `is_list` the response is a bare array, returned as the `data` of
+        the object; with `is_page` it may be one.
 
         Raises SourceError as `error_mapping` maps the status; Unreachable if no complete response
         came in time; UnusableAnswer for one that is too large, cut off or not a JSON object;
@@ -107,12 +112,45 @@ class Transport:
         """
         content = None if document is None else encode(document)
         request = f"{method} {self._url.path.rstrip('/')}{path}"
-        call = Call(request, self._url.netloc.decode(), self._deadline, cap, known, is_list)
+        host = self._url.netloc.decode()
+        call = Call(request, host, self._deadline, cap, known, is_list, is_page)
         # Raised here, so that no exception that holds the request is its context.
         result = await self._perform(call, method, path, query, content)
         if isinstance(result, SourceError):
             raise result
+        if method == "GET" and not query:
+            self._answered = path
         return result
+
+    async def ask_about(
+        self, path: str, known: bytes | None = None, *, probes: Sequence[str] = ()
+    ) -> tuple[Answer, dict[str, Any]]:
+        """Returns the answer to a request for one document, as `ask` does.
+
+        A 404 without a word of the API is Misconfigured, for the address may be wrong. If the
+        service still answers what it answered last, or one of the `probes`, the document is
+        missing, which is NotFound.
+        """
+        before = self._answered
+        try:
+            return await self.ask("GET", path, known=known)
+        except Misconfigured as error:
+            if error.status not in (404, 410):
+                raise
+            denied = error
+        for probe in dict.fromkeys(filter(None, (before, *probes))):
+            if probe == path:
+                continue
+            denied.requests += 1
+            try:
+                await self.ask("GET", probe, is_page=True)
+            except SourceError:
+                self._answered = None if self._answered == probe else self._answered
+            else:
+                missing = NotFound(str(denied).partition(". Check that base_url")[0] + ".")
+                missing.requests, missing.status = denied.requests, denied.status
+                raise missing
+        raise denied
 
     def path_below(self, url: Any) -> str | None:
         """Returns the path of a URL below the address of the service, else None."""
@@ -151,7 +189,7 @@ class Transport:
         try:
             call.headers = dict(response.headers)
             call.status = response.status_code
-            if call.is_success and not call.is_json:
+            if call.is_success and not call.may_be_json:
                 return
             # The raw stream: httpx would decompress it without a limit.
             stream = response.stream

@@ -1,8 +1,10 @@
 """Mapping of runs of a LangGraph server to snapshots.
 
-A run that stopped at an interrupt has the status `success`, like one that is done; only the state
-of the thread tells them apart. `with_state` adds the relevant part of it to the run's document. An
-interrupt is answered with another run on the thread, which ends the wait of the first.
+A run that stopped at an interrupt has the status `success`, like one that is done, and at some
+look-alikes `interrupted`, like one that was stopped; only the state of the thread tells them apart.
+`with_state` adds the relevant part of it to the run's document. The server's webhook has the values
+in its place, with the interrupts. An interrupt is answered with another run on the thread, which
+ends the wait of the first.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from tracker.sources.wire import check_identity
 
 SUCCESS = "success"
 ERROR = "error"
+INTERRUPTED = "interrupted"
 
 # An entry is enough for a status without calls. Calls come from the state of the thread, which is
 # requested for the statuses that only it explains (`_EXPLAINED_BY_STATE` of the resource).
@@ -40,7 +43,7 @@ _STATUSES = {
     ERROR: FAILED,
     "timeout": EXPIRED,
     # The run was stopped. The server reports a run that waits at an interrupt as `success`.
-    "interrupted": CANCELLED,
+    INTERRUPTED: CANCELLED,
 }
 _DOCUMENTED = Documented(
     statuses=frozenset(_STATUSES),
@@ -53,6 +56,8 @@ _DOCUMENTED = Documented(
     stamps_are_texts=True,
 )
 _TRACKED = ("run_id", "status", "metadata", "state", "error")
+# In the values of a thread: what it was interrupted with.
+_INTERRUPTS = "__interrupt__"
 
 
 def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +66,20 @@ def with_state(run: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         {name: task.get(name) for name in ("id", "name", "error", "interrupts")}
         for task in objects_in(state.get("tasks"))
     ]
-    return {**run, "state": {"next": state.get("next"), "tasks": kept}}
+    found: dict[str, Any] = {"next": state.get("next"), "tasks": kept}
+    if "interrupts" in state:
+        found["interrupts"] = state["interrupts"]
+    return {**run, "state": found}
+
+
+def is_undecided(run: Mapping[str, Any]) -> bool:
+    """True for a webhook of a run that may be done, or may have stopped before a node.
+
+    It has the values of the thread, which name interrupts, but not the nodes to come.
+    """
+    values = run.get("values")
+    is_webhook = run.get("status") == SUCCESS and "values" in run and "state" not in run
+    return is_webhook and not (isinstance(values, Mapping) and _INTERRUPTS in values)
 
 
 def glance(body: bytes) -> dict[str, Any]:
@@ -87,7 +105,7 @@ def graph_run_snapshot(
     fields, sent_status = Fields(document), document["status"]
     state = fields.part("state").document
     tasks = objects_in(state.get("tasks"))
-    calls = _calls(state, tasks) if sent_status == SUCCESS else ()
+    calls = _calls(document, state, tasks) if sent_status in (SUCCESS, INTERRUPTED) else ()
     status = REQUIRES_ACTION if calls else _STATUSES.get(sent_status, sent_status)
     error = fields.error("error")
     if status == FAILED and error is None:
@@ -123,11 +141,17 @@ def is_graph_run(body: Mapping[str, Any]) -> bool:
     return is_nameless and {"run_id", "status", "thread_id"} <= body.keys()
 
 
-def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolCall, ...]:
+def _calls(
+    run: Mapping[str, Any], state: Mapping[str, Any], tasks: list[dict[str, Any]]
+) -> tuple[ToolCall, ...]:
     """Returns the interrupts of a thread, else the nodes before which it was stopped."""
-    found = [
+    found: list[tuple[Mapping[str, Any], dict[str, Any]]] = [
         (task, interrupt) for task in tasks for interrupt in objects_in(task.get("interrupts"))
     ]
+    if not found:
+        values = run.get("values") if "state" not in run else None
+        given = values.get(_INTERRUPTS) if isinstance(values, Mapping) else state.get("interrupts")
+        found = [({}, interrupt) for interrupt in objects_in(given)]
     if found:
         return tuple(
             ToolCall(
@@ -138,6 +162,9 @@ def _calls(state: Mapping[str, Any], tasks: list[dict[str, Any]]) -> tuple[ToolC
             )
             for number, (task, interrupt) in enumerate(found, start=1)
         )
+    if run["status"] == INTERRUPTED:
+        # A run that was stopped has nodes to come as well.
+        return ()
     nodes = state.get("next")
     return tuple(
         ToolCall(id=f"before {text_of(node)}", type="breakpoint", name=text_of(node))

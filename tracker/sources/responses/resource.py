@@ -11,7 +11,7 @@ from tracker.sources.answer import Answer
 from tracker.sources.asked import check_answer
 from tracker.sources.http.address import path_of
 from tracker.sources.http.api_keys import ApiKey
-from tracker.sources.http.requests import ask_for, without_stream
+from tracker.sources.http.requests import admit_outcome, ask_for, without_stream
 from tracker.sources.http.source import HttpSettings, HttpSource
 from tracker.sources.http.transport import AuthHeader
 from tracker.sources.responses import snapshots
@@ -34,7 +34,8 @@ class Responses(HttpSource):
     minutes later.
 
     Every call is one request, never repeated, and raises SourceError if it fails. Its result has
-    the answer that it came in as `.answer`.
+    the answer that it came in as `.answer`. If `may_have_happened` of the error is true, the
+    response may have been made, and be paid for.
     """
 
     payload_format = snapshots.FORMAT
@@ -82,10 +83,10 @@ class Responses(HttpSource):
         }
         given = {name: value for name, value in named.items() if value is not None}
         path = path_of("responses")
-        answer, found = await ask_for(
-            self._transport, "POST", path, _EXPECTED, without_stream({**given, **more})
-        )
-        return read_answer(Response, answer, found, f"POST {path}")
+        sent = without_stream({**given, **more})
+        with admit_outcome("POST"):
+            answer, found = await ask_for(self._transport, "POST", path, _EXPECTED, sent)
+            return read_answer(Response, answer, found, f"POST {path}")
 
     async def retrieve(self, response_id: str) -> Response:
         """Returns one response as it is now."""
@@ -98,7 +99,7 @@ class Responses(HttpSource):
     async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one response, checked to be about it. Ignores `thread_id`."""
         path = path_of("responses", run_id)
-        answer, found = await self._transport.ask("GET", path, known=known)
+        answer, found = await self._transport.ask_about(path, known)
         if answer.body is not known:
             answer, _ = check_answer(f"GET {path}", answer, found, run_id, _EXPECTED)
         return answer
@@ -111,6 +112,7 @@ class Responses(HttpSource):
     async def _ask(self, method: str, response_id: str, *more: str) -> Response:
         path = path_of("responses", response_id, *more)
         request = f"{method} {path}"
-        answer, found = await self._transport.ask(method, path)
-        answer, document = check_answer(request, answer, found, response_id, _EXPECTED)
-        return read_answer(Response, answer, document, request)
+        with admit_outcome(method):
+            answer, found = await self._transport.ask(method, path)
+            answer, document = check_answer(request, answer, found, response_id, _EXPECTED)
+            return read_answer(Response, answer, document, request)

@@ -92,7 +92,9 @@ def response_snapshot(
     check_identity(document, "a response")
     fields, status = Fields(document), document["status"]
     output = fields.list("output")
-    calls = tuple(waiting_calls(output)) if status == COMPLETED else ()
+    # One that is not stored cannot be continued: nobody will ever answer its calls.
+    may_wait = status == COMPLETED and document.get("store") is not False
+    calls = tuple(waiting_calls(output)) if may_wait else ()
     if output and not all(isinstance(item, dict) for item in output):
         fields.found.add("unreadable_output")
     ends = [fields.stamp(name) for name in ("completed_at", "failed_at", "cancelled_at")]
