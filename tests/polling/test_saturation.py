@@ -27,7 +27,7 @@ def on_saturated_source(
         for number in range(runs):
             bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         dispatcher = bench.watch_list.dispatcher(service)
-        dispatcher.limit = rate_limiter.initial(2.0, 2.0)
+        dispatcher.limiter.limit = rate_limiter.initial(2.0, 2.0)
         await scenario(bench, service)
 
     return saturate
