@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from random import Random
 from statistics import median
 from time import process_time
@@ -52,8 +53,16 @@ def use_of(
         limit = LIMITS[kind](per_minute)
         service = LimitedService(clock, limit, says_when)
         followers = [Follower(clock, 31 * seed + number) for number in range(workers)]
-        for number in range(RUNS.get(per_minute, 300)):
+        chance, numbers = Random(seed), count()
+
+        def begin(ended: str) -> None:
+            number = next(numbers)
+            service.begin(f"run_{number}", chance.uniform(30.0, 240.0))
             followers[number % workers].watch(service, f"run_{number}")
+
+        service.on_end = begin
+        for number in range(RUNS.get(per_minute, 300)):
+            begin(f"run_{number}")
         share_between(followers)
         await asyncio.gather(*(each.follow(60.0 * (1 + minutes)) for each in followers))
         for each in followers:
@@ -161,7 +170,7 @@ def without_limit(runs: int, *, seconds: float = 75.0, since: float = 30.0) -> G
         await follower.poller.close()
         end = clock.monotonic()
         ended = [at for at in service.ends.values() if since <= at < seconds - 5.0]
-        known = {at: delay for at, delay in service.delays}
+        known = dict(service.delays)
         late = sorted(known.get(at, end - at) for at in ended)
         first = [service.seen.get(f"run_{number}", [float("inf")])[0] for number in range(runs)]
         asked = sum(at >= since for at in service.answered) / (seconds - since)

@@ -82,6 +82,10 @@ class Windows:
         return 0.0
 
 
+def _ignore(run_id: str) -> None:
+    pass
+
+
 def _refuses_nobody(thread_id: str, run_id: str) -> bool:
     return False
 
@@ -108,6 +112,8 @@ class LimitedService:
     answered: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     delays: list[tuple[float, float]] = field(default_factory=list)
+    # Called with each run whose end was seen.
+    on_end: Callable[[str], None] = _ignore
 
     def begin(self, run_id: str, life: float | None = None) -> None:
         """Starts a run that ends after so many seconds, or never."""
@@ -163,6 +169,7 @@ class LimitedService:
         if end is not None and end <= now:
             self.delays.append((end, now - end))
             self.bodies.pop(run_id, None)
+            self.on_end(run_id)
             return self._document(thread_id, run_id, "completed")
         if run_id not in self.bodies:
             self.bodies[run_id] = self._document(thread_id, run_id, "in_progress")

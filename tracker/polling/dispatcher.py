@@ -21,6 +21,8 @@ from tracker.sources.source import PageSource, Source
 # A timestamp in whole seconds is half a second early, on average.
 _STAMP_SECONDS = 0.5
 _LONGEST_INITIAL_DELAY = 5.0
+# Polls that are sent before they are due, in one tick.
+_MOST_EARLY = 20.0
 
 # A run whose poll may be sent, and the runs that a page shows with it, if any.
 DuePoll = tuple[WatchedRun, Sequence[WatchedRun]]
@@ -92,6 +94,22 @@ class SourceDispatcher:
             if failures is not None and failures.turn is not None:
                 watched.due, failures.turn = failures.turn, None
             self.poll_queue.add(watched)
+
+    def enqueue_early(self, now: float) -> None:
+        """Queues the polls that are due next, if the rate is short and nothing else uses it.
+
+        Shares are estimates, and those of runs that nobody has seen yet are missing: what they
+        leave unused would be lost.
+        """
+        if self.poll_queue or self.limiter.limit.held_until > now or self.limiter.needs_probe:
+            return
+        if step(self.cadence, self.total_share, self._poll_rate) <= self.cadence.step:
+            return
+        unused = (now - self.limiter.arrival) * self.limiter.rate
+        if unused >= 0.0:
+            for watched in self.timer.pop_early(now, 1 + int(min(unused, _MOST_EARLY))):
+                watched.due = now
+                self.poll_queue.add(watched)
 
     def next_polls(self, now: float, most: int) -> list[DuePoll]:
         """Removes and returns the polls that may be sent now, at most `most`."""

@@ -38,6 +38,8 @@ MISSING_FOR_SECONDS = 5.0
 # A gateway may refuse everything for a moment.
 REFUSALS_BEFORE_SET_ASIDE, REFUSED_FOR_SECONDS = 3, 60.0
 PROBE_SECONDS = 60.0
+# Where a service does not say how long its refusal lasts.
+LONGEST_GUESSED_HOLD = 20.0
 # For a background request about one run.
 MAX_TRIES = 6
 
@@ -206,7 +208,11 @@ class ErrorPolicy:
     def _on_refusal(self, limiter: RequestLimiter, error: RateLimited, subject: str) -> float:
         """Applies a 429; returns the pause before its subject is asked about again."""
         refusals, now = limiter.refusals, self._clock.monotonic()
-        hold = self._backoff(refusals.in_a_row + 1, error)
+        # Never at once: a source that refuses gets one request after each pause.
+        jitter = 0.5 + 0.5 * self._jitter()
+        hold = backoff(refusals.in_a_row + 1, asked=error.retry_after, jitter=jitter)
+        if error.retry_after is None:
+            hold = min(hold, LONGEST_GUESSED_HOLD)
         verdict = limiter.on_refusal(subject, now, hold)
         if verdict == "own":
             return max(self._backoff(refusals.times(subject), error), 1.0)

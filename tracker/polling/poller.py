@@ -62,10 +62,10 @@ class Poller:
                 # The share that is reserved for them while polls could use up the rate.
                 self._start_background(dispatcher)
                 self._start_due(dispatcher, dispatcher.discovery, self.discovery.list_thread)
-            free = self._concurrency - dispatcher.limiter.in_flight
-            for watched, group in dispatcher.next_polls(now, free):
-                self._start(self._run_polls.poll(watched, dispatcher, group), dispatcher)
+            self._start_polls(dispatcher, now)
             self._start_background(dispatcher)
+            dispatcher.enqueue_early(now)
+            self._start_polls(dispatcher, now)
 
     async def discover(self) -> None:
         """Starts listing the threads that are due, if no poll is."""
@@ -88,6 +88,11 @@ class Poller:
 
     def _open_dispatchers(self) -> list[SourceDispatcher]:
         return [] if self._is_closed else self._watch_list.dispatchers
+
+    def _start_polls(self, dispatcher: SourceDispatcher, now: float) -> None:
+        free = self._concurrency - dispatcher.limiter.in_flight
+        for watched, group in dispatcher.next_polls(now, free):
+            self._start(self._run_polls.poll(watched, dispatcher, group), dispatcher)
 
     def _start_background(self, dispatcher: SourceDispatcher) -> None:
         self._start_due(dispatcher, dispatcher.urgent_steps, self.step_reads.read)

@@ -13,7 +13,7 @@ from tracker.polling.policy.rate_limiter import RateLimit
 from tracker.polling.policy.refusals import Refusals, Verdict
 
 # After a refusal that may be that of one run, another run tries so many seconds later.
-_PROBE_OTHER_SECONDS = 1.0
+_PROBE_OTHER_SECONDS = 2.0
 # A shorter pause says nothing, if another run is answered during it: a token may have come.
 _TELLING_HOLD_SECONDS = 2.0
 # A request that hangs does not keep a probe waiting for longer.
@@ -39,6 +39,7 @@ class RequestLimiter:
     refused_at: float = -math.inf
     needs_probe: bool = False
     is_probing: bool = False
+    probed_at: float = -math.inf
     limit_before: RateLimit | None = None
 
     # Circuit breaker, and the refusal of all requests: for a wrong key, or a wrong address. While
@@ -76,9 +77,8 @@ class RequestLimiter:
         if is_probe and (self.in_flight or now < max(self.probe_at, self.breaker.probe_at)):
             return 0
         if self.needs_probe:
-            if now < self._probes_at or (
-                self.in_flight and now < self.refused_at + _HANGING_SECONDS
-            ):
+            hangs_from = max(self.refused_at, self.probed_at) + _HANGING_SECONDS
+            if now < self._probes_at or (self.in_flight and now < hangs_from):
                 return 0
             is_probe = True
         elif now < self.limit.held_until:
@@ -95,7 +95,7 @@ class RequestLimiter:
     def count(self, now: float, requests: int = 1) -> None:
         """Counts requests that are sent."""
         if self.needs_probe and requests:
-            self.is_probing = True
+            self.is_probing, self.probed_at = True, now
         self.arrival = rate_limiter.consume(self.arrival, now, self.limit.rate, requests)
         self.sent += requests
 
@@ -125,7 +125,8 @@ class RequestLimiter:
             # The service wanted nothing before then, and answered this.
             self.refusals.acquit_all()
             self._undo_cut(now)
-        self.limit = rate_limiter.released(self.limit, now, self.sent)
+            return
+        self.limit = rate_limiter.resumed(self.limit, now, self.sent, self._accepted)
 
     def on_refusal(self, subject: str, now: float, hold: float) -> Verdict:
         """Applies a 429 to a request about a subject; `hold` is the pause in seconds."""
@@ -136,11 +137,11 @@ class RequestLimiter:
             if not self.refusals.is_cut_in_doubt:
                 self._undo_cut(now)
             return verdict
-        self.needs_probe, self.refused_at = True, now
-        if verdict == "doubt":
+        was_held, self.needs_probe, self.refused_at = self.needs_probe, True, now
+        if verdict == "doubt" or was_held:
             self.limit = rate_limiter.held(self.limit, now, hold)
             return verdict
-        self.limit = rate_limiter.on_429(self.limit, now, hold, self._accepted)
+        self.limit = rate_limiter.on_429(self.limit, now, hold)
         if self.limit_before is None:
             self.limit_before = before
         return verdict

@@ -279,13 +279,15 @@ class WatchList:
         jitter = 2 * self._jitter() - 1
         pause = dispatcher.next_delay(watched, now, jitter, hint=hint, expires_in=expires_in)
         watched.queued = False
+        watched.not_before = now + max(hint or 0.0, self._cadence.shortest)
         dispatcher.timer.add(watched, now + pause)
 
     def schedule(self, watched: WatchedRun, pause: float) -> None:
         """Schedules the next poll of a run after a pause, if it is still watched."""
         if watched.is_ours:
             watched.queued = False
-            self.dispatcher(watched.source).timer.add(watched, self._clock.monotonic() + pause)
+            watched.not_before = self._clock.monotonic() + pause
+            self.dispatcher(watched.source).timer.add(watched, watched.not_before)
 
     def poll_now(self, watched: WatchedRun) -> None:
         """Schedules a poll of a run next, because there is news, whichever tracker polls it."""
@@ -308,7 +310,8 @@ class WatchList:
         dispatcher.add(watched, now, self._since_creation(watched.source, watched.state))
         if watched.state.status is None:
             after = max(after, dispatcher.initial_delay(now))
-        dispatcher.timer.add(watched, now + after)
+        watched.not_before = now + after
+        dispatcher.timer.add(watched, watched.not_before)
 
     def _is_elsewhere(self, watched: WatchedRun, state: RunState) -> bool:
         return state.status is not None and not self._owns(

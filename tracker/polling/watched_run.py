@@ -46,6 +46,8 @@ class WatchedRun:
 
     # False if another tracker polls it, and once it is no longer watched.
     is_ours: bool = False
+    # The next poll is not sent before then, even if the rate is not used.
+    not_before: float = 0.0
     # The next poll: in a slot of the timer wheel until it is due, and queued from then on.
     due: float = 0.0
     timer_slot: list[WatchedRun] | None = field(default=None, repr=False)

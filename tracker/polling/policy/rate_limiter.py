@@ -1,8 +1,8 @@
 """The rate of requests to a service, and the moment of the next request.
 
 The rate doubles each second until the first refusal or until answers slow down (slow start). A
-refusal cuts it to what the service accepted since the refusal before, or else to seven tenths. It
-returns by a tenth each second, is slow near the rate that was refused, and fast again beyond it.
+refusal cuts it; once the service answers again, the rate becomes what it accepted since the last
+time that it did so. From there it grows slowly, and faster far from the rate that was refused.
 Requests are let out by the generic cell rate algorithm (GCRA, ITU-T I.371). Times are monotonic
 seconds, rates requests a second.
 """
@@ -14,19 +14,19 @@ from typing import NamedTuple
 
 START, FLOOR = 5.0, 0.05
 _CUT, _LONGEST_HOLD = 0.7, 120.0
-# Growth each second, as a part of the rate: far from the last refusal, and near it, where few
-# requests are sent each second and a refusal is a large part of them.
-_QUICK, _SLOW, _SLOW_PER_RATE = 0.1, 0.01, 0.0005
-_NEAR = (0.9, 1.1)
-# At this multiple of the rate that was refused, the service has another limit now.
-_OUTGROWN = 2.0
-# The part of the accepted rate that is used after a refusal.
-_OF_ACCEPTED = 0.97
+# Without another ceiling, since a request costs one to two milliseconds of CPU.
+MOST = 400.0
+# Growth of a rate far below the last refusal, in each round: of a second, or of so many requests.
+_QUICK, _ROUND_REQUESTS = 0.1, 5.0
+_FAR_BELOW = 0.9
+# Growth near it, each second: less where few requests are sent, of which a refusal is a large part;
+# and more of it with the distance, as a part of that.
+_SLOW, _SLOW_PER_RATE, _SLOWEST, _BY_DISTANCE = 0.01, 0.0005, 0.0004, 0.03
+# Of the accepted rate, the part that counts as refused, and the part that is used at first.
+_REFUSED_PART, _USED_PART = 0.98, 0.94
 # With fewer accepted requests or seconds, or if so much of the time was not used, the accepted rate
 # says too little about the limit.
 _MEASURED_REQUESTS, _MEASURED_SECONDS, _MEASURED_IDLE = 10, 2.0, 0.3
-# Growth is decided each second, or each so many requests.
-_ROUND_REQUESTS = 5.0
 # A rate that is not used says nothing about what the service would accept.
 _USED_TO_INCREASE = 0.5
 # With fewer requests, the remaining number that the service reports is too coarse to use.
@@ -48,8 +48,8 @@ class RateLimit(NamedTuple):
     cut_at: float = -math.inf
     # The rate at which the service refuses, as far as it is known; None in the slow start.
     refused_rate: float | None = None
-    # Since when accepted requests are counted, those accepted until then, and the seconds since
-    # then in which the rate was not used.
+    # When the service answered again after its last refusal, the requests accepted until then, and
+    # the seconds since then in which the rate was not used.
     measured_from: tuple[float, int] | None = None
     idle: float = 0.0
     # A moment, the remaining requests that the service reported then, and those sent until then.
@@ -60,7 +60,7 @@ class RateLimit(NamedTuple):
 
 def initial(start: float, ceiling: float | None) -> RateLimit:
     """Returns the limit before anything is known; `ceiling` is the maximum the user allows."""
-    most = math.inf if ceiling is None else ceiling
+    most = max(MOST, start) if ceiling is None else ceiling
     return RateLimit(rate=min(start, most), ceiling=most)
 
 
@@ -84,55 +84,39 @@ def increase(
     if is_used and is_slow and refused_rate is None:
         refused_rate = rate
     elif is_used and not is_slow and now - limit.cut_at >= 1.0:
-        rate += rate * min(_growth(limit) * min(passed, 10.0), 1.0)
-        if refused_rate is not None and rate >= _OUTGROWN * refused_rate:
-            refused_rate = None
-    idle = limit.idle if is_used else limit.idle + passed
+        rate += rate * _growth(limit, passed)
     return limit._replace(
-        rate=max(min(rate, limit.ceiling), min(limit.rate, limit.ceiling)),
+        rate=min(rate, limit.ceiling),
         increased_at=now,
         sent=sent,
         refused_rate=refused_rate,
-        idle=idle,
+        idle=limit.idle if is_used else limit.idle + passed,
     )
 
 
-def _growth(limit: RateLimit) -> float:
-    """Returns the growth of a rate each second, as a part of it."""
+def _growth(limit: RateLimit, passed: float) -> float:
+    """Returns the growth of a rate in a round of `passed` seconds, as a part of it."""
     if limit.refused_rate is None:
         return 1.0
-    low, high = _NEAR
-    if limit.is_ample or not low <= limit.rate / limit.refused_rate < high:
+    distance = limit.rate / limit.refused_rate
+    if limit.is_ample or distance < _FAR_BELOW:
         return _QUICK
-    return min(_SLOW, _SLOW_PER_RATE * limit.rate)
+    slow = max(min(_SLOW, _SLOW_PER_RATE * limit.rate), _SLOWEST)
+    return min((slow + _BY_DISTANCE * abs(distance - 1.0)) * passed, _QUICK)
 
 
-def on_429(limit: RateLimit, now: float, hold: float, accepted: int | None = None) -> RateLimit:
-    """Returns the limit after a 429 that asks for a pause of `hold` seconds.
-
-    `accepted` is the total of the accepted requests. Between two refusals at a rate that is used,
-    the service accepts what its limit is; cut by a constant, the rate would take several refusals
-    to come down to it, or lie far below it.
-    """
+def on_429(limit: RateLimit, now: float, hold: float) -> RateLimit:
+    """Returns the limit after a 429 that asks for a pause of `hold` seconds."""
     limit = held(limit, now, hold)._replace(sample=None, is_ample=False)
     if now - limit.cut_at < 1.0:
         return limit
-    rate, refused_rate, measured = (
-        limit.rate * _CUT,
-        limit.rate,
-        accepted_rate(limit, now, accepted),
-    )
-    if measured is not None:
-        refused_rate = min(measured, limit.rate)
-        rate = refused_rate * _OF_ACCEPTED
-        limit = limit._replace(measured_from=(now, accepted or 0), idle=0.0)
-    rate = min(max(rate, FLOOR), limit.ceiling)
-    return limit._replace(rate=rate, refused_rate=max(refused_rate, rate), cut_at=now)
+    rate = min(max(limit.rate * _CUT, FLOOR), limit.ceiling)
+    return limit._replace(rate=rate, refused_rate=limit.rate, cut_at=now)
 
 
-def accepted_rate(limit: RateLimit, now: float, accepted: int | None) -> float | None:
+def accepted_rate(limit: RateLimit, now: float, accepted: int) -> float | None:
     """Returns the rate that the service accepted; None if that says too little about its limit."""
-    if limit.measured_from is None or accepted is None:
+    if limit.measured_from is None:
         return None
     since, before = limit.measured_from
     passed, number = now - since, accepted - before
@@ -150,6 +134,28 @@ def held(limit: RateLimit, now: float, hold: float) -> RateLimit:
 def released(limit: RateLimit, now: float, sent: int) -> RateLimit:
     """Returns the limit without a pause; the time of the pause counts as no use of the rate."""
     return limit._replace(held_until=-math.inf, increased_at=now, sent=sent)
+
+
+def resumed(limit: RateLimit, now: float, sent: int, accepted: int) -> RateLimit:
+    """Returns the limit once the service answers again after refusals.
+
+    `accepted` is the total of the accepted requests. A token bucket is empty both times, and a
+    window begins both times, so that what was accepted in between is the limit itself. Cut by a
+    constant only, the rate would need several refusals to come down to it, or lie far below it.
+    """
+    limit = released(limit, now, sent)
+    measured = accepted_rate(limit, now, accepted)
+    if measured is None:
+        return limit
+    if limit.refused_rate is not None:
+        measured = min(measured, limit.refused_rate)
+    rate = min(max(measured * _USED_PART, FLOOR), limit.ceiling)
+    return limit._replace(
+        rate=rate,
+        refused_rate=max(measured * _REFUSED_PART, rate),
+        measured_from=(now, accepted),
+        idle=0.0,
+    )
 
 
 def divided(limit: RateLimit, part: float) -> RateLimit:

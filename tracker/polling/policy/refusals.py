@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 _OTHERS_ANSWERED = 3
 # While a cut is in doubt, further refusals cut again where they are more than this part of the
 # answers since, and more than so many.
-_TOO_MANY, _FEW = 0.25, 3
+_TOO_MANY, _FEW = 0.25, 2
 # Different subjects refused in a row, from which on a hold is kept to its end.
 _FIRM = 3
 _MOST_SUBJECTS = 20_000
@@ -41,17 +41,14 @@ class Refusals:
         self._answered = 0
         self._answered_at_cut = 0
         self._refused_since_cut = 0
+        # Those refused since the last answer, and how often.
         self._in_a_row: set[str] = set()
+        self.in_a_row = 0
 
     @property
     def are_firm(self) -> bool:
         """True if so many different subjects were refused in a row that the source must be it."""
         return len(self._in_a_row) >= _FIRM
-
-    @property
-    def in_a_row(self) -> int:
-        """The number of different subjects that were refused since the last answer."""
-        return len(self._in_a_row)
 
     @property
     def is_cut_in_doubt(self) -> bool:
@@ -81,6 +78,7 @@ class Refusals:
             self._suspects.discard(subject)
             return "own"
         self._in_a_row.add(subject)
+        self.in_a_row += 1
         self._refused_since_cut += 1
         answered = self._answered - self._answered_at_cut
         is_doubted = bool(self._suspects)
@@ -95,6 +93,7 @@ class Refusals:
         self._answered += 1
         if self._in_a_row:
             self._in_a_row.clear()
+            self.in_a_row = 0
         if not self._refused or self._refused.pop(subject, None) is None:
             return False
         if subject not in self._suspects:
