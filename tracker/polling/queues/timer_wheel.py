@@ -48,11 +48,19 @@ class TimerWheel:
         for slot in heapq.nsmallest(_EARLY_SLOTS, self._slots):
             entries = self._slots[slot]
             for watched in entries:
-                if len(popped) >= most:
-                    return popped
-                if watched.timer_slot is entries and watched.not_before <= now:
+                if (
+                    len(popped) < most
+                    and watched.timer_slot is entries
+                    and watched.not_before <= now
+                ):
                     watched.timer_slot = None
                     popped.append(watched)
+            # Otherwise the next slots would be full of runs that were moved.
+            entries[:] = [watched for watched in entries if watched.timer_slot is entries]
+            if not entries:
+                del self._slots[slot]
+            if len(popped) >= most:
+                break
         return popped
 
     def pop_due(self, now: float) -> list[WatchedRun]:
