@@ -39,7 +39,7 @@ MISSING_FOR_SECONDS = 5.0
 REFUSALS_BEFORE_SET_ASIDE, REFUSED_FOR_SECONDS = 3, 60.0
 PROBE_SECONDS = 60.0
 # Where a service does not say how long its refusal lasts.
-LONGEST_GUESSED_HOLD = 20.0
+LONGEST_GUESSED_HOLD, GUESSED_REQUESTS = 20.0, 3.0
 # For a background request about one run.
 MAX_TRIES = 6
 
@@ -135,7 +135,7 @@ class ErrorPolicy:
         failures.last_error = error
         if isinstance(error, RateLimited):
             pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
-            if dispatcher.limiter.refusals.times(watched.subject) == 1:
+            if not dispatcher.limiter.refusals.is_own(watched.subject):
                 failures.turn = watched.due
             self._watch_list.schedule(watched, pause)
             return
@@ -212,8 +212,9 @@ class ErrorPolicy:
         jitter = 0.5 + 0.5 * self._jitter()
         hold = backoff(refusals.in_a_row + 1, asked=error.retry_after, jitter=jitter)
         if error.retry_after is None:
-            hold = min(hold, LONGEST_GUESSED_HOLD)
-        verdict = limiter.on_refusal(subject, now, hold)
+            # At a low rate, each of these requests is a large part of all.
+            hold = min(max(hold, jitter * GUESSED_REQUESTS / limiter.rate), LONGEST_GUESSED_HOLD)
+        verdict = limiter.on_refusal(subject, now, hold, is_asked=error.retry_after is not None)
         if verdict == "own":
             return max(self._backoff(refusals.times(subject), error), 1.0)
         return hold

@@ -40,6 +40,7 @@ class RequestLimiter:
     needs_probe: bool = False
     is_probing: bool = False
     probed_at: float = -math.inf
+    is_hold_asked: bool = False
     limit_before: RateLimit | None = None
 
     # Circuit breaker, and the refusal of all requests: for a wrong key, or a wrong address. While
@@ -121,15 +122,21 @@ class RequestLimiter:
         if not self.is_probing:
             return
         held_until, self.needs_probe, self.is_probing = self.limit.held_until, False, False
-        if held_until > now and held_until - self.refused_at > _TELLING_HOLD_SECONDS:
+        is_telling = self.is_hold_asked and held_until - self.refused_at > _TELLING_HOLD_SECONDS
+        if is_telling and held_until > now:
             # The service wanted nothing before then, and answered this.
             self.refusals.acquit_all()
             self._undo_cut(now)
             return
         self.limit = rate_limiter.resumed(self.limit, now, self.sent, self._accepted)
 
-    def on_refusal(self, subject: str, now: float, hold: float) -> Verdict:
-        """Applies a 429 to a request about a subject; `hold` is the pause in seconds."""
+    def on_refusal(
+        self, subject: str, now: float, hold: float, *, is_asked: bool = True
+    ) -> Verdict:
+        """Applies a 429 to a request about a subject.
+
+        `hold` is the pause in seconds; `is_asked` is true if the service asked for it.
+        """
         self.refused += 1
         self.is_probing = False
         before, verdict = self.limit, self.refusals.on_refusal(subject)
@@ -137,6 +144,10 @@ class RequestLimiter:
             if not self.refusals.is_cut_in_doubt:
                 self._undo_cut(now)
             return verdict
+        if verdict == "doubt" and self.refusals.in_a_row == 1 and not self.needs_probe:
+            # Others are answered, and what is refused more often than now and then cuts again.
+            return verdict
+        self.is_hold_asked = is_asked
         was_held, self.needs_probe, self.refused_at = self.needs_probe, True, now
         if verdict == "doubt" or was_held:
             self.limit = rate_limiter.held(self.limit, now, hold)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from tracker.core.events import run_stream
 from tracker.core.state import RunState, initial_state
-from tracker.errors import RunfoldError
+from tracker.errors import RateLimited, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
@@ -294,6 +294,9 @@ class WatchList:
         if self._elsewhere.pop(watched.stream, None) is not None:
             # Until that poll, which hands it back: the other tracker does not know of the news.
             self._add_ours(watched, 0.0)
+        elif isinstance(watched.last_error, RateLimited):
+            # It was refused until later, whatever the news.
+            return
         elif watched.timer_slot is not None:
             self.schedule(watched, 0.0)
         elif not watched.queued:

@@ -15,6 +15,8 @@ _OTHERS_ANSWERED = 3
 _TOO_MANY, _FEW = 0.25, 2
 # Different subjects refused in a row, from which on a hold is kept to its end.
 _FIRM = 3
+# So many subjects in a row whose refusals were their own: the next one is taken for another.
+_OWN_IN_A_ROW = 2
 _MOST_SUBJECTS = 20_000
 
 Verdict = Literal["cut", "doubt", "own"]
@@ -41,6 +43,8 @@ class Refusals:
         self._answered = 0
         self._answered_at_cut = 0
         self._refused_since_cut = 0
+        # Subjects found to be refused alone since the rate was last found to be refused.
+        self._own_in_a_row = 0
         # Those refused since the last answer, and how often.
         self._in_a_row: set[str] = set()
         self.in_a_row = 0
@@ -60,6 +64,11 @@ class Refusals:
         known = self._refused.get(subject)
         return 0 if known is None else known.times
 
+    def is_own(self, subject: str) -> bool:
+        """True if a subject is refused while others are answered."""
+        known = self._refused.get(subject)
+        return known is not None and known.is_own
+
     def on_refusal(self, subject: str) -> Verdict:
         """Counts a refusal.
 
@@ -76,10 +85,13 @@ class Refusals:
             del self._refused[next(iter(self._refused))]
         if is_own:
             self._suspects.discard(subject)
+            self._own_in_a_row += known is not None and not known.is_own
             return "own"
         self._in_a_row.add(subject)
         self.in_a_row += 1
         self._refused_since_cut += 1
+        if self._own_in_a_row >= _OWN_IN_A_ROW and not self.are_firm:
+            return "own"
         answered = self._answered - self._answered_at_cut
         is_doubted = bool(self._suspects)
         self._suspects.add(subject)
@@ -94,8 +106,10 @@ class Refusals:
         if self._in_a_row:
             self._in_a_row.clear()
             self.in_a_row = 0
-        if not self._refused or self._refused.pop(subject, None) is None:
+        if not self._refused or (known := self._refused.pop(subject, None)) is None:
             return False
+        if not known.is_own:
+            self._own_in_a_row = 0
         if subject not in self._suspects:
             return False
         self._suspects.clear()
@@ -105,6 +119,7 @@ class Refusals:
         """Marks the refusals that led to the last cut as those of their subjects alone."""
         for subject in self._suspects:
             self._refused[subject] = self._refused[subject]._replace(is_own=True)
+        self._own_in_a_row += len(self._suspects)
         self._suspects.clear()
 
     def forget(self, subject: str) -> None:
