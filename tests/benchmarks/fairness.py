@@ -8,7 +8,6 @@ how soon a limit of 5,000 a minute; three workers on one limit; and a start with
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -303,4 +302,3 @@ def main(settings: Settings = FULL) -> None:
 if __name__ == "__main__":
     write(machine())
     main()
-    sys.exit(0)

@@ -39,7 +39,7 @@ MISSING_FOR_SECONDS = 5.0
 REFUSALS_BEFORE_SET_ASIDE, REFUSED_FOR_SECONDS = 3, 60.0
 PROBE_SECONDS = 60.0
 # Where a service does not say how long its refusal lasts.
-LONGEST_GUESSED_HOLD, GUESSED_REQUESTS = 20.0, 3.0
+LONGEST_GUESSED_HOLD, GUESSED_REQUESTS = 20.0, 6.0
 # For a background request about one run.
 MAX_TRIES = 6
 

@@ -127,6 +127,7 @@ class RequestLimiter:
             # The service wanted nothing before then, and answered this.
             self.refusals.acquit_all()
             self._undo_cut(now)
+            self.limit = rate_limiter.released(self.limit, now, self.sent)
             return
         self.limit = rate_limiter.resumed(self.limit, now, self.sent, self._accepted)
 

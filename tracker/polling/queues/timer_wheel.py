@@ -9,7 +9,7 @@ from operator import attrgetter
 from tracker.polling.watched_run import WatchedRun
 
 SLOT_SECONDS = 0.01
-_EARLY_SLOTS = 16
+_EARLY_SLOTS = 256
 
 
 _by_due = attrgetter("due")
