@@ -214,7 +214,7 @@ def restart(runs: int, per_minute: float = 1000.0) -> Restart:
         ]
         resume(follower.watch_list, follower.updates, {"assistants": service}, Pending(states, []))
         aim = 1.2 * runs / (per_minute / 60)
-        await follower.follow(3 * aim + 10)
+        await follower.follow(1.5 * aim + 5)
         await follower.poller.close()
         first = sorted(looks[0] for looks in service.seen.values())
         first += [float("inf")] * (runs - len(first))

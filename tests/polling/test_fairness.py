@@ -5,30 +5,29 @@ import pytest
 from tests.benchmarks.fairness import beside_refused, restart, use_of, without_limit
 
 
-@pytest.mark.parametrize("kind", ["bucket", "windows"])
-def test_a_small_limit_is_used_well(kind: str) -> None:
-    use = use_of(90.0, kind, says_when=True, minutes=6.0)
+def test_a_small_limit_is_used_well() -> None:
+    use = use_of(90.0, "bucket", says_when=True, minutes=2.0)
     assert use.used >= 0.85
     assert use.refused <= 0.02
 
 
 @pytest.mark.parametrize("by", ["run", "thread", "assistant"])
 def test_one_that_is_refused_leaves_the_others_their_looks(by: str) -> None:
-    alone = beside_refused(20, "nobody", seconds=60.0)
-    beside = beside_refused(20, by, seconds=60.0)
-    assert beside.looks >= 0.7 * alone.looks
+    beside = beside_refused(20, by, seconds=20.0)
+    # Without a refused one they get 8 to 10 looks a second in their first 20 seconds.
+    assert beside.looks >= 5.0
     assert beside.unseen == 0
 
 
 def test_a_service_without_a_limit_is_found_out_in_seconds() -> None:
-    outcome = without_limit(200, seconds=30.0, since=15.0)
+    outcome = without_limit(100, seconds=18.0, since=8.0)
     assert outcome.known == outcome.ends
     assert outcome.p95 <= 2.0
     assert outcome.all_seen <= 6.0
 
 
 def test_a_restart_sees_all_open_runs_at_the_rate_of_the_service() -> None:
-    after = restart(300)
+    after = restart(120)
     assert after.first <= 0.3
     assert after.all <= after.aim
 

@@ -137,16 +137,20 @@ def drive(seconds: float, throttle: Throttle, *, uses_headers: bool) -> tuple[fl
     """The rate at the end, and how many were asked and refused in the second half."""
     limiter, now = RequestLimiter(rate_limiter.initial(5.0, None)), 0.0
     asked = refused = 0
+    again = ""
     while now < seconds:
         if limiter.allowance(now):
+            # What was refused is asked again next.
+            subject, again = again or str(limiter.sent), ""
             limiter.count(now)
             pause = throttle.consume(now)
             asked += now > seconds / 2
             if pause:
                 refused += now > seconds / 2
-                limiter.on_refusal(str(limiter.sent), now, pause)
+                limiter.on_refusal(subject, now, pause)
+                again = subject
             else:
-                limiter.on_answer(str(limiter.sent), now)
+                limiter.on_answer(subject, now)
             if uses_headers and not pause:
                 left, limit = int(throttle.tokens), limiter.limit
                 limiter.limit = rate_limiter.on_remaining(limit, now, left, limiter.sent)
