@@ -57,7 +57,7 @@ class SourceDispatcher:
     # Background requests: steps of runs that may have waited for an action unseen, other steps,
     # threads, backfills, ended runs; each with its maximum and its reserved share of the rate.
     urgent_steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.1))
-    steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.02))
+    steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.15))
     discovery: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.1))
     backfill: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.25))
     usage_rechecks: BackgroundQueue[Any] = field(
