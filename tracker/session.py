@@ -10,7 +10,7 @@ from typing import Literal
 from tracker.core.events import run_stream
 from tracker.core.identifiers import LONGEST_ID, is_identifier
 from tracker.core.state import RunState, is_on_another_thread
-from tracker.errors import SettingsError, UnknownRun, WaitTimeout
+from tracker.errors import RunfoldError, SettingsError, UnknownRun, WaitTimeout
 from tracker.event_store import RecordedEvent
 from tracker.polling.dispatcher import source_status
 from tracker.polling.metrics import Counters, SourceCounts
@@ -122,6 +122,15 @@ class Session:
     def counts(self) -> dict[str, SourceCounts]:
         """Returns the counts of each source."""
         return self.counters.source_counts(self.sources_status(), self.watch_list.runs)
+
+    def troubles(self) -> dict[str, RunfoldError]:
+        """Returns the error of each run whose last poll failed or that is set aside."""
+        troubles = {
+            watched.run_id: watched.last_error
+            for watched in self.watch_list.runs
+            if watched.last_error is not None
+        }
+        return troubles | self.watch_list.set_aside_errors
 
     def sources_status(self) -> dict[str, SourceStatus]:
         """Returns the status of each source."""

@@ -22,6 +22,7 @@ NAMES = (
     "importing_lines",
     "exporting",
     "polling_policy",
+    "fairness",
     "polling",
     "polling_scale",
     "workers",

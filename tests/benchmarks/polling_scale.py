@@ -96,7 +96,7 @@ class Scheduling:
         self.runs = [WatchedRun(self.source, *record) for record in self.records]
         for watched in self.runs:
             self.watch_list.add(
-                watched, self.chance.uniform(0, len(self.runs) / self.dispatcher.limit.rate)
+                watched, self.chance.uniform(0, len(self.runs) / self.dispatcher.limiter.rate)
             )
 
     def until(self, moment: float) -> None:
@@ -125,7 +125,7 @@ class Scheduling:
     def by_dispatcher(self, watched: WatchedRun, state: RunState) -> None:
         """Takes in an answer, and puts the run into the wheel, or another in its place."""
         dispatcher, now = self.dispatcher, self.clock.elapsed
-        dispatcher.on_success()
+        dispatcher.limiter.on_success()
         if state.is_ended:
             dispatcher.record_exposure(watched, state, now, None)
             dispatcher.remove(watched)
@@ -137,7 +137,7 @@ class Scheduling:
 
     def by_watch_list(self, watched: WatchedRun, state: RunState) -> None:
         """The same, as the poller does it."""
-        self.dispatcher.on_success()
+        self.dispatcher.limiter.on_success()
         known = watched.state
         self.watch_list.apply_state(watched, state)
         if state.is_ended:

@@ -1,5 +1,7 @@
 """Discovery of runs on watched threads: new runs are watched, ended ones recorded."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.support.paged_source import PagedSource
@@ -143,13 +145,15 @@ def make_states(*names: str, source: str = "assistants") -> list[RunState]:
     return [RunState(source, name, f"thread_{name}", status="queued") for name in names]
 
 
-@pytest.mark.parametrize(("runs", "spread"), [(4, 5.0), (200, 40.0)])
-def test_first_polls_after_a_restart_are_spread_over_what_the_source_takes(
-    runs: int, spread: float
-) -> None:
+def test_first_polls_after_a_restart_are_due_at_once_the_youngest_first() -> None:
     async def scenario(bench: Bench) -> None:
         service = ScriptedSource(bench.clock, body("queued"))
-        states = make_states(*(f"run_{number}" for number in range(runs)))
+        states = make_states(*(f"run_{number}" for number in range(200)))
+        born = bench.clock.now()
+        states = [
+            state._replace(created_at=born - timedelta(seconds=7 * number % 200))
+            for number, state in enumerate(states)
+        ]
         others = make_states("run_x", source="another")
         resume(
             bench.watch_list,
@@ -157,11 +161,12 @@ def test_first_polls_after_a_restart_are_spread_over_what_the_source_takes(
             {"assistants": service},
             Pending([*states, *others], []),
         )
-        due = sorted(each.due for each in bench.watch_list.runs)
-        assert len(due) == runs
-        assert due[0] == 0
-        # At five requests a second, and never within less than five seconds.
-        assert due[-1] == pytest.approx(spread * (runs - 1) / runs)
+        runs = sorted(bench.watch_list.runs, key=lambda each: each.due)
+        assert len(runs) == 200
+        assert runs[0].due == 0
+        assert runs[-1].due < 0.01
+        births = [each.state.created_at or born for each in runs]
+        assert births == sorted(births, reverse=True)
 
     run(scenario)
 

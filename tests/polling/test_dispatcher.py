@@ -13,6 +13,7 @@ from tracker.errors import Unreachable
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
+from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.watched_run import WatchedRun
 
 
@@ -20,7 +21,9 @@ class DispatcherBench:
     """Runs of two kinds, which live as long as `lives` says, and the dispatcher that paces them."""
 
     def __init__(self, rate: float, runs: int, lives: dict[str, float]) -> None:
-        self.dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
+        self.dispatcher = SourceDispatcher(
+            Cadence(), RequestLimiter(rate_limiter.initial(rate, rate))
+        )
         self.lives, self.chance, self.now = lives, Random(1), 0.0
         self.ends: dict[str, float] = {}
         self.delays: list[float] = []

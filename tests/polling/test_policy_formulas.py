@@ -14,6 +14,7 @@ from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.policy.hazards import BINS, EDGES, Counts, model_hazards, pooled_hazards
 from tracker.polling.queues.fair_queue import FairQueue
+from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.watched_run import WatchedRun
 
 ENDS = (*EDGES[1:], math.inf)
@@ -60,7 +61,7 @@ class PlainPolicy:
 @pytest.mark.parametrize(("rate", "runs"), [(2.0, 60), (50.0, 40), (1000.0, 5)])
 def test_the_waits_of_random_lives_are_those_of_the_plain_formulas(rate: float, runs: int) -> None:
     chance, plain, now = Random(1), PlainPolicy(), 0.0
-    dispatcher = SourceDispatcher(Cadence(), rate_limiter.initial(rate, rate))
+    dispatcher = SourceDispatcher(Cadence(), RequestLimiter(rate_limiter.initial(rate, rate)))
     state = RunState(assistant_id="asst", status="in_progress")
     shares: dict[WatchedRun, float] = {}
     for number in range(runs):

@@ -27,7 +27,7 @@ def on_saturated_source(
         for number in range(runs):
             bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         dispatcher = bench.watch_list.dispatcher(service)
-        dispatcher.limit = rate_limiter.initial(2.0, 2.0)
+        dispatcher.limiter.limit = rate_limiter.initial(2.0, 2.0)
         await scenario(bench, service)
 
     return saturate
@@ -41,9 +41,9 @@ def test_steps_are_read_while_polls_could_spend_it_all_and_hidden_pauses_first()
         await bench.advance(250, step=0.1)
         asked = [run_id for _, run_id, _ in service.steps_asked]
         plain = [run_id for run_id in asked if run_id.startswith("plain")]
-        assert 1 <= len(plain) <= 0.02 * 500
+        assert 0.1 * 500 - 1 <= len(plain) <= 0.15 * 500
         assert 0.06 * 500 <= len(asked) - len(plain) <= 0.1 * 500
-        assert len(service.asked) >= 0.85 * 500
+        assert len(service.asked) >= 0.7 * 500
 
     run(on_saturated_source(scenario))
 

@@ -114,12 +114,28 @@ def test_one_denial_is_not_enough() -> None:
     track(scenario, run_of("in_progress"), denied, run_of("completed"))
 
 
-def test_a_run_that_is_refused_three_times_is_set_aside_and_reported() -> None:
+async def wait_until_set_aside(bench: ServiceBench) -> None:
+    """Waits for run_1 while it is refused for longer than a minute."""
+    waiting = asyncio.create_task(bench.tracker.wait("run_1", timeout=300))
+    for number in range(1, 5):
+        await bench.wait_for_requests(number)
+        bench.clock.skip(25)
+    await waiting
+
+
+def test_a_run_that_is_refused_for_a_minute_is_set_aside_reported_and_looked_at_again() -> None:
     async def scenario(bench: ServiceBench) -> None:
         with pytest.raises(RequestRefused, match="No such thing"):
-            await bench.tracker.wait("run_1", timeout=300)
-        assert len(bench.service.heads) == 3
+            await wait_until_set_aside(bench)
         assert bench.tracker.watching == []
+        assert isinstance(bench.tracker.troubles["run_1"], RequestRefused)
+        assert bench.tracker.sources_status()["assistants"].set_aside == 1
+        bench.service.replies = [run_of("completed")]
+        asked = len(bench.service.heads)
+        bench.clock.skip(61)
+        await bench.wait_for_requests(asked + 1)
+        assert (await bench.tracker.wait("run_1", timeout=300)).status == "completed"
+        assert bench.tracker.troubles == {}
 
     track(scenario, error(400, "No such thing."))
 
@@ -152,9 +168,8 @@ def test_what_is_to_be_asked_again_is(reply: Reply) -> None:
 
 def test_a_service_that_forbids_to_ask_again_is_believed() -> None:
     async def scenario(bench: ServiceBench) -> None:
-        bench.clock.skip(30)
-        with pytest.raises(RequestRefused):
-            await bench.tracker.wait("run_1", timeout=300)
+        with pytest.raises(RequestRefused, match="Never"):
+            await wait_until_set_aside(bench)
 
     track(scenario, error(500, "Never.", {"x-should-retry": "false"}))
 

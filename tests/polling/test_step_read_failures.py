@@ -88,13 +88,14 @@ def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
             bench.updates.on_state(f"assistants:run_{number}", ENDED)
         await bench.advance(40)
         # As many as may go at once.
-        assert len(service.steps_asked) == 3
+        tried = len(service.steps_asked)
+        assert 2 <= tried <= 3
         service.failures = []
         await bench.advance(70)
         assert bench.poller.step_reads.waiting == 0
         # One whose address is none has no steps; rights may come.
-        kept = 5 if isinstance(error, KeyRefused) else 2
-        assert len({run_id for _, run_id, _ in service.steps_asked[3:]}) == kept
+        kept = 5 if isinstance(error, KeyRefused) else 5 - tried
+        assert len({run_id for _, run_id, _ in service.steps_asked[tried:]}) == kept
 
     run(scenario)
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.poller_bench import Bench, ScriptedSource, body, ended, run, watch
 from tests.support.step_source import ENDED, SourceWithSteps, recorded, step
+from tracker.polling.policy import rate_limiter
 from tracker.polling.run_updates import StepsWhen
 
 
@@ -84,6 +85,7 @@ def test_polls_go_before_steps_and_steps_are_not_starved() -> None:
     async def scenario(bench: Bench) -> None:
         service = SourceWithSteps(bench, body("in_progress"))
         service.steps = [step("step_1")]
+        bench.watch_list.dispatcher(service).limiter.limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
             watch(bench, service, f"open_{number}", f"thread_{number}")
         await bench.advance(60)

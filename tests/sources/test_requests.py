@@ -185,7 +185,7 @@ def test_all_of_them_keep_to_the_rate(took: int) -> None:
     async def scenario(bench: Bench) -> None:
         service = ScriptedSource(bench.clock, body("in_progress"))
         service.took = took
-        bench.watch_list.dispatcher(service).limit = rate_limiter.initial(5.0, 5.0)
+        bench.watch_list.dispatcher(service).limiter.limit = rate_limiter.initial(5.0, 5.0)
         for number in range(100):
             bench.watch_list.watch(service, f"thread_{number}", f"run_{number}")
         began = bench.clock.monotonic()

@@ -225,9 +225,8 @@ class Tracker:
 
     @property
     def troubles(self) -> dict[str, RunfoldError]:
-        """The error of the last poll of each watched run that failed, by the run's id."""
-        watched = self._require_session().watch_list.runs
-        return {entry.run_id: entry.last_error for entry in watched if entry.last_error is not None}
+        """The error of each run whose last poll failed, or that is set aside, by the run's id."""
+        return self._require_session().troubles()
 
     @property
     def overdue(self) -> list[RunState]:

@@ -47,6 +47,8 @@ class Heartbeat(NamedTuple):
     detection_seconds: float | None
     clock_ahead: float
     peculiarities: Mapping[str, int]
+    set_aside: int
+    given_up: int
 
     @property
     def state(self) -> str:

@@ -36,6 +36,8 @@ _COLUMNS = {
     "detection_seconds": "double precision",
     "clock_ahead": "double precision NOT NULL",
     "peculiarities": "text NOT NULL",
+    "set_aside": "bigint NOT NULL",
+    "given_up": "bigint NOT NULL",
 }
 
 

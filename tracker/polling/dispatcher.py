@@ -1,24 +1,19 @@
-"""The dispatcher of one source: its rate limit, circuit breaker, runs and queues."""
+"""The dispatcher of one source: its runs and its queues of requests."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from tracker.core.state import RunState
-from tracker.errors import RunfoldError
-from tracker.polling.policy import circuit_breaker, rate_limiter
 from tracker.polling.policy.cadence import Cadence, poll_delay, step, weight
-from tracker.polling.policy.circuit_breaker import CircuitBreaker
 from tracker.polling.policy.hazards import REFRESH_SECONDS, HazardModel, HazardModels, bin_of
-from tracker.polling.policy.rate_limiter import RateLimit
 from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
 from tracker.polling.queues.fair_queue import FairQueue
 from tracker.polling.queues.timer_wheel import TimerWheel
+from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.source_status import SourceStatus
 from tracker.polling.watched_run import WatchedRun
 from tracker.sources.source import PageSource, Source
@@ -26,6 +21,8 @@ from tracker.sources.source import PageSource, Source
 # A timestamp in whole seconds is half a second early, on average.
 _STAMP_SECONDS = 0.5
 _LONGEST_INITIAL_DELAY = 5.0
+# Polls that are sent before they are due, in one tick.
+_MOST_EARLY = 20.0
 
 # A run whose poll may be sent, and the runs that a page shows with it, if any.
 DuePoll = tuple[WatchedRun, Sequence[WatchedRun]]
@@ -37,28 +34,8 @@ class SourceDispatcher:
 
     cadence: Cadence
 
-    # Rate: the limit, and the theoretical arrival time of the next request by it.
-    limit: RateLimit
-    arrival: float = -math.inf
-    # Requests that are being answered now.
-    in_flight: int = 0
-
-    # Circuit breaker, and the refusal of all requests: for a wrong key, or a wrong address. While
-    # refused, nothing but a probe is sent, not before `probe_at`.
-    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    is_refusing: bool = False
-    refusal: RunfoldError | None = None
-    refusing_since: datetime | None = None
-    probe_at: float = -math.inf
-
-    # Counters: requests sent; those answered with 429; all that failed, these included.
-    sent: int = 0
-    refusals: int = 0
-    failures: int = 0
-    refusals_in_a_row: int = 0
-    last_error: RunfoldError | None = None
-    last_error_at: datetime | None = None
-    answered_at: datetime | None = None
+    # How many requests may be sent.
+    limiter: RequestLimiter
     # Seconds by which the service's clock is ahead of ours.
     clock_ahead: float = 0.0
 
@@ -80,19 +57,30 @@ class SourceDispatcher:
     # Background requests: steps of runs that may have waited for an action unseen, other steps,
     # threads, backfills, ended runs; each with its maximum and its reserved share of the rate.
     urgent_steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.1))
-    steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.02))
+    steps: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.15))
     discovery: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.1))
     backfill: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 1.0, 0.25))
     usage_rechecks: BackgroundQueue[Any] = field(
         default_factory=partial(BackgroundQueue, 0.1, 0.02)
     )
+    # Runs that were set aside, to be looked at again.
+    second_looks: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.02))
     # The part of the rate that is reserved for them now.
     reserved: float = 0.0
+    # Background requests that were dropped, because the service denied them or failed too often.
+    given_up: int = 0
 
     @property
     def background_queues(self) -> tuple[BackgroundQueue[Any], ...]:
         """All background queues, the most urgent first."""
-        return self.urgent_steps, self.steps, self.discovery, self.backfill, self.usage_rechecks
+        return (
+            self.urgent_steps,
+            self.steps,
+            self.discovery,
+            self.backfill,
+            self.usage_rechecks,
+            self.second_looks,
+        )
 
     def steps_queue(self, *, hides_pause: bool) -> BackgroundQueue[Any]:
         """Returns the queue for the steps of a run."""
@@ -102,18 +90,37 @@ class SourceDispatcher:
         """Queues the polls that are due. Called several times a second."""
         self.reserved = sum(queue.reserved_part(now) for queue in self.background_queues)
         for watched in self.timer.pop_due(now):
+            failures = watched.failures
+            if failures is not None and failures.turn is not None:
+                watched.due, failures.turn = failures.turn, None
             self.poll_queue.add(watched)
+
+    def enqueue_early(self, now: float) -> None:
+        """Queues the polls that are due next, if the rate is short and nothing else uses it.
+
+        Shares are estimates, and those of runs that nobody has seen yet are missing: what they
+        leave unused would be lost.
+        """
+        if self.poll_queue or self.limiter.limit.held_until > now or self.limiter.needs_probe:
+            return
+        if step(self.cadence, self.total_share, self._poll_rate) <= self.cadence.step:
+            return
+        unused = (now - self.limiter.arrival) * self.limiter.rate
+        if unused >= 0.0:
+            for watched in self.timer.pop_early(now, 1 + int(min(unused, _MOST_EARLY))):
+                watched.due = now
+                self.poll_queue.add(watched)
 
     def next_polls(self, now: float, most: int) -> list[DuePoll]:
         """Removes and returns the polls that may be sent now, at most `most`."""
         if not self.poll_queue:
             return []
-        allowed = min(self._allowance(now), most)
+        allowed = min(self.limiter.allowance(now), most)
         polls = [
             (watched, () if watched.page_group is None else self._take_page_group(watched))
-            for watched in self.poll_queue.pop(now, self.limit.rate, allowed)
+            for watched in self.poll_queue.pop(now, self.limiter.rate, allowed)
         ]
-        self._count(now, len(polls))
+        self.limiter.count(now, len(polls))
         return polls
 
     def next_background(self, queue: BackgroundQueue[RequestT], now: float) -> RequestT | None:
@@ -121,11 +128,11 @@ class SourceDispatcher:
 
         Where polls are queued too, they go first, except for what is reserved.
         """
-        if not queue.is_due(now) or self._allowance(now) == 0:
+        if not queue.is_due(now) or self.limiter.allowance(now) == 0:
             return None
-        request = queue.pop_due(now, self.limit.rate, before_polls=bool(self.poll_queue))
+        request = queue.pop_due(now, self.limiter.rate, before_polls=bool(self.poll_queue))
         if request is not None:
-            self._count(now)
+            self.limiter.count(now)
         return request
 
     def add(self, watched: WatchedRun, now: float, since_creation: float) -> None:
@@ -144,6 +151,7 @@ class SourceDispatcher:
     def remove(self, watched: WatchedRun) -> None:
         """Removes a run."""
         self.run_count -= 1
+        self.limiter.refusals.forget(watched.subject)
         thread_id, group = watched.thread_id, watched.page_group
         if thread_id is not None and group is None:
             self.threads.pop(thread_id, None)
@@ -243,36 +251,9 @@ class SourceDispatcher:
             self.hazard_models.refresh(model, now)
         return min(model.curve.delay(0.0, 0, earned), _LONGEST_INITIAL_DELAY)
 
-    def charge(self, requests: int, now: float) -> None:
-        """Counts the further requests of a source for one call."""
-        for _ in range(requests):
-            self._count(now)
-
-    def on_success(self) -> None:
-        """Applies that the service answered, whatever it said about the run."""
-        self.is_refusing, self.refusals_in_a_row = False, 0
-        if self.breaker.recent:
-            self.breaker = circuit_breaker.on_success(self.breaker)
-
     @property
     def _poll_rate(self) -> float:
-        return self.limit.rate * (1.0 - self.reserved)
-
-    def _allowance(self, now: float) -> int:
-        """Returns the number of requests that may be sent now."""
-        probing = self.is_refusing or self.breaker.is_open
-        if probing and (self.in_flight or now < max(self.probe_at, self.breaker.probe_at)):
-            return 0
-        if now < self.limit.held_until:
-            return 0
-        self.limit = rate_limiter.increase(self.limit, now, self.sent)
-        rate = self.limit.rate
-        allowed = rate_limiter.allowance(self.arrival, now, rate, rate_limiter.burst(rate))
-        return min(allowed, 1) if probing else allowed
-
-    def _count(self, now: float, requests: int = 1) -> None:
-        self.arrival = rate_limiter.consume(self.arrival, now, self.limit.rate, requests)
-        self.sent += requests
+        return self.limiter.rate * (1.0 - self.reserved)
 
     def _take_page_group(self, watched: WatchedRun) -> Sequence[WatchedRun]:
         """Removes the other runs of a page from the timer and the queue, and returns all of them.
@@ -302,30 +283,33 @@ class SourceDispatcher:
 
 def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
     """Returns the status of the dispatcher's source; `now` is in monotonic seconds."""
-    until = dispatcher.limit.held_until
-    if dispatcher.is_refusing or dispatcher.breaker.is_open:
-        until = max(until, dispatcher.breaker.probe_at, dispatcher.probe_at)
-    is_refusing = dispatcher.is_refusing and dispatcher.refusal is not None
+    limiter = dispatcher.limiter
+    until = limiter.limit.held_until
+    if limiter.is_refusing or limiter.breaker.is_open:
+        until = max(until, limiter.breaker.probe_at, limiter.probe_at)
+    is_refusing = limiter.is_refusing and limiter.refusal is not None
     queues = dispatcher.background_queues
     denied = next(
         (queue.denied for queue in queues if queue.denied and queue.held_until > now), None
     )
-    last_error = dispatcher.last_error
+    last_error = limiter.last_error
     return SourceStatus(
-        rate=dispatcher.limit.rate,
-        breaker="open" if dispatcher.breaker.is_open else "closed",
+        rate=limiter.limit.rate,
+        breaker="open" if limiter.breaker.is_open else "closed",
         held_for=max(until - now, 0.0),
-        refusing=str(dispatcher.refusal) if is_refusing else None,
+        refusing=str(limiter.refusal) if is_refusing else None,
         watched=dispatcher.run_count,
         due=dispatcher.poll_queue.run_count,
-        waiting=sum(len(queue) for queue in queues),
-        asked=dispatcher.sent,
-        refused=dispatcher.refusals,
-        failed=dispatcher.failures - dispatcher.refusals,
+        waiting=sum(len(queue) for queue in queues) - len(dispatcher.second_looks),
+        asked=limiter.sent,
+        refused=limiter.refused,
+        failed=limiter.failures - limiter.refused,
         last_error=None if last_error is None else str(last_error),
-        refusing_since=dispatcher.refusing_since if is_refusing else None,
+        refusing_since=limiter.refusing_since if is_refusing else None,
         denied=None if denied is None else str(denied),
-        last_error_at=dispatcher.last_error_at,
-        answered_at=dispatcher.answered_at,
+        last_error_at=limiter.last_error_at,
+        answered_at=limiter.answered_at,
         clock_ahead=dispatcher.clock_ahead,
+        set_aside=len(dispatcher.second_looks),
+        given_up=dispatcher.given_up,
     )

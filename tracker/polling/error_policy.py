@@ -21,11 +21,12 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.policy import circuit_breaker, rate_limiter
+from tracker.polling.policy import circuit_breaker
 from tracker.polling.policy.cadence import backoff
-from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
+from tracker.polling.queues.background_queue import BackgroundQueue, BackgroundRequest, RequestT
+from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import WatchList
+from tracker.polling.watch_list import SECOND_LOOK_SECONDS, WatchList
 from tracker.polling.watched_run import PollFailures, WatchedRun
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run, of_source
@@ -34,8 +35,11 @@ logger = logging.getLogger("runfold.polling")
 
 # A service may need a moment to know a run that it has just created.
 MISSING_FOR_SECONDS = 5.0
-REFUSALS_BEFORE_SET_ASIDE = 3
+# A gateway may refuse everything for a moment.
+REFUSALS_BEFORE_SET_ASIDE, REFUSED_FOR_SECONDS = 3, 60.0
 PROBE_SECONDS = 60.0
+# Where a service does not say how long its refusal lasts.
+LONGEST_GUESSED_HOLD, GUESSED_REQUESTS = 20.0, 6.0
 # For a background request about one run.
 MAX_TRIES = 6
 
@@ -56,31 +60,29 @@ class ErrorPolicy:
         self._jitter = jitter
 
     def on_source_error(
-        self, dispatcher: SourceDispatcher, error: RunfoldError, failures: int
+        self, dispatcher: SourceDispatcher, error: RunfoldError, failures: int, subject: str
     ) -> float:
         """Applies an error to the rate limit and the circuit breaker of its source.
 
-        `failures` is the number of failed tries in a row, this one included. Returns the pause
-        before the next try, in seconds.
+        `failures` is the number of failed tries in a row, this one included; `subject` names the
+        run or the request that was sent. Returns the pause before the next try, in seconds.
         """
-        now = self._clock.monotonic()
-        dispatcher.failures += 1
-        dispatcher.last_error, dispatcher.last_error_at = error, self._clock.now()
+        now, limiter = self._clock.monotonic(), dispatcher.limiter
+        limiter.failures += 1
+        limiter.last_error, limiter.last_error_at = error, self._clock.now()
         if isinstance(error, SourceError):
-            dispatcher.charge(error.requests - 1, now)
+            limiter.charge(error.requests - 1, now)
         if isinstance(error, RateLimited):
-            dispatcher.refusals += 1
-            dispatcher.refusals_in_a_row += 1
-            hold = self._backoff(dispatcher.refusals_in_a_row, error)
-            dispatcher.limit = rate_limiter.on_429(dispatcher.limit, now, hold)
-        elif isinstance(error, UnusableAnswer) and error.is_complete:
+            return self._on_refusal(limiter, error, subject)
+        limiter.is_probing = False
+        if isinstance(error, UnusableAnswer) and error.is_complete:
             # One document says nothing about the service, except that it answers.
-            dispatcher.on_success()
+            limiter.on_answer(subject, now)
         elif isinstance(error, (Unreachable, UnusableAnswer)):
-            breaker, jitter = dispatcher.breaker, self._jitter()
-            dispatcher.breaker = circuit_breaker.on_failure(breaker, now, jitter)
+            breaker, jitter = limiter.breaker, self._jitter()
+            limiter.breaker = circuit_breaker.on_failure(breaker, now, jitter)
         elif isinstance(error, (NotFound, RequestRefused, Busy)):
-            dispatcher.on_success()
+            limiter.on_answer(subject, now)
         return self._backoff(failures, error)
 
     def on_background_error(
@@ -88,19 +90,19 @@ class ErrorPolicy:
         dispatcher: SourceDispatcher,
         queue: BackgroundQueue[RequestT],
         error: RunfoldError,
-        failures: int,
+        request: BackgroundRequest,
     ) -> float:
         """Applies the error of a background request as `on_source_error` does; returns the pause.
 
         A service may deny this type of request alone. Then only its queue is held: polls continue,
         and find out about the rest.
         """
-        pause = self.on_source_error(dispatcher, error, failures)
+        pause = self.on_source_error(dispatcher, error, max(request.failures, 1), request.subject)
         now = self._clock.monotonic()
         if isinstance(error, (KeyRefused, Misconfigured)):
             queue.held_until, queue.denied = now + PROBE_SECONDS, error
-            if dispatcher.is_refusing:
-                dispatcher.probe_at = now + PROBE_SECONDS
+            if dispatcher.limiter.is_refusing:
+                dispatcher.limiter.probe_at = now + PROBE_SECONDS
         return pause
 
     def retry_or_drop(
@@ -112,16 +114,18 @@ class ErrorPolicy:
     ) -> bool:
         """Reschedules a failed request about a run with backoff. Returns False if it was dropped.
 
-        A try that probed a failing source does not count.
+        A try that probed a failing source does not count, nor one that was refused for the rate.
         """
-        now = self._clock.monotonic()
-        is_probe = dispatcher.is_refusing or dispatcher.breaker.is_open
-        pause = self.on_background_error(dispatcher, queue, error, request.failures + 1)
-        if not (is_probe or isinstance(error, (KeyRefused, Misconfigured))):
-            request.failures += 1
+        now, limiter = self._clock.monotonic(), dispatcher.limiter
+        is_probe = limiter.is_refusing or limiter.breaker.is_open
+        request.failures += 1
+        pause = self.on_background_error(dispatcher, queue, error, request)
+        if is_probe or isinstance(error, (KeyRefused, Misconfigured, RateLimited)):
+            request.failures -= 1
         is_final = isinstance(error, (NotFound, RequestRefused, Misconfigured))
         if is_final or request.failures >= MAX_TRIES:
             queue.remove(request)
+            dispatcher.given_up += 1
             return False
         queue.add(request, now + pause)
         return True
@@ -131,12 +135,16 @@ class ErrorPolicy:
     ) -> None:
         """Applies a failed poll: schedules the next poll of the run, or stops watching it."""
         failures = watched.failures = watched.failures or PollFailures(error)
-        failures.last_error, failures.polls = error, failures.polls + 1
-        pause = self.on_source_error(dispatcher, error, failures.polls)
-        now = self._clock.monotonic()
+        failures.last_error = error
         if isinstance(error, RateLimited):
-            self._watch_list.requeue(watched)
+            pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
+            if not dispatcher.limiter.refusals.is_own(watched.subject):
+                failures.turn = watched.due
+            self._watch_list.schedule(watched, pause)
             return
+        failures.polls += 1
+        pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
+        now = self._clock.monotonic()
         if isinstance(error, (KeyRefused, Misconfigured)):
             pause = PROBE_SECONDS
             self._refuse_all(watched, dispatcher, error, now + pause)
@@ -150,7 +158,10 @@ class ErrorPolicy:
             pause = MISSING_FOR_SECONDS + 0.1
         elif isinstance(error, RequestRefused):
             failures.refusals += 1
-            if failures.refusals >= REFUSALS_BEFORE_SET_ASIDE:
+            if failures.refused_since is None:
+                failures.refused_since = now
+            is_over = now - failures.refused_since >= REFUSED_FOR_SECONDS
+            if is_over and failures.refusals >= REFUSALS_BEFORE_SET_ASIDE:
                 self._set_aside(watched, error)
                 return
         elif isinstance(error, UnreadableEvent):
@@ -167,9 +178,10 @@ class ErrorPolicy:
         self, watched: WatchedRun, dispatcher: SourceDispatcher, error: RunfoldError, until: float
     ) -> None:
         """Stops all requests to a source but for probes, and tells the waiting coroutines."""
-        if not dispatcher.is_refusing:
-            dispatcher.refusing_since = dispatcher.last_error_at
-        dispatcher.is_refusing, dispatcher.refusal, dispatcher.probe_at = True, error, until
+        limiter = dispatcher.limiter
+        if not limiter.is_refusing:
+            limiter.refusing_since = limiter.last_error_at
+        limiter.is_refusing, limiter.refusal, limiter.probe_at = True, error, until
         name = watched.source.name
         logger.warning(
             "%s: requests are paused for %.0f s: %s",
@@ -185,9 +197,30 @@ class ErrorPolicy:
 
     def _set_aside(self, watched: WatchedRun, error: RunfoldError) -> None:
         stream = watched.stream
-        logger.warning("%s: no longer polled: %s", stream, error, extra=of_run(stream))
-        self._watch_list.remove(watched)
+        minutes = round(SECOND_LOOK_SECONDS[0] / 60)
+        logger.warning(
+            "%s: set aside, and polled again in %d minute: %s",
+            stream,
+            minutes,
+            error,
+            extra=of_run(stream),
+        )
+        self._watch_list.set_aside(watched, error)
         watched.fail(error)
+
+    def _on_refusal(self, limiter: RequestLimiter, error: RateLimited, subject: str) -> float:
+        """Applies a 429; returns the pause before its subject is asked about again."""
+        refusals, now = limiter.refusals, self._clock.monotonic()
+        # Never at once: a source that refuses gets one request after each pause.
+        jitter = 0.5 + 0.5 * self._jitter()
+        hold = backoff(refusals.in_a_row + 1, asked=error.retry_after, jitter=jitter)
+        if error.retry_after is None:
+            # At a low rate, each of these requests is a large part of all.
+            hold = min(max(hold, jitter * GUESSED_REQUESTS / limiter.rate), LONGEST_GUESSED_HOLD)
+        verdict = limiter.on_refusal(subject, now, hold, is_asked=error.retry_after is not None)
+        if verdict == "own":
+            return max(self._backoff(refusals.times(subject), error), 1.0)
+        return hold
 
     def _backoff(self, failures: int, error: RunfoldError) -> float:
         asked = error.retry_after if isinstance(error, PollAgain) else None

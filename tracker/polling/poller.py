@@ -13,6 +13,7 @@ from tracker.polling.requests.backfill_pages import BackfillPages
 from tracker.polling.requests.discovery import Discovery
 from tracker.polling.requests.late_usage import UsageRechecks
 from tracker.polling.requests.run_polls import RunPolls
+from tracker.polling.requests.second_looks import SecondLooks
 from tracker.polling.requests.step_reads import StepReads
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
@@ -47,6 +48,7 @@ class Poller:
         errors = ErrorPolicy(watch_list, updates, clock, jitter)
         self._run_polls = RunPolls(watch_list, updates, commits, clock, errors)
         self._usage_rechecks = UsageRechecks(watch_list, updates, commits, errors)
+        self._second_looks = SecondLooks(watch_list, updates, commits, clock, errors)
         self.step_reads = StepReads(watch_list, commits, clock, errors)
         self.discovery = Discovery(watch_list, updates, commits, clock, errors)
         self.backfill_pages = BackfillPages(watch_list, clock, errors)
@@ -62,10 +64,10 @@ class Poller:
                 # The share that is reserved for them while polls could use up the rate.
                 self._start_background(dispatcher)
                 self._start_due(dispatcher, dispatcher.discovery, self.discovery.list_thread)
-            free = self._concurrency - dispatcher.in_flight
-            for watched, group in dispatcher.next_polls(now, free):
-                self._start(self._run_polls.poll(watched, dispatcher, group), dispatcher)
+            self._start_polls(dispatcher, now)
             self._start_background(dispatcher)
+            dispatcher.enqueue_early(now)
+            self._start_polls(dispatcher, now)
 
     async def discover(self) -> None:
         """Starts listing the threads that are due, if no poll is."""
@@ -89,11 +91,17 @@ class Poller:
     def _open_dispatchers(self) -> list[SourceDispatcher]:
         return [] if self._is_closed else self._watch_list.dispatchers
 
+    def _start_polls(self, dispatcher: SourceDispatcher, now: float) -> None:
+        free = self._concurrency - dispatcher.limiter.in_flight
+        for watched, group in dispatcher.next_polls(now, free):
+            self._start(self._run_polls.poll(watched, dispatcher, group), dispatcher)
+
     def _start_background(self, dispatcher: SourceDispatcher) -> None:
         self._start_due(dispatcher, dispatcher.urgent_steps, self.step_reads.read)
         self._start_due(dispatcher, dispatcher.steps, self.step_reads.read)
         self._start_due(dispatcher, dispatcher.backfill, self.backfill_pages.send)
         self._start_due(dispatcher, dispatcher.usage_rechecks, self._usage_rechecks.recheck)
+        self._start_due(dispatcher, dispatcher.second_looks, self._second_looks.look)
 
     def _start_due(
         self,
@@ -102,7 +110,7 @@ class Poller:
         send: _Send[RequestT],
     ) -> None:
         now = self._clock.monotonic()
-        while dispatcher.in_flight < self._concurrency:
+        while dispatcher.limiter.in_flight < self._concurrency:
             request = dispatcher.next_background(queue, now)
             if request is None:
                 break
@@ -110,10 +118,10 @@ class Poller:
 
     def _start(self, work: Coroutine[None, None, None], dispatcher: SourceDispatcher) -> None:
         def finish(task: asyncio.Task[None]) -> None:
-            dispatcher.in_flight -= 1
+            dispatcher.limiter.in_flight -= 1
             self._tasks.discard(task)
 
-        dispatcher.in_flight += 1
+        dispatcher.limiter.in_flight += 1
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(finish)

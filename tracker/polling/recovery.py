@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from tracker.core.state import RunState
+from tracker.errors import NotFound
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import Pending
@@ -14,7 +14,8 @@ from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold")
 
-SPREAD_SECONDS = 5.0
+# Runs are polled in the order in which they are due.
+_ORDER_SECONDS = 1e-6
 
 
 def resume(
@@ -22,19 +23,33 @@ def resume(
 ) -> None:
     """Watches the open runs of `sources` again, and queues the requests for ended runs.
 
-    The first polls are spread over the time that the source's rate takes for all of them.
+    The first polls are due at once, those likeliest to have changed first; the rate decides.
+    Vanished runs are looked at again.
     """
-    known = [s for s in pending.open if s.source in sources and not s.vanished]
-    runs, number = Counter(state.source for state in known), Counter[str]()
-    for state in known:
-        source, name = sources[state.source], state.source
-        spread = max(SPREAD_SECONDS, runs[name] / watch_list.dispatcher(source).limit.rate)
-        after = spread * number[name] / runs[name]
-        number[name] += 1
-        watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
+    open_runs = [state for state in pending.open if state.source in sources]
+    known = sorted((state for state in open_runs if not state.vanished), key=_turn)
+    for number, state in enumerate(known):
+        watch_list.watch(
+            sources[state.source],
+            state.thread_id,
+            state.run_id,
+            state=state,
+            after=number * _ORDER_SECONDS,
+        )
+    for state in open_runs:
+        if state.vanished:
+            error = NotFound(f"{state.run_id}: the service knew no such run")
+            source = sources[state.source]
+            watch_list.look_again(source, state.thread_id, state.run_id, state, error)
     if known:
         logger.info("resuming %d open runs", len(known))
     resume_ended_runs(updates, sources, pending.without_steps)
+
+
+def _turn(state: RunState) -> tuple[bool, float]:
+    """Returns the sort key by which runs at work come first, the youngest of them at the front."""
+    created = state.created_at
+    return state.needs_action, 0.0 if created is None else -created.timestamp()
 
 
 def resume_ended_runs(

@@ -44,3 +44,9 @@ class SourceStatus(NamedTuple):
     # Answers that differ from the documented API, by the name of the difference:
     # see `tracker.sources.peculiarities`.
     peculiarities: Mapping[str, int] = MappingProxyType({})
+    # Runs that vanished or whose requests are refused: they are looked at again after 1, 10 and 60
+    # minutes, then each hour.
+    set_aside: int = 0
+    # Steps and usage re-checks that were given up, because the service denied them or failed six
+    # times.
+    given_up: int = 0

@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 
 from tracker.core.events import run_stream
 from tracker.core.state import RunState, initial_state
+from tracker.errors import RateLimited, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
+from tracker.polling.queues.background_requests import SecondLook
+from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.watched_run import WatchedRun
 from tracker.runtime.clock import Clock
 from tracker.sources.answer import Answer, requests_left
@@ -22,6 +25,13 @@ FIRST_POLL_SECONDS = 0.2
 _DATE_SECONDS = 0.5
 # A smaller difference between two clocks is ignored.
 _SAME_CLOCK_SECONDS = 2.0
+
+# A run that was set aside is looked at again after so long, then each hour, for a day past its
+# expiry.
+SECOND_LOOK_SECONDS = (60.0, 600.0, 3600.0)
+_DAY = timedelta(days=1)
+# Threads whose owner is looked up, to know the part of all threads that is polled here.
+_SAMPLE_THREADS = 1_000
 
 # True if this tracker polls the runs of a thread, by the name of the source and the thread's id.
 Owns = Callable[[str, str], bool]
@@ -49,6 +59,7 @@ class WatchList:
         self._elsewhere: dict[str, WatchedRun] = {}
         self._unconfirmed: set[str] = set()
         self._owns: Owns = lambda source, thread_id: True
+        self._shares: dict[str, float] = {}
         self._dispatchers: dict[str, SourceDispatcher] = {}
 
     @property
@@ -70,7 +81,8 @@ class WatchList:
         dispatcher = self._dispatchers.get(source.name)
         if dispatcher is None:
             limit = rate_limiter.initial(self._cadence.start, self._ceiling)
-            dispatcher = SourceDispatcher(self._cadence, limit)
+            limit = rate_limiter.divided(limit, self._rate_share(source.name))
+            dispatcher = SourceDispatcher(self._cadence, RequestLimiter(limit))
             self._dispatchers[source.name] = dispatcher
         return dispatcher
 
@@ -82,13 +94,27 @@ class WatchList:
         """Polls only the runs that `owns` is true for, from now on.
 
         The states of the others come from the trackers that poll them. A run whose state is not
-        known is polled here, since no other tracker knows of it.
+        known is polled here, since no other tracker knows of it. The rate of each source, and its
+        ceiling, is divided as the threads are.
         """
         self._owns = owns
+        for name, dispatcher in self._dispatchers.items():
+            before = self._shares.pop(name, 1.0)
+            part = self._rate_share(name) / before
+            dispatcher.limiter.limit = rate_limiter.divided(dispatcher.limiter.limit, part)
         for watched in self.runs:
             if watched.is_ours is self._is_elsewhere(watched, watched.state):
                 self.remove(watched)
                 self.add(watched, 0.0)
+
+    def _rate_share(self, name: str) -> float:
+        """Returns the part of the threads of a source that are polled here, by a sample."""
+        share = self._shares.get(name)
+        if share is None:
+            owned = sum(self._owns(name, f"thread_{number}") for number in range(_SAMPLE_THREADS))
+            # One that polls none yet may have runs that nobody has seen.
+            share = self._shares[name] = owned / _SAMPLE_THREADS or 1.0
+        return share
 
     def take_unconfirmed(self) -> list[str]:
         """Removes and returns the streams of runs that others poll whose state may be an old one.
@@ -117,6 +143,9 @@ class WatchList:
         stream = run_stream(source.name, run_id)
         if (known := self.find(stream)) is not None:
             return known
+        second_looks = self.dispatcher(source).second_looks
+        if (set_aside := second_looks.find(run_id)) is not None:
+            second_looks.remove(set_aside)
         # A payload may name an empty thread, or that of another run with this id.
         thread_id = state.thread_id or thread_id or None
         watched = WatchedRun(source, thread_id, run_id, stream, state)
@@ -140,6 +169,41 @@ class WatchList:
         else:
             self._elsewhere.pop(watched.stream, None)
 
+    def set_aside(self, watched: WatchedRun, error: RunfoldError) -> None:
+        """Stops watching a run but for a look after 1, 10 and 60 minutes, then each hour."""
+        self.remove(watched)
+        self.look_again(watched.source, watched.thread_id, watched.run_id, watched.state, error)
+
+    @property
+    def set_aside_errors(self) -> dict[str, RunfoldError]:
+        """The errors of the runs that are set aside, by their ids."""
+        queues = [dispatcher.second_looks for dispatcher in self.dispatchers]
+        return {request.key: request.error for queue in queues for request in queue.requests}
+
+    def look_again(
+        self,
+        source: Source,
+        thread_id: str | None,
+        run_id: str,
+        state: RunState,
+        error: RunfoldError,
+    ) -> None:
+        """Queues the looks at a run that is not watched because of an error."""
+        now, lasts = self._clock.monotonic(), _DAY
+        if state.expires_at is not None:
+            lasts += max(state.expires_at - self.service_time(source), timedelta())
+        request = SecondLook(
+            source=source,
+            key=run_id,
+            thread_id=thread_id,
+            error=error,
+            is_recorded=state.status is not None,
+            until=now + lasts.total_seconds(),
+        )
+        queue = self.dispatcher(source).second_looks
+        if queue.find(run_id) is None:
+            queue.add(request, now + SECOND_LOOK_SECONDS[0])
+
     def clear(self) -> None:
         """Removes all runs."""
         for watched in self._ours.values():
@@ -156,20 +220,24 @@ class WatchList:
             # A clock at the end of the year 9999.
             return now
 
-    def apply_rate_headers(self, dispatcher: SourceDispatcher, answer: Answer) -> None:
-        """Applies that a source answered, and the headers about its rate limit and its clock."""
-        now = self._clock.monotonic()
-        dispatcher.on_success()
-        dispatcher.answered_at = answer.observed_at
-        dispatcher.charge(answer.requests - 1, now)
+    def apply_rate_headers(
+        self, dispatcher: SourceDispatcher, answer: Answer, subject: str
+    ) -> None:
+        """Applies that a source answered, and the headers about its rate limit and its clock.
+
+        `subject` names the run or the request that was answered, as its refusals are counted.
+        """
+        now, limiter = self._clock.monotonic(), dispatcher.limiter
+        limiter.on_answer(subject, now, (answer.observed_at - answer.asked_at).total_seconds())
+        limiter.answered_at = answer.observed_at
+        limiter.charge(answer.requests - 1, now)
         if answer.date is not None:
             middle = answer.asked_at + (answer.observed_at - answer.asked_at) / 2
             ahead = (answer.date - middle).total_seconds() + _DATE_SECONDS
             dispatcher.clock_ahead = ahead if abs(ahead) > _SAME_CLOCK_SECONDS else 0.0
         left = requests_left(answer.headers)
         if left is not None:
-            limit = dispatcher.limit
-            dispatcher.limit = rate_limiter.on_remaining(limit, now, left, dispatcher.sent)
+            limiter.limit = rate_limiter.on_remaining(limiter.limit, now, left, limiter.sent)
 
     def apply_state(self, watched: WatchedRun, state: RunState) -> None:
         """Applies a newly known state of a run; removes the run if it has ended."""
@@ -211,19 +279,24 @@ class WatchList:
         jitter = 2 * self._jitter() - 1
         pause = dispatcher.next_delay(watched, now, jitter, hint=hint, expires_in=expires_in)
         watched.queued = False
+        watched.not_before = now + max(hint or 0.0, self._cadence.shortest)
         dispatcher.timer.add(watched, now + pause)
 
     def schedule(self, watched: WatchedRun, pause: float) -> None:
         """Schedules the next poll of a run after a pause, if it is still watched."""
         if watched.is_ours:
             watched.queued = False
-            self.dispatcher(watched.source).timer.add(watched, self._clock.monotonic() + pause)
+            watched.not_before = self._clock.monotonic() + pause
+            self.dispatcher(watched.source).timer.add(watched, watched.not_before)
 
     def poll_now(self, watched: WatchedRun) -> None:
         """Schedules a poll of a run next, because there is news, whichever tracker polls it."""
         if self._elsewhere.pop(watched.stream, None) is not None:
             # Until that poll, which hands it back: the other tracker does not know of the news.
             self._add_ours(watched, 0.0)
+        elif isinstance(watched.last_error, RateLimited):
+            # It was refused until later, whatever the news.
+            return
         elif watched.timer_slot is not None:
             self.schedule(watched, 0.0)
         elif not watched.queued:
@@ -240,7 +313,8 @@ class WatchList:
         dispatcher.add(watched, now, self._since_creation(watched.source, watched.state))
         if watched.state.status is None:
             after = max(after, dispatcher.initial_delay(now))
-        dispatcher.timer.add(watched, now + after)
+        watched.not_before = now + after
+        dispatcher.timer.add(watched, watched.not_before)
 
     def _is_elsewhere(self, watched: WatchedRun, state: RunState) -> bool:
         return state.status is not None and not self._owns(

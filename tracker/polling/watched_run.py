@@ -24,10 +24,14 @@ class PollFailures:
 
     last_error: RunfoldError
     polls: int = 0
-    # How many of them the service refused as invalid (RequestRefused).
+    # How many of them the service refused as invalid (RequestRefused), and since when; monotonic
+    # seconds.
     refusals: int = 0
+    refused_since: float | None = None
     # Since when the service has not known the run; monotonic seconds.
     missing_since: float | None = None
+    # The place in the queue that it keeps after it was refused for the first time (429).
+    turn: float | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +46,8 @@ class WatchedRun:
 
     # False if another tracker polls it, and once it is no longer watched.
     is_ours: bool = False
+    # The next poll is not sent before then, even if the rate is not used.
+    not_before: float = 0.0
     # The next poll: in a slot of the timer wheel until it is due, and queued from then on.
     due: float = 0.0
     timer_slot: list[WatchedRun] | None = field(default=None, repr=False)
@@ -80,6 +86,11 @@ class WatchedRun:
     error: RunfoldError | None = None
     # Few runs have any, and an empty tuple is shared.
     _waiters: tuple[_Waiter, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The name by which its refusals (429) are counted: those of a thread are one."""
+        return self.thread_id or self.run_id
 
     @property
     def last_error(self) -> RunfoldError | None:

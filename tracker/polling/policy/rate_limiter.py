@@ -1,8 +1,10 @@
 """The rate of requests to a service, and the moment of the next request.
 
-The rate increases additively and decreases multiplicatively (AIMD); requests are let out by the
-generic cell rate algorithm (GCRA, ITU-T I.371). Times are monotonic seconds, rates requests a
-second.
+The rate doubles each second until the first refusal or until answers slow down (slow start). A
+refusal cuts it; once the service answers again, the rate becomes what it accepted since the last
+time that it did so. From there it grows slowly, and faster far from the rate that was refused.
+Requests are let out by the generic cell rate algorithm (GCRA, ITU-T I.371). Times are monotonic
+seconds, rates requests a second.
 """
 
 from __future__ import annotations
@@ -10,11 +12,21 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-START, FLOOR = 5.0, 0.5
-_INCREASE, _CUT = 0.3, 0.7
-_LONGEST_HOLD = 120.0
-# Each second, as a part of the rate, while the service reports plenty of remaining requests.
-_AMPLE_INCREASE = 0.1
+START, FLOOR = 5.0, 0.05
+_CUT, _LONGEST_HOLD = 0.7, 120.0
+# Without another ceiling, since a request costs one to two milliseconds of CPU.
+MOST = 400.0
+# Growth of a rate far below the last refusal, in each round: of a second, or of so many requests.
+_QUICK, _ROUND_REQUESTS = 0.1, 5.0
+_FAR_BELOW = 0.9
+# Growth near it, each second: less where few requests are sent, of which a refusal is a large part;
+# and more of it with the distance, as a part of that.
+_SLOW, _SLOW_PER_RATE, _SLOWEST, _BY_DISTANCE = 0.01, 0.0005, 0.0004, 0.03
+# Of the accepted rate, the part that counts as refused, and the part that is used at first.
+_REFUSED_PART, _USED_PART = 0.98, 0.94
+# With fewer accepted requests or seconds, or if so much of the time was not used, the accepted rate
+# says too little about the limit.
+_MEASURED_REQUESTS, _MEASURED_SECONDS, _MEASURED_IDLE = 10, 2.0, 0.3
 # A rate that is not used says nothing about what the service would accept.
 _USED_TO_INCREASE = 0.5
 # With fewer requests, the remaining number that the service reports is too coarse to use.
@@ -34,6 +46,12 @@ class RateLimit(NamedTuple):
     sent: int = 0
     # When the rate was last cut.
     cut_at: float = -math.inf
+    # The rate at which the service refuses, as far as it is known; None in the slow start.
+    refused_rate: float | None = None
+    # When the service answered again after its last refusal, the requests accepted until then, and
+    # the seconds since then in which the rate was not used.
+    measured_from: tuple[float, int] | None = None
+    idle: float = 0.0
     # A moment, the remaining requests that the service reported then, and those sent until then.
     sample: tuple[float, float, int] | None = None
     # True if the remaining requests last for a while.
@@ -42,32 +60,115 @@ class RateLimit(NamedTuple):
 
 def initial(start: float, ceiling: float | None) -> RateLimit:
     """Returns the limit before anything is known; `ceiling` is the maximum the user allows."""
-    most = math.inf if ceiling is None else ceiling
+    most = max(MOST, start) if ceiling is None else ceiling
     return RateLimit(rate=min(start, most), ceiling=most)
 
 
-def increase(limit: RateLimit, now: float, sent: int) -> RateLimit:
+def increase(
+    limit: RateLimit, now: float, sent: int, *, accepted: int = 0, is_slow: bool = False
+) -> RateLimit:
     """Returns the limit a second later: larger, if it was used and nothing was refused.
 
-    `sent` is the total number of requests. While the service reports plenty of remaining
-    requests, the rate grows by a tenth, since that report ends the growth before a 429 does.
+    `sent` and `accepted` are the totals of requests. While answers are slower than they were
+    (`is_slow`), the rate does not grow.
     """
-    if now - limit.increased_at < 1.0:
+    passed = now - limit.increased_at
+    if passed < 1.0 or passed < _ROUND_REQUESTS / limit.rate:
         return limit
-    used = sent - limit.sent >= _USED_TO_INCREASE * limit.rate
-    growth = max(_INCREASE, _AMPLE_INCREASE * limit.rate) if limit.is_ample else _INCREASE
-    rate = limit.rate + growth if used and now - limit.cut_at >= 1.0 else limit.rate
-    return limit._replace(rate=min(rate, limit.ceiling), increased_at=now, sent=sent)
+    if limit.measured_from is None:
+        limit = limit._replace(measured_from=(now, accepted))
+    if math.isinf(passed):
+        return limit._replace(increased_at=now, sent=sent)
+    is_used = sent - limit.sent >= _USED_TO_INCREASE * limit.rate * passed
+    rate, refused_rate = limit.rate, limit.refused_rate
+    if is_used and is_slow and refused_rate is None:
+        refused_rate = rate
+    elif is_used and not is_slow and now - limit.cut_at >= 1.0:
+        rate += rate * _growth(limit, passed)
+    return limit._replace(
+        rate=min(rate, limit.ceiling),
+        increased_at=now,
+        sent=sent,
+        refused_rate=refused_rate,
+        idle=limit.idle if is_used else limit.idle + passed,
+    )
+
+
+def _growth(limit: RateLimit, passed: float) -> float:
+    """Returns the growth of a rate in a round of `passed` seconds, as a part of it."""
+    if limit.refused_rate is None:
+        return 1.0
+    distance = limit.rate / limit.refused_rate
+    if limit.is_ample or distance < _FAR_BELOW:
+        return _QUICK
+    slow = max(min(_SLOW, _SLOW_PER_RATE * limit.rate), _SLOWEST)
+    return min((slow + _BY_DISTANCE * abs(distance - 1.0)) * passed, _QUICK)
 
 
 def on_429(limit: RateLimit, now: float, hold: float) -> RateLimit:
     """Returns the limit after a 429 that asks for a pause of `hold` seconds."""
-    rate, cut_at = limit.rate, limit.cut_at
-    if now - cut_at >= 1.0:
-        rate, cut_at = min(max(rate * _CUT, FLOOR), limit.ceiling), now
+    limit = held(limit, now, hold)._replace(sample=None, is_ample=False)
+    if now - limit.cut_at < 1.0:
+        return limit
+    rate = min(max(limit.rate * _CUT, FLOOR), limit.ceiling)
+    return limit._replace(rate=rate, refused_rate=limit.rate, cut_at=now)
+
+
+def accepted_rate(limit: RateLimit, now: float, accepted: int) -> float | None:
+    """Returns the rate that the service accepted; None if that says too little about its limit."""
+    if limit.measured_from is None:
+        return None
+    since, before = limit.measured_from
+    passed, number = now - since, accepted - before
+    if number < _MEASURED_REQUESTS or passed < _MEASURED_SECONDS:
+        return None
+    return None if limit.idle > _MEASURED_IDLE * passed else number / passed
+
+
+def held(limit: RateLimit, now: float, hold: float) -> RateLimit:
+    """Returns the limit with a pause of `hold` seconds, two minutes at most."""
     held_until = max(limit.held_until, now + min(max(hold, 0.0), _LONGEST_HOLD))
+    return limit._replace(held_until=held_until)
+
+
+def released(limit: RateLimit, now: float, sent: int) -> RateLimit:
+    """Returns the limit without a pause; the time of the pause counts as no use of the rate."""
+    return limit._replace(held_until=-math.inf, increased_at=now, sent=sent)
+
+
+def resumed(limit: RateLimit, now: float, sent: int, accepted: int) -> RateLimit:
+    """Returns the limit once the service answers again after refusals.
+
+    `accepted` is the total of the accepted requests. A token bucket is empty both times, and a
+    window begins both times, so that what was accepted in between is the limit itself. Cut by a
+    constant only, the rate would need several refusals to come down to it, or lie far below it.
+    """
+    limit = released(limit, now, sent)
+    measured = accepted_rate(limit, now, accepted)
+    if measured is None:
+        return limit
+    if limit.refused_rate is not None:
+        measured = min(measured, limit.refused_rate)
+    rate = min(max(measured * _USED_PART, FLOOR), limit.ceiling)
     return limit._replace(
-        rate=rate, cut_at=cut_at, held_until=held_until, sample=None, is_ample=False
+        rate=rate,
+        refused_rate=max(measured * _REFUSED_PART, rate),
+        measured_from=(now, accepted),
+        idle=0.0,
+    )
+
+
+def divided(limit: RateLimit, part: float) -> RateLimit:
+    """Returns the limit of a part of a source's requests; above 1 to undo a division."""
+    if part == 1.0:
+        return limit
+    refused_rate = None if limit.refused_rate is None else limit.refused_rate * part
+    return limit._replace(
+        rate=max(limit.rate * part, FLOOR),
+        ceiling=limit.ceiling * part,
+        refused_rate=refused_rate,
+        measured_from=None,
+        sample=None,
     )
 
 
@@ -89,7 +190,10 @@ def on_remaining(limit: RateLimit, now: float, left: float, sent: int) -> RateLi
         refilled = (spent + left - before) / (now - since)
         rate = max(min(rate, refilled), rate * _CUT, min(FLOOR, rate))
     is_ample = left >= before and left >= _SPARE_SECONDS * rate
-    return limit._replace(rate=rate, sample=(now, left, sent), is_ample=is_ample)
+    refused_rate = rate if rate < limit.rate else limit.refused_rate
+    return limit._replace(
+        rate=rate, refused_rate=refused_rate, sample=(now, left, sent), is_ample=is_ample
+    )
 
 
 def burst(rate: float) -> float:

@@ -28,8 +28,13 @@ class BackgroundRequest:
     due: float = 0.0
     # False while it is being sent.
     is_waiting: bool = False
-    # Failed tries in a row.
+    # Failed tries in a row; a 429 is none.
     failures: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The name by which its refusals (429) are counted."""
+        return f"{type(self).__name__} {self.key}"
 
 
 RequestT = TypeVar("RequestT", bound=BackgroundRequest)
@@ -57,6 +62,11 @@ class BackgroundQueue(Generic[RequestT]):
     def __len__(self) -> int:
         """Returns the number of requests, including those that are being sent."""
         return len(self._by_key)
+
+    @property
+    def requests(self) -> list[RequestT]:
+        """The requests that are not finished."""
+        return list(self._by_key.values())
 
     def find(self, key: str) -> RequestT | None:
         """Returns the request with that key, if it is not finished."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tracker.core.snapshot import StepSnapshot
+from tracker.errors import RunfoldError
 from tracker.polling.queues.background_queue import BackgroundRequest
 
 INTERVAL_SECONDS = 10.0
@@ -59,6 +60,20 @@ class UsageRecheck(BackgroundRequest):
         if later:
             self.offset = min(later)
         return bool(later)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class SecondLook(BackgroundRequest):
+    """The further looks at a run that was set aside; its key is the run's id."""
+
+    thread_id: str | None
+    # Why the run is not polled.
+    error: RunfoldError
+    # True if events of the run were recorded: without them it has been forgotten.
+    is_recorded: bool
+    # Monotonic seconds of the last look.
+    until: float
+    looks: int = 0
 
 
 @dataclass(eq=False, slots=True)

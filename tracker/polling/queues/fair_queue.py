@@ -104,7 +104,7 @@ class FairQueue:
         # A run that was moved is due at another time than it was queued for.
         while queue and not queue[0].queued:
             queue.popleft()
-        return queue.popleft() if queue and queue[0].due <= late[0][0] else heapq.heappop(late)[2]
+        return queue.popleft() if queue and queue[0].due < late[0][0] else heapq.heappop(late)[2]
 
     def _next_of(self, thread_id: str) -> WatchedRun:
         places = self._held[thread_id]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from math import ceil, floor
 from operator import attrgetter
 
 from tracker.polling.watched_run import WatchedRun
 
 SLOT_SECONDS = 0.01
+_EARLY_SLOTS = 256
 
 
 _by_due = attrgetter("due")
@@ -36,6 +38,30 @@ class TimerWheel:
             entries = self._slots[slot] = []
         entries.append(watched)
         watched.due, watched.timer_slot = due, entries
+
+    def pop_early(self, now: float, most: int) -> list[WatchedRun]:
+        """Removes and returns the next runs that may be polled before they are due, at most `most`.
+
+        A run that has to wait (`not_before`) is passed over. Looks at the next few slots only.
+        """
+        popped: list[WatchedRun] = []
+        for slot in heapq.nsmallest(_EARLY_SLOTS, self._slots):
+            entries = self._slots[slot]
+            for watched in entries:
+                if (
+                    len(popped) < most
+                    and watched.timer_slot is entries
+                    and watched.not_before <= now
+                ):
+                    watched.timer_slot = None
+                    popped.append(watched)
+            # Otherwise the next slots would be full of runs that were moved.
+            entries[:] = [watched for watched in entries if watched.timer_slot is entries]
+            if not entries:
+                del self._slots[slot]
+            if len(popped) >= most:
+                break
+        return popped
 
     def pop_due(self, now: float) -> list[WatchedRun]:
         """Removes and returns the runs that are due, the longest due first."""

@@ -75,7 +75,7 @@ class BackfillPages:
         try:
             with unexpected_as_unreachable(logger, request.source.name, of_source):
                 page = await request.fetch_page()
-                self._watch_list.apply_rate_headers(dispatcher, page[0])
+                self._watch_list.apply_rate_headers(dispatcher, page[0], request.subject)
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
         else:
@@ -95,7 +95,7 @@ class BackfillPages:
         if not isinstance(error, RateLimited):
             request.failures += 1
         failures = max(request.failures, 1)
-        pause = self._error_policy.on_source_error(dispatcher, error, failures)
+        pause = self._error_policy.on_source_error(dispatcher, error, failures, request.subject)
         if request.result.done():
             return
         if isinstance(error, PollAgain) and request.failures < MAX_BACKFILL_TRIES:

@@ -77,7 +77,7 @@ class Discovery:
         try:
             with unexpected_as_unreachable(logger, source.name, of_source):
                 answer, entries = await source.fetch_page(request.key, request.limit)
-                self._watch_list.apply_rate_headers(dispatcher, answer)
+                self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.failures = 0
                 await self._record_page(request, answer, entries)
         except RunfoldError as error:
@@ -139,5 +139,5 @@ class Discovery:
                 error,
                 extra=of_source(request.source.name),
             )
-        queue, failures = dispatcher.discovery, request.failures
-        return self._error_policy.on_background_error(dispatcher, queue, error, failures)
+        queue = dispatcher.discovery
+        return self._error_policy.on_background_error(dispatcher, queue, error, request)

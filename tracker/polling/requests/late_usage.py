@@ -40,7 +40,7 @@ class UsageRechecks:
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
                 answer = await source.fetch(request.thread_id, request.key, request.body)
-                self._watch_list.apply_rate_headers(dispatcher, answer)
+                self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.keep(answer.body)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at

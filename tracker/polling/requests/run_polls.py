@@ -75,7 +75,7 @@ class RunPolls:
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
         source = watched.source
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
-        self._watch_list.apply_rate_headers(dispatcher, answer)
+        self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject)
         state: RunState | None = watched.state
         if answer.body != watched.body:
             glance = source.glance(answer.body)
@@ -102,7 +102,7 @@ class RunPolls:
             if isinstance(error, Misconfigured):
                 raise RequestRefused(str(error)) from error
             raise
-        self._watch_list.apply_rate_headers(dispatcher, answer)
+        self._watch_list.apply_rate_headers(dispatcher, answer, group[0].subject)
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
         # The next page is only as long as it takes to show the oldest of them.
         last = max(places.get(watched.run_id, PAGE_LIMIT) for watched in group)

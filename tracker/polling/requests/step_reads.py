@@ -84,7 +84,7 @@ class StepReads:
         answer, entries, after = await source.fetch_steps(
             request.thread_id, request.key, request.after
         )
-        self._watch_list.apply_rate_headers(dispatcher, answer)
+        self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
         request.steps.extend(parse_steps(source, _stream(request), entries))
         request.pages += 1
         if after is not None and after != request.after and request.pages < MAX_PAGES:
