@@ -72,9 +72,9 @@ def webhook(number: int) -> tuple[bytes, dict[str, str]]:
     return body, sign(body, SECRET, f"wh_{number}", datetime.now(UTC))
 
 
-def imported(folder: Path, url: str, *bodies: dict[str, Any]) -> None:
+def imported(folder: Path, url: str, seen_at: datetime, *bodies: dict[str, Any]) -> None:
     file = folder / "lines.jsonl"
-    seen = {"observed_at": datetime.now(UTC).isoformat(), "source": "responses"}
+    seen = {"observed_at": seen_at.isoformat(), "source": "responses"}
     file.write_text("".join(json.dumps({**seen, "body": body}) + "\n" for body in bodies), "utf-8")
     assert runfold("import", file, "--db", url).code == 0
 
@@ -113,7 +113,9 @@ def test_a_response_is_counted_once_through_all_doors(database_url: str, tmp_pat
             await streamed(tracker, queued, working, completed(100, 20))
 
     asyncio.run(first())
-    imported(tmp_path, database_url, response("queued"), completed(100, 20), completed(100, 20))
+    looks = response("queued"), completed(100, 20), completed(100, 20)
+    seen_at = datetime.now(UTC)
+    imported(tmp_path, database_url, seen_at, *looks)
     once = [[("resp_1", 100, 20, 120)], [(1, 0, 100, 20, 120)], [(1, 0, 100, 20, 120)]]
     assert counted(database_url) == once
 
@@ -135,7 +137,8 @@ def test_a_response_is_counted_once_through_all_doors(database_url: str, tmp_pat
             assert recorded[-1].event == corrected
 
     asyncio.run(later())
-    imported(tmp_path, database_url, completed(90, 25), completed(100, 20))
+    # Seen before the correction.
+    imported(tmp_path, database_url, seen_at, completed(90, 25), completed(100, 20))
     assert counted(database_url) == [
         [("resp_1", 90, 25, 115)],
         [(1, 0, 90, 25, 115)],

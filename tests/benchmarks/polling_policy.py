@@ -21,12 +21,11 @@ from tests.benchmarks.report import machine, table, write
 from tests.benchmarks.virtual_time import VirtualClock, run
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.poller import Poller
+from tracker.polling.poller import TICK_SECONDS, Poller
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
-from tracker.runtime.scheduler import TICK_SECONDS
 from tracker.runtime.worker_threads import WorkerThreads
 from tracker.simulator import Simulator
 from tracker.sources import Assistants

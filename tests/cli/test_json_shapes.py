@@ -102,6 +102,14 @@ def make_story() -> list[e.Event]:
             metadata={"team": "blue", "score": [1, None]},
             configuration_digest=CONFIGURATION.digest,
         ),
+        e.RunIdentified(
+            observed_at=make_time(1),
+            thread_id="thread_1",
+            assistant_id="asst_1",
+            model="gpt-4o",
+            created_at=make_time(0),
+            configuration_digest=CONFIGURATION.digest,
+        ),
         e.RunStatusChanged(**times(2), previous="queued", status="in_progress"),
         e.RunTimesChanged(
             observed_at=make_time(3),

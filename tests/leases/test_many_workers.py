@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.tracker_pairs import Counting, Pair, execute, run_pair
+from tests.support.tracker_pairs import Counting, Pair, count_shards, execute, run_pair
 from tests.support.tracker_settings import LONG, QUICK, TOOLS
 from tests.support.waiting import PATIENCE, until
 from tracker import Tracker, open_event_store
@@ -123,7 +123,7 @@ def test_who_leaves_is_followed(postgres_db: str, simulator: Simulator) -> None:
                 await until(lambda: pair.sources[1].asked[run.id] > 1)
                 assert pair.sources[0].asked[run.id] == 0
             # Its leases are released, rather than left to expire.
-            assert len(pair.count_shards()) == 1
+            assert len(count_shards(postgres_db)) == 1
             await until(lambda: pair.sources[0].asked[run.id] > 1)
 
     asyncio.run(follow())

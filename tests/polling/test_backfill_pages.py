@@ -65,6 +65,7 @@ def make_session(bench: Bench, service: ScriptedSource) -> Session:
         clock=bench.clock,
         repository=bench.repository,
         commits=bench.commits,
+        threads=bench.threads,
         watch_list=bench.watch_list,
         updates=bench.updates,
         step_reads=bench.poller.step_reads,

@@ -89,19 +89,20 @@ def test_jobs_go_on_a_scheduler_of_the_application_and_are_taken_out(
     async def scenario() -> None:
         ours.start()
         ours.add_job(print, "interval", seconds=1000, id="theirs")
-        async with tracker_of("memory://", simulator, scheduler=ours) as tracker:
-            names = {job.name for job in ours.get_jobs()}
-            assert names == {"print", "poll", "discovery", "overdue audit"}
+        tracker = tracker_of("memory://", simulator, scheduler=ours)
+        tracker.every(1000, list, name="regular work")
+        async with tracker:
+            assert {job.name for job in ours.get_jobs()} == {"print", "regular work"}
             await tracker.watch(run.thread_id, run.run_id)
             assert (await tracker.wait(run.run_id, timeout=300)).status == "completed"
         assert ours.running
         assert [job.id for job in ours.get_jobs()] == ["theirs"]
         # Two at once, and one after the other.
-        async with (
-            tracker_of("memory://", simulator, scheduler=ours),
-            tracker_of("memory://", simulator, scheduler=ours),
-        ):
-            assert len(ours.get_jobs()) == 7
+        two = [tracker_of("memory://", simulator, scheduler=ours) for _ in range(2)]
+        for each in two:
+            each.every(1000, list, name="regular work")
+        async with two[0], two[1]:
+            assert len(ours.get_jobs()) == 3
         assert len(ours.get_jobs()) == 1
         ours.shutdown(wait=False)
         await asyncio.sleep(0)

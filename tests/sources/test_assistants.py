@@ -46,7 +46,7 @@ def call(use: Use, document: object = None, **settings: Any) -> tuple[Any, list[
     ("use", "method", "path", "sent"),
     [
         (lambda api: api.retrieve("thread_1", "run_1"), "GET", "/run_1", None),
-        (lambda api: api.cancel("thread_1", "run_1"), "POST", "/run_1/cancel", {}),
+        (lambda api: api.cancel("thread_1", "run_1"), "POST", "/run_1/cancel", None),
         (
             lambda api: api.update("thread_1", "run_1", metadata={"a": "b"}),
             "POST",

@@ -114,7 +114,7 @@ def test_an_answer_says_how_many_requests_it_took(
         (LangGraph, fetch_graph_run, [DONE, [DONE], {"hello": 1}], UnusableAnswer),
         (LangGraph, graph_runs, [[DONE], 503], Unreachable),
         (LangGraph, fetch_graph_run, [404, [OTHER]], NotFound),
-        (LangGraph, fetch_graph_run, [404, 404], Misconfigured),
+        (LangGraph, fetch_graph_run, [404, 404, 404], Misconfigured),
         (LangGraph, fetch_graph_run, [404, 429], RateLimited),
     ],
 )

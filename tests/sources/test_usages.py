@@ -181,5 +181,5 @@ def test_other_sources_show_both() -> None:
     assert step.usage is not None
     assert step.usage.cache_write_tokens == 3
     session = {"id": "sess_1", "agent": {"id": "agent_1", "service_tier": "flex"}}
-    seen = turn_snapshot(with_session(turn("completed"), session), "t", observed_at=NOW)
+    seen = turn_snapshot(with_session(turn("queued"), session, NOW), "t", observed_at=NOW)
     assert seen.service_tier == "flex"

@@ -101,12 +101,19 @@ def _check_files(db: str, files: Iterable[Path], *, force: bool) -> None:
             refuse_database(file, database)
         if _is_stdout(database):
             raise SettingsError(f"the output is the database {database}: name another file")
-    existing = [] if force else [str(file) for file in files if file.is_file()]
+    existing = [] if force else [str(file) for file in files if _exists(file)]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise SettingsError(
             f"{existing[0]}{more} exists already: name another place, or pass --force to replace it"
         )
+
+
+def _exists(file: Path) -> bool:
+    # A name that no file can have is refused where it is written.
+    with suppress(OSError, ValueError):
+        return file.is_file()
+    return False
 
 
 def _is_stdout(file: Path) -> bool:

@@ -30,7 +30,7 @@ _HEADINGS = {
     "output_dollars": "output $",
     "total_dollars": "total $",
     "prompt_tokens": "prompt",
-    "completion_tokens": "completion",
+    "completion_tokens": "output",
     "total_tokens": "total",
     "cached_tokens": "cached",
     "reasoning_tokens": "reasoning",

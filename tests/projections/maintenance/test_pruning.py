@@ -184,7 +184,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
             explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
             plan = str(connection.exec_driver_sql(explain + sql, parameters).all())
             assert "Seq Scan" not in plan
-            assert "SCAN" not in plan
+            assert "SCAN" not in plan.replace("SCAN json_each", "")
             assert ("ix_runs_ended_at" in plan) == ("ended_at" in sql)
     engine.dispose()
 

@@ -69,7 +69,9 @@ def test_a_process_with_other_prices_leaves_costs_alone(
         assert priced(bare) == (1, 0, COST)
         assert states(bare)["costs"] == DIFFERS
         assert not bare.doctor().is_healthy
-        assert bare.verify() == [Difference("checkpoints", ("costs",), "settings", KEPT, None)]
+        [difference] = bare.verify()
+        place = ("runfold_checkpoints", ("costs",))
+        assert difference == Difference(*place, "settings", KEPT, None)
         with bare.as_of(store.last_position()) as past:
             assert past.usage()[0].runs == 2
             with pytest.raises(PricesDiffer):

@@ -112,7 +112,7 @@ def turn_snapshot(
     is_waiting = status == WAITING
     calls = _calls(fields) if is_waiting else ()
     agent = fields.part("agent")
-    usage, own_model = read_usage(fields), fields.text("model")
+    usage, own_model, ends = read_usage(fields), fields.text("model"), _read_ends(fields)
     values = {
         "source": source,
         "run_id": document["id"],
@@ -127,7 +127,7 @@ def turn_snapshot(
         "service_tier": fields.text("service_tier") or agent.text("service_tier"),
         "created_at": fields.stamp("created_at"),
         "started_at": fields.stamp("started_at"),
-        "ended_at": next(filter(None, _read_ends(fields)), None) if status in ENDED else None,
+        "ended_at": next(filter(None, ends), None) if status in ENDED else None,
         "tool_calls": calls,
         "usage": usage,
         "error": fields.error("error"),

@@ -11,7 +11,15 @@ from typing import Any, Literal, get_args
 
 import httpx
 
-from tracker.errors import KeyRefused, Misconfigured, NotFound, SettingsError, SourceError
+from tracker.errors import (
+    KeyRefused,
+    Misconfigured,
+    NotFound,
+    RequestRefused,
+    SettingsError,
+    SourceError,
+    UnusableAnswer,
+)
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.sources.answer import Answer
 from tracker.sources.documents import encode
@@ -144,8 +152,11 @@ class Transport:
             denied.requests += 1
             try:
                 await self.ask("GET", probe, is_page=True)
-            except SourceError:
+            except (NotFound, Misconfigured, RequestRefused, UnusableAnswer):
                 self._answered = None if self._answered == probe else self._answered
+            except SourceError as error:
+                error.requests = denied.requests
+                raise
             else:
                 missing = NotFound(str(denied).partition(". Check that base_url")[0] + ".")
                 missing.requests, missing.status = denied.requests, denied.status
