@@ -13,17 +13,16 @@ from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
-from tests.benchmarks.virtual_time import VirtualClock
+from tests.benchmarks.virtual_time import CallersThread, VirtualClock
 from tracker.core.snapshot import RunSnapshot
 from tracker.errors import RateLimited
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.poller import Poller
+from tracker.polling.poller import TICK_SECONDS, Poller
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
-from tracker.runtime.scheduler import TICK_SECONDS
 from tracker.sources.answer import Answer
 from tracker.sources.assistants.snapshots import glance, run_snapshot
 
@@ -191,7 +190,7 @@ class Follower:
 
     def __init__(self, clock: VirtualClock, seed: int = 0, cadence: Cadence | None = None) -> None:
         chance = Random(seed)
-        commits = GroupCommit(RunRepository(open_event_store("memory://")))
+        commits = GroupCommit(RunRepository(open_event_store("memory://")), CallersThread())
         self.watch_list = WatchList(clock, cadence, jitter=chance.random)
         self.updates = RunUpdates(self.watch_list, commits, clock)
         self.poller = Poller(self.watch_list, self.updates, commits, clock, jitter=chance.random)

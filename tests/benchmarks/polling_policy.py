@@ -18,7 +18,7 @@ import httpx
 from tests.benchmarks.polled_service import ASSISTANTS, MEAN_LIFE, SCENARIOS, Traffic
 from tests.benchmarks.polling_outcome import Outcome, judge, sightings_in
 from tests.benchmarks.report import machine, table, write
-from tests.benchmarks.virtual_time import VirtualClock, run
+from tests.benchmarks.virtual_time import CallersThread, VirtualClock, run
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
 from tracker.polling.poller import TICK_SECONDS, Poller
@@ -26,7 +26,6 @@ from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
-from tracker.runtime.worker_threads import WorkerThreads
 from tracker.simulator import Simulator
 from tracker.sources import Assistants
 
@@ -70,7 +69,7 @@ class Polled:
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
         commits, jitter = (
-            GroupCommit(RunRepository(self.store), WorkerThreads()),
+            GroupCommit(RunRepository(self.store), CallersThread()),
             self.chance.random,
         )
         self.watch_list = WatchList(self.clock, cadence, jitter=jitter)

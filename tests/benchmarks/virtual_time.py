@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from tracker.runtime.worker_threads import WorkerThreads
 
 T = TypeVar("T")
+Arguments = ParamSpec("Arguments")
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,16 +30,17 @@ class _Jumping(selectors.SelectSelector):
         return ready
 
 
-class _AtOnce(ThreadPoolExecutor):
+class CallersThread(WorkerThreads):
     """Runs what is handed to a thread in the caller's: no time passes meanwhile."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+    async def run(
+        self,
+        work: Callable[Arguments, T],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> T:
+        return work(*args, **kwargs)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -46,7 +49,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
-        self.set_default_executor(_AtOnce(1))
 
     def time(self) -> float:
         """Seconds since the loop was made, as if they had passed."""
