@@ -221,7 +221,7 @@ def test_a_pipe_gets_each_row_on_one_line(database: str) -> None:
     lines = runfold("usage", "--by", by, "--db", database).out.splitlines()
     assert len(lines) == 6
     assert "thread_1" in lines[3]
-    assert "completion" in lines[1]
+    assert "output" in lines[1]
 
 
 def test_actions(database: str) -> None:

@@ -55,7 +55,7 @@ def test_every_record_says_what_it_is_about(
     texts = [record.getMessage() for record in records]
     for expected in (
         "requests are paused for 60 s",
-        "no longer polled",
+        "set aside, and polled again",
         "the handler 'mail' raised",
     ):
         assert any(expected in text for text in texts), expected

@@ -111,7 +111,7 @@ def test_parquet_has_each_value_of_each_table(
                 row["metadata"] = json.loads(row["metadata"])
         assert found == rows
         assert counts[name] == len(rows) > 0
-        public = [it for it in metadata.tables[name].columns if not it.startswith("_")]
+        public = [it.name for it in metadata.tables[name].c if not it.name.startswith("_")]
         assert table.schema.names == public
     assert not list(tmp_path.rglob("*.part"))
 
