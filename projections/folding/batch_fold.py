@@ -39,8 +39,8 @@ class FoldedRun(NamedTuple):
     values: Sequence[Any]
     # The row before the batch if the run had ended by then, else None.
     before: Sequence[Any] | None
-    # True if steps in the batch merged intervals that earlier batches wrote as phases.
-    has_fewer_intervals: bool
+    # True if the batch merged phases that earlier batches wrote, or ended the run before the last.
+    has_fewer_phases: bool
     # True if earlier batches may have written its pauses under other numbers.
     has_moved_pauses: bool
 
@@ -222,8 +222,11 @@ class BatchFold:
 
     def _make_run(self, run: RunHistory) -> FoldedRun:
         intervals, pauses = run.measure()
-        has_fewer = len(intervals) < self._intervals_before.get(run.key, 0)
         before = self._before.get(run.key)
+        # The end is an interval, and no phase.
+        phases = len(intervals) - (intervals[-1].status in ENDED)
+        phases_before = self._intervals_before.get(run.key, 0) - (before is not None)
+        has_fewer = phases < phases_before
         is_new = run.key in self._new
         values = row_values(run, intervals)
         has_moved = not is_new and bool(run.steps)

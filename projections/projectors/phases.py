@@ -37,7 +37,7 @@ class PhasesBatch(FoldedBatch):
         new: list[list[Any]] = []
         known: list[list[Any]] = []
         for run in self.fold.unpruned_runs():
-            if run.has_fewer_intervals:
+            if run.has_fewer_phases:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
             for seq, interval in enumerate(run.intervals, 1):
                 if interval.status not in ENDED:
