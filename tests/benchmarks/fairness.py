@@ -30,7 +30,7 @@ RUNS = {60.0: 100, 90.0: 100, 500.0: 400, 5_000.0: 3_000}
 
 @dataclass(frozen=True)
 class Use:
-    """How much of a limit was used, and which part of the requests was refused."""
+    """The used part of a limit, and the refused part of the requests."""
 
     used: float
     refused: float
@@ -134,7 +134,7 @@ def beside_refused(
 
 @dataclass(frozen=True)
 class Generous:
-    """How late ends are known at a service without a limit, from `since` seconds on."""
+    """The delay until ends are known without a limit, from `since` seconds on."""
 
     p50: float
     p95: float

@@ -1,4 +1,4 @@
-"""What identifies a run is taken in whenever it is told, and each fact once."""
+"""Late identities: a run takes in each fact about itself once, whenever it is told."""
 
 import pytest
 

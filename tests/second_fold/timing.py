@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def answered_at(self) -> datetime | None:
-        """When our own client had answered all calls."""
+        """The moment at which our own client had answered all calls."""
         if any(it.resolved is None for it in self.calls.values()):
             return None
         ours = (it.resolved[0] for it in self.calls.values() if it.is_ours and it.resolved)

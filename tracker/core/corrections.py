@@ -1,4 +1,4 @@
-"""What a snapshot tells of a run beside its status: its identity, usage, metadata and expiry.
+"""Events from a snapshot beside the status: identity, usage, metadata and expiry of a run.
 
 What nobody had told is taken in from any document; a known value is only replaced by a newer one.
 """

@@ -157,7 +157,7 @@ class RunStepRecorded(Event):
 
 
 class RunIdentified(Event):
-    """What identifies a run was told after its first sight. None: nothing new.
+    """The identity of a run was told after its first sight. None: nothing new.
 
     A thread, an assistant, a creation or a configuration that was not known; or a model that was
     not known, or is another than before.
