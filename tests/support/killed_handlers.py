@@ -6,15 +6,15 @@ import sys
 
 from tracker import Delivery, Tracker
 from tracker.core.events import RunCreated
-from tracker.delivery import lease
+from tracker.delivery import sharing
 from tracker.sources import Assistants
 
 
 async def main(url: str, path: str, last: int) -> None:
     """Delivers events until position `last`, noting each."""
     # A short lease, so that another process takes over within the time of a test.
-    lease.DELIVERY_LEASE_SECONDS = 0.4
-    lease.RENEWAL_SECONDS = lease.ACQUISITION_SECONDS = 0.1
+    sharing.LEASE_SECONDS = 0.4
+    sharing.RENEWAL_SECONDS = sharing.ACQUISITION_SECONDS = 0.1
     notes = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     tracker = Tracker(url, Assistants("http://127.0.0.1:9/v1"), resume=False)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.event_store import EventStore, open_event_store
 from tracker.heartbeats.reporter import start_reporting
+from tracker.leases.deliveries import open_delivery_leases
 from tracker.leases.joining import join, worker_name
 from tracker.polling.metrics import Counters
 from tracker.polling.overdue import AUDIT_SECONDS, OverdueAudit
@@ -118,7 +119,9 @@ async def open_session(
         start_reporting(stack, store, worker, session.sources_status, clock, threads, is_alone)
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
-    await subscriptions.start(store, repository.readable_state, threads)
+    await subscriptions.start(
+        store, repository.readable_states, threads, clock, open_delivery_leases
+    )
     stack.push_async_callback(jobs.stop)
     jobs.start(scheduler)
     scheduler.start()

@@ -350,25 +350,44 @@ class Tracker:
     # Handlers and jobs.
 
     def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
+        self,
+        *kinds: type[Event],
+        name: str = "handlers",
+        since: Since = "now",
+        concurrency: int | None = None,
+        timeout: float | None = None,
+        give_up_after: float | None = None,
     ) -> Callable[[AnyHandler], AnyHandler]:
         """Returns a decorator that delivers events of these classes, or all, to a function.
 
-        Delivers each at least once, in order of position, from the checkpoint that `name` has in
-        the database; a new name begins `since` now, or at the start of the recorded events. The
-        function may be a coroutine function. One that raises is called again until it succeeds,
-        and the other events of its name wait for that. Of the processes that have a name, one at
-        a time delivers; services that share a database need names of their own. Raises
+        Delivers each at least once, from the checkpoint that `name` has in the database; a new
+        name begins `since` now, or at the start of the recorded events. The function may be a
+        coroutine function. The events of a run are delivered in order, one at a time, those of
+        different runs at once, up to `concurrency` (16). If a function raises, or takes longer
+        than `timeout` seconds, it is called again, and only the other events of its run wait for
+        that; after `give_up_after` seconds (a day) the run is parked, see `retry_deliveries`.
+        These three belong to the name. The processes of one name share its runs on PostgreSQL,
+        and take turns on SQLite; services that share a database need names of their own. Raises
         SettingsError if the tracker is open.
         """
         if self._session is not None:
             raise SettingsError("the tracker is open: register handlers before, to miss no event")
-        return self._subscriptions.on(kinds, name, since)
+        return self._subscriptions.on(kinds, name, since, concurrency, timeout, give_up_after)
 
     def deliveries(self) -> list[DeliveryProgress]:
         """Returns the progress of the handlers of each name, and the error that holds them up."""
         self._require_session()
         return self._subscriptions.progress
+
+    async def retry_deliveries(
+        self, run_id: str | None = None, *, name: str | None = None, source: str | None = None
+    ) -> int:
+        """Delivers the events of parked runs again: of one run or all, and of one name or all.
+
+        Returns the number of runs, once for each name.
+        """
+        self._require_session()
+        return await self._subscriptions.retry(run_id, name, source, list(self._sources))
 
     async def stop_delivering(self) -> None:
         """Lets handlers that are running finish, and calls no other; leaving does so too."""

@@ -73,6 +73,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def __init__(self, datastore: PostgresDatastore, listener_settings: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self.connection_settings = listener_settings
         self._listener = PostgresListener(
             listener_settings, EVENTS_TABLE, lambda after: bool(self.select_rows(after, 1))
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,12 @@ class RecorderEventStore:
     def placeholder(self) -> str:
         """The placeholder of a parameter in the database's SQL; empty without a database."""
         return str(getattr(self._recorder, "placeholder", ""))
+
+    @property
+    def connection_settings(self) -> Mapping[str, Any] | None:
+        """The driver's arguments for a connection of one's own to PostgreSQL; else None."""
+        found: Mapping[str, Any] | None = getattr(self._recorder, "connection_settings", None)
+        return found
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[Any]:

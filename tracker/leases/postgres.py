@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -69,6 +69,8 @@ class Renewal(NamedTuple):
     """The result of a renewal."""
 
     held: frozenset[Shard]
+    # Of these, the shards above the share, which are to be given up.
+    excess: frozenset[Shard]
     # Seconds until the next renewal: two, or less while shards move from one worker to another,
     # or if the lease of a worker that did not renew it ends earlier.
     renew_in: float
@@ -77,30 +79,41 @@ class Renewal(NamedTuple):
 class PostgresLeases:
     """The leases of one worker on the shards of its sources. Not safe for threads.
 
-    The live workers that have a source get equal shares of its shards.
+    The live workers that have a source get equal shares of its shards. Shards above the share are
+    released at once, or with `keeps_excess` when they are given up. `database` is a URL, or the
+    driver's arguments.
     """
 
-    def __init__(self, url: str, sources: Sequence[str], worker: str) -> None:
-        self._settings = connection_settings(url)
+    def __init__(
+        self,
+        database: str | Mapping[str, Any],
+        sources: Sequence[str],
+        worker: str,
+        *,
+        keeps_excess: bool = False,
+    ) -> None:
+        self._settings = connection_settings(database) if isinstance(database, str) else database
+        self._keeps_excess = keeps_excess
         self._sources = sources
         self._worker = worker
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def renew(self) -> Renewal:
-        """Renews the held leases, releases those above the share, and claims free ones.
+    def renew(self, given_up: Collection[Shard] = ()) -> Renewal:
+        """Renews the held leases, releases those that are too many, and claims free ones.
 
         Raises StoreUnavailable; the leases are then held until six seconds after the last call
         that succeeded.
         """
         try:
-            parts = [self._renew(source) for source in self._sources]
+            parts = [self._renew(source, given_up) for source in self._sources]
         except psycopg.Error as error:
             self._disconnect()
             raise StoreUnavailable(
                 f"the leases of {self._worker} could not be renewed: {str(error).strip()}"
             ) from error
         held = frozenset(shard for part in parts for shard in part.held)
-        return Renewal(held, min((part.renew_in for part in parts), default=_RENEW_SECONDS))
+        excess = frozenset(shard for part in parts for shard in part.excess)
+        return Renewal(held, excess, min((part.renew_in for part in parts), default=_RENEW_SECONDS))
 
     def release(self) -> None:
         """Releases all leases, for others to claim at once. Raises StoreUnavailable."""
@@ -116,15 +129,20 @@ class PostgresLeases:
         finally:
             self._disconnect()
 
-    def _renew(self, source: str) -> Renewal:
+    def _renew(self, source: str, given_up: Collection[Shard]) -> Renewal:
         self._execute(_REPORT_ALIVE, source)
         self._execute(_DELETE_DEAD, source)
         [(workers,)] = self._execute(_COUNT_LIVE, source)
         held = sorted(shard for (shard,) in self._execute(_RENEW, source))
         share = -(-SHARDS // max(workers, 1))
-        if len(held) > share:
-            self._execute(_RELEASE, source, shards=held[share:])
-            held = held[:share]
+        excess = held[share:]
+        if excess:
+            released = excess
+            if self._keeps_excess:
+                released = [shard for shard in excess if Shard(source, shard) in given_up]
+            self._execute(_RELEASE, source, shards=released)
+            held = [shard for shard in held if shard not in released]
+            excess = [shard for shard in excess if shard not in released]
         elif len(held) < share:
             claimed = self._execute(_CLAIM, source, number=share - len(held))
             held += [shard for (shard,) in claimed]
@@ -134,7 +152,11 @@ class PostgresLeases:
             pause = min(pause, ends_in + _AFTER_EXPIRY_SECONDS)
         if free or len(held) < SHARDS // max(workers, 1):
             pause = min(pause, _UNSETTLED_SECONDS)
-        return Renewal(frozenset(Shard(source, shard) for shard in held), pause)
+        return Renewal(
+            frozenset(Shard(source, shard) for shard in held),
+            frozenset(Shard(source, shard) for shard in excess),
+            pause,
+        )
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
         if self._connection is None:
