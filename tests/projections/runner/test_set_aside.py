@@ -174,7 +174,7 @@ def test_a_row_that_the_database_refuses(database_url: str, table: str, batch: i
     assert verify(engine, store, ALL) == []
     assert retry(engine, store, ALL, None, None).completed == 0
     refuse(engine, table, until=True)
-    assert retry(engine, store, ALL, "bad", None) == (1, ())
+    assert retry(engine, store, ALL, "bad", None) == Retried(1, ())
     assert read_tables(engine) == fold_tables(store)
     engine.dispose()
 
