@@ -110,8 +110,19 @@ def test_parked_runs_are_retried_by_name_and_stream(ledger: Ledger) -> None:
     assert ledger.retry("a") == 1
     assert ledger.retry() == 2
     assert ledger.retry() == 0
-    ledger.forget(["assistants:run_1", "assistants:run_2"])
-    assert [len(it.runs) for name in "ab" if (it := ledger.read(name))] == [1, 1]
+
+
+def test_rows_are_forgotten_with_their_events(database_url: str) -> None:
+    store = open_event_store(database_url)
+    ledger = open_ledger(store)
+    ledger.create("a", 1, 0)
+    ledger.claim("a", [0], "one")
+    ledger.save("a", "one", Save({0: 50}, [row(1, 0), row(2, 0)], [], []))
+    store.forget(["assistants:run_1"])
+    standing = ledger.read("a")
+    store.close()
+    assert standing is not None
+    assert [it.stream for it in standing.runs] == ["assistants:run_2"]
 
 
 def test_a_name_is_one_holders_until_it_gives_it_up(ledger: Ledger) -> None:

@@ -229,6 +229,10 @@ class BackgroundTracker:
         """
         return self._tracker.on(*kinds, name=name, since=since, **settings)
 
+    def tool(self, *arguments: Any, **settings: Any) -> Any:
+        """Makes a function a tool; it may use this object, and block. See `Tracker.tool`."""
+        return self._tracker.tool(*arguments, **settings)
+
     def deliveries(self) -> list[DeliveryProgress]:
         """Returns the progress of the handlers of each name, and the error that holds them up."""
         return self._portal.read(self._tracker.deliveries)

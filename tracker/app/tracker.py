@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
+from tracker.app.acting import Acting
 from tracker.app.bootstrap import Settings, open_session
 from tracker.capture.client_capture import ClientCapture
 from tracker.capture.hooks import Client, install_hooks
@@ -16,8 +17,6 @@ from tracker.capture.responses import CapturedResponses
 from tracker.capture.runs import CapturedRuns
 from tracker.core.events import Event
 from tracker.core.state import RunState
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
-from tracker.delivery.subscriptions import Subscriptions
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.ingest.backfill import Backfilled, backfill
@@ -31,7 +30,6 @@ from tracker.polling.run_updates import StepsWhen
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.runtime.fork_check import check_not_forked
-from tracker.runtime.jobs import Job, Jobs
 from tracker.session import Session, Until
 from tracker.sources.assistants.resource import Assistants
 from tracker.sources.documents import ClientModel
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class Tracker:
+class Tracker(Acting):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which the caller closes.
@@ -70,10 +68,10 @@ class Tracker:
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the jobs given to `every` are added to it and removed at the end. The application starts it.
 
-    Every call but `on`, `every`, `counts`, `capture` and `in_background` raises SettingsError
-    unless the tracker is open. The constructor raises SettingsError for two sources of one name
-    and for a cap that is not above 0; entering raises StoreUnavailable if the store cannot be
-    opened, and AlreadyPolled if an SQLite file has a tracker.
+    Every call but `on`, `tool`, `every`, `counts`, `capture` and `in_background` raises
+    SettingsError unless the tracker is open. The constructor raises SettingsError for two sources
+    of one name and for a cap that is not above 0; entering raises StoreUnavailable if the store
+    cannot be opened, and AlreadyPolled if an SQLite file has a tracker.
     """
 
     def __init__(
@@ -104,12 +102,10 @@ class Tracker:
             resume=resume,
             scheduler=scheduler,
         )
+        super().__init__()
         self._sources = registry
-        self._subscriptions = Subscriptions()
-        self._jobs = Jobs()
         self._client_capture: ClientCapture | None = None
         self._stack = AsyncExitStack()
-        self._session: Session | None = None
         self._process = os.getpid()
 
     async def __aenter__(self) -> Self:
@@ -122,6 +118,8 @@ class Tracker:
                 self._process, self._session = os.getpid(), session
                 stack.callback(setattr, self, "_session", None)
 
+            for toolbox in self._toolboxes.values():
+                stack.callback(toolbox.close)
             await open_session(stack, self._settings, self._subscriptions, self._jobs, keep)
             self._stack = stack.pop_all()
         return self
@@ -347,68 +345,6 @@ class Tracker:
         the tracker cannot tell which source the runs are from.
         """
         return observe_stream(self._require_session, stream, source)
-
-    # Handlers and jobs.
-
-    def on(
-        self,
-        *kinds: type[Event],
-        name: str = "handlers",
-        since: Since = "now",
-        concurrency: int | None = None,
-        timeout: float | None = None,
-        give_up_after: float | None = None,
-    ) -> Callable[[AnyHandler], AnyHandler]:
-        """Returns a decorator that delivers events of these classes, or all, to a function.
-
-        Delivers each at least once, from the checkpoint that `name` has in the database; a new
-        name begins `since` now, or at the start of the recorded events. The function may be a
-        coroutine function. The events of a run are delivered in order, one at a time, those of
-        different runs at once, up to `concurrency` (16). If a function raises, or takes longer
-        than `timeout` seconds, it is called again, and only the other events of its run wait for
-        that; after `give_up_after` seconds (a day) the run is parked, see `retry_deliveries`.
-        These three belong to the name. The processes of one name share its runs on PostgreSQL,
-        and take turns on SQLite; services that share a database need names of their own. Raises
-        SettingsError if the tracker is open.
-        """
-        if self._session is not None:
-            raise SettingsError("the tracker is open: register handlers before, to miss no event")
-        return self._subscriptions.on(kinds, name, since, concurrency, timeout, give_up_after)
-
-    def deliveries(self) -> list[DeliveryProgress]:
-        """Returns the progress of the handlers of each name, and the error that holds them up."""
-        self._require_session()
-        return self._subscriptions.progress
-
-    async def retry_deliveries(
-        self, run_id: str | None = None, *, name: str | None = None, source: str | None = None
-    ) -> int:
-        """Delivers the events of parked runs again: of one run or all, and of one name or all.
-
-        Returns the number of runs, once for each name.
-        """
-        self._require_session()
-        return await self._subscriptions.retry(run_id, name, source, list(self._sources))
-
-    async def stop_delivering(self) -> None:
-        """Lets handlers that are running finish, and calls no other; leaving does so too."""
-        await self._subscriptions.stop()
-
-    def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
-        """Runs a function or coroutine function when the tracker is entered, then at intervals.
-
-        It runs every so many `seconds`, never twice at once: a run that takes longer finishes, and
-        the runs due meanwhile are skipped. A function may block: it has a thread of its own. An
-        error is logged, and the job runs again when it is next due. May be called before the
-        tracker is entered, or while it is open; leaving waits up to half a minute for a run that
-        has begun. Raises SettingsError for a bad job or interval.
-        """
-        self._check_process()
-        self._jobs.every(seconds, job, name)
-
-    async def stop_jobs(self) -> None:
-        """Lets jobs that are running finish, and starts no other; leaving does so too."""
-        await self._jobs.stop()
 
     def _require_session(self) -> Session:
         """Returns the parts of the open tracker. Raises SettingsError unless it is open."""

@@ -11,9 +11,9 @@ from tracker.delivery.backlog import Save, UndeliveredRun
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.side_tables import UNDELIVERED
 
 CHECKPOINTS = "runfold_deliveries"
-UNDELIVERED = "runfold_undelivered"
 _COLUMNS = UndeliveredRun._fields
 _LONGEST_ERROR = 1000
 # Rows of a statement: the driver's pipeline was seen to hang with many.
@@ -64,10 +64,6 @@ class Ledger(Protocol):
 
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
         """Makes parked runs due again, of a name and of streams or all; returns their number."""
-        ...
-
-    def forget(self, streams: Collection[str]) -> None:
-        """Deletes the rows of streams that are forgotten."""
         ...
 
     def hold(self, name: str, holder: str, seconds: float) -> bool:
@@ -147,11 +143,6 @@ class MemoryLedger:
                     is_parked=False, attempts=0, failing_since=None
                 )
             return len(found)
-
-    def forget(self, streams: Collection[str]) -> None:
-        with self._lock:
-            for key in [it for it in self._runs if it[1] in streams]:
-                del self._runs[key]
 
     def hold(self, name: str, holder: str, seconds: float) -> bool:
         # It never expires: all holders are in this process, so none dies without releasing it.
@@ -302,14 +293,6 @@ class TableLedger:
                 )
                 changed += len(cursor.fetchall())
         return changed
-
-    def forget(self, streams: Collection[str]) -> None:
-        with self._store.transaction(commit=True) as cursor:
-            self._execute_many(
-                cursor,
-                f"DELETE FROM {UNDELIVERED} WHERE stream = ?",
-                [(stream,) for stream in streams],
-            )
 
     def hold(self, name: str, holder: str, seconds: float) -> bool:
         # A lease that ends later than any can is from before the clock was set back.

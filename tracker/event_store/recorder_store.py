@@ -16,6 +16,7 @@ from tracker.core.events import Event, Unreadable
 from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, UnreadableEvent
 from tracker.event_store.codec import decode, encode
 from tracker.event_store.recorder import Recorder, Row
+from tracker.event_store.side_tables import forget_rows
 from tracker.event_store.store import Append, RecordedEvent
 
 # Small transactions keep the waits of other writers short, and stay below the size at which a
@@ -70,6 +71,9 @@ class RecorderEventStore:
             return self._recorder.wait(after, timeout)
 
     def forget(self, streams: Sequence[str]) -> int:
+        if self.placeholder and streams:
+            with self.transaction(commit=True) as cursor:
+                forget_rows(cursor, self.placeholder, streams)
         with _translate_errors():
             return self._recorder.delete_streams(streams)
 

@@ -86,6 +86,11 @@ class RunRepository:
         self._lock = Lock()
         self._is_closed = False
 
+    @property
+    def store(self) -> EventStore:
+        """The event store of the runs."""
+        return self._store
+
     def record(self, observations: Sequence[Observation]) -> list[RecordResult | RunfoldError]:
         """Records observations in few transactions: a commit for up to 250 events.
 
