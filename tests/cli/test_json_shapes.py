@@ -42,6 +42,7 @@ COMMANDS = {
     "actions": "actions",
     "stuck": "stuck",
     "history run_story": "history",
+    "deliveries": "deliveries",
     "doctor": "doctor",
 }
 VARIANTS = {

@@ -56,7 +56,7 @@ def test_a_new_name_begins_where_it_is_told_and_a_known_one_where_it_is(ledger: 
     assert ledger.create("a", 3, 9) == 7
     assert place(ledger) == 7
     assert ledger.create("b'; --", 1, 1) == 1
-    assert ledger.list_names() == ["a", "b'; --"]
+    assert {name: it.position for name, it in ledger.read_all().items()} == {"a": 7, "b'; --": 1}
 
 
 def test_only_who_claimed_a_shard_last_moves_it(ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.handling_workers import handle_backlog
 from tests.support.paths import ROOT
 from tests.support.undelivered_events import created, unpolled_tracker
 from tests.support.waiting import until
@@ -91,21 +92,30 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     store, number, chance = open_event_store(url), 0, random.Random()
     script = [sys.executable, "-m", "tests.support.killed_handlers", url, str(notes)]
-    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([*script, "0", "0"], cwd=ROOT, check=True, timeout=300)
     for _ in range(8):
-        store.append([created(number + n) for n in range(25)])
-        number += 25
-        process = subprocess.Popen([*script, str(10**9)], cwd=ROOT)
+        store.append([created(number + n) for n in range(100)])
+        number += 100
+        process = subprocess.Popen([*script, str(10**9), "0.01"], cwd=ROOT)
         time.sleep(chance.uniform(0.8, 1.6))
         process.kill()
         assert process.wait() < 0
-    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([*script, str(number), "0"], cwd=ROOT, check=True, timeout=300)
     store.close()
-    lines = [int(line) for line in notes.read_text().split()]
-    assert set(lines) == set(range(1, number + 1))
-    # Only what was under way at a kill, or not stored yet, comes twice.
-    assert max(Counter(lines).values()) <= 1 + 8
-    assert len(lines) <= number + 8 * 25
+    runs = Counter(line.split()[0] for line in notes.read_text().splitlines())
+    assert set(runs) == {f"run_{n}" for n in range(number)}
+    # Only what was under way at a kill, or done and not stored yet, comes twice.
+    assert max(runs.values()) <= 1 + 8
+    assert runs.total() <= number + 8 * 100
+
+
+@pytest.mark.kills
+def test_workers_that_are_killed_share_all_runs(postgres_db: str, tmp_path: Path) -> None:
+    handled = handle_backlog(
+        postgres_db, tmp_path, runs=1000, kills=6, seconds=0.02, rate=50.0, lasts=4.0
+    )
+    handled.check(1000 + len(handled.delays))
+    assert handled.kills == 6
 
 
 def test_a_checkpoint_ahead_of_the_events_is_said_to_be(

@@ -11,7 +11,7 @@ from tracker.delivery.backlog import Save, UndeliveredRun
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
-from tracker.event_store.side_tables import UNDELIVERED
+from tracker.event_store.side_tables import UNDELIVERED, exists
 
 CHECKPOINTS = "runfold_deliveries"
 _COLUMNS = UndeliveredRun._fields
@@ -58,8 +58,8 @@ class Ledger(Protocol):
         """Returns the progress of a name, None if it has none."""
         ...
 
-    def list_names(self) -> list[str]:
-        """Returns all names."""
+    def read_all(self) -> dict[str, Standing]:
+        """Returns the progress of all names."""
         ...
 
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
@@ -125,9 +125,9 @@ class MemoryLedger:
             position = min([*self._checkpoints[name].values(), *active])
             return Standing(position, rows[:_MOST_LISTED])
 
-    def list_names(self) -> list[str]:
-        with self._lock:
-            return sorted(self._checkpoints)
+    def read_all(self) -> dict[str, Standing]:
+        found = {it: self.read(it) for it in sorted(self._checkpoints)}
+        return {name: it for name, it in found.items() if it is not None}
 
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
         with self._lock:
@@ -170,8 +170,11 @@ class TableLedger:
             if is_postgres
             else "((julianday('now') - 2440587.5) * 86400.0)"
         )
-        with store.transaction(commit=True) as cursor:
-            if is_postgres:
+
+    def create_tables(self) -> None:
+        """Creates the tables if they are missing."""
+        with self._store.transaction(commit=True) as cursor:
+            if self._store.placeholder == "%s":
                 # Without the lock, processes that create a table at the same time fail.
                 cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{CHECKPOINTS}'))")
             cursor.execute(
@@ -273,10 +276,12 @@ class TableLedger:
             )
             return Standing(min(positions), [_read_row(row) for row in cursor.fetchall()])
 
-    def list_names(self) -> list[str]:
+    def read_all(self) -> dict[str, Standing]:
         with self._store.transaction(commit=False) as cursor:
             self._execute(cursor, f"SELECT DISTINCT name FROM {CHECKPOINTS} ORDER BY name")
-            return [row["name"] for row in cursor.fetchall()]
+            names = [row["name"] for row in cursor.fetchall()]
+        found = {name: self.read(name) for name in names}
+        return {name: it for name, it in found.items() if it is not None}
 
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
         changed = 0
@@ -343,7 +348,18 @@ def open_ledger(store: EventStore) -> Ledger:
         )
     if not store.placeholder:
         return _IN_MEMORY.setdefault(store, MemoryLedger())
-    return TableLedger(store)
+    ledger = TableLedger(store)
+    ledger.create_tables()
+    return ledger
+
+
+def find_ledger(store: EventStore) -> TableLedger | None:
+    """Returns the ledger of a database; None if no tracker with handlers was ever opened on it."""
+    if not isinstance(store, RecorderEventStore) or not store.placeholder:
+        return None
+    with store.transaction(commit=False) as cursor:
+        has_tables = exists(cursor, store.placeholder, UNDELIVERED)
+    return TableLedger(store) if has_tables else None
 
 
 def _list(shards: Iterable[int]) -> str:
