@@ -24,7 +24,12 @@ tracker = Tracker(os.environ.get("RUNFOLD_DB", "sqlite:///runs.db"), api)
 
 @tracker.tool
 async def get_weather(city: str, unit: str = "celsius") -> str:
-    return json.dumps({"city": city, "degrees": 18, "unit": unit})
+    return f"18 degrees {unit} in {city}"
+
+
+@tracker.tool("issue_refund", once=True)  # the name of the calls, if it is another one
+def refund(order_number: str, amount: float, reason: str) -> dict[str, object]:
+    return {"order": order_number, "paid": amount, "reason": reason}
 
 
 @tracker.on(RunActionRequired)
@@ -33,8 +38,8 @@ async def run_other_tools(delivery: Delivery) -> None:
     run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
     if run.status == "requires_action":
         calls = run.required_action.submit_tool_outputs.tool_calls
-        # The tool above answers these.
-        if any(call.function.name != "get_weather" for call in calls):
+        # The tools above answer a run that needs no others.
+        if {call.function.name for call in calls} - {"get_weather", "issue_refund"}:
             outputs = [{"tool_call_id": call.id, "output": look_up(call)} for call in calls]
             await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, outputs)
 
