@@ -133,7 +133,7 @@ class ShardCoordinator:
             if not (await asyncio.wait([renewing], timeout=expires_in))[0]:
                 self._update_shards(frozenset())
             try:
-                held, _, pause = await renewing
+                held, pause, _ = await renewing
             except Exception as error:
                 _log_failure("cannot renew the leases", error)
                 pause = _RETRY_SECONDS

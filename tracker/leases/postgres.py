@@ -69,11 +69,11 @@ class Renewal(NamedTuple):
     """The result of a renewal."""
 
     held: frozenset[Shard]
-    # Of these, the shards above the share, which are to be given up.
-    excess: frozenset[Shard]
     # Seconds until the next renewal: two, or less while shards move from one worker to another,
     # or if the lease of a worker that did not renew it ends earlier.
     renew_in: float
+    # Of the held shards, those above the share, which are to be given up.
+    excess: frozenset[Shard] = frozenset()
 
 
 class PostgresLeases:
@@ -113,7 +113,7 @@ class PostgresLeases:
             ) from error
         held = frozenset(shard for part in parts for shard in part.held)
         excess = frozenset(shard for part in parts for shard in part.excess)
-        return Renewal(held, excess, min((part.renew_in for part in parts), default=_RENEW_SECONDS))
+        return Renewal(held, min((part.renew_in for part in parts), default=_RENEW_SECONDS), excess)
 
     def release(self) -> None:
         """Releases all leases, for others to claim at once. Raises StoreUnavailable."""
@@ -154,8 +154,8 @@ class PostgresLeases:
             pause = min(pause, _UNSETTLED_SECONDS)
         return Renewal(
             frozenset(Shard(source, shard) for shard in held),
-            frozenset(Shard(source, shard) for shard in excess),
             pause,
+            frozenset(Shard(source, shard) for shard in excess),
         )
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
