@@ -241,6 +241,9 @@ class Subscription:
     async def _deliver(self, recorded: RecordedEvent, handlers: list[Handler]) -> bool:
         """Calls each handler until it succeeds. Returns False if delivery has to stop before."""
         state = await self._threads.run(self._state_of, recorded.stream)
+        if not state.run_id and not await self._run_in_thread(self._is_stored, recorded):
+            # It was forgotten since the page was read.
+            return True
         delivery = Delivery(
             state.source,
             state.thread_id or "",
@@ -271,6 +274,10 @@ class Subscription:
                     return False
             self._progress = replace(self._progress, failing=None, attempts=0, error=None)
         return True
+
+    def _is_stored(self, recorded: RecordedEvent) -> bool:
+        stored = self._store.read(recorded.stream, recorded.version - 1)
+        return any(it.position == recorded.position for it in stored)
 
     def _has_lost_lease(self) -> bool:
         """True if the lease was lost: another process may have advanced the checkpoint."""

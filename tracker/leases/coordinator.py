@@ -101,14 +101,9 @@ class ShardCoordinator:
         except StoreError as error:
             logger.warning("%s", error)
 
-    def owns(self, source: str, thread_id: str) -> bool:
-        """True if this tracker polls the runs of a thread now."""
-        return shard_of(source, thread_id) in self._held
-
-    @staticmethod
-    def _shard(state: RunState) -> Shard:
-        # A run without a thread is sharded by its own id.
-        return shard_of(state.source, state.thread_id or state.run_id)
+    def owns(self, source: str, key: str) -> bool:
+        """True if this tracker polls the runs of a division key now; see `RunState`."""
+        return shard_of(source, key) in self._held
 
     def _since(self, name: str) -> datetime | None:
         if name not in self._sources:
@@ -150,7 +145,7 @@ class ShardCoordinator:
         self._held = held
         self._watch_list.set_ownership(self.owns)
         adopted, without_steps = (
-            [state for state in states if self._shard(state) in gained]
+            [state for state in states if shard_of(state.source, state.division_key) in gained]
             for states in self._pending.pending
         )
         spread = min(_SPREAD_SECONDS, len(adopted) / 100)
@@ -202,7 +197,7 @@ class ShardCoordinator:
             # If this process knows later events of the run, the last of them decides about polls.
             if state.is_ended or entry.position in passed:
                 continue
-            if self._shard(state) in self._held:
+            if self.owns(state.source, state.division_key):
                 self._watch(state, 0.0)
         for stream, state in states.items():
             self._tell(stream, state, has_vanished=state.vanished)

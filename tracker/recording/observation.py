@@ -38,6 +38,13 @@ class Observation(NamedTuple):
         )
 
     @classmethod
+    def of_known(cls, snapshot: RunSnapshot) -> Self:
+        """Returns the observation of a snapshot that adds nothing to a run that was forgotten."""
+        return cls.of(snapshot)._replace(
+            decide=lambda state: [] if state.status is None else decide(state, snapshot)
+        )
+
+    @classmethod
     def of_step(
         cls,
         source: str,

@@ -301,9 +301,10 @@ class RunRepository:
         configuration = next((it for it in told if it is not None and it.digest == digest), None)
         if configuration is None:
             return
-        self._configurations.put(digest, True)
         stream = configuration_stream(digest)
-        if not self._store.read(stream):
+        is_new = not self._store.read(stream)
+        self._configurations.put(digest, True)
+        if is_new:
             recorded = ConfigurationRecorded(
                 observed_at=change.events[0].observed_at,
                 digest=digest,

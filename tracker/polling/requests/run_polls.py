@@ -152,6 +152,9 @@ class RunPolls:
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
         )
+        if snapshot.thread_id is None and watched.thread_id is not None:
+            # A service whose answers name no thread: another tracker can only ask with it.
+            snapshot = snapshot.model_copy(update={"thread_id": watched.thread_id})
         if answer.given_id is not None:
             snapshot = await self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)

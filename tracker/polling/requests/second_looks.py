@@ -57,11 +57,14 @@ class SecondLooks:
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of(snapshot))
+                observe = Observation.of_known if request.is_recorded else Observation.of
+                result = await self._commits.record(observe(snapshot))
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
         dispatcher.second_looks.remove(request)
+        if result.state.status is None:
+            return
         logger.info("%s: polled again", stream, extra=of_run(stream))
         if not result.state.is_ended:
             thread_id = result.state.thread_id or request.thread_id
