@@ -45,7 +45,7 @@ class CapturedRuns:
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
         """Retrieves a run."""
         run = await self._assistants.retrieve(thread_id, run_id)
-        await self._recorder.record(run)
+        await self._recorder.record(run, thread_id=thread_id)
         return run
 
     async def update(
@@ -53,7 +53,7 @@ class CapturedRuns:
     ) -> Run:
         """Changes the metadata of a run."""
         run = await self._assistants.update(thread_id, run_id, metadata=metadata)
-        await self._recorder.record(run)
+        await self._recorder.record(run, thread_id=thread_id)
         return run
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
@@ -78,7 +78,7 @@ class CapturedRuns:
         page = await self._assistants.list(thread_id, **query)
 
         async def record(page: RunPage) -> None:
-            await self._recorder.record_all(page.data)
+            await self._recorder.record_all(page.data, thread_id)
 
         page.on_next_page(record)
         await record(page)

@@ -36,6 +36,7 @@ _PAGE_SIZE = 500
 # A wake-up may be missing: the listener may fail, and does not see every writer.
 FALLBACK_SECONDS = 1.0
 STOP_SECONDS = 30.0
+_UNAVAILABLE_SECONDS = 2.0
 
 
 def retry_pause(attempts: int, jitter: float) -> float:
@@ -177,7 +178,11 @@ class Subscription:
                 logger.warning(
                     "cannot deliver to the handlers %r: %s", name, error, extra=of_handlers(name)
                 )
-                await _wait_for(self._stopping, retry_pause(failures, self._jitter()))
+                pause = retry_pause(failures, self._jitter())
+                if isinstance(error, StoreUnavailable):
+                    # What waits for the database is delivered soon after it is back.
+                    pause = min(pause, _UNAVAILABLE_SECONDS)
+                await _wait_for(self._stopping, pause)
 
     async def _synchronise(self) -> None:
         """Moves to the checkpoint, and waits a while if another process holds the lease."""

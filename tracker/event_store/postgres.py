@@ -11,6 +11,7 @@ from eventsourcing.persistence import (
     PersistenceError,
     StoredEvent,
 )
+
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store.postgres_url import connection_settings, explain, read_pool_size
 from tracker.event_store.recorder import (

@@ -93,7 +93,7 @@ class BoundedDatastore(PostgresDatastore):
         self.patience = patience = Patience()
         self._is_given_up = False
 
-        def configure(connection: BoundedConnection) -> None:
+        def configure(connection: Any) -> None:
             connection.patience = patience
             connection.autocommit = True
             # Whatever the default of the role is: a snapshot from before the lock is an old one.
@@ -136,7 +136,7 @@ class BoundedDatastore(PostgresDatastore):
             self.pool.close(timeout=_CLOSE_SECONDS)
 
 
-def _check(connection: BoundedConnection) -> None:
+def _check(connection: Any) -> None:
     """Raises OperationalError unless an idle connection is alive."""
     patience = connection.patience
     if connection.used_at < patience.suspects_before:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tracker.core.identifiers import run_stream
 from tracker.core.state import RunState, initial_state
 from tracker.errors import NotFound, StoreError
 from tracker.event_store.store import EventStore, RecordedEvent
@@ -95,6 +96,7 @@ class ShardCoordinator:
     async def close(self) -> None:
         """Releases the shards, for others to claim at once."""
         self._stopping.set()
+        self._leases.hurry()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._threads.run(self._leases.release)
@@ -130,6 +132,8 @@ class ShardCoordinator:
             try:
                 held, pause = await renewing
             except Exception as error:
+                if self._stopping.is_set():
+                    return
                 _log_failure("cannot renew the leases", error)
                 pause = _RETRY_SECONDS
                 if clock() - last > SHARD_LEASE_SECONDS:
@@ -168,6 +172,8 @@ class ShardCoordinator:
             try:
                 followed = await self._threads.run(self._read, unconfirmed)
             except Exception as error:
+                if self._stopping.is_set():
+                    return
                 self._watch_list.mark_unconfirmed(unconfirmed)
                 _log_failure("cannot follow the events", error)
                 await self._is_stopped_within(_RETRY_SECONDS)
@@ -218,6 +224,11 @@ class ShardCoordinator:
         source = self._sources.get(state.source)
         if source is not None and not state.vanished:
             self._watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
+            return
+        if source is None or self._watch_list.find(run_stream(state.source, state.run_id)):
+            return
+        error = NotFound(f"{state.run_id}: the service knew no such run")
+        self._watch_list.look_again(source, state.thread_id, state.run_id, state, error)
 
     async def _is_stopped_within(self, seconds: float) -> bool:
         try:

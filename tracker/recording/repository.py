@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
@@ -27,6 +26,7 @@ from tracker.errors import (
 )
 from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
+from tracker.recording.batch import Batch, Change
 from tracker.recording.head_cache import Head, HeadCache
 from tracker.recording.observation import Decide, Observation, RecordResult
 from tracker.recording.pending_runs import Pending, PendingRuns
@@ -41,18 +41,6 @@ _OPEN_RUNS, _ENDED_RUNS = 200_000, 2_000
 _CONFIGURATIONS = 10_000
 # Waits that another run ended before they were observed: for seconds, as long as polls may lag.
 _RESOLUTIONS = 10_000
-
-
-@dataclass(slots=True)
-class _Change:
-    """The change of one stream: its head before and after, and the events between."""
-
-    stream: str
-    before: Head
-    after: Head
-    # The observations with their places in the batch.
-    observations: list[tuple[int, Observation]] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
 
 
 class RunRepository:
@@ -95,20 +83,32 @@ class RunRepository:
         with other writers. Raises StoreUnavailable if the database fails; then observations may
         or may not be recorded, and observing again settles it.
         """
-        results: list[RecordResult | RunfoldError] = [
-            RecordResult(observation.stream, initial_state, ()) for observation in observations
-        ]
+        batch = Batch(observations)
+        self.record_batch(batch)
+        return [it for it in batch.results if isinstance(it, RecordResult | RunfoldError)]
+
+    def record_batch(self, batch: Batch) -> None:
+        """Records the observations of a batch that have no result yet, as `record` does.
+
+        Raises StoreUnavailable if the database fails. Called again with the same batch, it records
+        the rest, and knows what the failed call had recorded.
+        """
         with self._open():
-            self._on_observed(observations)
-            changes = self._decide(list(enumerate(observations)), results)
-            for part in split_into_transactions(self._appends(changes.values())):
-                try:
-                    self._append(part, changes)
-                except (ConcurrencyError, PayloadError):
-                    for entry in part:
-                        if entry.stream in changes:
-                            self._record_alone(changes[entry.stream].observations, results)
-        return results
+            self._confirm(batch)
+            changes = self._decide(batch.waiting, batch)
+            try:
+                for part in split_into_transactions(self._appends(changes.values(), batch)):
+                    try:
+                        self._append(part, changes, batch)
+                    except (ConcurrencyError, PayloadError):
+                        for entry in part:
+                            if entry.stream in changes:
+                                self._record_alone(changes[entry.stream].observations, batch)
+            except BaseException:
+                # Those of this call may not be recorded.
+                self._configurations.clear()
+                raise
+            self._on_observed(batch.observations)
 
     def state(self, stream: str) -> RunState:
         """Returns the state of a run; `initial_state` if nothing is recorded.
@@ -202,20 +202,31 @@ class RunRepository:
         with self._open():
             return self._store.read_all(position, _EVENTS_PER_PAGE)
 
+    def _confirm(self, batch: Batch) -> None:
+        """Finds out which changes of a call that failed were recorded, and takes their results."""
+        changes = batch.unconfirmed
+        for stream, recorded in self._read_unknown(list(changes)).items():
+            change = changes[stream]
+            version, end = change.before.version, change.after.version
+            if not isinstance(recorded, RunfoldError) and change.events == [
+                entry.event for entry in recorded if version < entry.version <= end
+            ]:
+                batch.accept(change)
+                self._on_appended(change.after.state, change.events)
+        batch.unconfirmed = {}
+
     def _decide(
-        self,
-        observations: list[tuple[int, Observation]],
-        results: list[RecordResult | RunfoldError],
-    ) -> dict[str, _Change]:
-        changes: dict[str, _Change] = {}
+        self, observations: list[tuple[int, Observation]], batch: Batch
+    ) -> dict[str, Change]:
+        changes: dict[str, Change] = {}
         heads = self._heads_of([observation.stream for _, observation in observations])
         for index, observation in observations:
             stream = observation.stream
             head = heads[stream]
             if isinstance(head, RunfoldError):
-                results[index] = head
+                batch.results[index] = head
                 continue
-            change = changes.get(stream) or _Change(stream, head, head)
+            change = changes.get(stream) or Change(stream, head, head)
             version, state = change.after
             try:
                 events = self._events(observation, state)
@@ -223,15 +234,15 @@ class RunRepository:
             except Exception as error:
                 # Whatever is wrong with one look, the others of the batch are recorded.
                 logger.warning("%s: cannot decide on a look", stream, exc_info=error)
-                results[index] = PayloadError(
+                batch.results[index] = PayloadError(
                     f"{stream}: cannot be recorded: {type(error).__name__}: {error}"
                 )
                 continue
             changes[stream] = change
             change.after = Head(version + len(events), after)
             change.observations.append((index, observation))
+            change.results.append((index, RecordResult(stream, after, events)))
             change.events.extend(events)
-            results[index] = RecordResult(stream, change.after.state, events)
         return changes
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:
@@ -260,16 +271,16 @@ class RunRepository:
     def _record_alone(
         self,
         observations: list[tuple[int, Observation]],
-        results: list[RecordResult | RunfoldError],
+        batch: Batch,
     ) -> None:
         """Records one run by itself: loads and decides again until there is no conflict."""
         stream = observations[0][1].stream
         error: RunfoldError | None = None
         for _ in range(_MAX_CONFLICTS):
             self._heads.pop(stream)
-            changes = self._decide(observations, results)
+            changes = self._decide(observations, batch)
             try:
-                self._append(list(self._appends(changes.values())), changes)
+                self._append(list(self._appends(changes.values(), batch)), changes, batch)
             except PayloadError as refused:
                 error = refused
                 break
@@ -280,11 +291,11 @@ class RunRepository:
         if len(observations) > 1:
             # Only one of them may be impossible to write: the others are recorded without it.
             for alone in observations:
-                self._record_alone([alone], results)
+                self._record_alone([alone], batch)
         elif error is not None:
-            results[observations[0][0]] = error
+            batch.results[observations[0][0]] = error
 
-    def _appends(self, changes: Iterable[_Change]) -> Iterator[Append]:
+    def _appends(self, changes: Iterable[Change], batch: Batch) -> Iterator[Append]:
         for change in changes:
             digest = change.after.state.configuration_digest
             if digest is not None and digest != change.before.state.configuration_digest:
@@ -292,9 +303,10 @@ class RunRepository:
             if change.events:
                 yield Append(change.stream, change.before.version, change.events)
             else:
+                batch.accept(change)
                 self._remember(change.stream, change.after)
 
-    def _configuration(self, change: _Change, digest: str) -> Iterator[Append]:
+    def _configuration(self, change: Change, digest: str) -> Iterator[Append]:
         if self._configurations.get(digest):
             return
         told = (observation.configuration for _, observation in change.observations)
@@ -312,20 +324,23 @@ class RunRepository:
             )
             yield Append(stream, 0, [recorded])
 
-    def _append(self, part: list[Append], changes: dict[str, _Change]) -> None:
+    def _append(self, part: list[Append], changes: dict[str, Change], batch: Batch) -> None:
+        written = [changes[entry.stream] for entry in part if entry.stream in changes]
         try:
             self._store.append(part)
-        except BaseException:
+        except BaseException as error:
             # All of it, a part or nothing may be stored: the cached states are invalid.
             for entry in part:
                 self._heads.pop(entry.stream)
             self._configurations.clear()
+            if isinstance(error, StoreUnavailable):
+                batch.unconfirmed = {change.stream: change for change in written}
             raise
-        for entry in part:
-            if entry.stream in changes:
-                self._early.pop(entry.stream)
-                self._remember(entry.stream, changes[entry.stream].after)
-                self._on_appended(changes[entry.stream].after.state, entry.events)
+        for change in written:
+            batch.accept(change)
+            self._early.pop(change.stream)
+            self._remember(change.stream, change.after)
+            self._on_appended(change.after.state, change.events)
 
     def _heads_of(self, streams: Iterable[str]) -> dict[str, Head | RunfoldError]:
         """Returns the heads of streams; reads those that are not cached, all at once.

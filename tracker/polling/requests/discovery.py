@@ -111,8 +111,8 @@ class Discovery:
         try:
             snapshot = source.snapshot(
                 entry, observed_at=answer.observed_at, asked_at=answer.asked_at
-            )
-            result = await self._commits.record(Observation.of(snapshot))
+            ).on_thread(request.key)
+            result = await self._commits.record(Observation.of(snapshot), patient=True)
         except RunfoldError as error:
             logger.warning(
                 "%s: cannot record a run of this thread: %s",

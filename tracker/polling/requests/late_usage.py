@@ -39,22 +39,21 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                if (await self._commits.state(stream)).status is None:
-                    dispatcher.usage_rechecks.remove(request)
-                    return
                 answer = await source.fetch(request.thread_id, request.key, request.body)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.keep(answer.body)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of_known(snapshot))
+                observation = Observation.of_known(snapshot.on_thread(request.thread_id))
+                result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             queue = dispatcher.usage_rechecks
             if not self._error_policy.retry_or_drop(request, dispatcher, queue, error):
                 logger.info("%s: usage is not re-checked: %s", stream, error, extra=of_run(stream))
             return
         if result.state.status is None:
+            # It was forgotten since it ended.
             dispatcher.usage_rechecks.remove(request)
             return
         request.failures = 0

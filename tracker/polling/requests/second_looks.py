@@ -49,21 +49,24 @@ class SecondLooks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                if request.is_recorded and (await self._commits.state(stream)).status is None:
-                    dispatcher.second_looks.remove(request)
-                    return
+                if request.is_recorded:
+                    state = await self._commits.state(stream, patient=True)
+                    if state.status is None:
+                        dispatcher.second_looks.remove(request)
+                        return
                 answer = await source.fetch(request.thread_id, request.key)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
-                )
+                ).on_thread(request.thread_id)
                 observe = Observation.of_known if request.is_recorded else Observation.of
-                result = await self._commits.record(observe(snapshot))
+                result = await self._commits.record(observe(snapshot), patient=True)
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
         dispatcher.second_looks.remove(request)
         if result.state.status is None:
+            # It was forgotten by another process, during this look.
             return
         logger.info("%s: polled again", stream, extra=of_run(stream))
         if not result.state.is_ended:
