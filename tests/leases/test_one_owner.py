@@ -66,7 +66,8 @@ class Worker:
         watch_list = self.bench.watch_list
         while True:
             before = self.coordinator._position
-            unconfirmed = watch_list.take_unconfirmed()
+            # With one to look up, it does not wait for an event.
+            unconfirmed = [*watch_list.take_unconfirmed(), "assistants:unknown"]
             self.coordinator._apply(self.coordinator._read(unconfirmed))
             if self.coordinator._position == before and not watch_list.take_unconfirmed():
                 return
