@@ -67,19 +67,20 @@ class GroupCommit:
         return await asyncio.shield(future)
 
     async def observe(
-        self, snapshot: RunSnapshot, *, patient: bool = False
+        self, snapshot: RunSnapshot, known: int, *, patient: bool = False
     ) -> tuple[RecordResult, RecordResult | None]:
         """Records a snapshot. Raises RunfoldError if it cannot be recorded.
 
-        Returns the result for its run, and the one for the run that it continues, whose wait is
-        over; None if it continues no run.
+        `known` is the version of its run that was known when it was asked for. Returns the result
+        for its run, and the one for the run that it continues, whose wait is over; None if it
+        continues no run.
         """
         predecessor = Observation.of_predecessor(snapshot)
         if predecessor is None:
-            return await self.record(Observation.of(snapshot), patient=patient), None
+            return await self.record(Observation.of(snapshot, known), patient=patient), None
         earlier, result = await asyncio.gather(
             self.record(predecessor, patient=patient),
-            self.record(Observation.of(snapshot), patient=patient),
+            self.record(Observation.of(snapshot, known), patient=patient),
         )
         return result, earlier
 

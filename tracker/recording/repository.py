@@ -241,8 +241,10 @@ class RunRepository:
             changes[stream] = change
             change.after = Head(version + len(events), after)
             change.observations.append((index, observation))
-            change.results.append((index, RecordResult(stream, after, events)))
             change.events.extend(events)
+            is_overtaken = observation.known not in (None, state.version)
+            result = RecordResult(stream, after, events, is_overtaken)
+            change.results.append((index, result))
         return changes
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:

@@ -39,19 +39,20 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
+                known = (await self._commits.state(stream, patient=True)).version
                 answer = await source.fetch(request.thread_id, request.key, request.body)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.keep(answer.body)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                observation = Observation.of_known(snapshot.on_thread(request.thread_id))
+                observation = Observation.of_known(snapshot.on_thread(request.thread_id), known)
                 result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             queue = dispatcher.usage_rechecks
-            if not self._error_policy.retry_or_drop(request, dispatcher, queue, error):
-                logger.info("%s: usage is not re-checked: %s", stream, error, extra=of_run(stream))
+            self._error_policy.retry_later(request, dispatcher, queue, error)
             return
+        dispatcher.postponed.pop(request, None)
         if result.state.status is None:
             # It was forgotten since it ended.
             dispatcher.usage_rechecks.remove(request)

@@ -49,18 +49,20 @@ class SecondLooks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                if request.is_recorded:
-                    state = await self._commits.state(stream, patient=True)
-                    if state.status is None:
-                        dispatcher.second_looks.remove(request)
-                        return
+                known = await self._commits.state(stream, patient=True)
+                # Forgotten meanwhile, or left to another tracker.
+                is_forgotten = request.is_recorded and known.status is None
+                if is_forgotten or (known.status and not self._watch_list.owns(source, known)):
+                    dispatcher.second_looks.remove(request)
+                    return
                 answer = await source.fetch(request.thread_id, request.key)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 ).on_thread(request.thread_id)
                 observe = Observation.of_known if request.is_recorded else Observation.of
-                result = await self._commits.record(observe(snapshot), patient=True)
+                observation = observe(snapshot, known.version)
+                result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
@@ -93,6 +95,5 @@ class SecondLooks:
 
     def _give_up(self, request: SecondLook, dispatcher: SourceDispatcher) -> None:
         stream = run_stream(request.source.name, request.key)
-        dispatcher.second_looks.remove(request)
-        dispatcher.given_up += 1
+        dispatcher.give_up(dispatcher.second_looks, request)
         logger.warning("%s: given up: %s", stream, request.error, extra=of_run(stream))
