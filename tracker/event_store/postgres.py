@@ -13,6 +13,7 @@ from eventsourcing.persistence import (
 )
 
 from tracker.errors import SettingsError, StoreUnavailable
+from tracker.event_store.open_runs import CREATE_OPEN_RUNS, OPEN_RUNS
 from tracker.event_store.postgres_url import connection_settings, explain, read_pool_size
 from tracker.event_store.recorder import (
     ANOMALY_INDEX,
@@ -60,6 +61,7 @@ _TABLES = {
     ANOMALY_INDEX: CREATE_ANOMALY_INDEX,
     _FORGOTTEN: f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
     "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)",
+    OPEN_RUNS: CREATE_OPEN_RUNS,
     LEASES: f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
     "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))",
     WORKERS: f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "

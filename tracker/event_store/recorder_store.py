@@ -15,6 +15,7 @@ from eventsourcing.persistence import (
 from tracker.core.events import Event, Unreadable
 from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, UnreadableEvent
 from tracker.event_store.codec import decode, encode
+from tracker.event_store.open_runs import OpenRunsTable
 from tracker.event_store.recorder import Recorder, Row
 from tracker.event_store.store import Append, RecordedEvent
 
@@ -71,7 +72,10 @@ class RecorderEventStore:
 
     def forget(self, streams: Sequence[str]) -> int:
         with _translate_errors():
-            return self._recorder.delete_streams(streams)
+            deleted = self._recorder.delete_streams(streams)
+        if self.placeholder:
+            OpenRunsTable(self).forget(streams)
+        return deleted
 
     @property
     def placeholder(self) -> str:

@@ -168,7 +168,8 @@ class _Backfill:
                     stream,
                     lambda state: decide_steps(state, steps, answer.observed_at, self._thread_id),
                     peculiarities=union_of(steps),
-                )
+                ),
+                patient=True,
             )
         except (NotFound, RequestRefused, PayloadError) as error:
             self.failed.add(run_id)

@@ -29,14 +29,14 @@ from tracker.event_store.store import Append, EventStore, RecordedEvent
 from tracker.recording.batch import Batch, Change
 from tracker.recording.head_cache import Head, HeadCache
 from tracker.recording.observation import Decide, Observation, RecordResult
-from tracker.recording.pending_runs import Pending, PendingRuns
+from tracker.recording.pending_reader import Since, read_pending
+from tracker.recording.pending_runs import PendingRuns
 
 logger = logging.getLogger("runfold")
 
 # Steps that are kept for a run which nobody has observed yet, and the runs that have any.
 _EARLY_DECISIONS, _EARLY_STREAMS = 1000, 10_000
 _MAX_CONFLICTS = 20
-_EVENTS_PER_PAGE = 5000
 _OPEN_RUNS, _ENDED_RUNS = 200_000, 2_000
 _CONFIGURATIONS = 10_000
 # Waits that another run ended before they were observed: for seconds, as long as polls may lag.
@@ -153,17 +153,12 @@ class RunRepository:
         with self._open():
             return self._store.read_many(streams)
 
-    def pending_runs(self, since: datetime) -> Pending:
-        """Returns the pending runs, by reading the whole store once.
+    def pending_runs(self, since: Since, now: datetime) -> tuple[PendingRuns, int]:
+        """Returns the pending runs, and the position up to which they are known.
 
-        Runs that ended before `since` are left out.
+        `since` is that of `PendingRuns`; runs that ended more than a day before `now` are left out.
         """
-        runs, position = PendingRuns(lambda source: since), 0
-        while page := self._read_page(position):
-            position = page[-1].position
-            for entry in page:
-                runs.apply(entry)
-        return runs.pending
+        return read_pending(self._store, since, now, self._open)
 
     def invalidate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
         """Drops cached states that other processes have advanced.
@@ -197,10 +192,6 @@ class RunRepository:
             if self._is_closed:
                 raise StoreUnavailable("the repository is closed: nothing more is recorded here")
             yield
-
-    def _read_page(self, position: int) -> list[RecordedEvent]:
-        with self._open():
-            return self._store.read_all(position, _EVENTS_PER_PAGE)
 
     def _confirm(self, batch: Batch) -> None:
         """Finds out which changes of a call that failed were recorded, and takes their results."""
