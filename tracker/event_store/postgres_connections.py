@@ -32,8 +32,8 @@ SET_UTC = b"SET TIME ZONE 'UTC'"
 class Patience:
     """How long connections wait for their server; shorter once a tracker is being left."""
 
-    def __init__(self, seconds: float = STATEMENT_SECONDS) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = STATEMENT_SECONDS if seconds is None else seconds
         self.is_hurried = False
         # Connections that were used last before this time are not trusted.
         self.suspects_before = 0.0
@@ -144,11 +144,9 @@ def _check(connection: Any) -> None:
         raise psycopg.OperationalError("the server did not answer on other connections")
     if monotonic() - connection.used_at < _TRUSTED_SECONDS:
         return
-    connection.patience = Patience(min(_TRY_SECONDS, patience.seconds))
+    connection.patience = trial = Patience(min(_TRY_SECONDS, patience.seconds))
     try:
         connection.execute("")
-    except psycopg.Error:
-        patience.suspects_before = monotonic()
-        raise
     finally:
         connection.patience = patience
+        patience.suspects_before = max(patience.suspects_before, trial.suspects_before)
