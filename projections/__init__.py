@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from projections.maintenance.pruning import Pruned as Pruned
     from projections.maintenance.verify import Difference as Difference
     from projections.projectors.prices import Prices as Prices
+    from projections.queries.filters import RunFilters as RunFilters
     from projections.row_types import ActionRow as ActionRow
     from projections.row_types import CostRow as CostRow
+    from projections.row_types import FailureRow as FailureRow
+    from projections.row_types import OpenRunRow as OpenRunRow
     from projections.row_types import OpenUsage as OpenUsage
     from projections.row_types import PhaseRow as PhaseRow
     from projections.row_types import RunRow as RunRow
@@ -32,6 +35,9 @@ _HOMES = {
     "ActionRow": "projections.row_types",
     "CostRow": "projections.row_types",
     "Diagnosis": "projections.maintenance.diagnosis",
+    "FailureRow": "projections.row_types",
+    "OpenRunRow": "projections.row_types",
+    "RunFilters": "projections.queries.filters",
     "Difference": "projections.maintenance.verify",
     "PhaseRow": "projections.row_types",
     "Prices": "projections.projectors.prices",
@@ -53,10 +59,13 @@ __all__ = [
     "CostRow",
     "Diagnosis",
     "Difference",
+    "FailureRow",
+    "OpenRunRow",
     "PhaseRow",
     "Prices",
     "Pruned",
     "Rows",
+    "RunFilters",
     "RunRow",
     "StatusCount",
     "StepRow",
