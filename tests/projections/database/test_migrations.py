@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-
 from typing import Any
 
 import pytest
@@ -48,6 +47,7 @@ def table_names(engine: Engine) -> set[str]:
 
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 def test_all_migrations_together_are_the_declared_tables(engine: Engine) -> None:
     migrations.upgrade(engine)
 

@@ -21,7 +21,7 @@ from tracker.event_store import Append, open_event_store
 
 pytestmark = pytest.mark.integration
 
-RUNS = 60
+RUNS = 30
 ENDS = (e.RunCompleted, e.RunCompleted, e.RunFailed, e.RunIncomplete, None, None)
 ORDERS: tuple[Any, ...] = ("newest", "oldest", "slowest", "dearest", "most_tokens")
 
@@ -151,7 +151,7 @@ def collect(views: Views, limit: int, **choice: Any) -> list[str]:
     raise AssertionError("the pages do not end")
 
 
-@pytest.mark.parametrize("most_read", [7, 25, 10_000])
+@pytest.mark.parametrize("most_read", [7, 10_000])
 def test_pages_have_all_runs_that_match_in_order(
     views: Views, monkeypatch: pytest.MonkeyPatch, most_read: int
 ) -> None:
@@ -160,10 +160,10 @@ def test_pages_have_all_runs_that_match_in_order(
     rows = views.runs(limit=None)
     assert len(rows) == RUNS
     for order in ORDERS:
-        for choice in ({}, *(choose(chance) for _ in range(12))):
+        for choice in ({}, *(choose(chance) for _ in range(4))):
             expected = search_plainly(rows, order, choice)
-            for limit in (1, 5):
-                assert collect(views, limit, order=order, **choice) == expected, (order, choice)
+            limit = chance.choice([3, 7])
+            assert collect(views, limit, order=order, **choice) == expected, (order, choice)
             everything = views.runs(limit=None, order=order, **choice)
             assert [it.run_key for it in everything] == expected
             assert everything.next_cursor is everything.note is None
@@ -176,7 +176,7 @@ def test_no_page_reads_all_runs(
     monkeypatch.setattr(run_search, "MOST_READ", most_read)
     chance = random.Random(3)
     choices = [{}, *({name: it} for _ in range(3) for name, it in choose(chance).items())]
-    choices += [choose(chance) for _ in range(8)]
+    choices += [choose(chance) for _ in range(3)]
 
     def ask() -> None:
         for order in ORDERS:
@@ -252,7 +252,7 @@ def test_a_row_has_its_cost(views: Views) -> None:
 def test_sums_have_the_runs_that_match(views: Views) -> None:
     rows = views.runs(limit=None)
     chance = random.Random(5)
-    for _ in range(30):
+    for _ in range(8):
         choice = choose(chance)
         limits = {name: choice.pop(name) for name in ("since", "until") if name in choice}
         matching = [
@@ -275,11 +275,11 @@ def test_sums_have_the_runs_that_match(views: Views) -> None:
 
 
 def test_only_the_newest_runs_count(views: Views) -> None:
-    newest = views.runs(limit=20)
+    newest = views.runs(limit=12)
     ended_runs = [it for it in newest if it.outcome is not None]
     for by in ("model", "metadata.team", ("day", "assistant_id")):
-        assert sum(it.runs for it in views.usage(by=by, newest=20)) == len(ended_runs)
-        assert sum(it.runs for it in views.status_counts(by=by, newest=20)) == 20
+        assert sum(it.runs for it in views.usage(by=by, newest=12)) == len(ended_runs)
+        assert sum(it.runs for it in views.status_counts(by=by, newest=12)) == 12
 
 
 def test_failures_by_error_code(views: Views) -> None:
