@@ -88,7 +88,7 @@ def test_tables_that_fail_do_not_harm_the_tracker(
 ) -> None:
     async def run() -> None:
         tables = _BrokenTables()
-        with caplog.at_level(logging.WARNING, "runfold.tables"):
+        with caplog.at_level(logging.WARNING, "runfold.projections"):
             async with make_tracker(f"sqlite:///{tmp_path}/runs.db") as tracker:
                 tracker.follow(tables)
                 await until(lambda: tables.calls == 1)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tracker.errors import RunfoldError
 
-logger = logging.getLogger("runfold.tables")
+logger = logging.getLogger("runfold.projections")
 
 _RETRY_SECONDS = 5.0
 
@@ -68,7 +68,7 @@ class TableFollowers:
     def _start_thread(self, tables: Tables, stop: threading.Event) -> None:
         # A daemon: a program that ends without leaving the tracker does not wait for it.
         thread = threading.Thread(
-            target=_follow, args=(tables, stop), name="runfold-tables", daemon=True
+            target=_follow, args=(tables, stop), name="runfold.projections", daemon=True
         )
         self._threads.append(thread)
         thread.start()
