@@ -183,5 +183,9 @@ class RequestLimiter:
             return
         limit = self.limit
         self.limit = rate_limiter.released(limit, now, self.sent)._replace(
-            rate=max(limit.rate, before.rate), refused_rate=before.refused_rate
+            rate=max(limit.rate, before.rate),
+            refused_rate=before.refused_rate,
+            # The pauses say nothing about the limit of the source.
+            measured_from=None,
+            idle=0.0,
         )
