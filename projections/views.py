@@ -233,6 +233,7 @@ class Views(Answers):
             self._projections,
             self._read_pruned_before,
             self._check_prices,
+            self._engine,
         )
 
     def _apply(
@@ -279,6 +280,9 @@ class Views(Answers):
             self._check_revision()
             with self._engine.connect() as connection:
                 yield connection
+
+    def _source_engine(self) -> Engine:
+        return self._engine
 
     def _require_costs(self) -> None:
         require_prices(self._projections != PROJECTIONS)
