@@ -45,7 +45,7 @@ def usage_counts(values: Sequence[Any]) -> list[int | None]:
 
 
 def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int | None]]:
-    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome.
+    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome and tier.
 
     After each count, how many runs report it: a sum that no run is left in is unknown, not zero.
     """
@@ -53,9 +53,9 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
     for run in runs:
         if run.values[OUTCOME] is None:
             continue
-        key, added = _keys_with_outcome(run.values), _usage_row(run.values)
+        key, added = _usage_key(run.values), _usage_row(run.values)
         if run.before is not None:
-            before_key, before = _keys_with_outcome(run.before), _usage_row(run.before)
+            before_key, before = _usage_key(run.before), _usage_row(run.before)
             if (key, added) == (before_key, before):
                 continue
             _add_to(changes, before_key, negate(before))
@@ -66,6 +66,11 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
 def _keys_with_outcome(values: Sequence[Any]) -> tuple[Key, Key]:
     time, dimensions = rollup_keys(values)
     return time, (*dimensions, values[OUTCOME])
+
+
+def _usage_key(values: Sequence[Any]) -> tuple[Key, Key]:
+    time, dimensions = _keys_with_outcome(values)
+    return time, (*dimensions, values[TIER] or "")
 
 
 def _usage_row(values: Sequence[Any]) -> list[int | None]:

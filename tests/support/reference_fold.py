@@ -143,7 +143,7 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         said = any(it is not None for it in tokens[:3])
         for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
             empty = [0, 0, *[None] * len(tokens), *[0] * len(tokens)]
-            sums = usage[table].setdefault((*key, run.outcome), empty)
+            sums = usage[table].setdefault((*key, run.outcome, run.service_tier or ""), empty)
             sums[:2] = sums[0] + 1, sums[1] + (not said)
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count

@@ -75,7 +75,7 @@ class RunUpdates:
         if watched is None:
             return
         # The next poll may show again what the last one showed.
-        watched.body = watched.glance = watched.page_entry = watched.unchanged_until = None
+        watched.forget_answer()
         watched.stale_read = None
         is_changed = state.status != watched.state.status
         self.on_poll(watched, state)
@@ -84,7 +84,7 @@ class RunUpdates:
 
     def on_recorded(self, source: Source, result: RecordResult) -> None:
         """Applies an observation that was recorded otherwise than by a poll."""
-        stream, state, events = result
+        stream, state, events = result.stream, result.state, result.events
         if self._watch_list.find(stream) is not None:
             self.on_state(stream, state)
             return
@@ -110,8 +110,8 @@ class RunUpdates:
 
     def on_missing(self, watched: WatchedRun) -> None:
         """Records that the service does not know a run any more."""
-        at = self._clock.now()
-        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at))
+        at, known = self._clock.now(), watched.state.version
+        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at, known))
         self._commits.start(self._record(vanished))
 
     def queue_steps(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from tracker.core.events import run_stream
-from tracker.core.state import RunState, initial_state
+from tracker.core.state import UNKNOWN_VERSION, RunState, initial_state
 from tracker.errors import RateLimited, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
@@ -75,6 +75,14 @@ class WatchList:
     def find(self, stream: str) -> WatchedRun | None:
         """Returns the watched run of a stream, if it is watched."""
         return self._ours.get(stream) or self._elsewhere.get(stream)
+
+    def known_version(self, stream: str) -> int:
+        """Returns the version at which a run is known here; UNKNOWN_VERSION if it is not watched.
+
+        Safe from any thread.
+        """
+        watched = self.find(stream)
+        return UNKNOWN_VERSION if watched is None else watched.state.version
 
     def dispatcher(self, source: Source) -> SourceDispatcher:
         """Returns the dispatcher of a source."""

@@ -49,7 +49,8 @@ class SecondLooks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                if request.is_recorded and (await self._commits.state(stream)).status is None:
+                known = await self._commits.state(stream)
+                if request.is_recorded and known.status is None:
                     dispatcher.second_looks.remove(request)
                     return
                 answer = await source.fetch(request.thread_id, request.key)
@@ -57,7 +58,7 @@ class SecondLooks:
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of(snapshot))
+                result = await self._commits.record(Observation.of(snapshot, known.version))
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
