@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from projections.export.atomic_files import make_folder, open_atomic, refuse_database
 from projections.export.formats import Format, format_of
@@ -123,7 +123,7 @@ class Answers(ABC):
         now = self._now()
         with self._connect() as connection:
             if isinstance(file, str | PathLike):
-                self._refuse_database(connection, Path(file))
+                self._refuse_databases(Path(file))
             query = table_query(connection, table, now, since, until)
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
@@ -145,7 +145,7 @@ class Answers(ABC):
             make_folder(path)
             files = {it: path / f"{it}.{chosen}" for it in TABLES}
             for file in files.values():
-                self._refuse_database(connection, file)
+                self._refuse_databases(file)
             exports = [
                 TableExport(table_query(connection, table, now), open_atomic(file))
                 for table, file in files.items()
@@ -154,8 +154,8 @@ class Answers(ABC):
         return dict(zip(TABLES, counts, strict=True))
 
     @abstractmethod
-    def _source_engine(self) -> Engine:
-        """Returns the engine of the database that the answers come from."""
+    def _database_files(self) -> Sequence[Path]:
+        """Returns the files of the databases that the answers come from."""
 
     def _now(self) -> datetime:
         """Returns the time at which the ages of open runs are measured."""
@@ -313,7 +313,6 @@ class Answers(ABC):
         with self._connect() as connection:
             return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)
 
-    def _refuse_database(self, connection: Connection, file: Path) -> None:
-        for engine in (connection.engine, self._source_engine()):
-            if engine.dialect.name == "sqlite" and engine.url.database:
-                refuse_database(file, Path(engine.url.database))
+    def _refuse_databases(self, file: Path) -> None:
+        for database in self._database_files():
+            refuse_database(file, database)

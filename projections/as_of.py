@@ -42,7 +42,7 @@ class PastAnswers(Answers):
         projections: Sequence[Projection],
         pruned_before: Callable[[], datetime | None],
         check_prices: Callable[[], None],
-        source_engine: Engine,
+        database_files: Callable[[], Sequence[Path]],
     ) -> None:
         if isinstance(at, datetime) and at.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {at.isoformat()} has none")
@@ -51,7 +51,7 @@ class PastAnswers(Answers):
         self._at = at
         self._open_store, self._projections = store, projections
         self._read_pruned_before, self._check_prices = pruned_before, check_prices
-        self._source = source_engine
+        self._find_database_files = database_files
         self._lock = Lock()
         self._engine: Engine | None = None
         self._remove: Callable[[], object] | None = None
@@ -70,8 +70,8 @@ class PastAnswers(Answers):
         with translate_errors(engine), engine.connect() as connection:
             yield connection
 
-    def _source_engine(self) -> Engine:
-        return self._source
+    def _database_files(self) -> Sequence[Path]:
+        return self._find_database_files()
 
     def _require_costs(self) -> None:
         require_prices(any(it.name == CostsProjection.name for it in self._projections))

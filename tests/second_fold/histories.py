@@ -191,7 +191,7 @@ class Histories:
             "model": self.pick(MODELS),
             "service_tier": self.pick(TIERS),
             "parent_run_id": self.pick((None, None, "run_0")),
-            "subagent_id": self.pick((None, None, "sub_1", "s\x00b")),
+            "subagent_id": self.pick((None, None, "sub_1", "sub_2")),
         }
 
     def make_calls(self) -> tuple[ToolCall, ...]:

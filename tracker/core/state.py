@@ -62,8 +62,8 @@ class RunState(NamedTuple):
     vanished: bool = False
     # Earlier positions and values, by which a document that is observed again is recognised.
     past: frozenset[Marker] = frozenset()
-    # The number of events that tell of the run itself: not of its steps, its environment or our own outputs. A
-    # look is new if this is the version that was known when it was asked for.
+    # The number of events that tell of the run itself: not of its steps, of its environment or of
+    # our own outputs. A look is new if this is the version that was known when it was asked for.
     version: int = 0
 
     @property
