@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select
 
 from projections.database.schema import runs
 from projections.folding.run_row import stored_name
-from projections.row_types import SessionUsageRow
+from projections.row_types import SessionUsageRow, field_names
 from tracker.errors import SettingsError, UnknownRun
 
-_COUNTS = SessionUsageRow._fields[4:]
+_COUNTS = field_names(SessionUsageRow)[4:]
 _SIDES = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 _Counts = Mapping[str, int | None]

@@ -34,6 +34,8 @@ RECHECKS_WITHIN = timedelta(hours=1)
 MAX_STEPS_REQUESTS = 50_000
 # Each keeps the last answer about its run, if it is short, for about ten minutes.
 MAX_USAGE_RECHECKS = 10_000
+# Requests that the service denies, or fails at, are tried for a day.
+_TRIED_SECONDS = 86_400.0
 _QUICK_START = timedelta(seconds=4)
 
 
@@ -137,6 +139,7 @@ class RunUpdates:
         if request is None:
             self._is_full = False
             request = StepsRequest(source, run_id, thread_id=thread_id, hides_pause=hides_pause)
+            request.until = self._clock.monotonic() + _TRIED_SECONDS
         request.restart()
         queue.add(request, self._clock.monotonic())
 
@@ -179,6 +182,7 @@ class RunUpdates:
             ended=self._clock.monotonic() - passed,
             offset=passed,
         )
+        recheck.until = self._clock.monotonic() + _TRIED_SECONDS
         recheck.keep(body)
         self.schedule_recheck(recheck, state)
 

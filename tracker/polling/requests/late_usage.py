@@ -49,9 +49,9 @@ class UsageRechecks:
                 result = await self._commits.record(Observation.of(snapshot, known))
         except RunfoldError as error:
             queue = dispatcher.usage_rechecks
-            if not self._error_policy.retry_or_drop(request, dispatcher, queue, error):
-                logger.info("%s: usage is not re-checked: %s", stream, error, extra=of_run(stream))
+            self._error_policy.retry_later(request, dispatcher, queue, error)
         else:
             request.failures = 0
+            dispatcher.postponed.pop(request, None)
             self._updates.on_recorded(source, result)
             self._updates.schedule_recheck(request, result.state)

@@ -50,7 +50,9 @@ class SecondLooks:
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
                 known = await self._commits.state(stream)
-                if request.is_recorded and known.status is None:
+                # Forgotten meanwhile, or left to another tracker.
+                is_forgotten = request.is_recorded and known.status is None
+                if is_forgotten or (known.status and not self._watch_list.owns(source, known)):
                     dispatcher.second_looks.remove(request)
                     return
                 answer = await source.fetch(request.thread_id, request.key)
@@ -88,6 +90,5 @@ class SecondLooks:
 
     def _give_up(self, request: SecondLook, dispatcher: SourceDispatcher) -> None:
         stream = run_stream(request.source.name, request.key)
-        dispatcher.second_looks.remove(request)
-        dispatcher.given_up += 1
+        dispatcher.give_up(dispatcher.second_looks, request)
         logger.warning("%s: given up: %s", stream, request.error, extra=of_run(stream))
