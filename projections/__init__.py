@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from projections.row_types import OpenUsage as OpenUsage
     from projections.row_types import PhaseRow as PhaseRow
     from projections.row_types import RunRow as RunRow
+    from projections.row_types import SessionUsageRow as SessionUsageRow
     from projections.row_types import StatusCount as StatusCount
     from projections.row_types import StepRow as StepRow
     from projections.row_types import StuckRow as StuckRow
@@ -38,6 +39,7 @@ _HOMES = {
     "Pruned": "projections.maintenance.pruning",
     "Rows": "projections.export.rows",
     "RunRow": "projections.row_types",
+    "SessionUsageRow": "projections.row_types",
     "StatusCount": "projections.row_types",
     "StepRow": "projections.row_types",
     "StuckRow": "projections.row_types",
@@ -58,6 +60,7 @@ __all__ = [
     "Pruned",
     "Rows",
     "RunRow",
+    "SessionUsageRow",
     "StatusCount",
     "StepRow",
     "StuckRow",

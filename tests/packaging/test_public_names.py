@@ -57,6 +57,7 @@ PUBLIC = {
         "Pruned",
         "Rows",
         "RunRow",
+        "SessionUsageRow",
         "StatusCount",
         "StepRow",
         "StuckRow",
