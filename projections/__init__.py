@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from projections.row_types import OpenUsage as OpenUsage
     from projections.row_types import PhaseRow as PhaseRow
     from projections.row_types import RunRow as RunRow
+    from projections.row_types import SessionUsageRow as SessionUsageRow
     from projections.row_types import StatusCount as StatusCount
     from projections.row_types import StepRow as StepRow
     from projections.row_types import StuckRow as StuckRow
@@ -44,6 +45,7 @@ _HOMES = {
     "Rows": "projections.export.rows",
     "RunFilters": "projections.queries.filters",
     "RunRow": "projections.row_types",
+    "SessionUsageRow": "projections.row_types",
     "StatusCount": "projections.row_types",
     "StepRow": "projections.row_types",
     "StuckRow": "projections.row_types",
@@ -67,6 +69,7 @@ __all__ = [
     "Rows",
     "RunFilters",
     "RunRow",
+    "SessionUsageRow",
     "StatusCount",
     "StepRow",
     "StuckRow",

@@ -38,6 +38,7 @@ from projections.queries.runs import (
     find_run,
     find_steps,
 )
+from projections.queries.session_usage import read_session_usage
 from projections.queries.stuck import find_stuck
 from projections.queries.timing import measure_phases
 from projections.queries.usage import sum_usage
@@ -49,6 +50,7 @@ from projections.row_types import (
     OpenUsage,
     PhaseRow,
     RunRow,
+    SessionUsageRow,
     StatusCount,
     StepRow,
     StuckRow,
@@ -61,6 +63,7 @@ from projections.row_types import (
 class Answers(ABC):
     """Typed, immutable answers from the tables of one database.
 
+<<<<<<< HEAD
     Most are `Rows`: lists that convert to tables with `to_pandas`, `to_polars` and `to_arrow`.
     `since` and `until` are aware datetimes that limit the runs by their creation: from `since` on,
     and before `until`. `by` is one name or several: a column of the runs (`source`,
@@ -73,6 +76,17 @@ class Answers(ABC):
     filters of these. Others read the runs one by one: those of a thread by an index, and for
     metadata all runs of the time. With `newest=10_000` only so many of the newest runs count, which
     bounds the time. None stands for an unknown value, and for an empty text.
+=======
+    Most are `Rows`: lists that convert to tables with `to_arrow` and `to_polars`. `since` and
+    `until` are aware datetimes that limit the runs by their creation: from `since` on, and before
+    `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
+    `outcome`, `status`, `thread_id`, `subagent_id`, `service_tier`), `metadata.KEY`, or `day` or
+    `hour` of their creation in the time zone `tz`. A day is a date, an hour an aware datetime in
+    `tz`. Answers by source, assistant, model, outcome, status, day and hour, and all but `timing`
+    by service tier, come from rollups, and take the same time however many runs there are; others
+    read the runs one by one.
+    None stands for an unknown value, and for an empty text.
+>>>>>>> main
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
     and StoreUnavailable if the database cannot be reached.
@@ -129,7 +143,7 @@ class Answers(ABC):
         now = self._now()
         with self._connect() as connection:
             if isinstance(file, str | PathLike):
-                _refuse_database(connection, Path(file))
+                self._refuse_databases(Path(file))
             query = table_query(connection, table, now, since, until)
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
@@ -151,13 +165,17 @@ class Answers(ABC):
             make_folder(path)
             files = {it: path / f"{it}.{chosen}" for it in TABLES}
             for file in files.values():
-                _refuse_database(connection, file)
+                self._refuse_databases(file)
             exports = [
                 TableExport(table_query(connection, table, now), open_atomic(file))
                 for table, file in files.items()
             ]
             counts = export_tables(connection, exports, chosen, progress)
         return dict(zip(TABLES, counts, strict=True))
+
+    @abstractmethod
+    def _database_files(self) -> Sequence[Path]:
+        """Returns the files of the databases that the answers come from."""
 
     def _now(self) -> datetime:
         """Returns the time at which the ages of open runs are measured."""
@@ -313,6 +331,16 @@ class Answers(ABC):
         with self._connect() as connection:
             return sum_open_usage(connection, since, until)
 
+    def session_usage(self, thread_id: str, source: str | None = None) -> Rows[SessionUsageRow]:
+        """Returns the tokens of a session by parts, open runs included; see `SessionUsageRow`.
+
+        Raises UnknownRun for a thread without runs, and SettingsError, which names them, if several
+        sources have it and `source` is not given.
+        """
+        with self._connect() as connection:
+            found = read_session_usage(connection, thread_id, source)
+        return Rows(SessionUsageRow, found)
+
     def cost(
         self,
         by: By = ("model",),
@@ -356,7 +384,6 @@ class Answers(ABC):
         with self._connect() as connection:
             return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)
 
-
-def _refuse_database(connection: Connection, file: Path) -> None:
-    if connection.dialect.name == "sqlite" and connection.engine.url.database:
-        refuse_database(file, Path(connection.engine.url.database))
+    def _refuse_databases(self, file: Path) -> None:
+        for database in self._database_files():
+            refuse_database(file, database)

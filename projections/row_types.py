@@ -67,6 +67,9 @@ class RunRow(Row):
     thread_id: str | None
     assistant_id: str | None
     model: str | None
+    # The run, and the sub-agent of its session (its thread), that it belongs to, if any.
+    parent_run_id: str | None
+    subagent_id: str | None
     # The last known status, or `vanished` while the service does not find the run.
     status: str
     # The final status; None while the run is open.
@@ -105,6 +108,11 @@ class RunRow(Row):
     incomplete_reason: str | None
     metadata: dict[str, Any]
     configuration_digest: str | None
+    # The tokens of its whole thread as last told with this run, and when (`reported_at`); see
+    # `session_usage`.
+    thread_usage: dict[str, Any] | None
+    # The last status of its environment that a webhook told, such as `failed` or `suspended`.
+    environment_status: str | None
     # The number of events of the run.
     version: int
     # Of the table `run_costs`; None while the run is open, and without a price.
@@ -186,7 +194,8 @@ class StuckRow(Row):
     assistant_id: str | None
     model: str | None
     status: str
-    # `overdue` if `expires_at` has passed, else `slow`: open for more than three times
+    # `overdue` if `expires_at` has passed; `environment failed`, `environment expired` or
+    # `environment suspended` if it cannot go on; else `slow`: open for more than three times
     # `usual_seconds`.
     reason: str
     created_at: datetime
@@ -280,6 +289,29 @@ class UsageRow(Row):
     cache_write_30m_tokens: int | None
     cache_write_1h_tokens: int | None
     cache_write_12h_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsageRow(Row):
+    """One part of the tokens of a session, or of another thread.
+
+    `session` is the service's own count of all of it, `turns` the sum over the runs of the thread
+    itself, each `subagent` the sum over those of one sub-agent, and `difference` the first without
+    all others: what the service counts in no run. A sum is over the runs that report the count,
+    and None if no run does; so is a difference from it.
+    """
+
+    part: str
+    subagent_id: str | None
+    # None for `session` and `difference`.
+    runs: int | None
+    # Those that report neither prompt, completion nor total tokens.
+    runs_without_usage: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)

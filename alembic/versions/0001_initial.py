@@ -28,7 +28,7 @@ _OVERDUE = {
 _OPEN = """
 CREATE VIEW open_runs AS
 SELECT run_key, source, run_id, thread_id, assistant_id, model, status,
-  created_at, started_at, expires_at, last_changed_at,
+  created_at, started_at, expires_at, last_changed_at, environment_status,
   {age} AS age_seconds, {silence} AS silent_seconds
 FROM runs WHERE outcome IS NULL
 """
@@ -44,12 +44,16 @@ WITH usual AS (
   WHERE upto >= 0.99 * ended AND ended >= 20 GROUP BY source, assistant_id
 )
 SELECT aged.run_key, aged.source, aged.run_id, aged.thread_id, aged.assistant_id, aged.model,
-  aged.status, CASE WHEN {overdue} THEN 'overdue' ELSE 'slow' END AS reason,
+  aged.status, CASE WHEN {overdue} THEN 'overdue'
+    WHEN aged.environment_status IN ('failed', 'expired', 'suspended')
+      THEN 'environment ' || aged.environment_status
+    ELSE 'slow' END AS reason,
   aged.created_at, aged.expires_at, aged.last_changed_at,
   aged.age_seconds, usual.usual_seconds, aged.silent_seconds
 FROM open_runs AS aged LEFT JOIN usual ON usual.source = aged.source
   AND usual.assistant_id = coalesce(aged.assistant_id, '')
-WHERE {overdue} OR aged.age_seconds > 3 * usual.usual_seconds
+WHERE {overdue} OR aged.environment_status IN ('failed', 'expired', 'suspended')
+  OR aged.age_seconds > 3 * usual.usual_seconds
 """
 
 # What indexes are of: the tokens and the cost of a run.
@@ -87,6 +91,8 @@ def _create_runs() -> None:
         sa.Column("thread_id", sa.Text()),
         sa.Column("assistant_id", sa.Text()),
         sa.Column("model", sa.Text()),
+        sa.Column("parent_run_id", sa.Text()),
+        sa.Column("subagent_id", sa.Text()),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text()),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -107,6 +113,8 @@ def _create_runs() -> None:
         sa.Column("incomplete_reason", sa.Text()),
         sa.Column("metadata", _JSON, nullable=False),
         sa.Column("configuration_digest", sa.Text()),
+        sa.Column("thread_usage", _JSON),
+        sa.Column("environment_status", sa.Text()),
         sa.Column("version", sa.Integer(), nullable=False),
     )
     _create_index("ix_runs_open", "runs", "status", where="outcome IS NULL")

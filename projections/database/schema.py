@@ -86,6 +86,8 @@ runs = Table(
     Column("thread_id", Text),
     Column("assistant_id", Text),
     Column("model", Text),
+    Column("parent_run_id", Text),
+    Column("subagent_id", Text),
     Column("status", Text, nullable=False),
     Column("outcome", Text),
     Column("created_at", UtcDateTime, nullable=False),
@@ -106,6 +108,8 @@ runs = Table(
     Column("incomplete_reason", Text),
     Column("metadata", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
     Column("configuration_digest", Text),
+    Column("thread_usage", JSON().with_variant(JSONB(), "postgresql")),
+    Column("environment_status", Text),
     Column("version", Integer, nullable=False),
 )
 

@@ -22,7 +22,7 @@ TIMES = frozenset((DAY, HOUR))
 # The rollups are grouped by these.
 DIMENSIONS = ("source", "assistant_id", "model")
 OUTCOME, STATUS = "outcome", "status"
-COLUMNS = (*DIMENSIONS, OUTCOME, STATUS, "thread_id", "service_tier")
+COLUMNS = (*DIMENSIONS, OUTCOME, STATUS, "thread_id", "subagent_id", "service_tier")
 METADATA = "metadata."
 
 _QUARTER_SECONDS = QUARTER // SECOND

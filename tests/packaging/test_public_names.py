@@ -60,6 +60,7 @@ PUBLIC = {
         "Rows",
         "RunFilters",
         "RunRow",
+        "SessionUsageRow",
         "StatusCount",
         "StepRow",
         "StuckRow",

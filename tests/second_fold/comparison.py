@@ -29,7 +29,7 @@ from tracker.event_store import EventStore, RecordedEvent
 from tracker.recording.repository import RunRepository
 
 COLUMNS = ("source", "assistant_id", "model", "outcome", "status", "thread_id", "service_tier")
-COLUMNS += ("day", "hour")
+COLUMNS += ("subagent_id", "day", "hour")
 ANSWERS = ("usage", "cost", "status_counts", "timing")
 PERCENTILES = (1, 50, 95, 99.9, 100)
 ROLLUPS = ("usage", "timing", "costs")
