@@ -117,6 +117,12 @@ class RunSnapshot(_Frozen):
     metadata: dict[str, Any] | None = None
     configuration: Configuration | None = None
 
+    # The run that it belongs to, and the sub-agent of its session that it is a run of.
+    parent_run_id: Identifier | None = None
+    subagent_id: Identifier | None = None
+    # The usage of the run's whole thread; it has that of this run, and is added to none.
+    thread_usage: Usage | None = None
+
     # Some services answer a run's action with another run: the id of the run that this continues.
     continues: Identifier | None = None
     # The service keeps reporting this run as waiting after its successor has started.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -25,10 +26,13 @@ EVENTS_PER_TRANSACTION = 250
 
 
 class RecorderEventStore:
-    """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`."""
+    """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`.
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    `file` is that of the database, if it is one.
+    """
+
+    def __init__(self, recorder: Recorder, file: Path | None = None) -> None:
+        self._recorder, self.file = recorder, file
 
     def append(self, batch: Sequence[Append]) -> None:
         rows = [

@@ -196,7 +196,7 @@ def open_sqlite(url: str, *, create: bool = True) -> EventStore:
     except (PersistenceError, sqlite3.Error) as error:
         recorder.close()
         raise StoreUnavailable(f"{path} cannot be used as a database: {error}") from error
-    return RecorderEventStore(recorder)
+    return RecorderEventStore(recorder, Path(name))
 
 
 def sqlite_path(url: str) -> Path:

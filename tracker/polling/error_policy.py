@@ -237,7 +237,7 @@ class ErrorPolicy:
         refusals, now = limiter.refusals, self._clock.monotonic()
         # Never at once: a source that refuses gets one request after each pause.
         jitter = 0.5 + 0.5 * self._jitter()
-        hold = backoff(refusals.in_a_row + 1, asked=error.retry_after, jitter=jitter)
+        hold = backoff(limiter.next_refused_tries + 1, asked=error.retry_after, jitter=jitter)
         if error.retry_after is None:
             # At a low rate, each of these requests is a large part of all.
             hold = min(max(hold, jitter * GUESSED_REQUESTS / limiter.rate), LONGEST_GUESSED_HOLD)
