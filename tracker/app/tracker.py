@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from tracker.app.acting import Acting
 from tracker.app.bootstrap import Settings, open_session
+from tracker.app.table_followers import TableFollowers, Tables
 from tracker.capture.client_capture import ClientCapture
 from tracker.capture.hooks import Client, install_hooks
 from tracker.capture.responses import CapturedResponses
@@ -68,7 +69,7 @@ class Tracker(Acting):
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the jobs given to `every` are added to it and removed at the end. The application starts it.
 
-    Every call but `on`, `tool`, `every`, `counts`, `capture` and `in_background` raises
+    Every call but `on`, `tool`, `every`, `follow`, `counts`, `capture` and `in_background` raises
     SettingsError unless the tracker is open. The constructor raises SettingsError for two sources
     of one name and for a cap that is not above 0; entering raises StoreUnavailable if the store
     cannot be opened, and AlreadyPolled if an SQLite file has a tracker.
@@ -104,6 +105,7 @@ class Tracker(Acting):
         )
         super().__init__()
         self._sources = registry
+        self._followers = TableFollowers()
         self._client_capture: ClientCapture | None = None
         self._stack = AsyncExitStack()
         self._process = os.getpid()
@@ -120,7 +122,10 @@ class Tracker(Acting):
 
             for toolbox in self._toolboxes.values():
                 stack.callback(toolbox.close)
+            # Stopped last, when all events are recorded.
+            stack.push_async_callback(self._followers.stop)
             await open_session(stack, self._settings, self._subscriptions, self._jobs, keep)
+            self._followers.start()
             self._stack = stack.pop_all()
         return self
 
@@ -345,6 +350,18 @@ class Tracker(Acting):
         the tracker cannot tell which source the runs are from.
         """
         return observe_stream(self._require_session, stream, source)
+
+    def follow(self, tables: Tables) -> None:
+        """Creates the tables of a `Views` if there are none, and keeps them in step.
+
+        They follow the events in a thread, from now on and whenever the tracker is open; leaving
+        the tracker applies the last ones. The tables are of the tracker's database, and the caller
+        closes the views after the tracker. Blocks for a moment; may be called before the tracker is
+        entered, or while it is open, from any thread. Raises SchemaError for tables of another
+        release, and StoreUnavailable if the database cannot be reached.
+        """
+        self._check_process()
+        self._followers.add(tables)
 
     def _require_session(self) -> Session:
         """Returns the parts of the open tracker. Raises SettingsError unless it is open."""

@@ -173,6 +173,10 @@ class TableLedger:
 
     def create_tables(self) -> None:
         """Creates the tables if they are missing."""
+        with self._store.transaction(commit=False) as cursor:
+            # A role may have no right to create tables.
+            if exists(cursor, self._store.placeholder, UNDELIVERED):
+                return
         with self._store.transaction(commit=True) as cursor:
             if self._store.placeholder == "%s":
                 # Without the lock, processes that create a table at the same time fail.

@@ -34,7 +34,7 @@ from tracker.delivery.handlers import (
 )
 from tracker.delivery.ledger import Ledger
 from tracker.delivery.store_access import StoreAccess
-from tracker.errors import StoreError
+from tracker.errors import StoreError, StoreUnavailable
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_handlers, of_run
@@ -51,6 +51,8 @@ STOP_SECONDS = 30.0
 # The checkpoints of many shards are stored this often, though no handler was called.
 _SWEEP_SECONDS = 1.0
 _LONGEST_ERROR = 1000
+# What waits for the database is delivered soon after it is back.
+_UNAVAILABLE_SECONDS = 2.0
 
 # Returns the recorded states of the runs of streams, as far as they can be read.
 ReadStates = Callable[[Sequence[str]], dict[str, RunState]]
@@ -248,7 +250,10 @@ class Subscription:
                 self._warn(what, error)
                 if self._stopping.is_set():
                     return
-                await _wait_for(self._stopping, retry_pause(failures, self._jitter()))
+                pause = retry_pause(failures, self._jitter())
+                if isinstance(error, StoreUnavailable):
+                    pause = min(pause, _UNAVAILABLE_SECONDS)
+                await _wait_for(self._stopping, pause)
 
     def _is_over(self) -> bool:
         return self._is_finished
@@ -318,9 +323,16 @@ class Subscription:
         if selected:
             wanted = self._read_states(list({it.stream for _, it in selected}))
         for shard, it in selected:
-            delivery = _make_delivery(it, wanted[it.stream])
+            state = wanted[it.stream]
+            # One without a state may have been forgotten since the page was read.
+            is_stored = state.run_id or self._is_stored(it)
+            delivery = _make_delivery(it, state) if is_stored else None
             entries.append(Entry(it.position, it.stream, shard, delivery))
         return _Page(entries, last, unreadable)
+
+    def _is_stored(self, recorded: RecordedEvent) -> bool:
+        stored = self._store.read(recorded.stream, recorded.version - 1)
+        return any(it.position == recorded.position for it in stored)
 
     def _shard_of(self, stream: str) -> int:
         return crc32(stream.encode(errors="surrogatepass")) % self._shards

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
-from tracker.event_store.side_tables import TOOL_CALLS
+from tracker.event_store.side_tables import TOOL_CALLS, exists
 
 # In place of the id of a call: the submission of all outputs of a run.
 SUBMISSION = ""
@@ -61,6 +61,10 @@ class TableJournal:
 
     def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
+        with store.transaction(commit=False) as cursor:
+            # A role may have no right to create tables.
+            if exists(cursor, store.placeholder, TOOL_CALLS):
+                return
         with store.transaction(commit=True) as cursor:
             if store.placeholder == "%s":
                 # Without the lock, processes that create a table at the same time fail.
