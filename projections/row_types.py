@@ -224,7 +224,7 @@ class OpenRunRow(Row):
     started_at: datetime | None
     expires_at: datetime | None
     last_changed_at: datetime
-    # Of a run in an environment of its own, such as a sandbox; as in `RunRow`.
+    # As in `RunRow`.
     environment_status: str | None
     # The time since the creation.
     age_seconds: float
