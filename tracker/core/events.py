@@ -164,8 +164,8 @@ class RunStepRecorded(Event):
 class RunIdentified(Event):
     """The identity of a run was told after its first sight. None: nothing new.
 
-    A thread, an assistant, a parent, a sub-agent, an environment, a creation or a configuration that
-    was not known; or a model that was not known, or is another than before.
+    A thread, an assistant, a parent, a sub-agent, an environment, a creation or a configuration
+    that was not known; or a model that was not known, or is another than before.
     """
 
     topic = "run.identified"
