@@ -36,6 +36,8 @@ class Row:
                 record |= value
             elif name == PERCENTILES:
                 record |= {percentile_name(percent): it for percent, it in value.items()}
+            elif isinstance(value, tuple) and value and isinstance(value[0], Row):
+                record[name] = [it.record() for it in value]
             else:
                 record[name] = value
         return record
@@ -53,7 +55,7 @@ def percentile_name(percent: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRow(Row):
-    """One run, as in the table `runs`.
+    """One run, as in the table `runs`, with its cost.
 
     The durations of an open run are those of the phases that it has left so far; None means that
     it had no such phase.
@@ -113,6 +115,8 @@ class RunRow(Row):
     environment_status: str | None
     # The number of events of the run.
     version: int
+    # Of the table `run_costs`; None while the run is open, and without a price.
+    total_dollars: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,46 @@ class StuckRow(Row):
     usual_seconds: float | None
     # The time since the last change; polls without a change are not recorded in the tables.
     silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRunRow(Row):
+    """A run that has not ended, as in the view `open_runs`, with its phases."""
+
+    run_key: str
+    source: str
+    run_id: str
+    thread_id: str | None
+    assistant_id: str | None
+    model: str | None
+    status: str
+    created_at: datetime
+    started_at: datetime | None
+    expires_at: datetime | None
+    last_changed_at: datetime
+    # As in `RunRow`.
+    environment_status: str | None
+    # The time since the creation.
+    age_seconds: float
+    # The time since the last change; polls without a change are not recorded in the tables.
+    silent_seconds: float
+    # First to last; the last one is open.
+    phases: tuple[PhaseRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow(Row):
+    """The failed runs of one error code."""
+
+    # None if the service named none.
+    error_code: str | None
+    runs: int
+    # The part of all failed runs that were counted, from 0 to 1.
+    share: float
+    # Of the run that was created last: its creation, its key, and the message of its error.
+    last_created_at: datetime
+    last_run_key: str
+    last_message: str | None
 
 
 @dataclass(frozen=True, slots=True)

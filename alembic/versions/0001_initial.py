@@ -56,6 +56,10 @@ WHERE {overdue} OR aged.environment_status IN ('failed', 'expired', 'suspended')
   OR aged.age_seconds > 3 * usual.usual_seconds
 """
 
+# What indexes are of: the tokens and the cost of a run.
+_TOKENS = "coalesce(total_tokens, prompt_tokens + completion_tokens)"
+_NANODOLLARS = "(input_nanodollars + output_nanodollars + request_nanodollars)"
+
 _TABLES = (
     *("runs", "run_phases", "run_actions", "run_steps", "run_costs"),
     *("usage_hourly", "usage_totals", "timing_buckets", "timing_totals"),
@@ -115,7 +119,16 @@ def _create_runs() -> None:
     )
     _create_index("ix_runs_open", "runs", "status", where="outcome IS NULL")
     op.create_index("ix_runs_created_at", "runs", ["created_at"])
-    op.create_index("ix_runs_thread_id", "runs", ["thread_id"])
+    op.create_index("ix_runs_thread_id", "runs", ["thread_id", "created_at"])
+    _create_index(
+        "ix_runs_total_seconds",
+        "runs",
+        "total_seconds",
+        "run_key",
+        where="total_seconds IS NOT NULL",
+    )
+    _create_index("ix_runs_tokens", "runs", _TOKENS, "run_key", where=f"{_TOKENS} IS NOT NULL")
+    _create_index("ix_runs_failed", "runs", "created_at", "error_code", where="outcome = 'failed'")
     _create_index("ix_runs_ended_at", "runs", "ended_at", where="ended_at IS NOT NULL")
 
 
@@ -146,6 +159,7 @@ def _create_details() -> None:
         sa.Column("uncertainty_seconds", sa.Float()),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_run_actions_required_at", "run_actions", ["required_at"])
     _create_index(
         "ix_run_actions_waiting", "run_actions", "required_at", where="resolved_at IS NULL"
     )
@@ -169,6 +183,8 @@ def _create_details() -> None:
         *_money(),
         sqlite_with_rowid=False,
     )
+    is_priced = f"{_NANODOLLARS} IS NOT NULL"
+    _create_index("ix_run_costs_total", "run_costs", _NANODOLLARS, "run_key", where=is_priced)
 
 
 def _create_rollups() -> None:
@@ -215,10 +231,11 @@ def _create_views() -> None:
     op.execute(_STUCK.format(overdue=_OVERDUE[dialect]))
 
 
-def _create_index(name: str, table: str, column: str, *, where: str) -> None:
+def _create_index(name: str, table: str, *columns: str, where: str) -> None:
     """Creates an index of the rows that meet a condition."""
     condition = sa.text(where)
-    op.create_index(name, table, [column], sqlite_where=condition, postgresql_where=condition)
+    parts = [sa.text(it) if "(" in it else it for it in columns]
+    op.create_index(name, table, parts, sqlite_where=condition, postgresql_where=condition)
 
 
 def _time() -> list[sa.Column[Any]]:

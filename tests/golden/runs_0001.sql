@@ -647,9 +647,14 @@ ALTER TABLE ONLY public.usage_hourly
     ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, service_tier);
 ALTER TABLE ONLY public.usage_totals
     ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, service_tier);
+CREATE INDEX ix_run_actions_required_at ON public.run_actions USING btree (required_at);
 CREATE INDEX ix_run_actions_waiting ON public.run_actions USING btree (required_at) WHERE (resolved_at IS NULL);
+CREATE INDEX ix_run_costs_total ON public.run_costs USING btree ((((input_nanodollars + output_nanodollars) + request_nanodollars)), run_key) WHERE (((input_nanodollars + output_nanodollars) + request_nanodollars) IS NOT NULL);
 CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
 CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX ix_runs_failed ON public.runs USING btree (created_at, error_code) WHERE (outcome = 'failed'::text);
 CREATE INDEX ix_runs_open ON public.runs USING btree (status) WHERE (outcome IS NULL);
-CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id);
+CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id, created_at);
+CREATE INDEX ix_runs_tokens ON public.runs USING btree (COALESCE(total_tokens, (prompt_tokens + completion_tokens)), run_key) WHERE (COALESCE(total_tokens, (prompt_tokens + completion_tokens)) IS NOT NULL);
+CREATE INDEX ix_runs_total_seconds ON public.runs USING btree (total_seconds, run_key) WHERE (total_seconds IS NOT NULL);
 CREATE INDEX runfold_anomalies ON public.runfold_events USING btree ("position") WHERE (topic = 'run.anomaly_observed/1'::text);

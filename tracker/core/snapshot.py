@@ -130,6 +130,15 @@ class RunSnapshot(_Frozen):
     # Deviations from the documented API that the source tolerated: counted, never decided upon.
     peculiarities: frozenset[str] = frozenset()
 
+    def on_thread(self, thread_id: str | None) -> RunSnapshot:
+        """Returns this snapshot, on a thread that the caller named if it shows none.
+
+        Some services name no thread in a run, and only answer requests that do.
+        """
+        if self.thread_id is not None or not thread_id:
+            return self
+        return self.model_copy(update={"thread_id": thread_id})
+
     @model_validator(mode="before")
     @classmethod
     def _keep_storable_values(cls, fields: Any) -> Any:

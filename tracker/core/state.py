@@ -67,6 +67,14 @@ class RunState(NamedTuple):
     version: int = 0
 
     @property
+    def division_key(self) -> str:
+        """The id by which trackers divide runs: that of its thread, or its own without one.
+
+        It is the recorded one, which all trackers know, and never one that a caller named.
+        """
+        return self.thread_id or self.run_id
+
+    @property
     def is_ended(self) -> bool:
         """True if the run has ended."""
         return self.status is not None and is_ended(self.status)

@@ -16,6 +16,7 @@ from eventsourcing.persistence import (
 from tracker.core.events import Event, Unreadable
 from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, UnreadableEvent
 from tracker.event_store.codec import decode, encode
+from tracker.event_store.open_runs import OpenRunsTable
 from tracker.event_store.recorder import Recorder, Row
 from tracker.event_store.store import Append, RecordedEvent
 
@@ -75,7 +76,10 @@ class RecorderEventStore:
 
     def forget(self, streams: Sequence[str]) -> int:
         with _translate_errors():
-            return self._recorder.delete_streams(streams)
+            deleted = self._recorder.delete_streams(streams)
+        if self.placeholder:
+            OpenRunsTable(self).forget(streams)
+        return deleted
 
     @property
     def placeholder(self) -> str:
@@ -88,6 +92,12 @@ class RecorderEventStore:
         recorder: Any = self._recorder
         with _translate_errors(), recorder.datastore.transaction(commit=commit) as cursor:
             yield cursor
+
+    def hurry(self) -> None:
+        """Shortens all waits for the database, as far as it can: a tracker is being left."""
+        hurry = getattr(self._recorder, "hurry", None)
+        if hurry is not None:
+            hurry()
 
     def close(self) -> None:
         self._recorder.close()

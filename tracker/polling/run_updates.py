@@ -195,7 +195,7 @@ class RunUpdates:
 
     async def _record(self, observation: Observation) -> None:
         try:
-            await self._commits.record(observation)
+            await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             stream = observation.stream
             logger.warning("%s: not recorded: %s", stream, error, extra=of_run(stream))
