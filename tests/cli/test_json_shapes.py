@@ -102,6 +102,9 @@ def make_story() -> list[e.Event]:
             expires_at=make_time(600),
             metadata={"team": "blue", "score": [1, None]},
             configuration_digest=CONFIGURATION.digest,
+            parent_run_id="run_parent",
+            subagent_id="sub_1",
+            environment_id="env_1",
         ),
         e.RunIdentified(
             observed_at=make_time(1),
@@ -110,6 +113,9 @@ def make_story() -> list[e.Event]:
             model="gpt-4o",
             created_at=make_time(0),
             configuration_digest=CONFIGURATION.digest,
+            parent_run_id="run_parent",
+            subagent_id="sub_1",
+            environment_id="env_1",
         ),
         e.RunStatusChanged(**times(2), previous="queued", status="in_progress"),
         e.RunTimesChanged(
@@ -122,6 +128,7 @@ def make_story() -> list[e.Event]:
         e.RunActionRequired(**times(4), previous="in_progress", tool_calls=calls),
         e.ToolOutputsSubmitted(observed_at=make_time(6), tool_call_ids=("call_1",)),
         e.RunStatusChanged(**times(7), previous="requires_action", status="in_progress"),
+        e.EnvironmentReported(observed_at=make_time(8), environment_id="env_1", status="suspended"),
         e.RunMetadataChanged(
             observed_at=make_time(8), previous={"team": "blue"}, metadata={"team": "red"}
         ),
@@ -146,6 +153,7 @@ def make_story() -> list[e.Event]:
             usage=usage,
             error=RunError(code="server_error", message="No."),
         ),
+        e.ThreadUsageReported(observed_at=make_time(13), previous=Usage(), usage=usage),
         e.RunUsageReported(observed_at=make_time(14), previous=Usage(), usage=usage),
     ]
 
