@@ -58,6 +58,11 @@ _TABLES = (
     *("cost_hourly", "cost_totals", "runfold_checkpoints", "set_aside"),
 )
 
+# The cost of a run, by which the dearest are found.
+_COST = (
+    "(input_nanodollars + coalesce(output_nanodollars, 0) + coalesce(request_nanodollars, 0))"
+)
+
 
 def upgrade() -> None:
     _create_runs()
@@ -108,6 +113,13 @@ def _create_runs() -> None:
     _create_index("ix_runs_open", "runs", "status", where="outcome IS NULL")
     op.create_index("ix_runs_created_at", "runs", ["created_at"])
     op.create_index("ix_runs_thread_id", "runs", ["thread_id"])
+    _create_index(
+        "ix_runs_total_seconds",
+        "runs",
+        *("total_seconds", "created_at"),
+        where="total_seconds IS NOT NULL",
+    )
+    _create_index("ix_runs_failed", "runs", "created_at", "error_code", where="outcome = 'failed'")
     _create_index("ix_runs_ended_at", "runs", "ended_at", where="ended_at IS NOT NULL")
 
 
@@ -161,6 +173,7 @@ def _create_details() -> None:
         *_money(),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_run_costs_dearest", "run_costs", [sa.text(_COST)])
 
 
 def _create_rollups() -> None:
@@ -207,10 +220,10 @@ def _create_views() -> None:
     op.execute(_STUCK.format(overdue=_OVERDUE[dialect]))
 
 
-def _create_index(name: str, table: str, column: str, *, where: str) -> None:
+def _create_index(name: str, table: str, *columns: str, where: str) -> None:
     """Creates an index of the rows that meet a condition."""
     condition = sa.text(where)
-    op.create_index(name, table, [column], sqlite_where=condition, postgresql_where=condition)
+    op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def _time() -> list[sa.Column[Any]]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Float,
@@ -23,6 +24,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    literal_column,
+    text,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -113,6 +116,23 @@ _is_open = runs.c.outcome.is_(None)
 Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
 Index("ix_runs_created_at", runs.c.created_at)
 Index("ix_runs_thread_id", runs.c.thread_id)
+# The slowest runs of a range are found without reading the runs.
+_has_total = runs.c.total_seconds.is_not(None)
+Index(
+    "ix_runs_total_seconds",
+    runs.c.total_seconds,
+    runs.c.created_at,
+    sqlite_where=_has_total,
+    postgresql_where=_has_total,
+)
+_has_failed = runs.c.outcome == text("'failed'")
+Index(
+    "ix_runs_failed",
+    runs.c.created_at,
+    runs.c.error_code,
+    sqlite_where=_has_failed,
+    postgresql_where=_has_failed,
+)
 # Pruning finds the oldest runs by it.
 _has_ended = runs.c.ended_at.is_not(None)
 Index("ix_runs_ended_at", runs.c.ended_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
@@ -259,6 +279,20 @@ run_costs = Table(
     Column("price_version", Text, nullable=False),
     *_money_columns(),
     sqlite_with_rowid=False,
+)
+# The cost of a run; NULL without a price. The text is that of its index.
+COST_NANODOLLARS: ColumnElement[Any] = literal_column(
+    "(run_costs.input_nanodollars + coalesce(run_costs.output_nanodollars, 0)"
+    " + coalesce(run_costs.request_nanodollars, 0))",
+    BigInteger,
+)
+Index(
+    "ix_run_costs_dearest",
+    text(
+        "(input_nanodollars + coalesce(output_nanodollars, 0)"
+        " + coalesce(request_nanodollars, 0))"
+    ),
+    _table=run_costs,
 )
 cost_hourly = Table(
     "cost_hourly",
