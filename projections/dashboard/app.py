@@ -29,7 +29,7 @@ logger = logging.getLogger("runfold")
 BUILDERS = 2
 # How long ages that a page shows may be old.
 _AGE_SECONDS = 10
-_HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -88,7 +88,7 @@ class Dashboard:
                     *message["headers"],
                     *(
                         (name.lower().encode(), value.encode())
-                        for name, value in _HEADERS.items()
+                        for name, value in PAGE_HEADERS.items()
                         if name.lower().encode() not in given
                     ),
                 ]
@@ -219,4 +219,3 @@ def _explain(error: RunfoldError) -> Response:
 
 def _make_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
     return Response(text, status, headers=dict(headers or {}), media_type="text/html")
-

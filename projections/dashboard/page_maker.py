@@ -59,9 +59,9 @@ class PageMaker:
 
     def read_mark(self) -> str:
         """Returns a text that changes with the release and with each event in the tables."""
-        with GuardedAnswers(self.views, self._statement_seconds) as answers:
-            with answers.connect() as connection:
-                positions = page_queries.read_positions(connection)
+        guarded = GuardedAnswers(self.views, self._statement_seconds)
+        with guarded as answers, answers.connect() as connection:
+            positions = page_queries.read_positions(connection)
         return f"{self.release} {self._zone} {positions}"
 
     def now(self) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -102,7 +102,8 @@ def decode_cursor(text: str) -> Cursor:
 def read_positions(connection: Connection) -> list[tuple[str, int]]:
     """Returns the positions that the tables have reached, by projection."""
     query = select(checkpoints.c.projection, checkpoints.c.position)
-    return [(row[0], row[1]) for row in connection.execute(query.order_by(checkpoints.c.projection))]
+    query = query.order_by(checkpoints.c.projection)
+    return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def find_oldest(connection: Connection) -> datetime | None:
@@ -129,6 +130,13 @@ def find_open(connection: Connection, limit: int, status: str | None = None) -> 
     if status is not None:
         query = query.where(runs.c.status == status)
     query = query.order_by(runs.c.created_at, runs.c.run_key).limit(limit)
+    return [RunRow(*row) for row in connection.execute(query)]
+
+
+def find_last_ended(connection: Connection, limit: int) -> list[RunRow]:
+    """Returns the runs that ended last."""
+    query = select(runs).where(runs.c.ended_at.is_not(None))
+    query = query.order_by(runs.c.ended_at.desc()).limit(limit)
     return [RunRow(*row) for row in connection.execute(query)]
 
 
@@ -346,4 +354,3 @@ def read_newest(
 def to_dollars(nanodollars: int | None) -> Any:
     """Returns billionths of a dollar as dollars."""
     return dollars(nanodollars)
-

@@ -52,21 +52,25 @@ def render(template: str, page: Page, values: Mapping[str, Any], *, section: str
     """Returns the HTML of a page."""
     style_file, script_file = list_files()
     hour = timedelta(hours=1)
-    text = _make_environment().get_template(template).render(
-        page=page,
-        pages=PAGES,
-        section=section,
-        style_file=style_file,
-        script_file=script_file,
-        # Our own text: the style of the report is part of its file.
-        style=Markup(read_style()) if page.is_report else "",
-        report_policy=make_report_policy() if page.is_report else "",
-        refresh=None if page.at or page.is_report else (10 if section == "health" else 5),
-        read_at=page.time.now,
-        hour_ago=page.now - hour,
-        hour_later=page.now + hour,
-        day_ago=page.now - 24 * hour,
-        **values,
+    text = (
+        _make_environment()
+        .get_template(template)
+        .render(
+            page=page,
+            pages=PAGES,
+            section=section,
+            style_file=style_file,
+            script_file=script_file,
+            # Our own text: the style of the report is part of its file.
+            style=Markup(read_style()) if page.is_report else "",
+            report_policy=make_report_policy() if page.is_report else "",
+            refresh=None if page.at or page.is_report else (10 if section == "health" else 5),
+            read_at=page.time.now,
+            hour_ago=page.now - hour,
+            hour_later=page.now + hour,
+            day_ago=page.now - 24 * hour,
+            **values,
+        )
     )
     return _SPACES.sub("><", text)
 

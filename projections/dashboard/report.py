@@ -119,4 +119,3 @@ def _draw(page: Page, anchor: str, found: RunRow) -> _RunPart:
         page.read_events(run.run_key),
     )
     return _RunPart(anchor, run, picture)
-

@@ -76,7 +76,8 @@ class TimeRange(NamedTuple):
     def bars(self, local: LocalTime) -> list[Bar]:
         """Returns the bars of the range in their order, the newest if there are too many."""
         if self.unit == HOUR:
-            bars, moment = [], _hour_of(self.first, local)
+            bars: list[Bar] = []
+            moment = _hour_of(self.first, local)
             while moment < self.until or not bars:
                 at = local.localize(moment)
                 title = f"{format_day(at.date())}, {at:%H:%M}"

@@ -289,8 +289,7 @@ COST_NANODOLLARS: ColumnElement[Any] = literal_column(
 Index(
     "ix_run_costs_dearest",
     text(
-        "(input_nanodollars + coalesce(output_nanodollars, 0)"
-        " + coalesce(request_nanodollars, 0))"
+        "(input_nanodollars + coalesce(output_nanodollars, 0) + coalesce(request_nanodollars, 0))"
     ),
     _table=run_costs,
 )

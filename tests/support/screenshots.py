@@ -61,9 +61,7 @@ def take(url: str, folder: Path, names: list[str] | None = None) -> None:
                             continue
                         page.goto(address)
                         suffix = "-dark" if scheme == "dark" else ""
-                        page.screenshot(
-                            path=folder / f"{name}-{width}{suffix}.png", full_page=True
-                        )
+                        page.screenshot(path=folder / f"{name}-{width}{suffix}.png", full_page=True)
                     context.close()
 
 

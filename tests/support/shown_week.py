@@ -1,4 +1,4 @@
-"""A week of runs such as pages show: several assistants, a bad hour, some that wait or are stuck."""
+"""A week of runs such as pages show: several assistants, a bad hour, some that are stuck."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ def fill_week(url: str, runs: int = 2_000, *, seed: int = 5) -> None:
     lives = [_Life(rng, _choose_birth(rng)) for _ in range(runs)]
     for life in lives:
         life.live()
+    # Those that are open are chosen below.
+    lives = [life for life in lives if life.events[-1].observed_at <= NOW]
     lives += _make_open_runs(rng)
     lives += _make_thread(rng)
+    lives.sort(key=lambda it: it.last_seen_at)
     appends = [
         Append(f"{SOURCE}:{life.run_id}", 0, [it for it in life.events if it.observed_at <= NOW])
         for life in lives
@@ -78,6 +81,11 @@ class _Life:
         self.birth = self.now = birth
         self.status = "queued"
         self.events: list[e.Event] = []
+
+    @property
+    def last_seen_at(self) -> datetime:
+        """Returns when its last event was seen."""
+        return max(it.observed_at for it in self.events if it.observed_at <= NOW)
 
     def begin(self, *, expires: float = 3_600, **more: Any) -> None:
         """Records the creation."""
@@ -151,9 +159,7 @@ class _Life:
         rng, times = self._rng, self.spend(after)
         tokens = max(40, round(rng.lognormvariate(0, 0.5) * self._kind[3]))
         output = tokens // 9
-        usage = Usage(
-            prompt_tokens=tokens - output, completion_tokens=output, total_tokens=tokens
-        )
+        usage = Usage(prompt_tokens=tokens - output, completion_tokens=output, total_tokens=tokens)
         code, message = _ERRORS[1 if is_bad else rng.choice([0, 0, 2])]
         error = RunError(code=code, message=message) if kind is e.RunFailed else None
         self.events.append(
@@ -174,9 +180,7 @@ class _Life:
                     status="completed",
                     created_at=self.now - timedelta(seconds=min(3, (number + 1))),
                     ended_at=self.now,
-                    usage=Usage(
-                        prompt_tokens=900, completion_tokens=126, total_tokens=1_026
-                    ),
+                    usage=Usage(prompt_tokens=900, completion_tokens=126, total_tokens=1_026),
                 )
             )
 
@@ -221,6 +225,8 @@ def _make_thread(rng: Random) -> list[_Life]:
     for number in range(8):
         birth = NOW - timedelta(seconds=2_900 - number * 200)
         life = _Life(rng, birth.replace(microsecond=0), kind=1)
+        if number == 7:
+            life.run_id = "run_shown00000000000"
         life.thread_id = "thread_shown0000000000000"
         life.begin()
         life.work(1 + number % 4)
@@ -229,5 +235,4 @@ def _make_thread(rng: Random) -> list[_Life]:
             life.ask(4 + 3 * call, call)
         life.end(e.RunFailed if number == 3 else e.RunCompleted, 5)
         lives.append(life)
-    lives[-1].run_id = "run_shown00000000000"
     return lives

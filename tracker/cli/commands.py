@@ -23,13 +23,17 @@ from tracker.cli.history import history
 from tracker.cli.import_ import import_
 from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, status, stuck, timing, usage
+from tracker.cli.report import report
+from tracker.cli.serve import serve
 from tracker.cli.simulate import simulate
+from tracker.cli.top import top
 from tracker.cli.watch import watch
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it": (demo, simulate),
     "Record runs": (watch, backfill, import_),
     "Query runs": (status, timing, usage, cost, actions, stuck, history, export),
+    "Look at runs": (report, serve, top),
     "Maintain the tables": (upgrade, catch_up, follow, rebuild, retry, verify, doctor),
     "Delete data": (prune, forget),
 }

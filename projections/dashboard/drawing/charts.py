@@ -120,8 +120,16 @@ def _draw(
             shown = text.text or ""
             text.text = chart.shown_labels[int(shown)] if shown.isdigit() else ""
     groups = [it for it in plot.iter("g") if (it.get("class") or "").startswith("series")]
-    for it, group in zip(series, groups, strict=True):
+    # The dots of lines lie in another part of the picture.
+    overlay = [
+        it
+        for part in tree.iter("g")
+        if part.get("class") == "plot overlay"
+        for it in _children_of_class(part, "series")
+    ]
+    for it, group, over in zip(series, groups, overlay, strict=True):
         group.set("class", f"series k-{it.css}")
+        group.extend(over.iter("circle"))
         _title_values(group, it, titles, format_value)
     _clean(plot)
     body = ElementTree.tostring(plot, encoding="unicode", short_empty_elements=True)

@@ -15,16 +15,16 @@ def make_element(tag: str, *children: Markup, title: str | None = None, **values
     An underscore at the end of the name of an attribute is left out, others become hyphens;
     numbers are rounded to thousandths, and None is no attribute.
     """
-    attributes = Markup("").join(
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _write(value))
+    attributes = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{_write(value)}"'
         for name, value in values.items()
         if value is not None
     )
+    inner = "".join(children)
     if title is not None:
-        children = (Markup("<title>{}</title>").format(write_text(title)), *children)
-    if not children:
-        return Markup("<{}{}/>").format(Markup(tag), attributes)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), attributes, join_elements(children))
+        inner = f"<title>{write_text(title)}</title>{inner}"
+    # Each part of it is escaped, or an element itself.
+    return Markup(f"<{tag}{attributes}>{inner}</{tag}>" if inner else f"<{tag}{attributes}/>")
 
 
 def join_elements(elements: Iterable[Markup]) -> Markup:
@@ -42,7 +42,7 @@ def percent(value: float) -> str:
     return f"{round(value, 3):g}%"
 
 
-def _write(value: object) -> Markup:
+def _write(value: object) -> str:
     if isinstance(value, float):
-        value = f"{round(value, 3):g}"
-    return write_text(value) if isinstance(value, str) else escape(value)
+        return f"{round(value, 3):g}"
+    return write_text(value) if isinstance(value, str) else str(escape(value))

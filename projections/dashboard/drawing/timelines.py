@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.dashboard.drawing.svg import join_elements, make_element, percent
+from projections.dashboard.drawing.svg import make_element, percent
 from projections.dashboard.drawing.time_axis import TimeAxis
 from projections.dashboard.words import (
     count_noun,
@@ -72,17 +72,13 @@ def draw_axis(axis: TimeAxis) -> Markup:
         places.append(place)
         text = f"{format_duration(fold.end - fold.start)} folded"
         anchor = _anchor(place, 8)
-        parts.append(
-            make_element("text", Markup(text), x=percent(place), y=11, text_anchor=anchor)
-        )
+        parts.append(make_element("text", Markup(text), x=percent(place), y=11, text_anchor=anchor))
     for tick in axis.ticks():
         place = axis.place(axis.start + tick)
         if any(abs(place - it) < 12 for it in places):
             continue
         parts += [
-            make_element(
-                "line", x1=percent(place), x2=percent(place), y1=14, y2=19, class_="tick"
-            ),
+            make_element("line", x1=percent(place), x2=percent(place), y1=14, y2=19, class_="tick"),
             make_element(
                 "text",
                 Markup("{}").format(_tick_label(tick)),
@@ -91,9 +87,7 @@ def draw_axis(axis: TimeAxis) -> Markup:
                 text_anchor=_anchor(place, 2),
             ),
         ]
-    return make_element(
-        "svg", *parts, class_="lane", width="100%", height=19, aria_hidden="true"
-    )
+    return make_element("svg", *parts, class_="lane", width="100%", height=19, aria_hidden="true")
 
 
 def draw_fold_axis(axis: TimeAxis) -> Markup:
@@ -110,9 +104,24 @@ def draw_fold_axis(axis: TimeAxis) -> Markup:
                 "text", Markup("{}").format(text), x=percent(place), y=11, text_anchor="middle"
             )
         )
-    return make_element(
-        "svg", *parts, class_="lane", width="100%", height=19, aria_hidden="true"
-    )
+    return make_element("svg", *parts, class_="lane", width="100%", height=19, aria_hidden="true")
+
+
+def draw_thread_run(axis: TimeAxis, spans: Sequence[Span]) -> Markup:
+    """Draws the phases of one run of a thread, whose axis has folds and no ticks."""
+    parts = [
+        make_element(
+            "rect",
+            title=it.title,
+            x=percent(axis.place(it.start)),
+            y=3,
+            width=percent(max(axis.place(it.end) - axis.place(it.start), _SHARP)),
+            height=_LANE_HEIGHT - 6,
+            class_=f"f-{it.css}",
+        )
+        for it in spans
+    ]
+    return _lane(axis, _LANE_HEIGHT, [], parts, _describe(spans, len(spans)))
 
 
 def draw_phases(axis: TimeAxis, spans: Sequence[Span], ids: GradientIds) -> Markup:

@@ -151,7 +151,7 @@ def gather(page: Page) -> dict[str, Any]:
 
 
 def _read_rollups(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
-    limits = {"since": chosen.since, "until": chosen.limit, "tz": page.time.name}
+    limits: dict[str, Any] = {"since": chosen.since, "until": chosen.limit, "tz": page.time.name}
     counts: dict[Any, Counter[str]] = defaultdict(Counter)
     for it in page.answers.status_counts(by=by, **limits):
         counts[it.group[by]][it.status] += it.runs

@@ -63,7 +63,10 @@ def _list_table_troubles(diagnosis: Diagnosis) -> list[Trouble]:
     found = []
     schema = diagnosis.schema
     if schema.cure is not None:
-        text = f"The tables are {schema.state}: at {schema.found or 'nothing'}, needed {schema.needed}."
+        text = (
+            f"The tables are {schema.state}: at {schema.found or 'nothing'}, "
+            f"needed {schema.needed}."
+        )
         found.append(Trouble("Tables", text, schema.cure))
     for it in diagnosis.projections:
         if it.cure is not None:

@@ -47,9 +47,7 @@ class Needs(NamedTuple):
     @property
     def summary(self) -> str:
         """Returns the numbers in words."""
-        waiting = f"{count_noun(self.waiting, 'run')} " + (
-            "waits" if self.waiting == 1 else "wait"
-        )
+        waiting = f"{count_noun(self.waiting, 'run')} " + ("waits" if self.waiting == 1 else "wait")
         stuck = f"{self.stuck:,}{' or more' if self.has_more_stuck else ''} stuck"
         parts = [f"{waiting} for an answer of ours"] if self.waiting else []
         return ", ".join(parts + ([stuck] if self.stuck else []))
@@ -91,7 +89,7 @@ def _make_waiting(page: Page, run: RunRow, calls: list[ActionRow], age: float) -
         note = (
             f"expires in {format_duration(left)}"
             if left >= 0
-            else f"should have expired {format_duration(-left)} ago"
+            else f"overdue by {format_duration(-left)}"
         )
     first = calls[0] if calls else None
     title = (first.name or first.type) if first is not None else None
@@ -121,7 +119,8 @@ def _make_overdue(page: Page, run: StuckRow) -> Need:
 
 def _make_slow(run: StuckRow) -> Need:
     usual = run.usual_seconds or 1.0
-    title = f"Slow: {run.age_seconds / max(usual, 0.001):,.0f} times as long as 99 of 100 of its kind"
+    times = run.age_seconds / max(usual, 0.001)
+    title = f"Slow: {times:,.0f} times as long as 99 of 100 of its kind"
     text = (
         f"{describe_status(run.status)}, nothing new for {format_duration(run.silent_seconds)}; "
         f"usually at most {format_duration(usual)}"

@@ -92,6 +92,7 @@ def gather(page: Page) -> dict[str, Any]:
     if oldest is None:
         return {"range": chosen, "is_empty": True}
     needs = page.try_panel(lambda: read_needs(page))
+    opened = page.try_panel(lambda: _read_open(page))
     counts = page.try_panel(lambda: _Counts(page, chosen))
     usage = page.try_panel(lambda: page.answers.usage(**_grouped(chosen, page, "model")))
     costs = page.try_panel(lambda: read_costs(page, _grouped(chosen, page, "model")))
@@ -101,8 +102,8 @@ def gather(page: Page) -> dict[str, Any]:
         "is_empty": False,
         "ranges": RANGES,
         "needs": needs,
-        "open": page.try_panel(lambda: _read_open(page)),
-        "numbers": _make_headlines(needs, counts, usage, costs, timing),
+        "open": opened,
+        "numbers": _make_headlines(needs, counts, opened, usage, costs, timing),
         "counts": counts,
         "has_runs": counts.value is None or counts.value.all > 0,
         "newest": _find_newest(page, counts.value),
@@ -191,7 +192,11 @@ class _Counts:
         """Draws the outcomes by bar, failed on top."""
         shown = [it for it in OUTCOMES if self.by_status[it]]
         series = [
-            Series(describe_status(it), it, [self.by_bar[bar.start][it] or None for bar in self.bars])
+            Series(
+                describe_status(it),
+                it,
+                [self.by_bar[bar.start][it] or None for bar in self.bars],
+            )
             for it in shown
         ]
         return ChartPart(
@@ -248,7 +253,7 @@ def _draw_stack(
 
 
 def _write_number(value: float) -> str:
-    return format_large(value) if value >= 10_000 else f"{value:,.0f}"
+    return format_large(value).replace(".0 ", " ") if value >= 10_000 else f"{value:,.0f}"
 
 
 def _write_dollars(value: float) -> str:
@@ -274,9 +279,7 @@ def _read_timing(page: Page, chosen: TimeRange) -> _Timing:
     bars = chosen.bars(page.time)
     if chosen.unit in ("hour", "day"):
         found = page.answers.timing(**question, percentiles=(50, 95))
-        points = {
-            (it.phase, chosen.bar_of(it.group, page.time)): it.percentiles for it in found
-        }
+        points = {(it.phase, chosen.bar_of(it.group, page.time)): it.percentiles for it in found}
     else:
         # Percentiles of days do not sum up to those of a week.
         points = _read_periods(page, chosen, bars)
@@ -324,9 +327,7 @@ def _draw_timing(
     while len(marks) > 6:
         marks = [*marks[:-1][::2], marks[-1]]
     labels, titles = [it.label for it in bars], [it.title for it in bars]
-    picture = draw_lines(
-        f"{title}: p50 and p95", labels, titles, lines, marks, _write_axis_time
-    )
+    picture = draw_lines(f"{title}: p50 and p95", labels, titles, lines, marks, _write_axis_time)
     rows = [
         [bar.title, *(format_duration(it[percent]) if it else UNKNOWN for percent in (50, 95))]
         for bar, it in zip(bars, values, strict=True)
@@ -371,7 +372,9 @@ def _draw_tokens(page: Page, chosen: TimeRange, found: Sequence[UsageRow]) -> Ch
         tokens = _tokens_of(row)
         without, whole = without + row.runs_without_usage, whole + tokens
         values[chosen.bar_of(row.group, page.time), _model_of(row.group)] += tokens
-    part = _draw_models("Tokens by model, stacked", page, chosen, values, _write_number, format_large)
+    part = _draw_models(
+        "Tokens by model, stacked", page, chosen, values, _write_number, format_large
+    )
     silent = f"; {count_noun(without, 'run')} {'does' if without == 1 else 'do'} not say"
     note = f"{format_large(whole)} in all{silent if without else ''}"
     return part._replace(note=note)
@@ -405,22 +408,22 @@ def _model_of(group: Mapping[str, object]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _make_headlines(needs: Any, counts: Any, usage: Any, costs: Any, timing: Any) -> list[Headline]:
+def _make_headlines(
+    needs: Any, counts: Any, opened: Any, usage: Any, costs: Any, timing: Any
+) -> list[Headline]:
     numbers = []
     if counts.value is not None:
         found: _Counts = counts.value
         failed = found.by_status["failed"]
-        opened = found.all - found.ended
         numbers += [
             Headline("Runs", format_count(found.all), f"{found.ended:,} ended"),
-            Headline(
-                "Failed", format_percent(failed, found.ended), count_noun(failed, "run")
-            ),
+            Headline("Failed", format_percent(failed, found.ended), count_noun(failed, "run")),
         ]
+    if opened.value is not None:
         note = ""
         if needs.value is not None:
             note = f"{needs.value.waiting:,} waiting, {needs.value.stuck:,} stuck"
-        numbers.append(Headline("Open of these", format_count(opened), note))
+        numbers.append(Headline("Open now", format_count(opened.value.number), note))
     if timing.value is not None and "total" in timing.value.whole:
         total = timing.value.whole["total"]
         note = f"95 of 100: {format_duration(total[95])}"

@@ -47,7 +47,6 @@ def gather(page: Page) -> dict[str, Any]:
         raise SettingsError(f"{sort!r} is no order of runs: {', '.join(ORDERS)}")
     order, words = ORDERS[sort]
     since = page.params.get("since") or "7d"
-    # Slow queries name their problem, so a filter without an index is no harm.
     wanted = _read_filter(page, since)
     cursor = page.params.get("cursor")
     after = decode_cursor(cursor) if cursor else None
@@ -55,7 +54,9 @@ def gather(page: Page) -> dict[str, Any]:
     def read() -> tuple[list[RunLine], str | None]:
         with page.answers.connect() as connection:
             found = page_queries.list_runs(connection, wanted, order, after, ROWS + 1)
-        more = page.here(cursor=cursor_of(found[ROWS - 1], order).encode()) if found[ROWS:] else None
+        more = None
+        if found[ROWS:]:
+            more = page.here(cursor=cursor_of(found[ROWS - 1], order).encode())
         return make_lines(page, found[:ROWS]), more
 
     with page.answers.connect() as connection:

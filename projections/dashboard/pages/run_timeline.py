@@ -117,7 +117,8 @@ def _read_first(page: Page, rows: int) -> int:
 
 
 def _make_lane(axis: TimeAxis, page: Page, span: Span, css: str) -> Lane:
-    return Lane(span.label, span.title, draw_spans(axis, [span], page.gradients), _last_part(span), css)
+    picture = draw_spans(axis, [span], page.gradients)
+    return Lane(span.label, span.title, picture, _last_part(span), css)
 
 
 def _last_part(span: Span) -> str:

@@ -14,10 +14,10 @@ from projections.dashboard.drawing.timelines import (
     MOST_LANES,
     Lane,
     draw_fold_axis,
-    draw_phases,
+    draw_thread_run,
     open_span,
 )
-from projections.dashboard.page import Page
+from projections.dashboard.page import Page, phase_seconds
 from projections.dashboard.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
 from projections.dashboard.words import (
     describe_status,
@@ -51,7 +51,9 @@ def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
     with page.answers.connect() as connection:
         after = decode_cursor(cursor) if cursor else None
         found = page_queries.list_runs(connection, wanted, "created_at", after, ROWS + 1)
-        older = page.here(cursor=cursor_of(found[ROWS - 1], "created_at").encode()) if found[ROWS:] else None
+        older = None
+        if found[ROWS:]:
+            older = page.here(cursor=cursor_of(found[ROWS - 1], "created_at").encode())
         found = found[:ROWS][::-1]
         phases = page_queries.find_phases_of(connection, [it.run.run_key for it in found])
     if not found:
@@ -84,7 +86,8 @@ def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
 
 
 def _make_rows(found: Sequence[PricedRun], now: datetime) -> list[ThreadRun]:
-    rows, before = [], None
+    rows: list[ThreadRun] = []
+    before: datetime | None = None
     for it in found:
         run = it.run
         end = run.ended_at or now
@@ -109,7 +112,8 @@ def _draw(
     for it in shown:
         start = at(it.run.created_at)
         spans.append((start, max(start, at(it.run.ended_at or page.now))))
-    busy, reached = [], float("-inf")
+    busy: list[tuple[float, float]] = []
+    reached = float("-inf")
     for start, end in sorted(spans):
         if start <= reached:
             busy[-1] = (busy[-1][0], max(reached, end))
@@ -132,16 +136,19 @@ def _draw(
                 phase.status,
                 at(phase.entered_at),
                 at(phase.left_at or run.ended_at or page.now),
-                f"{describe_status(phase.status)} "
-                f"{format_duration((((phase.left_at or page.now) - phase.entered_at)).total_seconds())}",
-            )._replace(label="")
-            for phase in phases[run.run_key][:room]
+                f"{describe_status(phase.status)} {format_duration(seconds)}",
+            )
+            for phase, (_, seconds) in zip(
+                phases[run.run_key][:room],
+                phase_seconds(phases[run.run_key], page.now),
+                strict=False,
+            )
         ]
         lanes.append(
             Lane(
                 shorten_id(run.run_id),
                 run.run_id,
-                draw_phases(axis, drawn, page.gradients),
+                draw_thread_run(axis, drawn),
                 _write_length(it),
                 url=page.run_url(run),
                 status=run.outcome or run.status,
