@@ -6,12 +6,53 @@ Times are aware datetimes in UTC, durations are in seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
+
+GROUP, PERCENTILES = "group", "percentiles"
 
 
-class RunRow(NamedTuple):
+class Row:
+    """A row of an answer. Its fields are read by name; a program that wants a dict calls `record`.
+
+    It is a frozen dataclass: `dataclasses.replace` changes a copy, and web frameworks make a JSON
+    object of it.
+    """
+
+    __slots__ = ()
+
+    def record(self) -> dict[str, Any]:
+        """Returns a flat dict of the row.
+
+        A `group` becomes one entry per name, `percentiles` become one per percentage, like
+        `p95_seconds`.
+        """
+        record: dict[str, Any] = {}
+        for name in field_names(type(self)):
+            value = getattr(self, name)
+            if name == GROUP:
+                record |= value
+            elif name == PERCENTILES:
+                record |= {percentile_name(percent): it for percent, it in value.items()}
+            else:
+                record[name] = value
+        return record
+
+
+def field_names(row_type: type) -> tuple[str, ...]:
+    """Returns the names of the fields of a class of rows, in their order."""
+    return tuple(it.name for it in fields(row_type))
+
+
+def percentile_name(percent: float) -> str:
+    """Returns the name of the entry or column of a percentage."""
+    return f"p{percent:g}_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow(Row):
     """One run, as in the table `runs`.
 
     The durations of an open run are those of the phases that it has left so far; None means that
@@ -66,7 +107,8 @@ class RunRow(NamedTuple):
     version: int
 
 
-class PhaseRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PhaseRow(Row):
     """One phase of a run, as in the table `run_phases`."""
 
     run_key: str
@@ -83,7 +125,8 @@ class PhaseRow(NamedTuple):
     basis: str
 
 
-class ActionRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ActionRow(Row):
     """One call that a run waited for, as in the table `run_actions`."""
 
     run_key: str
@@ -102,7 +145,8 @@ class ActionRow(NamedTuple):
     uncertainty_seconds: float | None
 
 
-class StepRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StepRow(Row):
     """One step of a run, as in the table `run_steps`, with the server's timestamps."""
 
     run_key: str
@@ -127,7 +171,8 @@ class StepRow(NamedTuple):
     cache_write_12h_tokens: int | None
 
 
-class StuckRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StuckRow(Row):
     """An open run that should have ended, as in the view `stuck_runs`."""
 
     run_key: str
@@ -151,7 +196,8 @@ class StuckRow(NamedTuple):
     silent_seconds: float
 
 
-class TimingRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TimingRow(Row):
     """The durations of the ended runs of one group in one phase.
 
     Mean and percentiles come from a histogram, and are within 1 per cent of the exact values.
@@ -170,7 +216,8 @@ class TimingRow(NamedTuple):
     percentiles: Mapping[float, float]
 
 
-class UsageRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UsageRow(Row):
     """The tokens of the ended runs of one group.
 
     A sum is over the runs that report the count, and None if no run does.
@@ -193,7 +240,8 @@ class UsageRow(NamedTuple):
     cache_write_12h_tokens: int | None
 
 
-class OpenUsage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OpenUsage(Row):
     """The tokens of runs that reported some and have not ended, such as those that wait."""
 
     runs: int
@@ -202,7 +250,8 @@ class OpenUsage(NamedTuple):
     total_tokens: int
 
 
-class CostRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CostRow(Row):
     """The costs of the ended runs of one group, exact to a billionth of a dollar per run.
 
     Costs are of the priced runs, in US dollars, and None if there are none.
@@ -223,7 +272,8 @@ class CostRow(NamedTuple):
     price_versions: tuple[str, ...]
 
 
-class UnpricedRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UnpricedRow(Row):
     """A model of a source without a price, or without one for a service tier."""
 
     source: str
@@ -235,7 +285,8 @@ class UnpricedRow(NamedTuple):
     service_tier: str | None = None
 
 
-class StatusCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StatusCount(Row):
     """The number of runs of one group in one status."""
 
     group: Mapping[str, object]

@@ -12,14 +12,14 @@ from typing import Any
 from projections.folding.batch_fold import FoldedRun
 from projections.folding.histogram import bucket_of
 from projections.folding.micros import HOUR, QUARTER
-from projections.row_types import RunRow
+from projections.row_types import RunRow, field_names
 
 # Counted beside the four durations of a run: their uncertainty.
 UNCERTAINTY = "uncertainty"
 PHASES = ("queued", "running", "action", "total", UNCERTAINTY)
 
 # Where a run's row has the values that are counted.
-_INDEX = RunRow._fields.index
+_INDEX = field_names(RunRow).index
 _SOURCE, _ASSISTANT, MODEL = map(_INDEX, ("source", "assistant_id", "model"))
 OUTCOME, CREATED = map(_INDEX, ("outcome", "created_at"))
 TIER = _INDEX("service_tier")

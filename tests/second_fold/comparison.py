@@ -9,6 +9,7 @@ from typing import Any
 
 from projections import Views
 from projections.answers import Answers
+from projections.row_types import field_names
 from tests.second_fold.answers import (
     Answer,
     Question,
@@ -194,18 +195,18 @@ class _Ask:
             key=lambda it: (it["created_at"], it["run_key"]),
             reverse=True,
         )
-        self._equal("runs()", runs, [it._asdict() for it in self._views.runs()])
+        self._equal("runs()", runs, self._views.runs().records())
         for name, values in FILTERS.items():
             chosen = [it for it in runs if it[name] in map(clean, values)]
             found = self._views.runs(**{name: values})  # type: ignore[arg-type]
-            self._equal(f"runs({name}={values})", chosen, [it._asdict() for it in found])
+            self._equal(f"runs({name}={values})", chosen, found.records())
         actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
         actions.sort(
             key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"])
         )
-        self._equal("actions()", actions, [it._asdict() for it in self._views.actions()])
+        self._equal("actions()", actions, self._views.actions().records())
         waiting = [it for it in actions if it["resolved_at"] is None]
-        found = [it._asdict() for it in self._views.actions(waiting=True)]
+        found = self._views.actions(waiting=True).records()
         self._equal("actions(waiting=True)", waiting, found)
 
     def single_runs(self, random: Random) -> None:
@@ -213,9 +214,9 @@ class _Ask:
         runs = self._tables.rows()
         for run in random.sample(runs, min(3, len(runs))):
             run_id, source = run.row["run_id"], run.row["source"]
-            phases = [it._asdict() for it in self._views.phases(run_id, source)]
+            phases = self._views.phases(run_id, source).records()
             self._equal(f"phases({run.key})", run.phases, phases)
-            steps = [it._asdict() for it in self._views.steps(run_id, source)]
+            steps = self._views.steps(run_id, source).records()
             self._equal(f"steps({run.key})", run.steps, steps)
             others = [it for it in runs if it.row["run_id"] == run_id]
             expected = run.key if len(others) == 1 else "SettingsError"
@@ -248,7 +249,7 @@ class _Ask:
         shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items() if value)
         question = f"{name}({shown})"
         for row in getattr(self._views, name)(**arguments):
-            columns = row._asdict()
+            columns = {name: getattr(row, name) for name in field_names(type(row))}
             group = columns.pop("group", None)
             key = [group_value(group[it]) for it in by] if group is not None else []
             # What is left of a key is a column: the status, the phase, a source and its model.

@@ -25,6 +25,7 @@ from tests.support.run_builder import (
     rows_of,
     started,
     steps_of,
+    values_of,
     waiting,
 )
 from tracker.core import events as e
@@ -122,10 +123,14 @@ def fold_tables(store: EventStore) -> Tables:
     made = [rows_of(history) for _, history in sorted(streams.items())]
     read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
     return {
-        "runs": [row for row, _ in made],
-        "run_phases": [phase for _, phases in made for phase in phases],
-        "run_actions": [row for key, events in read.items() for row in actions_of(key, events)],
-        "run_steps": [row for key, events in read.items() for row in steps_of(key, events)],
+        "runs": [values_of(row) for row, _ in made],
+        "run_phases": [values_of(phase) for _, phases in made for phase in phases],
+        "run_actions": [
+            values_of(row) for key, events in read.items() for row in actions_of(key, events)
+        ],
+        "run_steps": [
+            values_of(row) for key, events in read.items() for row in steps_of(key, events)
+        ],
         **rollups(ended_runs := [row for row, _ in made if row.outcome is not None]),
         **cost_tables(ended_runs, "gpt-4o"),
     }

@@ -104,11 +104,15 @@ class ExchangeRecorder:
         if route.call == "submit_tool_outputs":
             sent = exchange.sent_document
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
-            state = await recorder.record_submission(run, thread_id, given)
+            state = await recorder.record_submission(run, thread_id, given, exchange.known)
         else:
             watch = route.call in ("create", "cancel")
             state = await recorder.record(
-                run, watch=watch, thread_id=thread_id, unchanged_until=unchanged_until
+                run,
+                exchange.known,
+                watch=watch,
+                thread_id=thread_id,
+                unchanged_until=unchanged_until,
             )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
@@ -131,7 +135,9 @@ class ExchangeRecorder:
         if background is False or (exchange.route.call == "create" and not background):
             return
         watch = exchange.route.call != "retrieve"
-        state = await recorder.record(response, watch=watch, unchanged_until=unchanged_until)
+        state = await recorder.record(
+            response, exchange.known, watch=watch, unchanged_until=unchanged_until
+        )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
 

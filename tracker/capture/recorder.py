@@ -16,7 +16,7 @@ from tracker.core.events import Event, run_stream
 from tracker.core.identifiers import is_identifier
 from tracker.core.other_decisions import decide_continuation, decide_submission
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState
+from tracker.core.state import UNKNOWN_VERSION, RunState
 from tracker.errors import RunfoldError
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Decide, Observation, RecordResult
@@ -50,9 +50,20 @@ class CallRecorder:
         self._updates = session.updates
         self._warn = warn
 
+    async def known_version(self, run_id: str) -> int:
+        """Returns the version at which a run is known now, before a request about it."""
+        stream = run_stream(self._source.name, run_id)
+        if (known := self._watch_list.known_version(stream)) != UNKNOWN_VERSION:
+            return known
+        try:
+            return (await self._commits.state(stream)).version
+        except RunfoldError:
+            return UNKNOWN_VERSION
+
     async def record(
         self,
         run: Run | Response,
+        known: int = UNKNOWN_VERSION,
         *,
         watch: bool = False,
         thread_id: str | None = None,
@@ -60,12 +71,12 @@ class CallRecorder:
     ) -> RunState | None:
         """Records a run; with `watch`, watches it unless it has ended.
 
-        `thread_id` is its thread if the call names it. `unchanged_until` is the time until which
-        its earlier state is known to have lasted. Returns its state, None if it could not be
-        recorded.
+        `known` is the version at which it was known when it was asked for; `thread_id` is its
+        thread if the call names it; `unchanged_until` is the time until which its earlier state is
+        known to have lasted. Returns its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, unchanged_until)
+        result = await self._record_snapshot(stream, run, known, unchanged_until)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -76,7 +87,7 @@ class CallRecorder:
         return state
 
     async def _record_snapshot(
-        self, stream: str, run: Run | Response, unchanged_until: datetime | None
+        self, stream: str, run: Run | Response, known: int, unchanged_until: datetime | None
     ) -> RecordResult | None:
         answer = run.answer
         if answer is None:
@@ -88,7 +99,7 @@ class CallRecorder:
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
             )
-            result, predecessor = await self._commits.observe(snapshot)
+            result, predecessor = await self._commits.observe(snapshot, known)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
             return None
@@ -119,7 +130,11 @@ class RunCallRecorder(CallRecorder):
         self._assistants = source
 
     async def record_submission(
-        self, run: Run, thread_id: str | None, answers: Iterable[Mapping[str, Any]]
+        self,
+        run: Run,
+        thread_id: str | None,
+        answers: Iterable[Mapping[str, Any]],
+        known: int = UNKNOWN_VERSION,
     ) -> RunState | None:
         """Records that the service accepted `answers` to calls of a run, and watches the run.
 
@@ -132,7 +147,7 @@ class RunCallRecorder(CallRecorder):
             await self._record_decision(
                 stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.record(run, watch=True, thread_id=thread_id)
+        state = await self.record(run, known, watch=True, thread_id=thread_id)
         watched = self._watch_list.find(stream)
         if watched is not None:
             # Our own code submits the outputs, so polls need not tell it soon that the run went on.

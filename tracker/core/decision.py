@@ -6,27 +6,23 @@ from datetime import datetime
 
 from tracker.core import events as e
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import Marker, RunState, evolve, later_of
+from tracker.core.state import UNKNOWN_VERSION, Marker, RunState, evolve, later_of
 from tracker.core.status import QUEUED
 
 
 class Decision:
-    """The events that a snapshot adds so far; each is applied to the state at once."""
+    """The events that a snapshot adds so far; each is applied to the state at once.
 
-    def __init__(self, state: RunState, snapshot: RunSnapshot) -> None:
+    `known` is the version of the run that was known when the snapshot was asked for, or came.
+    """
+
+    def __init__(self, state: RunState, snapshot: RunSnapshot, known: int | None = None) -> None:
         self.snapshot = snapshot
         self.events: list[e.Event] = []
-        self.is_fresh = (
-            snapshot.asked_at is not None
-            and state.observed_at is not None
-            and snapshot.asked_at > state.observed_at
-        )
-        # True if what is known of the run was seen after the snapshot.
-        self.is_outdated = (
-            not self.is_fresh
-            and state.observed_at is not None
-            and snapshot.observed_at < state.observed_at
-        )
+        # True if the snapshot shows the run as it was after all that is known of it.
+        self.is_fresh = _is_fresh(state, snapshot, known)
+        # True if what is known of the run was, or may have been, seen after the snapshot.
+        self.is_outdated = not self.is_fresh and _is_outdated(state, snapshot, known)
         self.observed_at = later_of(state, snapshot.observed_at)
         # Lower and upper bound of what the snapshot shows for the first time.
         self.not_before = _find_not_before(state, snapshot, is_outdated=self.is_outdated)
@@ -51,6 +47,21 @@ class Decision:
     @property
     def status(self) -> str:
         return self.state.status or QUEUED
+
+
+def _is_fresh(state: RunState, snapshot: RunSnapshot, known: int | None) -> bool:
+    if snapshot.asked_at is None or state.observed_at is None:
+        return False
+    if known is None:
+        # Only where the versions are not known: the times may be by several clocks.
+        return snapshot.asked_at > state.observed_at
+    return known == state.version
+
+
+def _is_outdated(state: RunState, snapshot: RunSnapshot, known: int | None) -> bool:
+    if known is not None:
+        return snapshot.asked_at is not None and known not in (state.version, UNKNOWN_VERSION)
+    return state.observed_at is not None and snapshot.observed_at < state.observed_at
 
 
 def _find_not_before(

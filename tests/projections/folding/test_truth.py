@@ -88,7 +88,7 @@ def test_durations_are_off_by_no_more_than_their_uncertainty(
     history = RunHistory("assistants:run_1")
     for number, event in enumerate(events, 1):
         fold(history, RecordedEvent(number, "assistants:run_1", number, event))
-    row = run_row(history)._asdict()
+    row = run_row(history).record()
     if row["outcome"] is None:
         return
     assert row["uncertainty_seconds"] is not None
