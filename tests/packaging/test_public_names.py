@@ -64,6 +64,7 @@ PUBLIC = {
         "UnpricedRow",
         "UsageRow",
         "Views",
+        "dashboard",
         "metadata",
     ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -46,11 +47,9 @@ def draw_stack(
     format_value: Callable[[float], str],
 ) -> Markup:
     """Draws stacked bars, the first series at the bottom."""
-    import pygal
-
     sums = [sum(it.values[at] or 0 for it in series) for at in range(len(labels))]
     steps = pick_steps(max(sums, default=0))
-    chart = _configure(pygal.StackedBar, TWO_COLUMNS, labels, format_value)
+    chart = _configure("StackedBar", TWO_COLUMNS, labels, format_value)
     chart.y_labels, chart.range = steps, (0, steps[-1] * 1.0001)
     return _draw(chart, TWO_COLUMNS, label, titles, series, format_value)
 
@@ -64,21 +63,27 @@ def draw_lines(
     format_value: Callable[[float], str],
 ) -> Markup:
     """Draws lines on a logarithmic scale with these marks."""
-    import pygal
-
-    chart = _configure(pygal.Line, THREE_COLUMNS, labels, format_value)
+    chart = _configure("Line", THREE_COLUMNS, labels, format_value)
     chart.config.logarithmic = True
     chart.config.dots_size = 2
     chart.y_labels, chart.range = list(marks), (marks[0] * 0.999, marks[-1] * 1.001)
     return _draw(chart, THREE_COLUMNS, label, titles, series, format_value)
 
 
-def _configure(
-    kind: Any, size: ChartSize, labels: Sequence[str], format_value: Callable[[float], str]
-) -> Any:
-    from pygal.style import Style
+def _import_pygal() -> tuple[Any, Any]:
+    """Imports pygal, without the importer of its plugins, of which Python warns at each import."""
+    import pygal
+    from pygal import style
 
-    chart = kind(
+    sys.meta_path[:] = [it for it in sys.meta_path if type(it).__module__ != pygal.__name__]
+    return pygal, style
+
+
+def _configure(
+    kind: str, size: ChartSize, labels: Sequence[str], format_value: Callable[[float], str]
+) -> Any:
+    pygal, style = _import_pygal()
+    chart = getattr(pygal, kind)(
         width=size.width,
         height=size.height,
         show_legend=False,
@@ -87,7 +92,7 @@ def _configure(
         spacing=3,
         js=[],
         css=[],
-        style=Style(label_font_size=11, major_label_font_size=11),
+        style=style.Style(label_font_size=11, major_label_font_size=11),
         value_formatter=format_value,
         show_minor_x_labels=False,
     )
@@ -109,6 +114,14 @@ def _draw(
     series: Sequence[Series],
     format_value: Callable[[float], str],
 ) -> Markup:
+    if not any(value for it in series for value in it.values):
+        return make_element(
+            "svg",
+            viewBox=f"0 0 {size.width} {size.height}",
+            class_="chart",
+            role="img",
+            aria_label=f"{label}: nothing to show",
+        )
     for it in series:
         chart.add(it.css, list(it.values))
     tree: ElementTree.Element = chart.render_tree()
@@ -155,12 +168,15 @@ def _title_values(
     format_value: Callable[[float], str],
 ) -> None:
     """Puts one title into each bar or dot, of its own value and label."""
-    places = [at for at, value in enumerate(series.values) if value is not None]
     marked = [
         it
         for it in group.iter()
         if it.tag == "rect" or (it.tag == "circle" and "dot" in (it.get("class") or ""))
     ]
+    # A bar is drawn for a gap too, a dot is not.
+    places = list(range(len(series.values)))
+    if len(marked) < len(places):
+        places = [at for at in places if series.values[at] is not None]
     for at, element in zip(places, marked, strict=False):
         value = series.values[at]
         title = ElementTree.SubElement(element, "bartitle")

@@ -12,6 +12,8 @@ FOLD_SHARE, FOLD_SECONDS = 0.22, 45.0
 # If more than the first share is left between folds, only stretches above the second are folded.
 MOST_LEFT, LONG_FOLD_SHARE = 0.55, 0.40
 FOLD_WIDTH = 7.0
+# Something has to be left to scale, in seconds.
+_LEAST_LEFT = 1e-3
 # Between two ticks, in per cent.
 TICK_DISTANCE = 11.0
 
@@ -101,4 +103,5 @@ def fold_axis(start: float, end: float, edges: Iterable[float], *, scaled: bool)
     left = length - sum(it.end - it.start for it in folds)
     if folds and left > MOST_LEFT * length:
         folds = choose(LONG_FOLD_SHARE)
-    return TimeAxis(start, end, folds)
+    left = length - sum(it.end - it.start for it in folds)
+    return TimeAxis(start, end, folds if left >= _LEAST_LEFT else ())

@@ -33,8 +33,8 @@ def top(
 
     `q` leaves. Without a terminal, it prints once. Needs `pip install 'runfold[dashboard]'`.
     """
-    from tracker.cli.report import require_dashboard
-    from tracker.cli.serve import read_sources
+    from tracker.cli.dashboard.report import require_dashboard
+    from tracker.cli.dashboard.serve import read_sources
     from tracker.cli.terminal import stdout_console
     from tracker.cli.views import apply_events, open_views
 

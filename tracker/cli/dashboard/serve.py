@@ -42,7 +42,7 @@ def serve(
     """
     from importlib.util import find_spec
 
-    from tracker.cli.report import require_dashboard
+    from tracker.cli.dashboard.report import require_dashboard
     from tracker.cli.views import open_views
     from tracker.errors import SettingsError
 
