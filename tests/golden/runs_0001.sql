@@ -642,8 +642,11 @@ ALTER TABLE ONLY public.usage_hourly
 ALTER TABLE ONLY public.usage_totals
     ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, service_tier);
 CREATE INDEX ix_run_actions_waiting ON public.run_actions USING btree (required_at) WHERE (resolved_at IS NULL);
+CREATE INDEX ix_run_costs_dearest ON public.run_costs USING btree ((((input_nanodollars + COALESCE(output_nanodollars, (0)::bigint)) + COALESCE(request_nanodollars, (0)::bigint))));
 CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
 CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX ix_runs_failed ON public.runs USING btree (created_at, error_code) WHERE (outcome = 'failed'::text);
 CREATE INDEX ix_runs_open ON public.runs USING btree (status) WHERE (outcome IS NULL);
 CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id);
+CREATE INDEX ix_runs_total_seconds ON public.runs USING btree (total_seconds, created_at) WHERE (total_seconds IS NOT NULL);
 CREATE INDEX runfold_anomalies ON public.runfold_events USING btree ("position") WHERE (topic = 'run.anomaly_observed/1'::text);

@@ -15,6 +15,9 @@ from typing import Any
 import typer
 
 from tracker.cli.backfill import backfill
+from tracker.cli.dashboard.report import report
+from tracker.cli.dashboard.serve import serve
+from tracker.cli.dashboard.top import top
 from tracker.cli.demo import demo
 from tracker.cli.doctor import doctor
 from tracker.cli.exit_codes import CommandGroup
@@ -23,10 +26,7 @@ from tracker.cli.history import history
 from tracker.cli.import_ import import_
 from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, status, stuck, timing, usage
-from tracker.cli.dashboard.report import report
-from tracker.cli.dashboard.serve import serve
 from tracker.cli.simulate import simulate
-from tracker.cli.dashboard.top import top
 from tracker.cli.watch import watch
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
