@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from projections.dashboard.app import dashboard as dashboard
+    from projections.site.app import dashboard as dashboard
     from projections.database.schema import metadata as metadata
     from projections.export.rows import Rows as Rows
     from projections.maintenance.diagnosis import Diagnosis as Diagnosis
@@ -46,7 +46,7 @@ _HOMES = {
     "UnpricedRow": "projections.row_types",
     "UsageRow": "projections.row_types",
     "Views": "projections.views",
-    "dashboard": "projections.dashboard.app",
+    "dashboard": "projections.site.app",
     "metadata": "projections.database.schema",
 }
 

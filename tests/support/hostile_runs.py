@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from projections import Views
 from tracker.core import events as e
+from tracker.core.identifiers import run_stream
 from tracker.core.snapshot import RunError, ToolCall
 from tracker.core.usage import Usage
 from tracker.event_store import Append, open_event_store
@@ -37,7 +38,7 @@ def fill(url: str, texts: tuple[str, ...] = HOSTILE) -> list[str]:
             run_id = f"{text}{number}{kind}" if kind else text
             ids.append(run_id)
             events = _list_events(run_id, text, kind, NOW - timedelta(hours=3 + number))
-            appends.append(Append(f"{SOURCE}:{number}:{kind}", 0, events))
+            appends.append(Append(run_stream(SOURCE, run_id.replace("\x00", "")), 0, events))
     with closing(open_event_store(url)) as store, Views(url, store=store) as views:
         views.upgrade()
         store.append(appends)

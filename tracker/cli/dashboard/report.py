@@ -67,7 +67,7 @@ def write_report(views: object, file: str, **options: str | None) -> None:
     import sys
     from pathlib import Path
 
-    from projections.dashboard.report import make_report
+    from projections.site.report import make_report
     from projections.export.atomic_files import open_atomic
 
     content = make_report(views, **options)  # type: ignore[arg-type]

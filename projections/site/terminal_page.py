@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.dashboard import page_queries
-from projections.dashboard.page import Page
-from projections.dashboard.page_maker import PageMaker
-from projections.dashboard.pages.needs import Need, read_needs
-from projections.dashboard.words import (
+from projections.site import page_queries
+from projections.site.page import Page
+from projections.site.page_maker import PageMaker
+from projections.site.pages.needs import Need, read_needs
+from projections.site.words import (
     describe_status,
     escape_unsafe,
     format_duration,

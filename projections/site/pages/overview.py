@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from projections.dashboard import page_queries
-from projections.dashboard.drawing.charts import Series, draw_lines, draw_stack
-from projections.dashboard.drawing.heat_map import HourCount, draw_heat_map, find_worst
-from projections.dashboard.drawing.timelines import draw_phase_bar
-from projections.dashboard.local_time import format_day
-from projections.dashboard.page import Page, phase_seconds
-from projections.dashboard.page_queries import PricedRun, RankedRuns
-from projections.dashboard.pages.needs import read_needs
-from projections.dashboard.time_range import (
+from projections.site import page_queries
+from projections.site.drawing.charts import Series, draw_lines, draw_stack
+from projections.site.drawing.heat_map import HourCount, draw_heat_map, find_worst
+from projections.site.drawing.timelines import draw_phase_bar
+from projections.site.local_time import format_day
+from projections.site.page import Page, phase_seconds
+from projections.site.page_queries import PricedRun, RankedRuns
+from projections.site.pages.needs import read_needs
+from projections.site.time_range import (
     DEFAULT_RANGE,
     RANGES,
     Bar,
     TimeRange,
     choose_range,
 )
-from projections.dashboard.words import (
+from projections.site.words import (
     OUTCOMES,
     UNKNOWN,
     count_noun,

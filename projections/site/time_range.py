@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from projections.dashboard.local_time import (
+from projections.site.local_time import (
     LocalTime,
     format_day,
     format_month,

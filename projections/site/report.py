@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from projections.dashboard import page_queries
-from projections.dashboard.page import Page
-from projections.dashboard.page_maker import PageMaker
-from projections.dashboard.pages import overview, run_page
-from projections.dashboard.pages.run_timeline import Timeline, draw_timeline
-from projections.dashboard.rendering import render
+from projections.site import page_queries
+from projections.site.page import Page
+from projections.site.page_maker import PageMaker
+from projections.site.pages import overview, run_page
+from projections.site.pages.run_timeline import Timeline, draw_timeline
+from projections.site.rendering import render
 from projections.row_types import RunRow
 from projections.views import Views
 from tracker.errors import SettingsError

@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from projections.dashboard import page_queries
-from projections.dashboard.drawing.time_axis import Fold, TimeAxis
-from projections.dashboard.drawing.timelines import (
+from projections.site import page_queries
+from projections.site.drawing.time_axis import Fold, TimeAxis
+from projections.site.drawing.timelines import (
     MOST_BARS,
     MOST_LANES,
     Lane,
@@ -17,9 +17,9 @@ from projections.dashboard.drawing.timelines import (
     draw_thread_run,
     open_span,
 )
-from projections.dashboard.page import Page, phase_seconds
-from projections.dashboard.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
-from projections.dashboard.words import (
+from projections.site.page import Page, phase_seconds
+from projections.site.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
+from projections.site.words import (
     describe_status,
     format_count,
     format_duration,

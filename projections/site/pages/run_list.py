@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from projections.dashboard import page_queries
-from projections.dashboard.page import Page
-from projections.dashboard.page_queries import RunFilter, cursor_of, decode_cursor
-from projections.dashboard.pages.overview import RunLine, make_lines
-from projections.dashboard.words import OUTCOMES, STATUS_WORDS
+from projections.site import page_queries
+from projections.site.page import Page
+from projections.site.page_queries import RunFilter, cursor_of, decode_cursor
+from projections.site.pages.overview import RunLine, make_lines
+from projections.site.words import OUTCOMES, STATUS_WORDS
 from tracker.errors import SettingsError, UnknownRun
 
 ROWS = 50

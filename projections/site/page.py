@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from projections.dashboard.drawing.timelines import GradientIds
-from projections.dashboard.guarded_answers import GuardedAnswers, TooSlow
-from projections.dashboard.local_time import LocalTime
-from projections.dashboard.words import escape_unsafe
+from projections.site.drawing.timelines import GradientIds
+from projections.site.guarded_answers import GuardedAnswers, TooSlow
+from projections.site.local_time import LocalTime
+from projections.site.words import escape_unsafe
 from projections.row_types import PhaseRow, RunRow
 from tracker.event_store import RecordedEvent
 

@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.dashboard.page import Page, quote_part, unquote_part
-from projections.dashboard.page_maker import PageMaker, Sources
-from projections.dashboard.pages import comparison, health, overview, run_list, run_page, thread
-from projections.dashboard.past_answers import Busy
-from projections.dashboard.rendering import POLICY, list_files, render, render_message
+from projections.site.page import Page, quote_part, unquote_part
+from projections.site.page_maker import PageMaker, Sources
+from projections.site.pages import comparison, health, overview, run_list, run_page, thread
+from projections.site.past_answers import Busy
+from projections.site.rendering import POLICY, list_files, render, render_message
 from projections.views import Views
 from tracker.errors import RunfoldError, SchemaError, SettingsError, StoreUnavailable, UnknownRun
 

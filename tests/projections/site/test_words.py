@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.dashboard.words import (
+from projections.site.words import (
     cut_text,
     escape_unsafe,
     format_bounded,

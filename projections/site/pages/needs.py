@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from projections.dashboard import page_queries
-from projections.dashboard.page import Page
-from projections.dashboard.words import count_noun, describe_status, format_duration
+from projections.site import page_queries
+from projections.site.page import Page
+from projections.site.words import count_noun, describe_status, format_duration
 from projections.row_types import ActionRow, PhaseRow, RunRow, StuckRow
 from tracker.core.status import REQUIRES_ACTION
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
@@ -15,14 +14,15 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from projections import Views, dashboard
-from projections.dashboard import app as app_module
-from projections.dashboard.app import Dashboard
-from projections.dashboard.page import quote_part
-from projections.dashboard.page_maker import PageMaker
-from projections.dashboard.rendering import POLICY
-from projections.dashboard.serving import COOKIE, TokenGuard
+from projections.site import app as app_module
+from projections.site.app import Dashboard
+from projections.site.page import quote_part
+from projections.site.page_maker import PageMaker
+from projections.site.rendering import POLICY
+from projections.site.serving import COOKIE, TokenGuard
 from tests.support import hostile_runs
 from tests.support.shown_week import NOW, SOURCE, fill_week
+from tracker.errors import ViewsError
 
 RUN = f"/runs/{SOURCE}/run_shown00000000000"
 THREAD = f"/threads/{SOURCE}/thread_shown0000000000000"
@@ -261,9 +261,13 @@ def test_a_question_that_takes_too_long_leaves_only_its_panel_out(week: str) -> 
 
 
 def test_nothing_can_be_written_by_a_page(week: str) -> None:
-    with Views(week) as views, PageMaker(views).open("", {}) as page:
-        with pytest.raises(Exception, match="readonly|read-only"), page.answers.connect() as it:
-            it.exec_driver_sql("DELETE FROM runs")
+    with (
+        Views(week) as views,
+        PageMaker(views).open("", {}) as page,
+        pytest.raises(ViewsError, match="readonly"),
+        page.answers.connect() as connection,
+    ):
+        connection.exec_driver_sql("DELETE FROM runs")
     with Views(week) as views:
         assert views.runs(limit=1)
         views.catch_up()
@@ -275,15 +279,11 @@ def test_hostile_texts_make_no_element_and_no_address(database_url: str) -> None
     with Views(database_url) as views:
         maker = PageMaker(views, clock=lambda: hostile_runs.NOW, names={"x": "<i>"})
         served = TestClient(Dashboard(maker))
-        allowed: set[str] | None = None
-        for run_id in [*ids[:2], *ids]:
+        for run_id in ids:
             source = hostile_runs.SOURCE
             page = served.get(f"/runs/{source}/{quote_part(run_id)}")
             assert page.status_code == 200, run_id
             check_harmless(page.text)
-            for text in ("alert(", "\u202e", "\x1b"):
-                assert f"<{text}" not in page.text
-            allowed = allowed or set()
         for path in ("/", "/runs", "/compare", "/compare?by=model", "/health"):
             check_harmless(served.get(path).text)
         for text in hostile_runs.HOSTILE:
@@ -305,12 +305,7 @@ def check_harmless(page: str) -> None:
     assert not set(page) & {"\x1b", "\x00", "\x07", "\u202e", "\u2066"}
 
 
-TAGS = set(
-    "html head meta title link script body a svg defs pattern rect symbol circle path header div "
-    "nav details summary form label br input button p select option main h1 h2 h3 section span b "
-    "dl dt dd table thead tbody tfoot tr th td ul li i time code pre footer g text line "
-    "lineargradient stop use".split()
-)
+TAGS = {"html", "head", "meta", "title", "link", "script", "body", "a", "svg", "defs", "pattern", "rect", "symbol", "circle", "path", "header", "div", "nav", "details", "summary", "form", "label", "br", "input", "button", "p", "select", "option", "main", "h1", "h2", "h3", "section", "span", "b", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "ul", "li", "i", "time", "code", "pre", "footer", "g", "text", "line", "lineargradient", "stop", "use"}
 
 
 @pytest.mark.parametrize("run_id", ["..", ".", "a/b", "~x", "a b", "%2F", "ü", "a?b#c"])
@@ -392,8 +387,3 @@ def test_names_are_shown_for_ids_and_never_in_their_place_on_a_run(week: str) ->
         assert "Refunds &lt;b&gt;" in served.get("/compare").text
         page = served.get(RUN).text
     assert "asst_refunds" in page
-
-
-def test_ids_with_odd_characters_have_pages(tmp_path: Path) -> None:
-    assert quote(quote_part("a/b"), safe="") == "a%252Fb"
-    assert datetime(2026, 1, 1, tzinfo=UTC) < NOW

@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import make_url
 
 from projections.answers import Answers
-from projections.dashboard import page_queries
-from projections.dashboard.guarded_answers import STATEMENT_SECONDS, GuardedAnswers
-from projections.dashboard.local_time import LocalTime
-from projections.dashboard.page import Freshness, Page
-from projections.dashboard.past_answers import SharedPast
+from projections.site import page_queries
+from projections.site.guarded_answers import STATEMENT_SECONDS, GuardedAnswers
+from projections.site.local_time import LocalTime
+from projections.site.page import Freshness, Page
+from projections.site.past_answers import SharedPast
 from projections.queries.grouping import time_zone
 from projections.views import Views
 from tracker.event_store import EventStore, RecordedEvent

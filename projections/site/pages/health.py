@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from projections.dashboard.page import Page
-from projections.dashboard.words import count_noun
+from projections.site.page import Page
+from projections.site.words import count_noun
 from projections.maintenance.diagnosis import Diagnosis
 
 _NAMED_RUNS = 5

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from projections.dashboard import page_queries
-from projections.dashboard.page import Page, find_bounds
-from projections.dashboard.pages.run_events import EventLine, describe_event, says_when
-from projections.dashboard.pages.run_timeline import Timeline, draw_timeline
-from projections.dashboard.words import (
+from projections.site import page_queries
+from projections.site.page import Page, find_bounds
+from projections.site.pages.run_events import EventLine, describe_event, says_when
+from projections.site.pages.run_timeline import Timeline, draw_timeline
+from projections.site.words import (
     cut_text,
     escape_unsafe,
     format_bounded,

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from projections.dashboard.drawing.charts import Series, draw_lines, draw_stack
-from projections.dashboard.drawing.heat_map import HourCount, draw_heat_map, find_worst
-from projections.dashboard.drawing.timelines import draw_phase_bar
+from projections.site.drawing.charts import Series, draw_lines, draw_stack
+from projections.site.drawing.heat_map import HourCount, draw_heat_map, find_worst
+from projections.site.drawing.timelines import draw_phase_bar
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
 ALLOWED = {"svg", "g", "path", "text", "rect", "circle", "title", "a"}

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.dashboard.drawing.time_axis import TimeAxis, fold_axis
-from projections.dashboard.drawing.timelines import (
+from projections.site.drawing.time_axis import TimeAxis, fold_axis
+from projections.site.drawing.timelines import (
     MOST_BARS,
     MOST_LANES,
     Lane,
@@ -18,9 +18,9 @@ from projections.dashboard.drawing.timelines import (
     draw_phases,
     draw_spans,
 )
-from projections.dashboard.page import Page, find_bounds
-from projections.dashboard.pages.run_events import find_change_bounds
-from projections.dashboard.words import (
+from projections.site.page import Page, find_bounds
+from projections.site.pages.run_events import find_change_bounds
+from projections.site.words import (
     count_noun,
     describe_status,
     format_bounded,

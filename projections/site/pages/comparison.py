@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from projections.dashboard import page_queries
-from projections.dashboard.drawing.svg import make_element, percent
-from projections.dashboard.drawing.timelines import draw_shares
-from projections.dashboard.page import Page
-from projections.dashboard.pages.overview import Legend, read_costs
-from projections.dashboard.time_range import DEFAULT_RANGE, RANGES, TimeRange, choose_range
-from projections.dashboard.words import (
+from projections.site import page_queries
+from projections.site.drawing.svg import make_element, percent
+from projections.site.drawing.timelines import draw_shares
+from projections.site.page import Page
+from projections.site.pages.overview import Legend, read_costs
+from projections.site.time_range import DEFAULT_RANGE, RANGES, TimeRange, choose_range
+from projections.site.words import (
     OUTCOMES,
     UNKNOWN,
     describe_status,
