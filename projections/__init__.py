@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from projections.site.app import dashboard as dashboard
     from projections.database.schema import metadata as metadata
     from projections.export.rows import Rows as Rows
     from projections.maintenance.diagnosis import Diagnosis as Diagnosis
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from projections.row_types import UnpricedRow as UnpricedRow
     from projections.row_types import UsageRow as UsageRow
     from projections.views import Views as Views
+    from projections.web.app import dashboard as dashboard
 
 _HOMES = {
     "ActionRow": "projections.row_types",
@@ -46,7 +46,7 @@ _HOMES = {
     "UnpricedRow": "projections.row_types",
     "UsageRow": "projections.row_types",
     "Views": "projections.views",
-    "dashboard": "projections.site.app",
+    "dashboard": "projections.web.app",
     "metadata": "projections.database.schema",
 }
 

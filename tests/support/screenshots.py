@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from projections import Views
-from projections.site.app import Dashboard
-from projections.site.page_maker import PageMaker
-from projections.site.report import make_report
+from projections.web.app import Dashboard
+from projections.web.page_maker import PageMaker
+from projections.web.report import make_report
 from tests.support.browser import open_browser, serving
 from tests.support.shown_week import NOW, SOURCE, fill_week
 

@@ -67,8 +67,8 @@ def write_report(views: object, file: str, **options: str | None) -> None:
     import sys
     from pathlib import Path
 
-    from projections.site.report import make_report
     from projections.export.atomic_files import open_atomic
+    from projections.web.report import make_report
 
     content = make_report(views, **options)  # type: ignore[arg-type]
     if file == "-":

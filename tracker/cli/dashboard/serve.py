@@ -50,7 +50,7 @@ def serve(
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise SettingsError('the server needs its libraries: pip install "runfold[dashboard]"')
     from projections import dashboard
-    from projections.site.serving import LOOPBACK, TokenGuard, make_token, run_server
+    from projections.web.serving import LOOPBACK, TokenGuard, make_token, run_server
 
     if host not in LOOPBACK and not token:
         raise SettingsError(

@@ -39,7 +39,7 @@ def top(
     from tracker.cli.views import apply_events, open_views
 
     require_dashboard()
-    from projections.site.terminal_page import make_lines
+    from projections.web.terminal_page import make_lines
 
     out = stdout_console()
     with open_views(db, prices) as views:

@@ -10,22 +10,24 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from projections.site import page_queries
-from projections.site.drawing.charts import Series, draw_lines, draw_stack
-from projections.site.drawing.heat_map import HourCount, draw_heat_map, find_worst
-from projections.site.drawing.timelines import draw_phase_bar
-from projections.site.local_time import format_day
-from projections.site.page import Page, phase_seconds
-from projections.site.page_queries import PricedRun, RankedRuns
-from projections.site.pages.needs import read_needs
-from projections.site.time_range import (
+from projections.queries.grouping import HOUR
+from projections.row_types import CostRow, RunRow, StatusCount, UsageRow
+from projections.web import page_queries
+from projections.web.drawing.charts import Series, draw_lines, draw_stack
+from projections.web.drawing.heat_map import HourCount, draw_heat_map, find_worst
+from projections.web.drawing.timelines import draw_phase_bar
+from projections.web.local_time import format_day
+from projections.web.page import Page, phase_seconds
+from projections.web.page_queries import PricedRun, RankedRuns
+from projections.web.pages.needs import read_needs
+from projections.web.time_range import (
     DEFAULT_RANGE,
     RANGES,
     Bar,
     TimeRange,
     choose_range,
 )
-from projections.site.words import (
+from projections.web.words import (
     OUTCOMES,
     UNKNOWN,
     count_noun,
@@ -36,8 +38,6 @@ from projections.site.words import (
     format_large,
     format_percent,
 )
-from projections.queries.grouping import HOUR
-from projections.row_types import CostRow, RunRow, StatusCount, UsageRow
 from tracker.errors import PricesDiffer, SettingsError
 
 MOST_OPEN, MOST_RANKED, MOST_CODES, MOST_MODELS = 50, 8, 10, 5

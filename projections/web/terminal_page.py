@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.site import page_queries
-from projections.site.page import Page
-from projections.site.page_maker import PageMaker
-from projections.site.pages.needs import Need, read_needs
-from projections.site.words import (
+from projections.row_types import RunRow
+from projections.views import Views
+from projections.web import page_queries
+from projections.web.page import Page
+from projections.web.page_maker import PageMaker
+from projections.web.pages.needs import Need, read_needs
+from projections.web.words import (
     describe_status,
     escape_unsafe,
     format_duration,
@@ -17,8 +19,6 @@ from projections.site.words import (
     shorten,
     shorten_id,
 )
-from projections.row_types import RunRow
-from projections.views import Views
 
 _LAST = 50
 

@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from projections.site import page_queries
-from projections.site.drawing.svg import make_element, percent
-from projections.site.drawing.timelines import draw_shares
-from projections.site.page import Page
-from projections.site.pages.overview import Legend, read_costs
-from projections.site.time_range import DEFAULT_RANGE, RANGES, TimeRange, choose_range
-from projections.site.words import (
+from projections.folding.histogram import bucket_of
+from projections.folding.json_text import group_text, read_json
+from projections.queries.grouping import METADATA
+from projections.queries.timing import nearest_rank
+from projections.web import page_queries
+from projections.web.drawing.svg import make_element, percent
+from projections.web.drawing.timelines import draw_shares
+from projections.web.page import Page
+from projections.web.pages.overview import Legend, read_costs
+from projections.web.time_range import DEFAULT_RANGE, RANGES, TimeRange, choose_range
+from projections.web.words import (
     OUTCOMES,
     UNKNOWN,
     describe_status,
@@ -26,10 +30,6 @@ from projections.site.words import (
     format_large,
     format_percent,
 )
-from projections.folding.histogram import bucket_of
-from projections.folding.json_text import group_text, read_json
-from projections.queries.grouping import METADATA
-from projections.queries.timing import nearest_rank
 from tracker.errors import SettingsError
 
 ROWS = 20

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.site.drawing.time_axis import TimeAxis, fold_axis
-from projections.site.drawing.timelines import (
+from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
+from projections.web.drawing.time_axis import TimeAxis, fold_axis
+from projections.web.drawing.timelines import (
     MOST_BARS,
     MOST_LANES,
     Lane,
@@ -18,9 +19,9 @@ from projections.site.drawing.timelines import (
     draw_phases,
     draw_spans,
 )
-from projections.site.page import Page, find_bounds
-from projections.site.pages.run_events import find_change_bounds
-from projections.site.words import (
+from projections.web.page import Page, find_bounds
+from projections.web.pages.run_events import find_change_bounds
+from projections.web.words import (
     count_noun,
     describe_status,
     format_bounded,
@@ -28,7 +29,6 @@ from projections.site.words import (
     is_whole,
     status_class,
 )
-from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
 from tracker.core import events as e
 from tracker.core.status import REQUIRES_ACTION
 from tracker.event_store import RecordedEvent

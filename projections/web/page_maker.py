@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import make_url
 
 from projections.answers import Answers
-from projections.site import page_queries
-from projections.site.guarded_answers import STATEMENT_SECONDS, GuardedAnswers
-from projections.site.local_time import LocalTime
-from projections.site.page import Freshness, Page
-from projections.site.past_answers import SharedPast
 from projections.queries.grouping import time_zone
 from projections.views import Views
+from projections.web import page_queries
+from projections.web.guarded_answers import STATEMENT_SECONDS, GuardedAnswers
+from projections.web.local_time import LocalTime
+from projections.web.page import Freshness, Page
+from projections.web.past_answers import SharedPast
 from tracker.event_store import EventStore, RecordedEvent
 
 ZONE_VARIABLE = "RUNFOLD_TZ"

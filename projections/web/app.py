@@ -15,12 +15,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.site.page import Page, quote_part, unquote_part
-from projections.site.page_maker import PageMaker, Sources
-from projections.site.pages import comparison, health, overview, run_list, run_page, thread
-from projections.site.past_answers import Busy
-from projections.site.rendering import POLICY, list_files, render, render_message
 from projections.views import Views
+from projections.web.page import Page, quote_part, unquote_part
+from projections.web.page_maker import PageMaker, Sources
+from projections.web.pages import comparison, health, overview, run_list, run_page, thread
+from projections.web.past_answers import Busy
+from projections.web.rendering import POLICY, list_files, render, render_message
 from tracker.errors import RunfoldError, SchemaError, SettingsError, StoreUnavailable, UnknownRun
 
 logger = logging.getLogger("runfold")

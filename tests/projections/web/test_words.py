@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.site.words import (
+from projections.web.words import (
     cut_text,
     escape_unsafe,
     format_bounded,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from projections.site import page_queries
-from projections.site.page import Page
-from projections.site.words import count_noun, describe_status, format_duration
 from projections.row_types import ActionRow, PhaseRow, RunRow, StuckRow
+from projections.web import page_queries
+from projections.web.page import Page
+from projections.web.words import count_noun, describe_status, format_duration
 from tracker.core.status import REQUIRES_ACTION
 
 MOST_NEEDS = 20

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from projections.site.drawing.timelines import GradientIds
-from projections.site.guarded_answers import GuardedAnswers, TooSlow
-from projections.site.local_time import LocalTime
-from projections.site.words import escape_unsafe
 from projections.row_types import PhaseRow, RunRow
+from projections.web.drawing.timelines import GradientIds
+from projections.web.guarded_answers import GuardedAnswers, TooSlow
+from projections.web.local_time import LocalTime
+from projections.web.words import escape_unsafe
 from tracker.event_store import RecordedEvent
 
 # The parameters that every link keeps.

@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from projections.site import page_queries
-from projections.site.page import Page, find_bounds
-from projections.site.pages.run_events import EventLine, describe_event, says_when
-from projections.site.pages.run_timeline import Timeline, draw_timeline
-from projections.site.words import (
+from projections.row_types import ActionRow, RunRow
+from projections.web import page_queries
+from projections.web.page import Page, find_bounds
+from projections.web.pages.run_events import EventLine, describe_event, says_when
+from projections.web.pages.run_timeline import Timeline, draw_timeline
+from projections.web.words import (
     cut_text,
     escape_unsafe,
     format_bounded,
     format_count,
     format_dollars,
 )
-from projections.row_types import ActionRow, RunRow
 from tracker.core import events as e
 from tracker.core.state import evolve, initial_state
 from tracker.event_store import RecordedEvent

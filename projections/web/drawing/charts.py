@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from projections.site.drawing.svg import make_element
-from projections.site.words import escape_unsafe, pick_steps
+from projections.web.drawing.svg import make_element
+from projections.web.words import escape_unsafe, pick_steps
 
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _DROPPED_TAGS = frozenset(("defs", "script", "style", "title", "desc"))

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from projections.site.local_time import (
+from projections.queries.grouping import DAY, HOUR
+from projections.web.local_time import (
     LocalTime,
     format_day,
     format_month,
     format_month_day,
     format_weekday,
 )
-from projections.queries.grouping import DAY, HOUR
 
 WEEK, MONTH, YEAR = "week", "month", "year"
 RANGES = {"24h": "24 h", "7d": "7 days", "28d": "28 days", "all": "All"}

@@ -7,9 +7,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from projections.site import page_queries
-from projections.site.drawing.time_axis import Fold, TimeAxis
-from projections.site.drawing.timelines import (
+from projections.row_types import PhaseRow, RunRow
+from projections.web import page_queries
+from projections.web.drawing.time_axis import Fold, TimeAxis
+from projections.web.drawing.timelines import (
     MOST_BARS,
     MOST_LANES,
     Lane,
@@ -17,16 +18,15 @@ from projections.site.drawing.timelines import (
     draw_thread_run,
     open_span,
 )
-from projections.site.page import Page, phase_seconds
-from projections.site.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
-from projections.site.words import (
+from projections.web.page import Page, phase_seconds
+from projections.web.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
+from projections.web.words import (
     describe_status,
     format_count,
     format_duration,
     is_whole,
     shorten_id,
 )
-from projections.row_types import PhaseRow, RunRow
 from tracker.errors import UnknownRun
 
 ROWS = 100

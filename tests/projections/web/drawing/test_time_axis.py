@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.site.drawing.time_axis import Fold, TimeAxis, fold_axis
+from projections.web.drawing.time_axis import Fold, TimeAxis, fold_axis
 
 lengths = st.floats(0.001, 10**8, allow_nan=False)
 shares = st.lists(st.floats(0, 1), max_size=12)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.site.drawing.svg import join_elements, make_element
-from projections.site.local_time import format_day, format_weekday
-from projections.site.words import format_count
+from projections.web.drawing.svg import join_elements, make_element
+from projections.web.local_time import format_day, format_weekday
+from projections.web.words import format_count
 
 _LEFT, _TOP, _CELL, _ROW = 56.0, 18, 17.3, 22
 _STEP = 19.3

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.site.local_time import LocalTime
-from projections.site.time_range import MOST_BARS, choose_range
+from projections.web.local_time import LocalTime
+from projections.web.time_range import MOST_BARS, choose_range
 from tracker.errors import SettingsError
 
 NOW = datetime(2026, 11, 26, 15, 42, 10, tzinfo=UTC)

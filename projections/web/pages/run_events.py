@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from projections.site.local_time import LocalTime
-from projections.site.words import (
+from projections.web.local_time import LocalTime
+from projections.web.words import (
     UNKNOWN,
     count_noun,
     cut_text,

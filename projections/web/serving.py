@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from projections.site.app import PAGE_HEADERS
+from projections.web.app import PAGE_HEADERS
 
 COOKIE = "runfold_token"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from projections.site import page_queries, words
-from projections.site.page import Page
+from projections.web import page_queries, words
+from projections.web.page import Page
 
 PAGES = (("", "Overview"), ("runs", "Runs"), ("compare", "Compare"), ("health", "Health"))
 POLICY = (

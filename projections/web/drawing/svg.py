@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from projections.site.words import cut_text, escape_unsafe
+from projections.web.words import cut_text, escape_unsafe
 
 
 def make_element(tag: str, *children: Markup, title: str | None = None, **values: object) -> Markup:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.site.drawing.svg import make_element, percent
-from projections.site.drawing.time_axis import TimeAxis
-from projections.site.words import (
+from projections.web.drawing.svg import make_element, percent
+from projections.web.drawing.time_axis import TimeAxis
+from projections.web.words import (
     count_noun,
     describe_status,
     format_duration,

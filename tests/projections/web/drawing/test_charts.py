@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from projections.site.drawing.charts import Series, draw_lines, draw_stack
-from projections.site.drawing.heat_map import HourCount, draw_heat_map, find_worst
-from projections.site.drawing.timelines import draw_phase_bar
+from projections.web.drawing.charts import Series, draw_lines, draw_stack
+from projections.web.drawing.heat_map import HourCount, draw_heat_map, find_worst
+from projections.web.drawing.timelines import draw_phase_bar
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
 ALLOWED = {"svg", "g", "path", "text", "rect", "circle", "title", "a"}

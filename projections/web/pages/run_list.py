@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from projections.site import page_queries
-from projections.site.page import Page
-from projections.site.page_queries import RunFilter, cursor_of, decode_cursor
-from projections.site.pages.overview import RunLine, make_lines
-from projections.site.words import OUTCOMES, STATUS_WORDS
+from projections.web import page_queries
+from projections.web.page import Page
+from projections.web.page_queries import RunFilter, cursor_of, decode_cursor
+from projections.web.pages.overview import RunLine, make_lines
+from projections.web.words import OUTCOMES, STATUS_WORDS
 from tracker.errors import SettingsError, UnknownRun
 
 ROWS = 50

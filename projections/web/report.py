@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from projections.site import page_queries
-from projections.site.page import Page
-from projections.site.page_maker import PageMaker
-from projections.site.pages import overview, run_page
-from projections.site.pages.run_timeline import Timeline, draw_timeline
-from projections.site.rendering import render
 from projections.row_types import RunRow
 from projections.views import Views
+from projections.web import page_queries
+from projections.web.page import Page
+from projections.web.page_maker import PageMaker
+from projections.web.pages import overview, run_page
+from projections.web.pages.run_timeline import Timeline, draw_timeline
+from projections.web.rendering import render
 from tracker.errors import SettingsError
 
 MOST_TIMELINES, MOST_EACH = 20, 3

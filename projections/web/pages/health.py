@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from projections.site.page import Page
-from projections.site.words import count_noun
 from projections.maintenance.diagnosis import Diagnosis
+from projections.web.page import Page
+from projections.web.words import count_noun
 
 _NAMED_RUNS = 5
 _MARKS = {"ok": "completed", "held": "requires_action", "behind": "in_progress"}
