@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from projections.web.drawing.svg import make_element, percent
+from projections.web.drawing.svg import make_element, percent, write_text
 from projections.web.drawing.time_axis import TimeAxis
 from projections.web.words import (
     count_noun,
@@ -156,7 +156,7 @@ def draw_phases(axis: TimeAxis, spans: Sequence[Span], ids: GradientIds) -> Mark
                 texts.append(
                     make_element(
                         "text",
-                        Markup("{}").format(span.label),
+                        write_text(span.label),
                         x=percent(start),
                         dx=7,
                         y=16,

@@ -22,7 +22,7 @@ from projections.web.rendering import POLICY
 from projections.web.serving import COOKIE, TokenGuard
 from tests.support import hostile_runs
 from tests.support.shown_week import NOW, SOURCE, fill_week
-from tracker.errors import ViewsError
+from tracker.errors import RunfoldError
 
 RUN = f"/runs/{SOURCE}/run_shown00000000000"
 THREAD = f"/threads/{SOURCE}/thread_shown0000000000000"
@@ -264,7 +264,7 @@ def test_nothing_can_be_written_by_a_page(week: str) -> None:
     with (
         Views(week) as views,
         PageMaker(views).open("", {}) as page,
-        pytest.raises(ViewsError, match="readonly"),
+        pytest.raises(RunfoldError, match="readonly"),
         page.answers.connect() as connection,
     ):
         connection.exec_driver_sql("DELETE FROM runs")
