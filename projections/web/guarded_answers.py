@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from projections.answers import Answers
-from projections.database.engine import read_snapshot
+from projections.database.engine import read_snapshot, translate_errors
 from tracker.errors import ViewsError
 
 STATEMENT_SECONDS = 2.0
@@ -54,16 +55,21 @@ class GuardedAnswers(Answers):
         if self._connection is None:
             self._connection = self._open()
         self._deadline = monotonic() + self._seconds
-        try:
-            yield self._connection
-        except DBAPIError as error:
-            # PostgreSQL answers nothing more in a transaction that failed.
-            self.close()
-            if _is_too_slow(error.orig):
-                raise TooSlow(
-                    f"took longer than {self._seconds:g} s; choose a shorter range"
-                ) from None
-            raise
+        if self._connection.dialect.name == "postgresql":
+            # A question may have chosen its plan, which is not that of the next.
+            for setting in ("enable_seqscan", "enable_bitmapscan"):
+                self._connection.exec_driver_sql(f"SET LOCAL {setting} = on")
+        with translate_errors(self._connection.engine):
+            try:
+                yield self._connection
+            except DBAPIError as error:
+                # PostgreSQL answers nothing more in a transaction that failed.
+                self.close()
+                if _is_too_slow(error.orig):
+                    raise TooSlow(
+                        f"took longer than {self._seconds:g} s; choose a shorter range"
+                    ) from None
+                raise
 
     def _open(self) -> Connection:
         connection = self._opened.enter_context(self._answers._connect())
@@ -86,6 +92,9 @@ class GuardedAnswers(Answers):
         finally:
             driver.set_progress_handler(None, 0)
             driver.execute("PRAGMA query_only=OFF").close()
+
+    def _database_files(self) -> Sequence[Path]:
+        return self._answers._database_files()
 
     def _require_costs(self) -> None:
         self._answers._require_costs()

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from projections.web import page_queries, words
+from projections.web import words
 from projections.web.page import Page
 
 PAGES = (("", "Overview"), ("runs", "Runs"), ("compare", "Compare"), ("health", "Health"))
@@ -97,7 +97,7 @@ def _make_environment() -> Environment:
         "status_class": words.status_class,
         "duration": words.format_duration,
         "fine_duration": lambda seconds: words.format_duration(seconds, is_fine=True),
-        "money": lambda nanodollars: words.format_dollars(page_queries.to_dollars(nanodollars)),
+        "money": words.format_dollars,
         "share": words.format_percent,
     }
     return environment

@@ -114,7 +114,7 @@ def _draw(page: Page, anchor: str, found: RunRow) -> _RunPart:
         page,
         run,
         page.answers.phases(run.run_id, run.source),
-        page.answers.actions(run.run_id, run.source),
+        page.answers.actions(run.run_id, run.source, limit=None),
         page.answers.steps(run.run_id, run.source),
         page.read_events(run.run_key),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.row_types import RunRow
+from projections.row_types import OpenRunRow, RunRow
 from projections.views import Views
 from projections.web import page_queries
 from projections.web.page import Page
@@ -41,8 +41,8 @@ def make_lines(
         needs = read_needs(page)
         with page.answers.connect() as connection:
             number = page_queries.count_open(connection)
-            opened = page_queries.find_open(connection, _LAST)
             ended = page_queries.find_last_ended(connection, _LAST)
+        opened = page.answers.open_runs(now=page.now, limit=_LAST)
         since = page.time.parse("today")
         counts = page.answers.status_counts(since=since, tz=page.time.name)
         today = sum(it.runs for it in counts)
@@ -99,7 +99,7 @@ def _write_need(page: Page, need: Need, width: int) -> str:
     return _end(f"{head}{text}", width)
 
 
-def _write_open(page: Page, run: RunRow, width: int) -> str:
+def _write_open(page: Page, run: OpenRunRow, width: int) -> str:
     age = format_duration((page.now - run.created_at).total_seconds())
     assistant = shorten(page.name_of(run.assistant_id) or "", 16)
     status = shorten(describe_status(run.status), 16)

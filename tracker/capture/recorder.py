@@ -76,7 +76,7 @@ class CallRecorder:
         known to have lasted. Returns its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, known, unchanged_until)
+        result = await self._record_snapshot(stream, run, known, thread_id, unchanged_until)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -87,7 +87,12 @@ class CallRecorder:
         return state
 
     async def _record_snapshot(
-        self, stream: str, run: Run | Response, known: int, unchanged_until: datetime | None
+        self,
+        stream: str,
+        run: Run | Response,
+        known: int,
+        thread_id: str | None,
+        unchanged_until: datetime | None,
     ) -> RecordResult | None:
         answer = run.answer
         if answer is None:
@@ -98,7 +103,7 @@ class CallRecorder:
                 observed_at=answer.observed_at,
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
-            )
+            ).on_thread(thread_id)
             result, predecessor = await self._commits.observe(snapshot, known)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
@@ -154,9 +159,9 @@ class RunCallRecorder(CallRecorder):
             watched.answered_here = True
         return state
 
-    async def record_all(self, runs: Iterable[Run]) -> bool:
-        """Records the runs of a page. Returns False if one of them could not be recorded."""
-        states = await asyncio.gather(*(self.record(run) for run in runs))
+    async def record_all(self, runs: Iterable[Run], thread_id: str | None) -> bool:
+        """Records the runs of a page of a thread. Returns False if one could not be recorded."""
+        states = await asyncio.gather(*(self.record(run, thread_id=thread_id) for run in runs))
         return None not in states
 
     async def record_steps(self, run_id: str, steps: Iterable[RunStep]) -> None:

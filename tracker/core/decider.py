@@ -75,6 +75,8 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         expires_at=snapshot.expires_at,
         metadata=snapshot.metadata,
         configuration_digest=configuration.digest if configuration else None,
+        parent_run_id=snapshot.parent_run_id,
+        subagent_id=snapshot.subagent_id,
     )
 
 

@@ -58,6 +58,9 @@ class RunCreated(Change):
     # None: not reported.
     metadata: dict[str, Any] | None = None
     configuration_digest: str | None = None
+    # The run that it belongs to, and the sub-agent of its session that it is a run of, if any.
+    parent_run_id: str | None = None
+    subagent_id: str | None = None
 
 
 class RunStatusChanged(Change):
@@ -159,8 +162,8 @@ class RunStepRecorded(Event):
 class RunIdentified(Event):
     """The identity of a run was told after its first sight. None: nothing new.
 
-    A thread, an assistant, a creation or a configuration that was not known; or a model that was
-    not known, or is another than before.
+    A thread, an assistant, a parent, a sub-agent, a creation or a configuration that was not known;
+    or a model that was not known, or is another than before.
     """
 
     topic = "run.identified"
@@ -171,6 +174,8 @@ class RunIdentified(Event):
     # The server's own stamp.
     created_at: UtcDatetime | None = None
     configuration_digest: str | None = None
+    parent_run_id: str | None = None
+    subagent_id: str | None = None
 
 
 class RunUsageReported(Event):
@@ -180,6 +185,28 @@ class RunUsageReported(Event):
 
     previous: Usage | None = None
     usage: Usage
+
+
+class ThreadUsageReported(Event):
+    """The service told the usage of the run's whole thread, such as that of a session of agents.
+
+    It has the usage of this run and of others in it, so that it is added to none of them.
+    """
+
+    topic = "run.thread_usage_reported"
+
+    previous: Usage | None = None
+    usage: Usage
+
+
+class EnvironmentReported(Event):
+    """The service told the status of the environment that an open run works in."""
+
+    topic = "run.environment_reported"
+
+    environment_id: str
+    # In the service's words, such as `failed`, `expired`, `suspended` or `ready`.
+    status: str
 
 
 class RunMetadataChanged(Event):
@@ -263,6 +290,8 @@ _EVENT_TYPES: tuple[type[Event], ...] = (
     RunStepRecorded,
     RunIdentified,
     RunUsageReported,
+    ThreadUsageReported,
+    EnvironmentReported,
     RunMetadataChanged,
     RunTimesChanged,
     RunVanished,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import log10
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from projections.folding.histogram import bucket_of
-from projections.folding.json_text import group_text, read_json
 from projections.queries.grouping import METADATA
-from projections.queries.timing import nearest_rank
 from projections.web import page_queries
 from projections.web.drawing.svg import make_element, percent
 from projections.web.drawing.timelines import draw_shares
@@ -116,17 +113,14 @@ def gather(page: Page) -> dict[str, Any]:
         oldest = page_queries.find_oldest(connection)
     name = page.params.get("since") or DEFAULT_RANGE
     chosen = choose_range(name, page.params.get("until"), page.time, oldest)
-    read: Callable[[], list[Compared]]
     if by in CHOICES:
-        read = lambda: _read_rollups(page, chosen, by)  # noqa: E731
         singular = SINGULAR[by]
     elif by.startswith(METADATA) and by != METADATA:
-        read = lambda: _read_runs(page, chosen, by.removeprefix(METADATA))  # noqa: E731
         singular = by.removeprefix(METADATA)
     else:
         known = ", ".join((*CHOICES, f"{METADATA}KEY"))
         raise SettingsError(f"{by!r} is nothing to compare by: {known}")
-    panel = page.try_panel(read)
+    panel = page.try_panel(lambda: _read_rows(page, chosen, by))
     rows = panel.value or []
     sums: Counter[str] = Counter()
     for row in rows:
@@ -146,12 +140,15 @@ def gather(page: Page) -> dict[str, Any]:
             Legend(it, describe_status(it), format_count(sums[it])) for it in OUTCOMES if sums[it]
         ],
         "pictures": _draw_pictures(rows),
-        "most_read": page_queries.MOST_METADATA if by not in CHOICES else None,
+        "most_read": page_queries.MOST_READ if by not in CHOICES else None,
     }
 
 
-def _read_rollups(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
+def _read_rows(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
     limits: dict[str, Any] = {"since": chosen.since, "until": chosen.limit, "tz": page.time.name}
+    if by not in CHOICES:
+        # No rollup has the metadata: the newest runs are read one by one.
+        limits["newest"] = page_queries.MOST_READ
     counts: dict[Any, Counter[str]] = defaultdict(Counter)
     for it in page.answers.status_counts(by=by, **limits):
         counts[it.group[by]][it.status] += it.runs
@@ -183,7 +180,7 @@ def _read_rollups(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
                 label,
                 None
                 if key is _OTHERS or key is None
-                else page.url("runs", since=since, **{_PARAMETERS[by]: key}),
+                else page.url("runs", since=since, **_list_filters(by, key)),
                 sum(status.values()),
                 sum(status[it] for it in OUTCOMES),
                 status,
@@ -205,50 +202,11 @@ def _read_rollups(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
 _OTHERS = object()
 
 
-def _read_runs(page: Page, chosen: TimeRange, key: str) -> list[Compared]:
-    """Reads the newest runs one by one, since no rollup has their metadata."""
-    groups: dict[str | None, list[Any]] = defaultdict(list)
-    with page.answers.connect() as connection:
-        for run, cost, found in page_queries.read_newest(
-            connection, chosen.since, chosen.limit, key
-        ):
-            value = read_json(found) if isinstance(found, str) else found
-            groups[group_text(value[0]) if value else None].append((run, cost))
-    ordered = sorted(groups, key=lambda it: (-len(groups[it]), it or ""))
-    members: dict[str, list[Any]] = {}
-    for value in ordered[:ROWS]:
-        members.setdefault(value or "unknown", []).extend(groups[value])
-    if ordered[ROWS:]:
-        others = [it for value in ordered[ROWS:] for it in groups[value]]
-        members[f"{len(ordered) - ROWS} others"] = others
-    return [_sum_runs(name, found) for name, found in members.items()]
-
-
-def _sum_runs(name: str, found: Sequence[Any]) -> Compared:
-    times: dict[str, Mapping[float, float]] = {}
-    for phase, *_ in _PICTURES:
-        histogram: Counter[float] = Counter(
-            bucket_of(seconds)
-            for run, _ in found
-            if (seconds := getattr(run, f"{phase}_seconds")) is not None
-        )
-        if histogram:
-            times[phase] = {it: nearest_rank(histogram, it) for it in _PERCENTILES}
-    tokens = [run.total_tokens for run, _ in found if run.total_tokens is not None]
-    money = [cost for _, cost in found if cost is not None]
-    return Compared(
-        name,
-        name,
-        None,
-        len(found),
-        len(found),
-        Counter(run.outcome for run, _ in found),
-        sum(tokens),
-        len(tokens),
-        page_queries.to_dollars(sum(money)) if money else None,
-        len(money),
-        times,
-    )
+def _list_filters(by: str, value: str) -> dict[str, str]:
+    """Returns the parameters of the list of the runs of a row."""
+    if by in _PARAMETERS:
+        return {_PARAMETERS[by]: value}
+    return {"metadata": f"{by.removeprefix(METADATA)}={value}"}
 
 
 def _draw_pictures(rows: Sequence[Compared]) -> list[Picture]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from projections.row_types import ActionRow, PhaseRow, RunRow, StuckRow
+from projections.row_types import ActionRow, OpenRunRow, StuckRow
 from projections.web import page_queries
 from projections.web.page import Page
 from projections.web.words import count_noun, describe_status, format_duration
@@ -28,7 +28,7 @@ class Need(NamedTuple):
     text: str
     # True if the text is the arguments of a call.
     is_code: bool
-    run: RunRow | StuckRow
+    run: OpenRunRow | StuckRow
 
 
 class Needs(NamedTuple):
@@ -57,14 +57,14 @@ def read_needs(page: Page) -> Needs:
     """Returns the runs that wait for us, oldest first, then the overdue, then the slow ones."""
     with page.answers.connect() as connection:
         number = page_queries.count_open(connection, REQUIRES_ACTION)
-        waiting = page_queries.find_open(connection, MOST_NEEDS, REQUIRES_ACTION)
+    waiting = page.answers.open_runs(status=REQUIRES_ACTION, now=page.now, limit=MOST_NEEDS)
+    with page.answers.connect() as connection:
         calls = page_queries.find_waiting_actions(connection, [it.run_key for it in waiting])
-        phases = page_queries.find_phases_of(connection, [it.run_key for it in waiting])
     found = page.answers.stuck(now=page.now, limit=_MOST_STUCK + 1)
     has_more = len(found) > _MOST_STUCK
     stuck = [it for it in found[:_MOST_STUCK] if it.status != REQUIRES_ACTION]
     dated = sorted(
-        ((_waits_since(run, calls[run.run_key], phases[run.run_key]), run) for run in waiting),
+        ((_waits_since(run, calls[run.run_key]), run) for run in waiting),
         key=lambda it: (it[0], it[1].run_key),
     )
     items = [
@@ -76,13 +76,13 @@ def read_needs(page: Page) -> Needs:
     return Needs(items[:MOST_NEEDS], number, len(stuck), has_more)
 
 
-def _waits_since(run: RunRow, calls: list[ActionRow], phases: list[PhaseRow]) -> datetime:
+def _waits_since(run: OpenRunRow, calls: list[ActionRow]) -> datetime:
     if calls:
         return min(it.required_at for it in calls)
-    return phases[-1].entered_at if phases else run.last_changed_at
+    return run.phases[-1].entered_at if run.phases else run.last_changed_at
 
 
-def _make_waiting(page: Page, run: RunRow, calls: list[ActionRow], age: float) -> Need:
+def _make_waiting(page: Page, run: OpenRunRow, calls: list[ActionRow], age: float) -> Need:
     note = ""
     if run.expires_at is not None:
         left = (run.expires_at - page.now).total_seconds()

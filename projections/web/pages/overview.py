@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from projections.export.rows import Rows
 from projections.queries.grouping import HOUR
-from projections.row_types import CostRow, RunRow, StatusCount, UsageRow
+from projections.row_types import CostRow, FailureRow, OpenRunRow, RunRow, StatusCount, UsageRow
 from projections.web import page_queries
 from projections.web.drawing.charts import Series, draw_lines, draw_stack
 from projections.web.drawing.heat_map import HourCount, draw_heat_map, find_worst
 from projections.web.drawing.timelines import draw_phase_bar
 from projections.web.local_time import format_day
 from projections.web.page import Page, phase_seconds
-from projections.web.page_queries import PricedRun, RankedRuns
 from projections.web.pages.needs import read_needs
 from projections.web.time_range import (
     DEFAULT_RANGE,
@@ -80,7 +80,13 @@ class RunLine(NamedTuple):
 
     run: RunRow
     bar: Markup
-    nanodollars: int | None = None
+
+
+class OpenLine(NamedTuple):
+    """An open run in a table, with its phase bar."""
+
+    run: OpenRunRow
+    bar: Markup
 
 
 def gather(page: Page) -> dict[str, Any]:
@@ -444,32 +450,30 @@ def _make_headlines(
 class _OpenRuns(NamedTuple):
     """The oldest open runs, and the number of all."""
 
-    lines: list[RunLine]
+    lines: list[OpenLine]
     number: int
 
 
 def _read_open(page: Page) -> _OpenRuns:
     with page.answers.connect() as connection:
         number = page_queries.count_open(connection)
-        found = page_queries.find_open(connection, MOST_OPEN)
-    return _OpenRuns(make_lines(page, [PricedRun(it, None) for it in found]), number)
+    found = page.answers.open_runs(now=page.now, limit=MOST_OPEN)
+    lines = [OpenLine(it, draw_phase_bar(phase_seconds(it.phases, page.now))) for it in found]
+    return _OpenRuns(lines, number)
 
 
-def make_lines(
-    page: Page, found: Sequence[PricedRun], *, is_one_scale: bool = False
-) -> list[RunLine]:
+def make_lines(page: Page, found: Sequence[RunRow], *, is_one_scale: bool = False) -> list[RunLine]:
     """Returns runs with their phase bars; with `is_one_scale`, the longest fills its bar."""
     with page.answers.connect() as connection:
-        phases = page_queries.find_phases_of(connection, [it.run.run_key for it in found])
-    longest = max((it.run.total_seconds or 0 for it in found), default=0) or 1
+        phases = page_queries.find_phases_of(connection, [it.run_key for it in found])
+    longest = max((it.total_seconds or 0 for it in found), default=0) or 1
     return [
         RunLine(
-            it.run,
+            it,
             draw_phase_bar(
-                phase_seconds(phases[it.run.run_key], page.now),
-                (it.run.total_seconds or 0) / longest if is_one_scale else 1.0,
+                phase_seconds(phases[it.run_key], page.now),
+                (it.total_seconds or 0) / longest if is_one_scale else 1.0,
             ),
-            it.nanodollars,
         )
         for it in found
     ]
@@ -483,25 +487,24 @@ class _Ranking(NamedTuple):
 
 
 def _read_slowest(page: Page, chosen: TimeRange) -> _Ranking:
-    with page.answers.connect() as connection:
-        found = page_queries.rank_slowest(connection, chosen.since, chosen.limit, MOST_RANKED)
+    found = page.answers.runs(
+        order="slowest", since=chosen.since, until=chosen.limit, limit=MOST_RANKED
+    )
     note = "On one scale, so that bars compare"
-    return _Ranking(make_lines(page, found.runs, is_one_scale=True), _say_partial(note, found))
+    return _Ranking(make_lines(page, found, is_one_scale=True), _add_note(note, found.note))
 
 
 def _read_dearest(page: Page, chosen: TimeRange) -> _Ranking:
-    with page.answers.connect() as connection:
-        found = page_queries.rank_dearest(connection, chosen.since, chosen.limit, MOST_RANKED)
+    found = page.answers.runs(
+        order="dearest", since=chosen.since, until=chosen.limit, limit=MOST_RANKED
+    )
     note = "Each bar shows how the run spent its time"
-    return _Ranking(make_lines(page, found.runs), _say_partial(note, found))
+    return _Ranking(make_lines(page, found), _add_note(note, found.note))
 
 
-def _say_partial(note: str, found: RankedRuns) -> str:
-    if not found.is_partial:
-        return note
-    return f"{note}; among the newest {page_queries.MOST_READ:,} runs"
+def _add_note(text: str, note: str | None) -> str:
+    return f"{text}; {note}" if note else text
 
 
-def _read_failures(page: Page, chosen: TimeRange) -> list[page_queries.Failure]:
-    with page.answers.connect() as connection:
-        return page_queries.count_failures(connection, chosen.since, chosen.limit, MOST_CODES)
+def _read_failures(page: Page, chosen: TimeRange) -> Rows[FailureRow]:
+    return page.answers.failures(since=chosen.since, until=chosen.limit, limit=MOST_CODES)

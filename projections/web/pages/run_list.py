@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from projections.queries.filters import RunFilters
+from projections.queries.run_cursor import Order
 from projections.web import page_queries
 from projections.web.page import Page
-from projections.web.page_queries import RunFilter, cursor_of, decode_cursor
 from projections.web.pages.overview import RunLine, make_lines
 from projections.web.words import OUTCOMES, STATUS_WORDS
 from tracker.errors import SettingsError, UnknownRun
 
 ROWS = 50
-# Each order with the word for it; the key is that of URLs.
-ORDERS = {
-    "began": ("created_at", "the newest first"),
-    "time": ("total_seconds", "the slowest first"),
-    "dollars": ("cost", "the dearest first"),
+# Each order as URLs have it, as the views name it, and in words.
+ORDERS: dict[str, tuple[Order, str]] = {
+    "began": ("newest", "the newest first"),
+    "time": ("slowest", "the slowest first"),
+    "tokens": ("most_tokens", "those of most tokens first"),
+    "dollars": ("dearest", "the dearest first"),
 }
 _OPEN_STATUSES = tuple(it for it in STATUS_WORDS if it not in OUTCOMES)
 
@@ -47,17 +49,14 @@ def gather(page: Page) -> dict[str, Any]:
         raise SettingsError(f"{sort!r} is no order of runs: {', '.join(ORDERS)}")
     order, words = ORDERS[sort]
     since = page.params.get("since") or "7d"
-    wanted = _read_filter(page, since)
-    cursor = page.params.get("cursor")
-    after = decode_cursor(cursor) if cursor else None
+    wanted = _read_filters(page)
+    limits = _read_limits(page, since)
 
-    def read() -> tuple[list[RunLine], str | None]:
-        with page.answers.connect() as connection:
-            found = page_queries.list_runs(connection, wanted, order, after, ROWS + 1)
-        more = None
-        if found[ROWS:]:
-            more = page.here(cursor=cursor_of(found[ROWS - 1], order).encode())
-        return make_lines(page, found[:ROWS]), more
+    def read() -> tuple[list[RunLine], str | None, str | None]:
+        cursor = page.params.get("cursor") or None
+        found = page.answers.runs(order=order, cursor=cursor, limit=ROWS, **limits, **wanted)
+        more = page.here(cursor=found.next_cursor) if found.next_cursor else None
+        return make_lines(page, found), more, found.note
 
     with page.answers.connect() as connection:
         values = page_queries.list_values(connection)
@@ -68,39 +67,44 @@ def gather(page: Page) -> dict[str, Any]:
         "sort": sort,
         "order_words": words,
         "orders": {name: page.here(sort=name, cursor=None) for name in ORDERS},
-        "first_url": page.here(cursor=None) if cursor else None,
+        "first_url": page.here(cursor=None) if page.params.get("cursor") else None,
         "applied": _list_applied(page),
         "statuses": _OPEN_STATUSES,
         "outcomes": OUTCOMES,
         "unknown_id": (page.params.get("q") or "").strip() or None,
-        "most_metadata": page_queries.MOST_METADATA if wanted.metadata else None,
     }
 
 
-def _read_filter(page: Page, since: str) -> RunFilter:
+def _read_filters(page: Page) -> RunFilters:
     given = page.params
-    until = given.get("until")
-    return RunFilter(
-        status=given.get("status") or None,
-        outcome=given.get("outcome") or None,
-        source=given.get("source") or None,
-        assistant_id=given.get("assistant") or None,
-        model=given.get("model") or None,
-        thread_id=given.get("thread") or None,
-        error_code=given.get("error") or None,
-        metadata=_read_metadata(given.get("metadata")),
-        since=page.time.parse(since),
-        until=page.time.parse(until) if until else None,
-    )
+    filters: dict[str, Any] = {
+        name: given[key]
+        for key, name in (
+            *(("status", "status"), ("outcome", "outcome"), ("source", "source")),
+            *(("assistant", "assistant_id"), ("model", "model"), ("thread", "thread_id")),
+            ("error", "error_code"),
+        )
+        if given.get(key)
+    }
+    metadata = _read_metadata(given.get("metadata"))
+    return cast("RunFilters", {**filters, **({"metadata": metadata} if metadata else {})})
 
 
-def _read_metadata(text: str | None) -> tuple[str, str] | None:
+def _read_limits(page: Page, since: str) -> dict[str, Any]:
+    until = page.params.get("until")
+    return {
+        "since": page.time.parse(since),
+        "until": page.time.parse(until) if until else None,
+    }
+
+
+def _read_metadata(text: str | None) -> dict[str, str] | None:
     if not text:
         return None
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
         raise SettingsError(f"{text!r} is no metadata: write a key and its value, as team=finance")
-    return key.strip(), value.strip()
+    return {key.strip(): value.strip()}
 
 
 def _list_applied(page: Page) -> list[AppliedFilter]:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from projections.row_types import ActionRow, RunRow
-from projections.web import page_queries
 from projections.web.page import Page, find_bounds
 from projections.web.pages.run_events import EventLine, describe_event, says_when
 from projections.web.pages.run_timeline import Timeline, draw_timeline
@@ -66,16 +65,14 @@ def gather(page: Page, source: str, run_id: str) -> dict[str, Any]:
     """Returns the values of the page. Raises UnknownRun."""
     run = page.answers.run(run_id, source)
     phases = page.answers.phases(run_id, source)
-    actions = page.answers.actions(run_id, source)
+    actions = page.answers.actions(run_id, source, limit=None)
     steps = page.answers.steps(run_id, source)
-    with page.answers.connect() as connection:
-        cost = page_queries.find_costs(connection, [run.run_key]).get(run.run_key)
     recorded = page.read_events(run.run_key)
     number = _choose_event(page, recorded)
     timeline: Timeline = draw_timeline(page, run, phases, actions, steps, recorded)
     return {
         "run": run,
-        "facts": _list_facts(page, run, cost),
+        "facts": _list_facts(page, run),
         "timeline": timeline,
         "calls": [CallRow(it, _describe_wait(it)) for it in actions if it.tool_call_id],
         "events": _list_events(page, run, recorded, number),
@@ -90,7 +87,7 @@ def _describe_wait(action: ActionRow) -> str:
     return format_bounded(action.waited_seconds, low, high)
 
 
-def _list_facts(page: Page, run: RunRow, cost: int | None) -> list[Fact]:
+def _list_facts(page: Page, run: RunRow) -> list[Fact]:
     def lasted(name: str, seconds: float | None) -> Fact:
         return Fact(name, format_bounded(seconds, *find_bounds(seconds, run.uncertainty_seconds)))
 
@@ -124,7 +121,7 @@ def _list_facts(page: Page, run: RunRow, cost: int | None) -> list[Fact]:
             format_count(run.total_tokens) if run.total_tokens is not None or not tokens else "",
             ", ".join(tokens),
         ),
-        Fact("Dollars", format_dollars(page_queries.to_dollars(cost))),
+        Fact("Dollars", format_dollars(run.total_dollars)),
         Fact(
             "Metadata",
             "",

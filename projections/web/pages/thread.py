@@ -19,7 +19,6 @@ from projections.web.drawing.timelines import (
     open_span,
 )
 from projections.web.page import Page, phase_seconds
-from projections.web.page_queries import PricedRun, RunFilter, cursor_of, decode_cursor
 from projections.web.words import (
     describe_status,
     format_count,
@@ -39,23 +38,18 @@ class ThreadRun(NamedTuple):
     """A run of a thread with the pause before it, in seconds."""
 
     run: RunRow
-    nanodollars: int | None
     seconds: float
     pause: float | None
 
 
 def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
     """Returns the values of the page. Raises UnknownRun for a thread without runs."""
-    cursor = page.params.get("cursor")
-    wanted = RunFilter(source=source, thread_id=thread_id)
+    cursor = page.params.get("cursor") or None
+    newest = page.answers.runs(thread_id=thread_id, source=source, cursor=cursor, limit=ROWS)
+    older = page.here(cursor=newest.next_cursor) if newest.next_cursor else None
+    found = list(newest)[::-1]
     with page.answers.connect() as connection:
-        after = decode_cursor(cursor) if cursor else None
-        found = page_queries.list_runs(connection, wanted, "created_at", after, ROWS + 1)
-        older = None
-        if found[ROWS:]:
-            older = page.here(cursor=cursor_of(found[ROWS - 1], "created_at").encode())
-        found = found[:ROWS][::-1]
-        phases = page_queries.find_phases_of(connection, [it.run.run_key for it in found])
+        phases = page_queries.find_phases_of(connection, [it.run_key for it in found])
     if not found:
         raise UnknownRun(
             f"no runs of a thread {thread_id!r} in the tables; if new, catch up first; "
@@ -63,7 +57,7 @@ def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
         )
     rows = _make_rows(found, page.now)
     tokens = [it.run.total_tokens for it in rows if it.run.total_tokens is not None]
-    money = [it.nanodollars for it in rows if it.nanodollars is not None]
+    money = [it.run.total_dollars for it in rows if it.run.total_dollars is not None]
     axis, lanes, left_out = _draw(page, rows, phases)
     assistants = sorted({it.run.assistant_id for it in rows if it.run.assistant_id})
     return {
@@ -75,7 +69,7 @@ def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
         "last": max(it.run.ended_at or page.now for it in rows),
         "seconds": format_duration(sum(it.seconds for it in rows)),
         "tokens": format_count(sum(tokens)) if tokens else None,
-        "nanodollars": sum(money) if money else None,
+        "dollars": sum(money) if money else None,
         "axis": draw_fold_axis(axis),
         "lanes": lanes,
         "left_out": left_out,
@@ -85,16 +79,13 @@ def gather(page: Page, source: str, thread_id: str) -> dict[str, Any]:
     }
 
 
-def _make_rows(found: Sequence[PricedRun], now: datetime) -> list[ThreadRun]:
+def _make_rows(found: Sequence[RunRow], now: datetime) -> list[ThreadRun]:
     rows: list[ThreadRun] = []
     before: datetime | None = None
-    for it in found:
-        run = it.run
+    for run in found:
         end = run.ended_at or now
         pause = None if before is None else (run.created_at - before).total_seconds()
-        rows.append(
-            ThreadRun(run, it.nanodollars, max(0.0, (end - run.created_at).total_seconds()), pause)
-        )
+        rows.append(ThreadRun(run, max(0.0, (end - run.created_at).total_seconds()), pause))
         before = end if before is None else max(before, end)
     return rows
 

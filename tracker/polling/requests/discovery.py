@@ -112,8 +112,9 @@ class Discovery:
         try:
             snapshot = source.snapshot(
                 entry, observed_at=answer.observed_at, asked_at=answer.asked_at
-            )
-            result = await self._commits.record(Observation.of(snapshot, UNKNOWN_VERSION))
+            ).on_thread(request.key)
+            observation = Observation.of(snapshot, UNKNOWN_VERSION)
+            result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             logger.warning(
                 "%s: cannot record a run of this thread: %s",

@@ -39,19 +39,24 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                known = (await self._commits.state(stream)).version
+                known = (await self._commits.state(stream, patient=True)).version
                 answer = await source.fetch(request.thread_id, request.key, request.body)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.keep(answer.body)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of(snapshot, known))
+                observation = Observation.of_known(snapshot.on_thread(request.thread_id), known)
+                result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             queue = dispatcher.usage_rechecks
             self._error_policy.retry_later(request, dispatcher, queue, error)
-        else:
-            request.failures = 0
-            dispatcher.postponed.pop(request, None)
-            self._updates.on_recorded(source, result)
-            self._updates.schedule_recheck(request, result.state)
+            return
+        dispatcher.postponed.pop(request, None)
+        if result.state.status is None:
+            # It was forgotten since it ended.
+            dispatcher.usage_rechecks.remove(request)
+            return
+        request.failures = 0
+        self._updates.on_recorded(source, result)
+        self._updates.schedule_recheck(request, result.state)

@@ -160,7 +160,7 @@ class RunPolls:
             observed_at=answer.observed_at,
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
-        )
+        ).on_thread(watched.thread_id)
         if answer.given_id is not None:
             snapshot = await self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
@@ -168,7 +168,7 @@ class RunPolls:
             if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
-        result, predecessor = await self._commits.observe(snapshot, known)
+        result, predecessor = await self._commits.observe(snapshot, known, patient=True)
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result
@@ -182,7 +182,7 @@ class RunPolls:
         """
         created_at, stream = watched.state.created_at, run_stream(watched.source.name, given_id)
         is_known = self._watch_list.find(stream) is not None
-        is_known = is_known or (await self._commits.state(stream)).status is not None
+        is_known = is_known or (await self._commits.state(stream, patient=True)).status is not None
         if is_known or (created_at is not None and snapshot.created_at != created_at):
             raise misfit(f"the answer about {watched.run_id} is about another run")
         names = snapshot.peculiarities | {ANOTHER_ID}

@@ -49,7 +49,7 @@ class SecondLooks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                known = await self._commits.state(stream)
+                known = await self._commits.state(stream, patient=True)
                 # Forgotten meanwhile, or left to another tracker.
                 is_forgotten = request.is_recorded and known.status is None
                 if is_forgotten or (known.status and not self._watch_list.owns(source, known)):
@@ -59,12 +59,17 @@ class SecondLooks:
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
-                )
-                result = await self._commits.record(Observation.of(snapshot, known.version))
+                ).on_thread(request.thread_id)
+                observe = Observation.of_known if request.is_recorded else Observation.of
+                observation = observe(snapshot, known.version)
+                result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
         dispatcher.second_looks.remove(request)
+        if result.state.status is None:
+            # It was forgotten by another process, during this look.
+            return
         logger.info("%s: polled again", stream, extra=of_run(stream))
         if not result.state.is_ended:
             thread_id = result.state.thread_id or request.thread_id
