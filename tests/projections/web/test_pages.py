@@ -173,7 +173,7 @@ def test_a_run_is_stepped_through(client: TestClient) -> None:
         ("/?since=never", 400, "is no time"),
         ("/?tz=Europe/Nowhere", 400, "no time zone"),
         ("/?at=x", 400, "is no time"),
-        ("/runs?cursor=x", 400, "is no cursor"),
+        ("/runs?cursor=x", 400, "is not a cursor"),
         ("/runs?sort=x", 400, "is no order"),
         ("/runs?metadata=x", 400, "team=finance"),
         ("/compare?by=x", 400, "is nothing to compare by"),
