@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=tuple[Any, ...])
 
-_GROUP, _PERCENTILES = "group", "percentiles"
+_GROUP, _PERCENTILES, _RANGES = "group", "percentiles", "ranges"
 _TIMES = {DAY: date, HOUR: datetime}
 
 
@@ -88,6 +88,9 @@ class Rows(list[T], Generic[T]):
                 record |= value
             elif name == _PERCENTILES:
                 record |= {_percentile_name(percent): found for percent, found in value.items()}
+            elif name == _RANGES:
+                for percent, bounds in value.items():
+                    record |= dict(zip(_range_names(percent), bounds, strict=True))
             else:
                 record[name] = value
         return record
@@ -101,6 +104,9 @@ class Rows(list[T], Generic[T]):
                 columns |= {group: _TIMES.get(group, str) for group in self._groups}
             elif name == _PERCENTILES:
                 columns |= {_percentile_name(percent): float for percent in self._percentiles}
+            elif name == _RANGES:
+                for percent in self._percentiles:
+                    columns |= dict.fromkeys(_range_names(percent), float)
             else:
                 columns[name] = _value_type(hints[name])
         return columns
@@ -119,6 +125,10 @@ class Rows(list[T], Generic[T]):
 
 def _percentile_name(percent: float) -> str:
     return f"p{percent:g}_seconds"
+
+
+def _range_names(percent: float) -> tuple[str, str]:
+    return f"p{percent:g}_at_least_seconds", f"p{percent:g}_at_most_seconds"
 
 
 def _value_type(hint: Any) -> type:
