@@ -15,6 +15,7 @@ from projections.folding.durations import Duration, between, find_moment
 from projections.folding.json_text import plain_text
 from projections.folding.micros import seconds
 from projections.folding.network import Box
+from projections.folding.pauses import Pause
 from projections.folding.phases import duration_columns, uncertainty_of
 from projections.folding.status_trace import Measured
 from projections.folding.waits import UNSEEN, Moment, WaitedCall
@@ -37,10 +38,19 @@ def action_rows(key: str, measured: Measured) -> Iterator[list[Any]]:
         calls += [it for it in seen if by_step.get(it.call.id) == number and it.call.id not in own]
         for call in calls or [WaitedCall(UNSEEN, None)]:
             bounds = call
-            if is_whole or call.call.id not in own or (pause.step and call.is_submitted):
+            if is_whole or call.call.id not in own or _ends_pause(call, pause, measured):
                 # The service's own times of the pause hold for it.
                 bounds = WaitedCall(call.call, None)
             yield _action_values(key, number + 1, bounds, measured, pause.place)
+
+
+def _ends_pause(call: WaitedCall, pause: Pause, measured: Measured) -> bool:
+    """True if the output of a call was the last that the run waited for, and it went on since."""
+    if not call.is_submitted or pause.wait is None or pause.place + 1 == len(measured.line):
+        return False
+    if pause.step is not None:
+        return True
+    return call.resolved is not None and call.resolved.until == pause.wait.submitted_at
 
 
 def _action_values(
@@ -94,7 +104,7 @@ def _measure_wait(
         if moment is not None:
             resolved = moment if over is None else min(moment, over)
     elif is_over and line[place + 1].is_loose:
-        loose = line[place + 1].after - solution.slip
+        loose = estimate.line[place + 1].after - solution.slip
     if resolved is None:
         if second is None or waited.resolved is None:
             return required, None, None

@@ -48,7 +48,8 @@ class Phase(NamedTuple):
 class Estimate(NamedTuple):
     """The phases of a run that it has left, and their sums."""
 
-    # The estimated moments of the boundaries.
+    # The evidence that was used, and the estimated moments of its boundaries.
+    line: Sequence[Boundary]
     moments: list[int]
     phases: list[Phase]
     # From the first boundary to the last.
@@ -98,7 +99,7 @@ def measure(
         total = total._replace(value=whole)
     loose = [boundary[5] for boundary in line[1:]]
     kinds = _sum_kinds(phases, loose, total, hides_pause=hides_pause)
-    return Estimate(known, phases, total, kinds, solution, last is not None)
+    return Estimate(line, known, phases, total, kinds, solution, last is not None)
 
 
 # Half of the cost of the constructors.

@@ -82,7 +82,7 @@ class _Entry:
 
     __slots__ = ("boundary", "is_resumption", "moment", "step", "wait", "window")
 
-    def __init__(self, boundary: Boundary, moment: float) -> None:
+    def __init__(self, boundary: Boundary, moment: float = 0) -> None:
         self.boundary = boundary
         # Where it is among the others: its stamp, or else an estimate.
         self.moment = moment
@@ -116,18 +116,21 @@ def place_pauses(
     transitions: Sequence[Boundary], steps: Sequence[Step], waits: Sequence[Wait]
 ) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]]]:
     """Returns the boundaries with the pauses that are proven, and the calls of all pauses."""
-    entries = _make_entries(transitions)
+    entries = [_Entry(it) for it in transitions]
+    _find_places(entries)
     for wait in waits:
         entries[wait.index].wait = wait
     ordered = sorted(set(steps))
     pauses = [it for it in ordered if it[2]]
-    for pause, observed in zip(pauses, _match(entries, pauses), strict=True):
-        place = _insert(entries, pause, ordered) if observed is None else entries.index(observed)
-        if place is not None:
-            entry = entries[place]
-            entry.boundary = _stamp(entry.boundary, pause[0])
-            entry.step = pause
-            _end_by_step(entries, place, pause)
+    matched = _match(entries, pauses)
+    for pause, observed in zip(pauses, matched, strict=True):
+        if observed is not None:
+            _set_step(entries, entries.index(observed), pause)
+    if None in matched:
+        _find_places(entries)
+    for pause, observed in zip(pauses, matched, strict=True):
+        if observed is None and (place := _insert(entries, pause, ordered)) is not None:
+            _set_step(entries, place, pause)
     for entry in [it for it in entries if it.wait is not None and it.step is None]:
         over = entry.wait.submitted_at if entry.wait is not None else None
         if over is not None:
@@ -136,19 +139,21 @@ def place_pauses(
     return [it.boundary for it in entries], calls
 
 
-def _make_entries(transitions: Sequence[Boundary]) -> list[_Entry]:
-    moments = estimate(transitions).moments
-    entries = [
-        _Entry(it, it.low if is_stamped(it) else moment)
-        for it, moment in zip(transitions, moments, strict=True)
-    ]
-    solution = solve(transitions, *measure_clocks(transitions))
+def _find_places(entries: Sequence[_Entry]) -> None:
+    """Finds the moments and windows of entries by all that is known so far."""
+    line = [it.boundary for it in entries]
+    for entry, moment in zip(entries, estimate(line).moments, strict=True):
+        entry.moment = entry.boundary.low if is_stamped(entry.boundary) else moment
+    solution = solve(line, *measure_clocks(line))
     if solution is not None:
         least, most = solution.least_ahead, solution.most_ahead
         for place, entry in enumerate(entries):
             low, after, high, until = solution.box(place)
             entry.window = (low, high, after + least, until + most)
-    return entries
+    end = entries[-1]
+    if end.status in ENDED and not is_stamped(end.boundary):
+        # Whatever a step tells may lie before it.
+        end.moment = min(end.window[1], end.window[3])
 
 
 def _match(entries: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | None]:
@@ -223,6 +228,14 @@ def _insert(entries: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | 
         entries.insert(index, _Entry(work, moment))
     entries.insert(index + 1, _Entry(Boundary(REQUIRES_ACTION), began))
     return index + 1
+
+
+def _set_step(entries: list[_Entry], index: int, pause: Step) -> None:
+    """Applies the stamps of a step to the pause at `index`."""
+    entry = entries[index]
+    entry.boundary = _stamp(entry.boundary, pause[0])
+    entry.step = pause
+    _end_by_step(entries, index, pause)
 
 
 def _end_by_step(entries: list[_Entry], index: int, pause: Step) -> None:
