@@ -80,14 +80,16 @@ class Pause(NamedTuple):
 class _Entry:
     """A boundary of the run while pauses are placed."""
 
-    __slots__ = ("boundary", "is_resumption", "moment", "step", "wait", "window")
+    __slots__ = ("boundary", "is_resumption", "moment", "most_ahead", "step", "wait", "window")
 
     def __init__(self, boundary: Boundary, moment: float = 0) -> None:
         self.boundary = boundary
-        # Where it is among the others: its stamp, or else an estimate.
+        # Where it is among the others: its stamp, or else a limit of it.
         self.moment = moment
         # The earliest and latest moment at which it can have been, by stamps and by looks.
         self.window = _ANYWHERE
+        # By how much the service's clock is ahead of ours, at most.
+        self.most_ahead: float = inf
         # True if it only says that an open run went on as it was last seen.
         self.is_resumption = False
         # Of a pause.
@@ -140,20 +142,28 @@ def place_pauses(
 
 
 def _find_places(entries: Sequence[_Entry]) -> None:
-    """Finds the moments and windows of entries by all that is known so far."""
+    """Finds the moments and windows of entries by all that is known so far.
+
+    Without a stamp, work counts from the earliest moment at which it can have begun, and a pause or
+    an end from the latest: what a step tells may lie between.
+    """
     line = [it.boundary for it in entries]
-    for entry, moment in zip(entries, estimate(line).moments, strict=True):
-        entry.moment = entry.boundary.low if is_stamped(entry.boundary) else moment
     solution = solve(line, *measure_clocks(line))
-    if solution is not None:
-        least, most = solution.least_ahead, solution.most_ahead
-        for place, entry in enumerate(entries):
-            low, after, high, until = solution.box(place)
-            entry.window = (low, high, after + least, until + most)
-    end = entries[-1]
-    if end.status in ENDED and not is_stamped(end.boundary):
-        # Whatever a step tells may lie before it.
-        end.moment = min(end.window[1], end.window[3])
+    if solution is None:
+        for entry, moment in zip(entries, estimate(line).moments, strict=True):
+            entry.moment = entry.boundary.low if is_stamped(entry.boundary) else moment
+        return
+    least, most = solution.least_ahead, solution.most_ahead
+    for place, entry in enumerate(entries):
+        low, after, high, until = solution.box(place)
+        entry.window = (low, high, after + least, until + most)
+        entry.most_ahead = most
+        if is_stamped(entry.boundary):
+            entry.moment = entry.boundary.low
+        elif entry.status == REQUIRES_ACTION or entry.status in ENDED:
+            entry.moment = min(high, until + most)
+        else:
+            entry.moment = max(low, after + least)
 
 
 def _match(entries: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | None]:
@@ -211,6 +221,10 @@ def _insert(entries: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | 
     around = entries[index]
     if around.status in ENDED or around.status == REQUIRES_ACTION:
         return None
+    boundary = around.boundary
+    if index and not is_stamped(boundary) and boundary.after + around.most_ahead > began:
+        # It may have been seen only after the pause, so it may have begun before the look.
+        around.boundary = boundary._replace(after=-inf)
     if index == len(entries) - 1:
         # It is not known when the run went on as it was last seen.
         queued = _Entry(_stamp(Boundary(QUEUED), over), max(over, began))

@@ -57,6 +57,7 @@ class Cell:
     # Where it is while pauses are put between.
     moment: float = 0
     window: Seen = field(default_factory=lambda: Seen())
+    most_ahead: float = inf
     is_resumption: bool = False
 
     @property
@@ -729,25 +730,32 @@ def _add_proven_pauses(line: list[Cell], events: Sequence[e.Event]) -> None:
 
 
 def _place(line: list[Cell]) -> None:
-    """Notes where each cell is, and between which moments it can be."""
-    for cell, moment in zip(line, _estimate(line, False).moments, strict=True):
-        cell.moment = cell.seen.low if cell.is_stamped else moment
+    """Notes where each cell is, and between which moments it can be.
+
+    Work without a stamp is as early as it can be, a pause or an end as late.
+    """
     seen = [it.seen for it in line]
     is_stamped = any(it.low > -inf or it.high < inf for it in seen)
     untils = [it.until for it in seen if it.until < inf]
     slip = int((max(untils) - min(untils)) * 100 // 2_000_000) + 1 if untils else 0
     paths = Paths(seen, (-inf, inf) if is_stamped else (0, 0), slip)
+    moments = [] if paths.is_possible else _estimate(line, False).moments
     for at, cell in enumerate(line):
         if paths.is_possible:
-            cell.window = Seen(
+            window = Seen(
                 max(it.low for it in seen[: at + 1]),
                 min(it.high for it in seen[at:]),
                 max(it.after for it in seen[: at + 1]) - slip + paths.ahead[0],
                 min(it.until for it in seen[at:]) + slip + paths.ahead[1],
             )
-    end = line[-1]
-    if end.status in ENDS and not end.is_stamped:
-        end.moment = min(end.window.high, end.window.until)
+            is_late = cell.status == "requires_action" or cell.status in ENDS
+            early, late = max(window.low, window.after), min(window.high, window.until)
+            cell.moment = late if is_late else early
+            cell.window, cell.most_ahead = window, paths.ahead[1]
+        else:
+            cell.moment = moments[at]
+        if cell.is_stamped:
+            cell.moment = cell.seen.low
 
 
 def _find(line: list[Cell], cell: Cell) -> int:
@@ -797,6 +805,9 @@ def _place_unseen(line: list[Cell], pause: Pause, begins: Sequence[int]) -> int 
     around = line[at]
     if around.status in ENDS or around.status == "requires_action":
         return None
+    if at and not around.is_stamped and around.seen.after + around.most_ahead > pause.began:
+        # The look may have been after the pause.
+        around.seen = around.seen._replace(after=-inf)
     if at == len(line) - 1:
         # It went on as it was last seen; nobody knows when.
         moment = max(pause.over, pause.began)

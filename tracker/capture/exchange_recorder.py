@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from tracker.capture.exchange import CapturedSource, Exchange
-from tracker.capture.recorder import ResponseCallRecorder, RunCallRecorder, Warn
+from tracker.capture.recorder import Call, ResponseCallRecorder, RunCallRecorder, Warn
 from tracker.core.events import run_stream
 from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState
@@ -106,9 +106,13 @@ class ExchangeRecorder:
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
             state = await recorder.record_submission(run, thread_id, given)
         else:
-            watch = route.call in ("create", "cancel")
+            call = _changing_call(route.call)
             state = await recorder.record(
-                run, watch=watch, thread_id=thread_id, unchanged_until=unchanged_until
+                run,
+                watch=call is not None,
+                thread_id=thread_id,
+                unchanged_until=unchanged_until,
+                call=call,
             )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
@@ -131,7 +135,12 @@ class ExchangeRecorder:
         if background is False or (exchange.route.call == "create" and not background):
             return
         watch = exchange.route.call != "retrieve"
-        state = await recorder.record(response, watch=watch, unchanged_until=unchanged_until)
+        state = await recorder.record(
+            response,
+            watch=watch,
+            unchanged_until=unchanged_until,
+            call=_changing_call(exchange.route.call),
+        )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
 
@@ -143,6 +152,10 @@ class ExchangeRecorder:
         if known is not None and known.asked_at > asked_at:
             return
         self._bodies.put(key, _RecordedBody(digest, asked_at, state))
+
+
+def _changing_call(call: str) -> Call | None:
+    return "create" if call == "create" else "cancel" if call == "cancel" else None
 
 
 def _key(source: CapturedSource, exchange: Exchange) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from tracker.core.events import Event, run_stream
 from tracker.core.identifiers import is_identifier
@@ -30,6 +30,8 @@ from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.capture")
 
+# A call that changes a run.
+Call = Literal["create", "submit", "cancel"]
 # Called with a stream, the problem, and its error.
 Warn = Callable[[str, str, RunfoldError], None]
 
@@ -57,15 +59,16 @@ class CallRecorder:
         watch: bool = False,
         thread_id: str | None = None,
         unchanged_until: datetime | None = None,
+        call: Call | None = None,
     ) -> RunState | None:
         """Records a run; with `watch`, watches it unless it has ended.
 
         `thread_id` is its thread if the call names it. `unchanged_until` is the time until which
-        its earlier state is known to have lasted. Returns its state, None if it could not be
-        recorded.
+        its earlier state is known to have lasted. `call` is the call that it answers, if that
+        changes the run. Returns its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, unchanged_until)
+        result = await self._record_snapshot(stream, run, unchanged_until, call)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -76,7 +79,11 @@ class CallRecorder:
         return state
 
     async def _record_snapshot(
-        self, stream: str, run: Run | Response, unchanged_until: datetime | None
+        self,
+        stream: str,
+        run: Run | Response,
+        unchanged_until: datetime | None,
+        call: Call | None,
     ) -> RecordResult | None:
         answer = run.answer
         if answer is None:
@@ -88,6 +95,8 @@ class CallRecorder:
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
             )
+            if call is not None:
+                snapshot = snapshot.model_copy(update={"call": call})
             result, predecessor = await self._commits.observe(snapshot)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
@@ -132,7 +141,7 @@ class RunCallRecorder(CallRecorder):
             await self._record_decision(
                 stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.record(run, watch=True, thread_id=thread_id)
+        state = await self.record(run, watch=True, thread_id=thread_id, call="submit")
         watched = self._watch_list.find(stream)
         if watched is not None:
             # Our own code submits the outputs, so polls need not tell it soon that the run went on.
@@ -176,12 +185,12 @@ class ResponseCallRecorder(CallRecorder):
         """
         if response.answer is None:
             return
-        at = response.answer.observed_at
+        at, sent_at = response.answer.observed_at, response.answer.asked_at
 
         def decide(state: RunState) -> list[Event]:
             calls = [call.id for call in state.tool_calls if call.id in answered]
             submitted = decide_submission(state, calls, at) if calls else []
-            return [*submitted, *decide_continuation(state, response.created_at, at)]
+            return [*submitted, *decide_continuation(state, response.created_at, at, sent_at)]
 
         for stream in self._find_waiting(answered, previous):
             await self._record_decision(stream, decide, "its end is", resolves_action=True)

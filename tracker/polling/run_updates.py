@@ -75,7 +75,7 @@ class RunUpdates:
         if watched is None:
             return
         # The next poll may show again what the last one showed.
-        watched.body = watched.glance = watched.page_entry = watched.unchanged_until = None
+        watched.body = watched.glance = watched.page_entry = None
         watched.stale_read = None
         is_changed = state.status != watched.state.status
         self.on_poll(watched, state)
