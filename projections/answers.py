@@ -61,8 +61,9 @@ class Answers(ABC):
     `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
     `outcome`, `status`, `thread_id`, `service_tier`), `metadata.KEY`, or `day` or `hour` of their
     creation in the time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by
-    source, assistant, model, outcome, status, day and hour, and costs by service tier, come from
-    rollups, and take the same time however many runs there are; others read the runs one by one.
+    source, assistant, model, outcome, status, day and hour, and all but `timing` by service tier,
+    come from rollups, and take the same time however many runs there are; others read the runs one
+    by one.
     None stands for an unknown value, and for an empty text.
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,

@@ -6,12 +6,61 @@ Times are aware datetimes in UTC, durations are in seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
+
+GROUP, PERCENTILES, RANGES = "group", "percentiles", "ranges"
 
 
-class RunRow(NamedTuple):
+class Row:
+    """A row of an answer. Its fields are read by name; a program that wants a dict calls `record`.
+
+    It is a frozen dataclass: `dataclasses.replace` changes a copy, and web frameworks make a JSON
+    object of it.
+    """
+
+    __slots__ = ()
+
+    def record(self) -> dict[str, Any]:
+        """Returns a flat dict of the row.
+
+        A `group` becomes one entry per name, `percentiles` become one per percentage, like
+        `p95_seconds`, and `ranges` two, like `p95_at_least_seconds` and `p95_at_most_seconds`.
+        """
+        record: dict[str, Any] = {}
+        for name in field_names(type(self)):
+            value = getattr(self, name)
+            if name == GROUP:
+                record |= value
+            elif name == PERCENTILES:
+                record |= {percentile_name(percent): it for percent, it in value.items()}
+            elif name == RANGES:
+                for percent, bounds in value.items():
+                    record |= dict(zip(range_names(percent), bounds, strict=True))
+            else:
+                record[name] = value
+        return record
+
+
+def field_names(row_type: type) -> tuple[str, ...]:
+    """Returns the names of the fields of a class of rows, in their order."""
+    return tuple(it.name for it in fields(row_type))
+
+
+def percentile_name(percent: float) -> str:
+    """Returns the name of the entry or column of a percentage."""
+    return f"p{percent:g}_seconds"
+
+
+def range_names(percent: float) -> tuple[str, str]:
+    """Returns the names of the entries or columns of the bounds of a percentage."""
+    return f"p{percent:g}_at_least_seconds", f"p{percent:g}_at_most_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow(Row):
     """One run, as in the table `runs`.
 
     The durations of an open run are those of the phases that it has left so far. None means that
@@ -76,7 +125,8 @@ class RunRow(NamedTuple):
     version: int
 
 
-class PhaseRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PhaseRow(Row):
     """One phase of a run, as in the table `run_phases`."""
 
     run_key: str
@@ -100,7 +150,8 @@ class PhaseRow(NamedTuple):
     at_most_seconds: float | None
 
 
-class ActionRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ActionRow(Row):
     """One call that a run waited for, as in the table `run_actions`."""
 
     run_key: str
@@ -123,7 +174,8 @@ class ActionRow(NamedTuple):
     at_most_seconds: float | None
 
 
-class StepRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StepRow(Row):
     """One step of a run, as in the table `run_steps`, with the server's timestamps."""
 
     run_key: str
@@ -148,7 +200,8 @@ class StepRow(NamedTuple):
     cache_write_12h_tokens: int | None
 
 
-class StuckRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StuckRow(Row):
     """An open run that should have ended, as in the view `stuck_runs`."""
 
     run_key: str
@@ -172,7 +225,8 @@ class StuckRow(NamedTuple):
     silent_seconds: float
 
 
-class TimingRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TimingRow(Row):
     """The durations of the ended runs of one group in one phase.
 
     Mean and percentiles come from a histogram, and are within 1 per cent of the exact values.
@@ -197,7 +251,8 @@ class TimingRow(NamedTuple):
     ranges: Mapping[float, tuple[float | None, float | None]]
 
 
-class UsageRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UsageRow(Row):
     """The tokens of the ended runs of one group.
 
     A sum is over the runs that report the count, and None if no run does.
@@ -220,7 +275,8 @@ class UsageRow(NamedTuple):
     cache_write_12h_tokens: int | None
 
 
-class OpenUsage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OpenUsage(Row):
     """The tokens of runs that reported some and have not ended, such as those that wait."""
 
     runs: int
@@ -229,7 +285,8 @@ class OpenUsage(NamedTuple):
     total_tokens: int
 
 
-class CostRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CostRow(Row):
     """The costs of the ended runs of one group, exact to a billionth of a dollar per run.
 
     Costs are of the priced runs, in US dollars, and None if there are none.
@@ -250,7 +307,8 @@ class CostRow(NamedTuple):
     price_versions: tuple[str, ...]
 
 
-class UnpricedRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UnpricedRow(Row):
     """A model of a source without a price, or without one for a service tier."""
 
     source: str
@@ -262,7 +320,8 @@ class UnpricedRow(NamedTuple):
     service_tier: str | None = None
 
 
-class StatusCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StatusCount(Row):
     """The number of runs of one group in one status."""
 
     group: Mapping[str, object]

@@ -236,6 +236,7 @@ def _kind() -> list[sa.Column[Any]]:
 def _usage() -> list[sa.Column[Any]]:
     return [
         sa.Column("outcome", sa.Text(), primary_key=True),
+        sa.Column("service_tier", sa.Text(), primary_key=True),
         sa.Column("runs", sa.BigInteger(), nullable=False),
         sa.Column("runs_without_usage", sa.BigInteger(), nullable=False),
         *_tokens(),

@@ -201,6 +201,7 @@ def _dimension_columns() -> list[Column[Any]]:
 def _usage_columns() -> list[Column[Any]]:
     return [
         Column("outcome", Text, primary_key=True),
+        Column("service_tier", Text, primary_key=True),
         Column("runs", BigInteger, nullable=False),
         Column("runs_without_usage", BigInteger, nullable=False),
         *_token_columns(),

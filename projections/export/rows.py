@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from projections.export.arrow_columns import (
@@ -15,23 +15,33 @@ from projections.export.arrow_columns import (
     convert_values,
     import_library,
 )
+from projections.export.notebook_table import format_table
 from projections.queries.grouping import DAY, HOUR
+from projections.row_types import (
+    GROUP,
+    PERCENTILES,
+    RANGES,
+    Row,
+    field_names,
+    percentile_name,
+    range_names,
+)
 
 if TYPE_CHECKING:
+    import pandas
     import polars
     import pyarrow
 
-T = TypeVar("T", bound=tuple[Any, ...])
+T = TypeVar("T", bound=Row)
 
-_GROUP, _PERCENTILES, _RANGES = "group", "percentiles", "ranges"
 _TIMES = {DAY: date, HOUR: datetime}
 
 
 class Rows(list[T], Generic[T]):
-    """A list of rows that converts to flat records, or to a table of Arrow or Polars.
+    """A list of rows that converts to flat records, or to a table of pandas, Polars or Arrow.
 
     The columns are the fields of the rows. A `group` becomes one column per name, `percentiles`
-    become one per percentage, like `p95_seconds`. For pandas: `pandas.DataFrame(rows.records())`.
+    become one per percentage, like `p95_seconds`. A notebook shows it as a table.
     """
 
     def __init__(
@@ -47,7 +57,7 @@ class Rows(list[T], Generic[T]):
 
     def records(self) -> list[dict[str, Any]]:
         """Returns one flat dict per row, with the values of the row."""
-        return [self._record(row) for row in self]
+        return [row.record() for row in self]
 
     def to_arrow(self) -> pyarrow.Table:
         """Returns an Arrow table, whose columns have their types even without rows.
@@ -59,6 +69,29 @@ class Rows(list[T], Generic[T]):
         schema = arrow_schema(columns)
         pa: Any = import_library("pyarrow", "arrow")
         return pa.table(self._values(columns), schema=schema)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Returns a frame of pandas with the columns of `to_arrow`.
+
+        Counts are `Int64` and texts `string`, which have missing values; durations are `float64`,
+        times `datetime64[us, UTC]`, days and dollars objects. Raises SettingsError where pandas is
+        not installed.
+        """
+        pd: Any = import_library("pandas", "pandas")
+        types = {
+            str: "string",
+            int: "Int64",
+            float: "float64",
+            datetime: "datetime64[us, UTC]",
+            dict: "string",
+        }
+        columns = self._columns()
+        series = {
+            name: pd.Series(values, dtype=types.get(columns[name], "object"))
+            for name, values in self._values(columns).items()
+        }
+        frame: pandas.DataFrame = pd.DataFrame(series, columns=list(columns))
+        return frame
 
     def to_polars(self) -> polars.DataFrame:
         """Returns a Polars frame with the columns of `to_arrow`, times as `Datetime('us', 'UTC')`.
@@ -81,32 +114,28 @@ class Rows(list[T], Generic[T]):
         frame: polars.DataFrame = pl.DataFrame(self._values(columns), schema=schema)
         return frame
 
-    def _record(self, row: T) -> dict[str, Any]:
-        record: dict[str, Any] = {}
-        for name, value in zip(self._field_names(), row, strict=True):
-            if name == _GROUP:
-                record |= value
-            elif name == _PERCENTILES:
-                record |= {_percentile_name(percent): found for percent, found in value.items()}
-            elif name == _RANGES:
-                for percent, bounds in value.items():
-                    record |= dict(zip(_range_names(percent), bounds, strict=True))
-            else:
-                record[name] = value
-        return record
+    def _repr_html_(self) -> str:
+        """Returns the table that a notebook shows."""
+        return format_table(list(self._columns()), self.records())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Describes the rows to FastAPI and Pydantic as a list of objects."""
+        [row_type] = get_args(source) or (Any,)
+        return handler.generate_schema(GenericAlias(list, (row_type,)))
 
     def _columns(self) -> dict[str, type]:
         """Returns each column with the type of its values, from the class of the rows."""
         hints = get_type_hints(self._row_type)
         columns: dict[str, type] = {}
-        for name in self._field_names():
-            if name == _GROUP:
+        for name in field_names(self._row_type):
+            if name == GROUP:
                 columns |= {group: _TIMES.get(group, str) for group in self._groups}
-            elif name == _PERCENTILES:
-                columns |= {_percentile_name(percent): float for percent in self._percentiles}
-            elif name == _RANGES:
+            elif name == PERCENTILES:
+                columns |= {percentile_name(percent): float for percent in self._percentiles}
+            elif name == RANGES:
                 for percent in self._percentiles:
-                    columns |= dict.fromkeys(_range_names(percent), float)
+                    columns |= dict.fromkeys(range_names(percent), float)
             else:
                 columns[name] = _value_type(hints[name])
         return columns
@@ -117,18 +146,6 @@ class Rows(list[T], Generic[T]):
             name: convert_values(type_, [record[name] for record in records])
             for name, type_ in columns.items()
         }
-
-    def _field_names(self) -> tuple[str, ...]:
-        fields: tuple[str, ...] = self._row_type._fields  # type: ignore[attr-defined]
-        return fields
-
-
-def _percentile_name(percent: float) -> str:
-    return f"p{percent:g}_seconds"
-
-
-def _range_names(percent: float) -> tuple[str, str]:
-    return f"p{percent:g}_at_least_seconds", f"p{percent:g}_at_most_seconds"
 
 
 def _value_type(hint: Any) -> type:

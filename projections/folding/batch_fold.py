@@ -13,7 +13,7 @@ from projections.folding.kept_histories import KeptHistories, KeptHistory
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import Measured, fold
 from projections.folding.waits import estimate_bytes
-from projections.row_types import RunRow
+from projections.row_types import RunRow, field_names
 from tracker.core.events import ConfigurationRecorded, RunActionRequired, Unreadable
 from tracker.core.status import ENDED
 from tracker.event_store.store import EventStore, RecordedEvent
@@ -22,7 +22,7 @@ from tracker.event_store.store import EventStore, RecordedEvent
 _HISTORY_BYTES = 3000
 # A history with more of the texts of calls is read again.
 _KEPT_BYTES = 1_000_000
-_ENDED_AT = RunRow._fields.index("ended_at")
+_ENDED_AT = field_names(RunRow).index("ended_at")
 
 
 class FoldedRun(NamedTuple):

@@ -74,10 +74,9 @@ def measure(
     phases: list[Phase] = []
     known: list[int] = []
     latest = -inf
-    for moment, boundary in zip(moments, line, strict=True):
-        if moment is None:
-            moment = _find_earliest(len(known), solution, boundary)
-        latest = moment if moment > latest else latest
+    for place, moment in enumerate(moments):
+        shown = _find_earliest(place, solution, line[place]) if moment is None else moment
+        latest = shown if shown > latest else latest
         known.append(int(latest))
     for place in range(1, len(line)):
         before, after = place - 1, moments[place]

@@ -12,12 +12,12 @@ from typing import Any
 from projections.folding.batch_fold import FoldedRun
 from projections.folding.histogram import bucket_of
 from projections.folding.micros import HOUR, QUARTER
-from projections.row_types import RunRow
+from projections.row_types import RunRow, field_names
 
 PHASES = ("queued", "running", "action", "total")
 
 # Where a run's row has the values that are counted.
-_INDEX = RunRow._fields.index
+_INDEX = field_names(RunRow).index
 _SOURCE, _ASSISTANT, MODEL = map(_INDEX, ("source", "assistant_id", "model"))
 OUTCOME, CREATED = map(_INDEX, ("outcome", "created_at"))
 TIER = _INDEX("service_tier")
@@ -44,7 +44,7 @@ def usage_counts(values: Sequence[Any]) -> list[int | None]:
 
 
 def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int | None]]:
-    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome.
+    """Returns the changes to `usage_hourly`, by time and by dimensions with outcome and tier.
 
     After each count, how many runs report it: a sum that no run is left in is unknown, not zero.
     """
@@ -52,9 +52,9 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
     for run in runs:
         if run.values[OUTCOME] is None:
             continue
-        key, added = _keys_with_outcome(run.values), _usage_row(run.values)
+        key, added = _usage_key(run.values), _usage_row(run.values)
         if run.before is not None:
-            before_key, before = _keys_with_outcome(run.before), _usage_row(run.before)
+            before_key, before = _usage_key(run.before), _usage_row(run.before)
             if (key, added) == (before_key, before):
                 continue
             _add_to(changes, before_key, negate(before))
@@ -65,6 +65,11 @@ def usage_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int |
 def _keys_with_outcome(values: Sequence[Any]) -> tuple[Key, Key]:
     time, dimensions = rollup_keys(values)
     return time, (*dimensions, values[OUTCOME])
+
+
+def _usage_key(values: Sequence[Any]) -> tuple[Key, Key]:
+    time, dimensions = _keys_with_outcome(values)
+    return time, (*dimensions, values[TIER] or "")
 
 
 def _usage_row(values: Sequence[Any]) -> list[int | None]:

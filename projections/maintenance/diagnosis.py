@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
@@ -25,7 +26,8 @@ _NAMED_RUNS = 100
 _NEWER_CURE = "the tables belong to a newer release; use that one"
 
 
-class SchemaState(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SchemaState:
     """The state of the tables by the revision of their migrations."""
 
     # `ok`, `missing`, `outdated` or `newer`.
@@ -38,7 +40,8 @@ class SchemaState(NamedTuple):
     cure: str | None
 
 
-class ProjectionState(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ProjectionState:
     """The state of one projection by its checkpoint."""
 
     name: str
@@ -62,7 +65,8 @@ class ProjectionState(NamedTuple):
     cure: str | None
 
 
-class Diagnosis(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
     """The state of the tables and of each projection."""
 
     schema: SchemaState

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
 
@@ -36,7 +37,8 @@ from tracker.errors import ViewsError
 from tracker.event_store.store import EventStore
 
 
-class Pruned(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pruned:
     """The numbers of deleted runs, and of deleted rows that belong to them."""
 
     runs: int

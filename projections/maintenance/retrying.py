@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
@@ -15,7 +15,8 @@ from tracker.errors import UnknownRun
 from tracker.event_store.store import EventStore
 
 
-class Retried(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Retried:
     """The result of a retry."""
 
     # The number of runs whose events are all applied now.

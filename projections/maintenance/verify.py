@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, Text, select
 
@@ -23,7 +24,8 @@ _ROWS_PER_FETCH = 2000
 MAX_DIFFERENCES = 100
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Difference:
     """A difference between the tables and the events."""
 
     table: str

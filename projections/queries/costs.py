@@ -13,7 +13,7 @@ from projections.queries.grouping import Grouping, GroupValues, localize_hour, s
 from projections.queries.periods import whole_quarters
 from projections.queries.rollups import Rollup, select_ended, sum_rollup
 from projections.queries.run_groups import group_of, read_groups
-from projections.row_types import CostRow, RunRow, UnpricedRow
+from projections.row_types import CostRow, UnpricedRow
 
 _SUMS = (
     "runs",
@@ -87,9 +87,8 @@ def _read_costs(connection: Connection, grouping: Grouping) -> Iterator[GroupVal
     columns = (*runs.c, run_costs.c.price_version, *_COSTS)
     for since, until in quarters.edges:
         query = select(*columns).join_from(runs, run_costs, is_same_run)
-        for row in connection.execute(select_ended(query, since, until)):
-            run = RunRow(*row[: len(runs.c)])
-            version, *costs = row[len(runs.c) :]
+        for run in connection.execute(select_ended(query, since, until)):
+            version, *costs = run[len(runs.c) :]
             is_without_usage = not is_priceable((run.prompt_tokens, run.completion_tokens))
             is_unpriced = costs[-1] is None and not is_without_usage
             yield (

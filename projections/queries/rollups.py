@@ -39,7 +39,6 @@ from projections.queries.grouping import (
     local_times,
 )
 from projections.queries.periods import PER_HOUR, Day, QuarterRange, local_days, split_quarter
-from projections.row_types import RunRow
 
 
 class Rollup(NamedTuple):
@@ -84,14 +83,13 @@ def sum_rollup(
         yield from _sum_groups(connection, rollup, rollup.hourly, names, stored, query)
 
 
-def read_edge_runs(connection: Connection, quarters: QuarterRange) -> Iterator[RunRow]:
-    """Yields the ended runs created in the partial quarters at both ends.
+def read_edge_runs(connection: Connection, quarters: QuarterRange) -> Iterator[Row[Any]]:
+    """Yields the rows of ended runs created in the partial quarters at both ends.
 
     They are read one by one, so that limits are exact to the microsecond.
     """
     for since, until in quarters.edges:
-        for row in connection.execute(select_ended(select(runs), since, until)):
-            yield RunRow(*row)
+        yield from connection.execute(select_ended(select(runs), since, until))
 
 
 def select_ended(query: Select[Any], since: datetime, until: datetime) -> Select[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, select
+from sqlalchemy import Row as SqlRow
 
 from projections.database.schema import runs
 from projections.folding.json_text import group_text, read_json
@@ -20,7 +21,6 @@ from projections.queries.grouping import (
     local_times,
     quarter_column,
 )
-from projections.row_types import RunRow
 
 
 def read_groups(
@@ -60,7 +60,7 @@ def read_groups(
         yield {name: group[name] for name in names}, row[len(keys) :]
 
 
-def group_of(run: RunRow, grouping: Grouping) -> dict[str, object]:
+def group_of(run: SqlRow[Any], grouping: Grouping) -> dict[str, object]:
     """Returns the group of one run, by its columns and local times."""
     times = local_times(grouping.names, micros(run.created_at) // QUARTER, grouping.zone)
     return {it: times[it] if it in TIMES else getattr(run, it) or None for it in grouping.names}

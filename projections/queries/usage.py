@@ -12,25 +12,29 @@ from projections.queries.grouping import Grouping, GroupValues, localize_hour, s
 from projections.queries.periods import whole_quarters
 from projections.queries.rollups import Rollup, read_edge_runs, sum_rollup
 from projections.queries.run_groups import group_of, read_groups
-from projections.row_types import UsageRow
+from projections.row_types import UsageRow, field_names
 
-_ROLLUP = Rollup(usage_hourly, usage_totals, (), UsageRow._fields[1:])
-_TOKENS = tuple(runs.c[name] for name in UsageRow._fields[3:])
+_COUNTS = field_names(UsageRow)[1:]
+_ROLLUP = Rollup(usage_hourly, usage_totals, (), _COUNTS)
+_TOKENS = tuple(runs.c[name] for name in _COUNTS[2:])
 _IS_WITHOUT_USAGE = func.coalesce(*_TOKENS[:3]).is_(None)
 _SUMS = (func.count(), func.sum(case((_IS_WITHOUT_USAGE, 1), else_=0)), *map(func.sum, _TOKENS))
 
 
 def sum_usage(connection: Connection, grouping: Grouping) -> list[UsageRow]:
     """Returns the tokens of the ended runs of each group."""
-    totals: dict[tuple[object, ...], UsageRow] = {}
+    groups: dict[tuple[object, ...], dict[str, object]] = {}
+    totals: dict[tuple[object, ...], list[int | None]] = {}
     for group, sums in read_usage(connection, grouping):
         key = tuple(group.values())
         added = [None if it is None else int(it) for it in sums]
-        known = totals.get(key)
-        counts = added if known is None else add_counts(known[1:], added)
-        totals[key] = UsageRow(group, *counts)  # type: ignore[arg-type]
-    ordered = sorted(totals.values(), key=lambda it: sort_key(it.group))
-    return [it._replace(group=localize_hour(it.group, grouping.zone)) for it in ordered]
+        groups[key] = group
+        totals[key] = add_counts(totals[key], added) if key in totals else added
+    ordered = sorted(groups.items(), key=lambda it: sort_key(it[1]))
+    return [
+        UsageRow(localize_hour(group, grouping.zone), *totals[key])  # type: ignore[arg-type]
+        for key, group in ordered
+    ]
 
 
 def read_usage(connection: Connection, grouping: Grouping) -> Iterator[GroupValues]:

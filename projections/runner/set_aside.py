@@ -7,9 +7,9 @@ advances the checkpoint, so that a kill neither loses a run nor notes one that i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
@@ -22,7 +22,8 @@ _KEYS_PER_QUERY = 500
 Notes = dict[tuple[str, str], int]
 
 
-class SetAsideRun(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SetAsideRun:
     """A run whose later events are left out of tables, with the cure."""
 
     run_key: str

@@ -8,19 +8,28 @@ from one minute to the next.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import httpx
 
-from tests.benchmarks.polled_service import ASSISTANTS, MEAN_LIFE, SCENARIOS, Traffic
+from tests.benchmarks.polled_service import (
+    ASSISTANTS,
+    HISTORY_SECONDS,
+    MEAN_LIFE,
+    SCENARIOS,
+    Traffic,
+)
 from tests.benchmarks.polling_outcome import Outcome, judge, sightings_in
 from tests.benchmarks.report import machine, table, write
 from tests.benchmarks.virtual_time import CallersThread, VirtualClock, run
+from tracker.core.status import is_ended
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
+from tracker.polling.policy.pace import Pace
 from tracker.polling.poller import TICK_SECONDS, Poller
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
@@ -37,26 +46,33 @@ class _Seconds:
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
+        # Seconds by which it is set back.
+        self.back = 0.0
 
     def now(self) -> float:
-        return self._clock.now().timestamp()
+        return self._clock.now().timestamp() - self.back
 
 
 @dataclass
 class Polled:
-    """A service, the poller that follows its runs, and what came of it."""
+    """A service, the poller that follows its runs, and what came of it.
+
+    `paces` are those of an earlier poller. Runs of all ages are active at the start.
+    """
 
     traffic: Traffic
     seed: int
     clock: VirtualClock
     measured: float = MEASURED
+    paces: Mapping[str, Pace] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         traffic, self.chance = self.traffic, Random(self.seed)
+        self.seconds = _Seconds(self.clock)
         self.service = Simulator(
             seed=self.seed,
-            clock=_Seconds(self.clock),
+            clock=self.seconds,
             many_active=True,
             per_minute=traffic.per_minute,
             burst=traffic.burst,
@@ -72,13 +88,14 @@ class Polled:
             GroupCommit(RunRepository(self.store), CallersThread()),
             self.chance.random,
         )
-        self.watch_list = WatchList(self.clock, cadence, jitter=jitter)
+        self.watch_list = WatchList(self.clock, cadence, jitter=jitter, paces=self.paces)
         updates = RunUpdates(self.watch_list, commits, self.clock)
         self.poller = Poller(self.watch_list, updates, commits, self.clock, jitter=jitter)
 
     async def outcome(self) -> Outcome:
         """Lets the time of the scenario pass, and judges."""
         traffic = self.traffic
+        self._begin_earlier()
         work = [asyncio.create_task(self._poll()), asyncio.create_task(self._begin())]
         await asyncio.sleep(traffic.warm)
         before, since = self.service.traffic, self._now()
@@ -101,6 +118,27 @@ class Polled:
         outcome.refused = after["429"] - before["429"]
         return outcome
 
+    def _begin_earlier(self) -> None:
+        """Creates the runs of the last minutes, and watches those that have not ended."""
+        self.seconds.back, begun = HISTORY_SECONDS, []
+        while self.seconds.back > 0:
+            begun.append(self._create())
+            self.seconds.back -= self.chance.expovariate(self.traffic.active / MEAN_LIFE)
+        self.seconds.back = 0.0
+        for thread_id, run_id in begun:
+            if not is_ended(self.service.truth(run_id).status):
+                self._watch(thread_id, run_id)
+
+    def _create(self) -> tuple[str, str]:
+        a_thread = self.traffic.a_thread
+        thread = self.chance.choice(self.threads[::a_thread]) if a_thread > 1 else None
+        begun = self.service.create_run(thread, self.chance.choice(ASSISTANTS))
+        return begun.thread_id, begun.run_id
+
+    def _watch(self, thread_id: str, run_id: str) -> None:
+        self.begun.append(run_id)
+        self.watch_list.watch(self.api, thread_id, run_id)
+
     def _now(self) -> float:
         return self.clock.now().timestamp()
 
@@ -111,19 +149,35 @@ class Polled:
 
     async def _begin(self) -> None:
         while True:
-            a_thread = self.traffic.a_thread
-            thread = self.chance.choice(self.threads[::a_thread]) if a_thread > 1 else None
-            begun = self.service.create_run(thread, self.chance.choice(ASSISTANTS))
-            self.begun.append(begun.run_id)
-            self.watch_list.watch(self.api, begun.thread_id, begun.run_id)
+            self._watch(*self._create())
             await asyncio.sleep(self.chance.expovariate(self.traffic.active / MEAN_LIFE))
 
 
-def simulate(traffic: Traffic, seed: int, measured: float = MEASURED) -> Outcome:
+def simulate(
+    traffic: Traffic,
+    seed: int,
+    measured: float = MEASURED,
+    paces: Mapping[str, Pace] | None = None,
+) -> Outcome:
     """What comes of so many seconds of a scenario, the same for the same seed."""
 
     async def scenario(clock: VirtualClock) -> Outcome:
-        return await Polled(traffic, seed, clock, measured).outcome()
+        return await Polled(traffic, seed, clock, measured, paces or {}).outcome()
+
+    return run(scenario)
+
+
+def learn(traffic: Traffic, seed: int, seconds: float = 120.0) -> Mapping[str, Pace]:
+    """What a poller of a scenario leaves to the next one after so many seconds."""
+
+    async def scenario(clock: VirtualClock) -> Mapping[str, Pace]:
+        polled = Polled(replace(traffic, warm=seconds), seed, clock, 0.0)
+        await polled.outcome()
+        # As it is written and read.
+        return {
+            name: pace._replace(hazards=json.loads(json.dumps(pace.hazards)))
+            for name, pace in polled.watch_list.paces().items()
+        }
 
     return run(scenario)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projections.row_types import UsageRow
+from projections.row_types import UsageRow, field_names
 from tests.support.command_line import SECONDS, environment, run_body, runfold, write_lines
 
 pytestmark = pytest.mark.integration
@@ -106,7 +106,7 @@ def test_models_without_a_price_are_named(tmp_path: Path) -> None:
 
 def test_usage(database: str) -> None:
     rows = runfold("usage", "--json", "--db", database).document
-    counts = [name for name in UsageRow._fields if name != "group"]
+    counts = [name for name in field_names(UsageRow) if name != "group"]
     assert [list(row) for row in rows] == [["model", *counts]] * 2
     by_model = {row["model"]: row for row in rows}
     assert by_model["gpt-4o"]["total_tokens"] == 42

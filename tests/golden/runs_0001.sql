@@ -256,6 +256,7 @@ CREATE TABLE public.usage_hourly (
     assistant_id text NOT NULL,
     model text NOT NULL,
     outcome text NOT NULL,
+    service_tier text NOT NULL,
     runs bigint NOT NULL,
     runs_without_usage bigint NOT NULL,
     prompt_tokens bigint,
@@ -284,6 +285,7 @@ CREATE TABLE public.usage_totals (
     assistant_id text NOT NULL,
     model text NOT NULL,
     outcome text NOT NULL,
+    service_tier text NOT NULL,
     runs bigint NOT NULL,
     runs_without_usage bigint NOT NULL,
     prompt_tokens bigint,
@@ -586,20 +588,20 @@ INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed'
 INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'uncertainty', 691986, 1);
 INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 858544, 1);
 INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 946972, 1);
-INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 1, 0, 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 1, 0, NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 1, 0, 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 1, 0, 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 1, 0, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 1, 0, 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 1, 0, 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 2, 1, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 2, 0, 6, 10, 140, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 3, 1, 12, 10, 22, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0);
-INSERT INTO public.usage_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 3, 0, 18, 10, 210, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 3, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', '', 1, 0, 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', 1, 0, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', '', 1, 0, NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', '', 1, 0, 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', '', 1, 0, 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '', 1, 0, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', 1, 0, 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_hourly VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', '', 1, 0, 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'completed', '', 2, 1, 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', '', 2, 0, 6, 10, 140, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', '', 3, 1, 12, 10, 22, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO public.usage_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', '', 3, 0, 18, 10, 210, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2, 2, 3, 0, 0, 0, 0, 0, 0, 0);
 SELECT pg_catalog.setval('public.runfold_events_position_seq', 76, true);
 ALTER TABLE ONLY public.cost_hourly
     ADD CONSTRAINT cost_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, service_tier, price_version);
@@ -636,9 +638,9 @@ ALTER TABLE ONLY public.timing_buckets
 ALTER TABLE ONLY public.timing_totals
     ADD CONSTRAINT timing_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, phase, bucket);
 ALTER TABLE ONLY public.usage_hourly
-    ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome);
+    ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, service_tier);
 ALTER TABLE ONLY public.usage_totals
-    ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome);
+    ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, service_tier);
 CREATE INDEX ix_run_actions_waiting ON public.run_actions USING btree (required_at) WHERE (resolved_at IS NULL);
 CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
 CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);

@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from projections import Views
+from projections.row_types import field_names
 from tests.support import compatibility_page as page
 from tests.support import public_surface as surface
 from tests.support.command_line import run_body, runfold, write_lines
@@ -60,7 +61,7 @@ def test_a_name_leads_somewhere(module_name: str) -> None:
 def test_a_row_has_the_columns_of_its_table(method: object, table: str) -> None:
     [row] = get_args(get_type_hints(method)["return"])
     key, columns = surface.list_tables()[table]
-    assert sorted(row._fields) == sorted(key + columns)
+    assert sorted(field_names(row)) == sorted(key + columns)
     assert f"`{row.__name__}`" in TEXT
     assert f"`{table}`" in TEXT
 

@@ -200,7 +200,7 @@ def check_history(events: Sequence[e.Event], truth: Truth) -> int:
 def fold_final(events: Sequence[e.Event]) -> RunState:
     """What is known of a run in the end, whichever way it was learnt."""
     state = fold(events)._replace(
-        observed_at=None, last_event_at=None, past=frozenset(), resumed=False
+        observed_at=None, last_event_at=None, past=frozenset(), resumed=False, version=0
     )
     first = events[0]
     assert isinstance(first, e.RunCreated)

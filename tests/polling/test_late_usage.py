@@ -181,13 +181,13 @@ class FailingSource(LateUsageSource):
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
-        (Busy("later"), MAX_TRIES),
-        (NotFound("deleted"), 1),
-        (RequestRefused("no"), 1),
-        (Misconfigured("no such address"), 1),
+        (Busy("later"), MAX_TRIES + 2),
+        (NotFound("deleted"), 3),
+        (RequestRefused("no"), 3),
+        (Misconfigured("no such address"), 3),
     ],
 )
-def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
+def test_a_look_that_fails_is_tried_again_after_1_10_and_60_minutes(
     error: RunfoldError, tries: int
 ) -> None:
     async def scenario(bench: Bench) -> None:
@@ -197,7 +197,12 @@ def test_a_look_that_fails_is_tried_again_a_bounded_number_of_times(
         await bench.advance(3000, step=0.5)
         assert len(service.asked) - 1 == tries
         assert bench.status(service).waiting == 0
+        assert bench.status(service).set_aside == 1
         assert bench.topics == ["run.created", "run.completed"]
+        service.error, service.replies = None, [ended_body(SOME)]
+        await bench.advance(2000, step=0.5)
+        assert reported_usages(bench) == [Usage(**SOME)]
+        assert bench.status(service).set_aside == 0
 
     run(scenario)
 

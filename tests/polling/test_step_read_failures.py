@@ -40,31 +40,70 @@ def test_steps_that_fail_are_asked_for_again_from_the_first_page(error: Exceptio
     run(scenario)
 
 
-def test_steps_that_always_fail_are_given_up_after_a_bounded_number_of_tries(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level("INFO", "runfold.steps")
-
+def test_steps_that_fail_for_long_are_set_aside_and_read_in_the_end() -> None:
     async def scenario(bench: Bench) -> None:
         service = SourceWithSteps(bench, body("completed"), failures=[Busy("not now")] * 100)
         watch(bench, service)
-        await bench.advance(900, step=0.5)
-        assert len(service.steps_asked) == MAX_TRIES
+        await bench.advance(120, step=0.5)
+        assert MAX_TRIES < len(service.steps_asked) <= MAX_TRIES + 2
+        status = bench.status(service)
+        assert (status.set_aside, status.given_up, status.waiting) == (1, 0, 0)
+        # They are not recorded, and nothing is to be waited for.
         assert bench.poller.step_reads.waiting == 0
-        assert "assistants:run_1: its steps are not read: not now" in caplog.messages
+        assert not await bench.poller.step_reads.drain(1)
+        service.failures = []
+        await bench.advance(3700, step=0.5)
+        assert len(recorded(bench)) == 3
+        assert bench.status(service).set_aside == 0
+        assert await bench.poller.step_reads.drain(1)
+
+    run(scenario)
+
+
+def test_steps_that_fail_for_a_day_are_given_up_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        service = SourceWithSteps(bench, body("completed"), failures=[Busy("not now")] * 100)
+        watch(bench, service)
+        await bench.advance(600, step=0.5)
+        await bench.advance(25 * 3600, step=30.0)
+        # After 1 and 10 minutes, and then each hour.
+        assert MAX_TRIES + 24 <= len(service.steps_asked) <= MAX_TRIES + 27
+        status = bench.status(service)
+        assert (status.set_aside, status.given_up) == (0, 1)
+        assert "assistants:run_1: its reading of steps is given up: not now" in caplog.messages
 
     run(scenario)
 
 
 @pytest.mark.parametrize("error", [NotFound("no run"), RequestRefused("no steps here")])
-def test_steps_that_are_denied_are_given_up_at_once(error: RunfoldError) -> None:
+def test_steps_that_are_denied_are_asked_for_after_a_minute(error: RunfoldError) -> None:
     async def scenario(bench: Bench) -> None:
         service = SourceWithSteps(bench, body("completed"), failures=[error])
         watch(bench, service)
-        await bench.advance(100)
+        await bench.advance(50)
         assert len(service.steps_asked) == 1
         assert bench.poller.step_reads.waiting == 0
+        assert await bench.poller.step_reads.drain(1)
         assert bench.topics == ["run.created", "run.completed"]
+        await bench.advance(20)
+        assert len(recorded(bench)) == 3
+        assert bench.status(service).set_aside == 0
+
+    run(scenario)
+
+
+def test_refusals_of_the_rate_are_no_failures_however_many() -> None:
+    async def scenario(bench: Bench) -> None:
+        refused = RateLimited("slow down", retry_after=1.0)
+        service = SourceWithSteps(bench, body("completed"), failures=[refused] * 30)
+        watch(bench, service)
+        await bench.advance(30)
+        assert bench.poller.step_reads.waiting == 1
+        assert bench.status(service).set_aside == 0
+        await bench.advance(600, step=0.5)
+        assert len(recorded(bench)) == 3
 
     run(scenario)
 
@@ -93,9 +132,7 @@ def test_a_service_that_denies_steps_alone_is_polled_on_and_tried_each_minute(
         service.failures = []
         await bench.advance(70)
         assert bench.poller.step_reads.waiting == 0
-        # One whose address is none has no steps; rights may come.
-        kept = 5 if isinstance(error, KeyRefused) else 5 - tried
-        assert len({run_id for _, run_id, _ in service.steps_asked[tried:]}) == kept
+        assert len({run_id for _, run_id, _ in service.steps_asked[tried:]}) == 5
 
     run(scenario)
 

@@ -116,10 +116,9 @@ def test_whether_they_are_read_is_the_users_choice(
         {"created_at": 1_767_225_600, "completed_at": 1_767_225_660, "started_at": None},
         # It cannot be asked about.
         {"thread_id": None},
-        {"status": "in_progress", "completed_at": None},
     ],
 )
-def test_what_is_old_open_or_without_a_thread_is_not_asked_about(
+def test_what_is_old_or_without_a_thread_is_not_asked_about(
     simulator: Simulator, more: dict[str, Any]
 ) -> None:
     run_id = create_ended_run(simulator)

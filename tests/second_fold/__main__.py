@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.benchmarks.report import write
 from tests.second_fold.databases import Databases
-from tests.second_fold.known import KNOWN
 from tests.support.postgres import running_postgres
 
 
@@ -23,12 +22,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=12, help="to each state of a database")
     parser.add_argument("--database", choices=("both", "sqlite", "postgresql"), default="both")
     parser.add_argument("--shown", type=int, default=5, help="differences of a database")
-    parser.add_argument(
-        "--try", nargs="*", choices=sorted(KNOWN), help="differences that are known; all unnamed"
-    )
     options = parser.parse_args()
-    tried = getattr(options, "try")
-    known = KNOWN if tried is None else KNOWN.difference(tried or KNOWN)
     started, different = time.monotonic(), 0
     with ExitStack() as stack:
         kinds = []
@@ -40,7 +34,7 @@ def main() -> int:
             kinds.append(Databases(folder, server))
         for seed in range(options.seed, options.seed + options.databases):
             databases = kinds[seed // 2 % len(kinds)]
-            found = databases.compare(seed, questions=options.questions, known=known)
+            found = databases.compare(seed, questions=options.questions)
             different += bool(found)
             for line in found[: options.shown]:
                 write(line)

@@ -16,7 +16,7 @@ from tests.second_fold.prices import VERSION, price_run
 from tests.second_fold.runs import TOKENS, Run
 from tests.second_fold.timing import clean
 
-# Answers by these are the same after a prune.
+# Answers by these are the same after a prune, and all but those about times by the tier too.
 KEPT = frozenset(("source", "assistant_id", "model", "outcome", "status", "day", "hour"))
 PHASES = ("queued", "running", "action", "total")
 QUARTER = timedelta(minutes=15)
@@ -68,7 +68,7 @@ class Tables(NamedTuple):
     def counted(self, rollup: str, question: Question) -> dict[Group, list[Run]]:
         """Returns the ended runs of each group."""
         kept: list[Run] = []
-        if KEPT.issuperset(question.by):
+        if (KEPT if rollup == "timing" else KEPT | {"service_tier"}).issuperset(question.by):
             # Limits within a quarter of an hour need the rows.
             gone = [*filter(self.is_pruned, self.runs.values()), *self.forgotten.get(rollup, ())]
             kept = [it for it in gone if _has_whole_quarter(question, it.row["created_at"])]
@@ -96,7 +96,7 @@ def sum_costs(tables: Tables, question: Question) -> Answer:
 
 def list_unpriced(tables: Tables) -> Answer:
     """Returns the answer to `unpriced`."""
-    found = sum_costs(tables, Question(("source", "model")))
+    found = sum_costs(tables, Question(("source", "model", "service_tier")))
     return {
         group: {"runs": it["unpriced_runs"]} for group, it in found.items() if it["unpriced_runs"]
     }
@@ -163,8 +163,8 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 def _sum_cost(runs: Sequence[Run]) -> dict[str, Any]:
     silent = [it for it in runs if None in (it.row["prompt_tokens"], it.row["completion_tokens"])]
     costs = [it for it in map(price_run, runs) if it is not None]
-    sides = [Decimal(sum(it[side] for it in costs)) / 10**9 for side in (0, 1)]
-    dollars = [*sides, sum(sides)] if costs else [None] * 3
+    sides = [Decimal(sum(it[side] for it in costs)) / 10**9 for side in (0, 1, 2)]
+    dollars = [*sides[:2], sum(sides)] if costs else [None] * 3
     names = ("input_dollars", "output_dollars", "total_dollars")
     return {
         "runs": len(runs),

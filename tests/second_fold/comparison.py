@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 from projections import Views
 from projections.answers import Answers
+from projections.row_types import field_names
 from tests.second_fold.answers import (
     Answer,
     Question,
@@ -21,14 +22,14 @@ from tests.second_fold.answers import (
     sum_usage,
 )
 from tests.second_fold.histories import METADATA_KEYS, ZONES, Histories
-from tests.second_fold.known import KEPT_BY_OUTCOME, KNOWN, ONE_ID
 from tests.second_fold.runs import Run, read_runs
 from tests.second_fold.timing import clean
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.recording.repository import RunRepository
 
-COLUMNS = ("source", "assistant_id", "model", "outcome", "status", "thread_id", "day", "hour")
+COLUMNS = ("source", "assistant_id", "model", "outcome", "status", "thread_id", "service_tier")
+COLUMNS += ("day", "hour")
 ANSWERS = ("usage", "cost", "status_counts", "timing")
 PERCENTILES = (1, 50, 95, 99.9, 100)
 ROLLUPS = ("usage", "timing", "costs")
@@ -53,13 +54,12 @@ class Comparison:
         store: EventStore,
         *,
         questions: int = 12,
-        known: Collection[str] = KNOWN,
     ) -> None:
         self.differences: list[str] = []
         self._random = Random(-seed - 1)
-        self._moves = Histories(seed, known).make_moves()
+        self._moves = Histories(seed).make_moves()
         self._views, self._store = views, store
-        self._known, self._number = known, questions
+        self._number = questions
         self._repository = RunRepository(store)
         self._pruned_before: datetime | None = None
         self._forgotten: dict[str, list[Run]] = {name: [] for name in ROLLUPS}
@@ -154,12 +154,12 @@ class Comparison:
     def _compare(self, when: str, views: Answers, tables: Tables, number: int) -> None:
         ask = _Ask(self.differences, when, views, tables)
         ask.rows()
-        ask.single_runs(self._random, self._known)
-        ask.answer("unpriced", {}, list_unpriced(tables), ("source", "model"))
+        ask.single_runs(self._random)
+        ask.answer("unpriced", {}, list_unpriced(tables), ("source", "model", "service_tier"))
         moments = [it.row["created_at"] for it in tables.runs.values()]
         for _ in range(number):
             names = self._random.sample(ANSWERS, 2)
-            ask.question(self._make_question(moments), names, self._known)
+            ask.question(self._make_question(moments), names)
 
     def _make_question(self, moments: Sequence[datetime]) -> Question:
         random = self._random
@@ -195,32 +195,30 @@ class _Ask:
             key=lambda it: (it["created_at"], it["run_key"]),
             reverse=True,
         )
-        self._equal("runs()", runs, [it._asdict() for it in self._views.runs()])
+        self._equal("runs()", runs, self._views.runs().records())
         for name, values in FILTERS.items():
             chosen = [it for it in runs if it[name] in map(clean, values)]
             found = self._views.runs(**{name: values})  # type: ignore[arg-type]
-            self._equal(f"runs({name}={values})", chosen, [it._asdict() for it in found])
+            self._equal(f"runs({name}={values})", chosen, found.records())
         actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
         actions.sort(
             key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"])
         )
-        self._equal("actions()", actions, [it._asdict() for it in self._views.actions()])
+        self._equal("actions()", actions, self._views.actions().records())
         waiting = [it for it in actions if it["resolved_at"] is None]
-        found = [it._asdict() for it in self._views.actions(waiting=True)]
+        found = self._views.actions(waiting=True).records()
         self._equal("actions(waiting=True)", waiting, found)
 
-    def single_runs(self, random: Random, known: Collection[str]) -> None:
+    def single_runs(self, random: Random) -> None:
         """Compares the phases and steps of a few runs."""
         runs = self._tables.rows()
         for run in random.sample(runs, min(3, len(runs))):
             run_id, source = run.row["run_id"], run.row["source"]
-            phases = [it._asdict() for it in self._views.phases(run_id, source)]
+            phases = self._views.phases(run_id, source).records()
             self._equal(f"phases({run.key})", run.phases, phases)
-            steps = [it._asdict() for it in self._views.steps(run_id, source)]
+            steps = self._views.steps(run_id, source).records()
             self._equal(f"steps({run.key})", run.steps, steps)
             others = [it for it in runs if it.row["run_id"] == run_id]
-            if len(others) > 1 and ONE_ID in known:
-                continue
             expected = run.key if len(others) == 1 else "SettingsError"
             try:
                 found = self._views.run(run_id).run_key
@@ -228,22 +226,16 @@ class _Ask:
                 found = "SettingsError"
             self._equal(f"run({run_id})", expected, found)
 
-    def question(self, question: Question, names: Sequence[str], known: Collection[str]) -> None:
+    def question(self, question: Question, names: Sequence[str]) -> None:
         """Compares answers by group."""
         tables, arguments = self._tables, question._asdict()
-        is_known = KEPT_BY_OUTCOME in known and tables.has_sums_without_rows
-        by_status = is_known and "status" in question.by
+        second = {"usage": sum_usage, "cost": sum_costs, "status_counts": count_statuses}
         for name in names:
-            if not by_status and name != "timing":
-                second = {"usage": sum_usage, "cost": sum_costs, "status_counts": count_statuses}
+            if name in second:
                 self.answer(name, arguments, second[name](tables, question), question.by)
-            elif not by_status and not (is_known and "outcome" in question.by):
-                self.answer(
-                    name,
-                    {**arguments, "percentiles": PERCENTILES},
-                    measure_timing(tables, question, PERCENTILES),
-                    question.by,
-                )
+            else:
+                times = measure_timing(tables, question, PERCENTILES)
+                self.answer(name, {**arguments, "percentiles": PERCENTILES}, times, question.by)
 
     def answer(
         self,
@@ -257,11 +249,11 @@ class _Ask:
         shown = ", ".join(f"{key}={value!r}" for key, value in arguments.items() if value)
         question = f"{name}({shown})"
         for row in getattr(self._views, name)(**arguments):
-            columns = row._asdict()
+            columns = {name: getattr(row, name) for name in field_names(type(row))}
             group = columns.pop("group", None)
             key = [group_value(group[it]) for it in by] if group is not None else []
             # What is left of a key is a column: the status, the phase, a source and its model.
-            rest = ("source", "model") if name == "unpriced" else ("status", "phase")
+            rest = by if name == "unpriced" else ("status", "phase")
             key += [columns.pop(it) for it in rest if it in columns]
             if tuple(key) in found:
                 self._note(question, f"two rows for {key}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 from projections import Views
 from tests.second_fold.comparison import Comparison
-from tests.second_fold.known import KNOWN
 from tests.second_fold.prices import list_prices
 from tests.support.postgres import PostgresServer
 from tracker.event_store import open_event_store
@@ -41,18 +40,14 @@ class Databases:
         if self._server is not None:
             self._server.execute(f"DROP DATABASE {self._template} WITH (FORCE)")
 
-    def compare(
-        self, seed: int, *, questions: int = 12, known: Collection[str] = KNOWN
-    ) -> list[str]:
+    def compare(self, seed: int, *, questions: int = 12) -> list[str]:
         """Plays one database through both folds; returns their differences."""
-        with self.open(seed, questions=questions, known=known) as (_, comparison):
+        with self.open(seed, questions=questions) as (_, comparison):
             name = f"seed {seed}, {'sqlite' if self._server is None else 'postgresql'}"
             return [f"{name}: {it}" for it in comparison.run()]
 
     @contextmanager
-    def open(
-        self, seed: int, *, questions: int = 12, known: Collection[str] = KNOWN
-    ) -> Iterator[tuple[str, Comparison]]:
+    def open(self, seed: int, *, questions: int = 12) -> Iterator[tuple[str, Comparison]]:
         """Yields the URL of a fresh database and its comparison.
 
         Every second database has its events in memory.
@@ -63,7 +58,7 @@ class Databases:
                 with Views(url, store=store, prices=list_prices()) as views:
                     options = {"compiled_cache": self._compiled}
                     views._engine = views._engine.execution_options(**options)
-                    yield url, Comparison(seed, views, store, questions=questions, known=known)
+                    yield url, Comparison(seed, views, store, questions=questions)
             finally:
                 store.close()
 

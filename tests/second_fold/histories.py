@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.second_fold.known import EARLY_USAGE, EMPTY_TEXTS, KNOWN, LATE_FACTS, NO_RATE, TOOL_STEPS
 from tracker.core import events as e
 from tracker.core.other_decisions import decide_disappearance, decide_steps, decide_submission
 from tracker.core.snapshot import Configuration, RunError, RunSnapshot, StepSnapshot, ToolCall
@@ -43,12 +42,26 @@ ANCHORS = (
 # Of a second: halves of milliseconds are where a database may round.
 FRACTIONS = (0, 0, 0, 1, 250_000, 499_999, 500_000, 999_499, 999_500, 999_999)
 SOURCES = ("assistants", "backup", "Zweit\u00fcr")
-MODELS = ("small", "large", "m\u00f6del", "unlisted", None)
-ASSISTANTS = ("asst_1", "asst_2", "asst\x002", None)
-THREADS = ("thread_1", "thread_2", "th'read", None)
+MODELS = ("small", "small", "large", "m\u00f6del", "ears", "asks", "unlisted", "", None)
+ASSISTANTS = ("asst_1", "asst_2", "asst\x002", "", None)
+THREADS = ("thread_1", "thread_2", "th'read", "", None)
+TIERS = (None, None, None, "default", "auto", "flex", " Flex", "priority", "scale\x00", "")
 METADATA_KEYS = ("team", "a.b", 'quo"te', "back\\slash", "\u043a\u043b\u044e\u0447", "it's", "$[0]")
 METADATA_KEYS += ("50%", ":x", " ", "0", "?", "nul\x00")
-METADATA_VALUES: tuple[Any, ...] = ("red", "blue", "null", "1", 1, 1.0, 1.5, True, None, 1e16, 1e-7)
+METADATA_VALUES: tuple[Any, ...] = (
+    "",
+    "red",
+    "blue",
+    "null",
+    "1",
+    1,
+    1.0,
+    1.5,
+    True,
+    None,
+    1e16,
+    1e-7,
+)
 METADATA_VALUES += ([1, 2.0, None], {"b": 1.0, "a": "\u00e9"}, {}, "x\x00y", -0.0, 2**62)
 TOOLS = ("price", "weather")
 FUNCTIONS = Configuration(tools=({"type": "function", "function": {"name": "price"}},))
@@ -66,9 +79,8 @@ class Move(NamedTuple):
 class Histories:
     """Makes the moves of one database; equal seeds make equal moves."""
 
-    def __init__(self, seed: int, known: Collection[str] = KNOWN) -> None:
+    def __init__(self, seed: int) -> None:
         self._random = Random(seed)
-        self._known = known
         self._anchors = self._random.sample(ANCHORS, self._random.choice((1, 1, 2, 3)))
 
     def make_moves(self) -> list[Move]:
@@ -104,9 +116,9 @@ class Histories:
         """Returns True as often as `chance` says."""
         return self._random.random() < chance
 
-    def pick(self, values: Sequence[Any], known: str = "", others: Sequence[Any] = ()) -> Any:
-        """Returns one of the values, or of the others unless they make a known difference."""
-        return self._random.choice([*values, *(() if known in self._known else others)])
+    def pick(self, values: Sequence[Any]) -> Any:
+        """Returns one of the values."""
+        return self._random.choice(values)
 
     def make_moment(self) -> datetime:
         """Returns a moment near one of the anchors."""
@@ -129,6 +141,9 @@ class Histories:
         if self.flip(0.2):
             return None
 
+        if self.flip(0.4):
+            return self._make_plausible_usage()
+
         def count(*values: int | None) -> int | None:
             return random.choice((None, 0, random.randint(1, 900), *values))
 
@@ -138,20 +153,43 @@ class Histories:
             total_tokens=count(3),
             cached_tokens=count(5, 100),
             reasoning_tokens=count(2, 10**6),
+            cache_write_tokens=count(9, 90, 10**12 + 1),
+            cache_write_5m_tokens=count(4, 9),
+            cache_write_30m_tokens=count(1),
+            cache_write_1h_tokens=count(5, 9),
+            cache_write_12h_tokens=count(1),
+            service_tier=self.pick(TIERS),
+        )
+
+    def _make_plausible_usage(self) -> Usage:
+        """Returns counts of which each part fits into what it is a part of."""
+        prompt, completion = self.pick((100, 500, 501, 2000)), self.pick((0, 77))
+        cached = self._random.randint(0, prompt)
+        written = self._random.randint(0, prompt - cached)
+        brief = self._random.randint(0, written)
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=prompt + completion,
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            cache_write_5m_tokens=brief,
+            cache_write_1h_tokens=self.pick((None, written - brief, written - brief + 1)),
+            service_tier=self.pick(TIERS),
         )
 
     def make_metadata(self) -> dict[str, Any]:
         """Returns metadata with a few odd keys."""
         keys = self._random.sample(METADATA_KEYS, self._random.choice((0, 1, 2, 4)))
-        return {key: self.pick(METADATA_VALUES, EMPTY_TEXTS, ("",)) for key in keys}
+        return {key: self.pick(METADATA_VALUES) for key in keys}
 
     def make_identity(self) -> dict[str, Any]:
-        """Returns thread, assistant and model."""
-        models = MODELS if NO_RATE in self._known else (*MODELS, "ears", "ears")
+        """Returns thread, assistant, model and the tier that was asked for."""
         return {
-            "thread_id": self.pick(THREADS, EMPTY_TEXTS, ("",)),
-            "assistant_id": self.pick(ASSISTANTS, EMPTY_TEXTS, ("",)),
-            "model": self.pick(models, EMPTY_TEXTS, ("",)),
+            "thread_id": self.pick(THREADS),
+            "assistant_id": self.pick(ASSISTANTS),
+            "model": self.pick(MODELS),
+            "service_tier": self.pick(TIERS),
         }
 
     def make_calls(self) -> tuple[ToolCall, ...]:
@@ -172,7 +210,7 @@ class Histories:
     ) -> StepSnapshot:
         """Returns a step of a run, perhaps the one that made some calls."""
         kinds = ("message_creation", "tool_calls:code_interpreter", "tool_calls:file_search")
-        kind, _, tool = self.pick(kinds, TOOL_STEPS, (f"tool_calls:{TOOLS[0]}",) * 3).partition(":")
+        kind, _, tool = self.pick((*kinds, *(f"tool_calls:{TOOLS[0]}",) * 3)).partition(":")
         return StepSnapshot(
             step_id=step_id,
             type=kind,
@@ -214,7 +252,7 @@ class Histories:
 
         for _ in range(random.randint(0, 9)):
             now += self.make_delay()
-            aside = self._make_aside(now, status in e.RUN_ENDS)
+            aside = self._make_aside(now)
             if status in e.RUN_ENDS or self.flip(0.4):
                 history.append(aside)
                 continue
@@ -232,7 +270,7 @@ class Histories:
         key = f"{source}:{run_id}"
         return [Append(key, version, [event]) for version, event in enumerate(history)]
 
-    def _make_aside(self, now: datetime, is_ended: bool) -> e.Event:
+    def _make_aside(self, now: datetime) -> e.Event:
         """Returns an event that changes no status."""
         seen = {"observed_at": now}
         step = self.make_step(
@@ -254,8 +292,7 @@ class Histories:
             e.RunReappeared(**seen),
             e.RunAnomalyObserved(kind="end_changed", status="x", known_status="y", **seen),
         ]
-        if is_ended or EARLY_USAGE not in self._known:
-            asides += [e.RunUsageReported(usage=self.make_usage() or Usage(), **seen)] * 3
+        asides += [e.RunUsageReported(usage=self.make_usage() or Usage(), **seen)] * 3
         return self.pick(asides)
 
 
@@ -324,7 +361,7 @@ class _Life:
         calls = h.make_calls()
         more: dict[str, Any] = {"tool_calls": calls, "ended_at": self._stamps["stopped"](began)}
         if h.flip(0.3):
-            more["usage"] = h.pick((None,), EARLY_USAGE, (h.make_usage(),))
+            more["usage"] = h.make_usage()
         self._stay("requires_action", **more)
         if h.flip(0.2):
             self._stay("requires_action", **{**more, "tool_calls": h.make_calls()})
@@ -366,7 +403,7 @@ class _Life:
         length = h.make_delay()
         fields = {**self._fields, "status": status, **more}
         if h.flip(0.3):
-            fields |= h.pick(({},), LATE_FACTS, (h.make_identity(),))
+            fields |= h.make_identity()
         for _ in range(h.pick((0, 1, 1, 2))):
             asked = self._seen(self._now + length * h.pick((0, 0.3, 0.5, 0.99)))
             if self._looked is not None and asked <= self._looked:

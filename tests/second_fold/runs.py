@@ -17,6 +17,11 @@ TOKENS = (
     "total_tokens",
     "cached_tokens",
     "reasoning_tokens",
+    "cache_write_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_30m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_12h_tokens",
 )
 # Larger counts are ignored.
 TRILLION = 10**12
@@ -79,6 +84,7 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
         "first_seen_at": first.observed_at,
         "last_changed_at": max(it.observed_at for it in events),
         **_last_tokens(events),
+        "service_tier": clean(_last_tier(events)),
         **times.columns,
         "error_code": None if error is None else clean(error.code),
         "error_message": None if error is None else clean(error.message),
@@ -127,6 +133,14 @@ def _last_tokens(events: Sequence[e.Event]) -> dict[str, int | None]:
             reports.append(event.usage)
     known = [_plausible(it) for it in reports if it is not None]
     return {name: _last(it[name] for it in known) for name in TOKENS}
+
+
+def _last_tier(events: Sequence[e.Event]) -> str | None:
+    """Returns the tier that a service named last, or else the one that was asked for."""
+    asked = [it.service_tier for it in events if isinstance(it, e.RunCreated)]
+    reports = [it.usage for it in events if isinstance(it, e.RunEnded | e.RunUsageReported)]
+    tier: str | None = _last([*asked, *(it.service_tier for it in reports if it is not None)])
+    return tier
 
 
 def _plausible(usage: Usage | None) -> dict[str, int | None]:

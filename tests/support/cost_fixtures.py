@@ -110,4 +110,4 @@ def open_views(url: str, store: EventStore, prices: PriceList) -> Views:
 
 def money(row: CostRow) -> tuple[Decimal | None, ...]:
     """Returns the costs of a row."""
-    return row[4:7]
+    return row.input_dollars, row.output_dollars, row.total_dollars

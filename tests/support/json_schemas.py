@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from types import UnionType
@@ -302,22 +303,26 @@ def _make_row(kind: type) -> Schema:
 
 
 def _make_record(kind: type, **more: Schema) -> Schema:
-    """Returns the schema of a named tuple as an object."""
+    """Returns the schema of a named tuple or dataclass as an object."""
     return _make_object(
         {name: _make_value(hint) for name, hint in get_type_hints(kind).items()} | more
     )
 
 
 def _make_value(hint: Any) -> Schema:
-    if hasattr(hint, "_fields"):
+    if _has_fields(hint):
         return _make_record(hint)
-    inner = next((it for it in get_args(hint) if hasattr(it, "_fields")), None)
+    inner = next((it for it in get_args(hint) if _has_fields(it)), None)
     if inner is not None:
         assert get_origin(hint) not in (Union, UnionType)
         return {"type": "array", "items": _make_record(inner)}
     if Decimal in (hint, *get_args(hint)):
         return {"type": ["string", "null"], "pattern": r"^-?\d+\.\d{9}$"}
     return _shorten_nullable(TypeAdapter(hint).json_schema(mode="serialization"))
+
+
+def _has_fields(kind: Any) -> bool:
+    return hasattr(kind, "_fields") or is_dataclass(kind)
 
 
 def _shorten_nullable(schema: Schema) -> Schema:

@@ -10,6 +10,7 @@ from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
+from tracker.event_store import EventStore
 from tracker.polling.dispatcher import source_status
 from tracker.polling.overdue import OverdueAudit
 from tracker.polling.policy.cadence import Cadence
@@ -106,9 +107,14 @@ def _no_jitter() -> float:
 class Bench:
     """A poller with its clock and its store."""
 
-    def __init__(self, steps: StepsWhen = "ended", cadence: Cadence | None = None) -> None:
+    def __init__(
+        self,
+        steps: StepsWhen = "ended",
+        cadence: Cadence | None = None,
+        store: EventStore | None = None,
+    ) -> None:
         self.clock = FakeClock()
-        self.store = open_event_store("memory://")
+        self.store = store or open_event_store("memory://")
         self.repository, self.threads = RunRepository(self.store), WorkerThreads()
         self.commits = GroupCommit(self.repository, self.threads)
         self.watch_list = WatchList(self.clock, cadence, jitter=_no_jitter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import tempfile
 import tomllib
@@ -100,8 +101,10 @@ def list_classes() -> dict[str, list[str]]:
 
 
 def _list_attributes(kind: type) -> list[str]:
-    # The order of a tuple's fields is public too.
+    # The order of the fields of a tuple, and of a dataclass, is public too.
     fields = list(getattr(kind, "_fields", ()))
+    if dataclasses.is_dataclass(kind):
+        fields = [it.name for it in dataclasses.fields(kind)]
     names: set[str] = set()
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in PACKAGES:

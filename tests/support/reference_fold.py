@@ -24,6 +24,7 @@ from tests.support.run_builder import (
     rows_of,
     started,
     steps_of,
+    values_of,
     waiting,
 )
 from tracker.core import events as e
@@ -121,10 +122,14 @@ def fold_tables(store: EventStore) -> Tables:
     made = [rows_of(history) for _, history in sorted(streams.items())]
     read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
     return {
-        "runs": [row for row, _ in made],
-        "run_phases": [phase for _, phases in made for phase in phases],
-        "run_actions": [row for key, events in read.items() for row in actions_of(key, events)],
-        "run_steps": [row for key, events in read.items() for row in steps_of(key, events)],
+        "runs": [values_of(row) for row, _ in made],
+        "run_phases": [values_of(phase) for _, phases in made for phase in phases],
+        "run_actions": [
+            values_of(row) for key, events in read.items() for row in actions_of(key, events)
+        ],
+        "run_steps": [
+            values_of(row) for key, events in read.items() for row in steps_of(key, events)
+        ],
         **rollups(ended_runs := [row for row, _ in made if row.outcome is not None]),
         **cost_tables(ended_runs, "gpt-4o"),
     }
@@ -143,7 +148,7 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
         said = any(it is not None for it in tokens[:3])
         for table, key in (("usage_hourly", (*time, *kind)), ("usage_totals", kind)):
             empty = [0, 0, *[None] * len(tokens), *[0] * len(tokens)]
-            sums = usage[table].setdefault((*key, run.outcome), empty)
+            sums = usage[table].setdefault((*key, run.outcome, run.service_tier or ""), empty)
             sums[:2] = sums[0] + 1, sums[1] + (not said)
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from projections.folding.phases import phase_rows
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
 from projections.projectors.steps import step_values
-from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow
+from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow, field_names
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
 from tracker.event_store import Append, RecordedEvent
@@ -111,18 +112,18 @@ def run_row(history: RunHistory) -> RunRow:
     """Returns the row of a run as it is read, with moments in UTC."""
     row = RunRow(*row_values(history, history.measure()))
     moments: dict[str, Any] = {
-        name: moment_of(getattr(row, name)) for name in RunRow._fields if name.endswith("_at")
+        name: moment_of(getattr(row, name)) for name in field_names(RunRow) if name.endswith("_at")
     }
-    return row._replace(metadata=json.loads(str(row.metadata)), **moments)
+    return replace(row, metadata=json.loads(str(row.metadata)), **moments)
 
 
 def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
     """Returns the rows of the actions of a run."""
     history = history_of(key, events)
-    return sorted(
+    return [
         ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
-        for values in action_rows(key, history.measure())
-    )
+        for values in sorted(action_rows(key, history.measure()), key=lambda it: it[:3])
+    ]
 
 
 def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
@@ -135,6 +136,11 @@ def steps_of(key: str, events: Sequence[e.Event]) -> list[StepRow]:
             values[5:7] = map(moment_of, values[5:7])
             rows[event.step_id] = StepRow(*values)
     return [rows[step_id] for step_id in sorted(rows)]
+
+
+def values_of(row: Any) -> tuple[Any, ...]:
+    """Returns the values of a row or another dataclass in the order of its fields."""
+    return tuple(getattr(row, name) for name in field_names(type(row)))
 
 
 def phases_of(phases: Sequence[PhaseRow]) -> list[str]:

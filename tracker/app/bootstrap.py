@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.event_store import EventStore, open_event_store
+from tracker.heartbeats.pace_table import paces_in
 from tracker.heartbeats.reporter import start_reporting
 from tracker.leases.joining import join, worker_name
 from tracker.polling.metrics import Counters
@@ -70,7 +71,8 @@ async def open_session(
     stack.callback(repository.close)
     commits = GroupCommit(repository, threads)
     clock, sources = settings.clock, settings.sources
-    watch_list = WatchList(clock, settings.cadence, settings.requests_per_second)
+    paces = await threads.run(paces_in, store) if settings.resume else {}
+    watch_list = WatchList(clock, settings.cadence, settings.requests_per_second, paces=paces)
     updates = RunUpdates(watch_list, commits, clock, settings.steps)
     poller = Poller(watch_list, updates, commits, clock, concurrency=settings.concurrency)
     overdue = OverdueAudit(watch_list)
@@ -115,7 +117,16 @@ async def open_session(
     )
     on_open(session)
     if settings.resume:
-        start_reporting(stack, store, worker, session.sources_status, clock, threads, is_alone)
+        start_reporting(
+            stack,
+            store,
+            worker,
+            session.sources_status,
+            watch_list.paces,
+            clock,
+            threads,
+            is_alone,
+        )
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
     await subscriptions.start(store, repository.readable_state, threads)

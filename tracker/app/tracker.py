@@ -209,10 +209,10 @@ class Tracker:
         return await backfill(self._require_session(), thread_id, source, steps=steps, watch=watch)
 
     async def drain(self, timeout: float = 10.0) -> bool:
-        """Returns once the steps of all runs that have ended are recorded, or given up.
+        """Returns once the steps of all runs that have ended are recorded, or denied.
 
-        False if they were not within `timeout` seconds: leaving the tracker then loses nothing,
-        as the next one reads them.
+        False if they were not within `timeout` seconds, or if the service fails at them and they
+        are tried again later: leaving the tracker then loses nothing, as the next one reads them.
         """
         return await self._require_session().step_reads.drain(timeout)
 
@@ -293,11 +293,12 @@ class Tracker:
 
         The payload is a JSON object, as bytes, text or mapping, or an object of the `openai`
         package. Returns when the events are durable; a step of a run that is not known yet waits
-        in memory until the run is recorded. `observed_at` is the time of the service's answer;
-        without it, the age of the document is unknown. May be called from any thread. Without a
-        `source`, the shape of the document decides between several. An event of a stream that
-        shows neither a run nor a step adds nothing. Raises PayloadError if the document is
-        neither a run nor a step, SettingsError if its shape does not tell which source it is from.
+        in memory until the run is recorded. A run that is open is watched from here on.
+        `observed_at` is the time of the service's answer; without it, the age of the document is
+        unknown. May be called from any thread. Without a `source`, the shape of the document
+        decides between several. An event of a stream that shows neither a run nor a step adds
+        nothing. Raises PayloadError if the document is neither a run nor a step, SettingsError if
+        its shape does not tell which source it is from.
         """
         return observe(self._require_session(), payload, source, observed_at)
 

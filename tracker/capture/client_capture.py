@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tracker.capture.exchange import CapturedSource, Exchange, Route, find_route
 from tracker.capture.exchange_recorder import ExchangeRecorder
+from tracker.core.events import run_stream
 from tracker.errors import RunfoldError, SettingsError
 from tracker.runtime.log_fields import of_run
 from tracker.session import Session
@@ -26,11 +27,12 @@ BODY_CAP = 8_000_000
 
 
 class CapturedRequest(NamedTuple):
-    """A request about runs of a source, and the time when it was sent."""
+    """A request about runs of a source, when it was sent, and the version of its run known then."""
 
     source: CapturedSource
     route: Route
     sent_at: datetime
+    known: int
 
 
 class ClientCapture:
@@ -69,7 +71,11 @@ class ClientCapture:
                 "sources", "several sources are at the address of a captured client: say which"
             )
             return None
-        return CapturedRequest(*found[0], self._require_session().clock.now())
+        session, (source, route) = self._require_session(), found[0]
+        stream = run_stream(source.name, route.run_id or "")
+        return CapturedRequest(
+            source, route, session.clock.now(), session.watch_list.known_version(stream)
+        )
 
     def record(self, request: CapturedRequest, response: Any, body: bytes) -> Future[None]:
         """Records a complete response. The returned future resolves once it is stored.
@@ -154,6 +160,7 @@ def _make_exchange(
         answer,
         target,
         sent.content if sent.method == "POST" else b"",
+        request.known,
     )
 
 

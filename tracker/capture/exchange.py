@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
+from tracker.core.state import UNKNOWN_VERSION
 from tracker.errors import PayloadError
 from tracker.sources.answer import Answer
 from tracker.sources.asked import check_answer
@@ -52,6 +53,8 @@ class Exchange:
     target: str = field(repr=False)
     # The body of the request.
     sent: bytes = field(default=b"", repr=False)
+    # The version of the run that was known when the request was sent.
+    known: int = UNKNOWN_VERSION
 
     @property
     def sent_document(self) -> Mapping[str, Any]:

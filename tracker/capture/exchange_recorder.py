@@ -104,11 +104,12 @@ class ExchangeRecorder:
         if route.call == "submit_tool_outputs":
             sent = exchange.sent_document
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
-            state = await recorder.record_submission(run, thread_id, given)
+            state = await recorder.record_submission(run, thread_id, given, exchange.known)
         else:
             call = _changing_call(route.call)
             state = await recorder.record(
                 run,
+                exchange.known,
                 watch=call is not None,
                 thread_id=thread_id,
                 unchanged_until=unchanged_until,
@@ -137,6 +138,7 @@ class ExchangeRecorder:
         watch = exchange.route.call != "retrieve"
         state = await recorder.record(
             response,
+            exchange.known,
             watch=watch,
             unchanged_until=unchanged_until,
             call=_changing_call(exchange.route.call),

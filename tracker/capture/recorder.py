@@ -16,7 +16,7 @@ from tracker.core.events import Event, run_stream
 from tracker.core.identifiers import is_identifier
 from tracker.core.other_decisions import decide_continuation, decide_submission
 from tracker.core.snapshot import RunSnapshot
-from tracker.core.state import RunState
+from tracker.core.state import UNKNOWN_VERSION, RunState
 from tracker.errors import RunfoldError
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
 from tracker.recording.observation import Decide, Observation, RecordResult
@@ -52,9 +52,20 @@ class CallRecorder:
         self._updates = session.updates
         self._warn = warn
 
+    async def known_version(self, run_id: str) -> int:
+        """Returns the version at which a run is known now, before a request about it."""
+        stream = run_stream(self._source.name, run_id)
+        if (known := self._watch_list.known_version(stream)) != UNKNOWN_VERSION:
+            return known
+        try:
+            return (await self._commits.state(stream)).version
+        except RunfoldError:
+            return UNKNOWN_VERSION
+
     async def record(
         self,
         run: Run | Response,
+        known: int = UNKNOWN_VERSION,
         *,
         watch: bool = False,
         thread_id: str | None = None,
@@ -63,12 +74,13 @@ class CallRecorder:
     ) -> RunState | None:
         """Records a run; with `watch`, watches it unless it has ended.
 
-        `thread_id` is its thread if the call names it. `unchanged_until` is the time until which
-        its earlier state is known to have lasted. `call` is the call that it answers, if that
-        changes the run. Returns its state, None if it could not be recorded.
+        `known` is the version at which it was known when it was asked for; `thread_id` is its
+        thread if the call names it; `unchanged_until` is the time until which its earlier state is
+        known to have lasted; `call` is the call that it answers, if that changes the run. Returns
+        its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, unchanged_until, call)
+        result = await self._record_snapshot(stream, run, known, unchanged_until, call)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -82,6 +94,7 @@ class CallRecorder:
         self,
         stream: str,
         run: Run | Response,
+        known: int,
         unchanged_until: datetime | None,
         call: Call | None,
     ) -> RecordResult | None:
@@ -97,7 +110,7 @@ class CallRecorder:
             )
             if call is not None:
                 snapshot = snapshot.model_copy(update={"call": call})
-            result, predecessor = await self._commits.observe(snapshot)
+            result, predecessor = await self._commits.observe(snapshot, known)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
             return None
@@ -128,7 +141,11 @@ class RunCallRecorder(CallRecorder):
         self._assistants = source
 
     async def record_submission(
-        self, run: Run, thread_id: str | None, answers: Iterable[Mapping[str, Any]]
+        self,
+        run: Run,
+        thread_id: str | None,
+        answers: Iterable[Mapping[str, Any]],
+        known: int = UNKNOWN_VERSION,
     ) -> RunState | None:
         """Records that the service accepted `answers` to calls of a run, and watches the run.
 
@@ -141,7 +158,7 @@ class RunCallRecorder(CallRecorder):
             await self._record_decision(
                 stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.record(run, watch=True, thread_id=thread_id, call="submit")
+        state = await self.record(run, known, watch=True, thread_id=thread_id, call="submit")
         watched = self._watch_list.find(stream)
         if watched is not None:
             # Our own code submits the outputs, so polls need not tell it soon that the run went on.

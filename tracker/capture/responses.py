@@ -48,12 +48,14 @@ class CapturedResponses:
 
     async def retrieve(self, response_id: str) -> Response:
         """Retrieves a response."""
-        response = await self._responses.retrieve(response_id)
-        await self._recorder.record(response)
+        responses, known = self._responses, await self._recorder.known_version(response_id)
+        response = await responses.retrieve(response_id)
+        await self._recorder.record(response, known)
         return response
 
     async def cancel(self, response_id: str) -> Response:
         """Cancels a response, and watches it until it has ended."""
-        response = await self._responses.cancel(response_id)
-        await self._recorder.record(response, watch=True, call="cancel")
+        responses, known = self._responses, await self._recorder.known_version(response_id)
+        response = await responses.cancel(response_id)
+        await self._recorder.record(response, known, watch=True, call="cancel")
         return response

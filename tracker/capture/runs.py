@@ -44,22 +44,25 @@ class CapturedRuns:
 
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
         """Retrieves a run."""
-        run = await self._assistants.retrieve(thread_id, run_id)
-        await self._recorder.record(run)
+        assistants, known = self._assistants, await self._recorder.known_version(run_id)
+        run = await assistants.retrieve(thread_id, run_id)
+        await self._recorder.record(run, known)
         return run
 
     async def update(
         self, thread_id: str, run_id: str, *, metadata: Mapping[str, str] | None
     ) -> Run:
         """Changes the metadata of a run."""
-        run = await self._assistants.update(thread_id, run_id, metadata=metadata)
-        await self._recorder.record(run)
+        assistants, known = self._assistants, await self._recorder.known_version(run_id)
+        run = await assistants.update(thread_id, run_id, metadata=metadata)
+        await self._recorder.record(run, known)
         return run
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
         """Asks for the cancellation of a run, and watches it until it has ended."""
-        run = await self._assistants.cancel(thread_id, run_id)
-        await self._recorder.record(run, watch=True, thread_id=thread_id, call="cancel")
+        assistants, known = self._assistants, await self._recorder.known_version(run_id)
+        run = await assistants.cancel(thread_id, run_id)
+        await self._recorder.record(run, known, watch=True, thread_id=thread_id, call="cancel")
         return run
 
     async def submit_tool_outputs(
@@ -67,10 +70,11 @@ class CapturedRuns:
     ) -> Run:
         """Submits the outputs of all calls that a run waits for, and watches the run."""
         outputs = list(tool_outputs)
-        run = await self._assistants.submit_tool_outputs(thread_id, run_id, outputs, **more)
+        assistants, known = self._assistants, await self._recorder.known_version(run_id)
+        run = await assistants.submit_tool_outputs(thread_id, run_id, outputs, **more)
         # Azure accepts answers to approvals beside the outputs.
         answers = [*outputs, *more.get("tool_approvals", ())]
-        await self._recorder.record_submission(run, thread_id, answers)
+        await self._recorder.record_submission(run, thread_id, answers, known)
         return run
 
     async def list(self, thread_id: str, **query: Any) -> RunPage:

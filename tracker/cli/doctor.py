@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -74,10 +75,7 @@ def _print_document(
     sources = [{**it._asdict(), "state": it.state, "advice": it.advice} for it in heartbeats]
     print_json(
         {
-            **diagnosis._asdict(),
-            "schema": diagnosis.schema._asdict(),
-            "projections": [it._asdict() for it in diagnosis.projections],
-            "set_aside": [it._asdict() for it in diagnosis.set_aside],
+            **asdict(diagnosis),
             "sources": sources,
             "shared_ids": list(shared_ids),
             "healthy": _is_healthy(diagnosis, heartbeats),

@@ -36,9 +36,14 @@ def fold(events: Iterable[e.Event], state: RunState = initial_state) -> RunState
     return state
 
 
-def decide(state: RunState, snapshot: RunSnapshot) -> list[e.Event]:
-    """Returns the events that `snapshot` adds; none if it shows nothing new."""
-    decision = Decision(state, snapshot)
+def decide(state: RunState, snapshot: RunSnapshot, known: int | None = None) -> list[e.Event]:
+    """Returns the events that `snapshot` adds; none if it shows nothing new.
+
+    `known` is the version of the run (`RunState.version`) that was known when the snapshot was
+    asked for: at that version still, the snapshot is newer than the state. UNKNOWN_VERSION stands
+    for a document of unknown age that came just now. If None, the times decide which is newer.
+    """
+    decision = Decision(state, snapshot, known)
     if is_on_another_thread(state, snapshot.thread_id):
         _add_anomaly(decision, ANOTHER_THREAD)
         return decision.events

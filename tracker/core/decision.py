@@ -7,35 +7,38 @@ from typing import Any
 
 from tracker.core import events as e
 from tracker.core.snapshot import UNTOLD, RunSnapshot
-from tracker.core.state import Marker, RunState, evolve, later_of, submission_marker
+from tracker.core.state import (
+    UNKNOWN_VERSION,
+    Marker,
+    RunState,
+    evolve,
+    later_of,
+    submission_marker,
+)
 from tracker.core.status import CANCELLED, CANCELLING, QUEUED, is_ended
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Decision:
-    """The events that a snapshot adds so far; each is applied to the state at once."""
+    """The events that a snapshot adds so far; each is applied to the state at once.
 
-    def __init__(self, state: RunState, snapshot: RunSnapshot) -> None:
+    `known` is the version of the run that was known when the snapshot was asked for, or came.
+    """
+
+    def __init__(self, state: RunState, snapshot: RunSnapshot, known: int | None = None) -> None:
         self.snapshot = snapshot
         self.events: list[e.Event] = []
-        self.is_fresh = (
-            snapshot.asked_at is not None
-            and state.observed_at is not None
-            and snapshot.asked_at > state.observed_at
-        )
-        # True if what is known of the run was seen after the snapshot.
-        self.is_outdated = (
-            not self.is_fresh
-            and state.observed_at is not None
-            and snapshot.observed_at < state.observed_at
-        )
+        # True if the snapshot shows the run as it was after all that is known of it.
+        self.is_fresh = _is_fresh(state, snapshot, known)
+        # True if what is known of the run was, or may have been, seen after the snapshot.
+        self.is_outdated = not self.is_fresh and _is_outdated(state, snapshot, known)
         self.observed_at = later_of(state, snapshot.observed_at)
         # When the answer was asked for at the earliest, for the events.
         self.asked_at = _find_asking(snapshot)
         self.look = self._describe_look()
         # Lower and upper bound of what the snapshot shows for the first time.
-        self.not_before = _find_not_before(state, snapshot, self.asked_at)
+        self.not_before = _find_not_before(state, snapshot, self.asked_at, is_fresh=self.is_fresh)
         self.not_after = snapshot.not_after
         if snapshot.observed_at < self.observed_at:
             self.not_after = min(snapshot.observed_at, snapshot.not_after or snapshot.observed_at)
@@ -84,6 +87,21 @@ class Decision:
         return self.state.status or QUEUED
 
 
+def _is_fresh(state: RunState, snapshot: RunSnapshot, known: int | None) -> bool:
+    if snapshot.asked_at is None or state.observed_at is None:
+        return False
+    if known is None:
+        # Only where the versions are not known: the times may be by several clocks.
+        return snapshot.asked_at > state.observed_at
+    return known == state.version
+
+
+def _is_outdated(state: RunState, snapshot: RunSnapshot, known: int | None) -> bool:
+    if known is not None:
+        return snapshot.asked_at is not None and known not in (state.version, UNKNOWN_VERSION)
+    return state.observed_at is not None and snapshot.observed_at < state.observed_at
+
+
 def _find_asking(snapshot: RunSnapshot) -> datetime | None:
     """Returns when an answer was asked for at the earliest; None if nobody knows."""
     asked_at = snapshot.asked_since or snapshot.asked_at
@@ -91,7 +109,7 @@ def _find_asking(snapshot: RunSnapshot) -> datetime | None:
 
 
 def _find_not_before(
-    state: RunState, snapshot: RunSnapshot, asked_at: datetime | None
+    state: RunState, snapshot: RunSnapshot, asked_at: datetime | None, *, is_fresh: bool
 ) -> datetime | None:
     """Returns the last moment at which the run is known not to have been as the snapshot shows.
 
@@ -99,11 +117,8 @@ def _find_not_before(
     """
     if state.status is None:
         return asked_at if snapshot.call == "create" else None
-    floor = state.asked_at
     told = snapshot.unchanged_until
-    if told is not None and (floor is None or told > floor):
-        floor = told
-    if floor is None or floor >= snapshot.observed_at:
-        return None
-    # A document of unknown age may show an open state from before the last look.
-    return floor if snapshot.asked_at is not None or is_ended(snapshot.status) else None
+    # A document may show an open state from before the last look, but no end.
+    floor = state.asked_at if is_fresh or is_ended(snapshot.status) else None
+    moments = [it for it in (told, floor) if it is not None and it < snapshot.observed_at]
+    return max(moments, default=None)

@@ -103,13 +103,17 @@ def decide_continuation(
     ]
 
 
-def decide_disappearance(state: RunState, observed_at: datetime) -> list[e.Event]:
+def decide_disappearance(
+    state: RunState, observed_at: datetime, known: int | None = None
+) -> list[e.Event]:
     """Returns the event for an open run that the service no longer knows; the caller makes sure.
 
-    None for a run that was seen after the service denied it.
+    None for a run that was seen after the service denied it: it is past the version `known` then.
     """
     if state.status is None or state.vanished or state.is_ended:
         return []
-    if state.observed_at is not None and observed_at < state.observed_at:
+    if known is not None and known != state.version:
+        return []
+    if known is None and state.observed_at is not None and observed_at < state.observed_at:
         return []
     return [e.RunVanished(observed_at=later_of(state, observed_at))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -29,6 +30,10 @@ class RecentDict(Generic[Key, Value]):
         if value is not None:
             self._entries.move_to_end(key)
         return value
+
+    def recent(self, most: int) -> list[tuple[Key, Value]]:
+        """Returns the entries used last, at most `most` of them, the last one first."""
+        return list(islice(reversed(self._entries.items()), most))
 
     def put(self, key: Key, value: Value) -> None:
         """Adds or replaces an entry; drops the one that was not used for longest if too many."""

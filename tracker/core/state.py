@@ -18,6 +18,8 @@ ANOTHER_THREAD = "another_thread"
 # An entry of `RunState.past`: a position in the life of a run, an earlier value, or something
 # already recorded. Markers are compared, never shown.
 Marker = tuple[object, ...]
+# The `RunState.version` that is known to an asker who knows nothing of the run.
+UNKNOWN_VERSION = -1
 # The marker of a run whose metadata nobody has reported yet.
 NO_METADATA: Marker = ("no metadata",)
 
@@ -55,6 +57,9 @@ class RunState(NamedTuple):
     vanished: bool = False
     # Earlier positions and values, by which a document that is observed again is recognised.
     past: frozenset[Marker] = frozenset()
+    # The number of events that tell of the run itself: not of its steps or of our own outputs. A
+    # look is new if this is the version that was known when it was asked for.
+    version: int = 0
 
     @property
     def is_ended(self) -> bool:
@@ -108,13 +113,25 @@ def submission_marker(tool_call_ids: Iterable[str]) -> Marker:
 
 def evolve(state: RunState, event: e.Event) -> RunState:
     """Applies an event. Raises TypeError for an event that is not about a run."""
-    after = _apply(state, event)
+    after, version = _apply(state, event), state.version
+    if isinstance(event, e.RunCreated):
+        version = 1
+    elif not _is_about_something_else(event):
+        version += 1
     asked_at = state.asked_at
     if isinstance(event, e.Look) and event.asked_at is not None:
         moment = event.observed_at - timedelta(microseconds=event.asked_at)
         if asked_at is None or moment > asked_at or event.clock_was_set:
             asked_at = moment
-    return after._replace(last_event_at=later_of(state, event.observed_at), asked_at=asked_at)
+    last_event_at = later_of(state, event.observed_at)
+    return after._replace(last_event_at=last_event_at, version=version, asked_at=asked_at)
+
+
+def _is_about_something_else(event: e.Event) -> bool:
+    """True for an event of a run that no look at the run can show."""
+    if isinstance(event, e.RunAnomalyObserved):
+        return event.kind == ANOTHER_THREAD
+    return isinstance(event, e.RunStepRecorded | e.ToolOutputsSubmitted)
 
 
 def _apply(state: RunState, event: e.Event) -> RunState:

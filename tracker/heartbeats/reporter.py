@@ -10,8 +10,11 @@ from threading import Lock
 
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.heartbeat import EVERY_SECONDS, to_columns
-from tracker.heartbeats.table import HeartbeatTable, table_in
+from tracker.heartbeats.pace_table import PaceTable
+from tracker.heartbeats.table import HeartbeatTable
+from tracker.polling.policy.pace import Pace
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock
 from tracker.runtime.ticker import Ticker
@@ -26,7 +29,9 @@ Statuses = Callable[[], Mapping[str, SourceStatus]]
 
 
 class Reporter:
-    """Writes the heartbeats of one worker when they are due. A database that fails is logged.
+    """Writes the heartbeats of one worker, and the paces of its sources, when they are due.
+
+    A database that fails is logged.
 
     `is_alone` is true if no other tracker polls for the database: rows of others are then left
     from trackers that are gone.
@@ -35,15 +40,19 @@ class Reporter:
     def __init__(
         self,
         table: HeartbeatTable,
+        pace_table: PaceTable,
         worker: str,
         statuses: Statuses,
+        paces: Callable[[], Mapping[str, Pace]],
         clock: Clock,
         threads: WorkerThreads,
         is_alone: bool,
     ) -> None:
         self._table = table
+        self._pace_table = pace_table
         self._worker = worker
         self._statuses = statuses
+        self._paces = paces
         self._clock = clock
         self._threads = threads
         self._is_alone = is_alone
@@ -64,7 +73,7 @@ class Reporter:
         now = self._clock.now()
         rows = {source: to_columns(status, now) for source, status in statuses.items()}
         try:
-            await self._threads.run(self._write, rows)
+            await self._threads.run(self._write, rows, self._paces())
         except StoreUnavailable as error:
             # Once, and not each second while the database is away: failed polls show that too.
             if not self._is_failing:
@@ -74,29 +83,34 @@ class Reporter:
             self._is_failing, self._urgent, self._written = False, urgent, started
 
     async def close(self) -> None:
-        """Deletes the rows, unless the database is away: they then grow old."""
+        """Writes the paces and deletes the heartbeats, which grow old if the database is away."""
         try:
-            await self._threads.run(self._delete)
+            await self._threads.run(self._delete, self._paces())
         except StoreUnavailable as error:
             logger.warning("cannot delete heartbeat: %s", error)
 
-    def _write(self, rows: Mapping[str, Mapping[str, object]]) -> None:
+    def _write(self, rows: Mapping[str, Mapping[str, object]], paces: Mapping[str, Pace]) -> None:
         with self._lock:
             if self._is_closed:
                 return
             if not self._has_table:
                 self._table.create()
+                self._pace_table.create()
                 if self._is_alone:
                     self._table.remove_others(self._worker)
                 self._has_table = True
             self._table.write(self._worker, rows)
+            self._pace_table.write(paces)
 
-    def _delete(self) -> None:
+    def _delete(self, paces: Mapping[str, Pace]) -> None:
         # A database must not be closed under a thread that still uses it.
         with self._lock:
             self._is_closed = True
             if self._has_table:
                 self._table.remove(self._worker)
+            if paces:
+                self._pace_table.create()
+                self._pace_table.write(paces)
 
 
 def start_reporting(
@@ -104,15 +118,16 @@ def start_reporting(
     store: EventStore,
     worker: str,
     statuses: Statuses,
+    paces: Callable[[], Mapping[str, Pace]],
     clock: Clock,
     threads: WorkerThreads,
     is_alone: bool,
 ) -> None:
-    """Reports heartbeats until `stack` is closed, if the store has tables."""
-    table = table_in(store)
-    if table is None:
+    """Reports heartbeats and paces until `stack` is closed, if the store has tables."""
+    if not isinstance(store, RecorderEventStore) or not store.placeholder:
         return
-    reporter = Reporter(table, worker, statuses, clock, threads, is_alone)
+    tables = HeartbeatTable(store), PaceTable(store)
+    reporter = Reporter(*tables, worker, statuses, paces, clock, threads, is_alone)
     stack.push_async_callback(reporter.close)
     ticker = Ticker()
     stack.push_async_callback(ticker.stop)

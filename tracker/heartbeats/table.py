@@ -135,17 +135,11 @@ class HeartbeatTable:
             return [_read(row) for row in cursor.fetchall()]
 
 
-def table_in(store: EventStore) -> HeartbeatTable | None:
-    """Returns the table beside the events of a store; None if the store has no tables."""
-    if isinstance(store, RecorderEventStore) and store.placeholder:
-        return HeartbeatTable(store)
-    return None
-
-
 def heartbeats_in(store: EventStore) -> list[Heartbeat]:
     """Returns the last reports of all trackers, by source and worker. Raises StoreUnavailable."""
-    table = table_in(store)
-    return [] if table is None else table.read()
+    if isinstance(store, RecorderEventStore) and store.placeholder:
+        return HeartbeatTable(store).read()
+    return []
 
 
 def _to_column(value: object) -> object:

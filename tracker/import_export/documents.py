@@ -3,8 +3,8 @@
 A line is one of these, or an array of them: a run or a step as the service sent it, a page of a
 list, an event of a stream, a webhook that shows a run, an event of `runfold export --events`, and
 `{"observed_at": …, "source": …, "body": …}` around any of these but the last. This may also have
-`asked_at`, when the answer was asked for, and `"call": "create"` if it is that to the call that made
-the run.
+`asked_at`, when the answer was asked for, and `"call": "create"` if it is the answer to the call
+that made the run.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from tracker.core.events import RunEnded, RunStepRecorded, run_stream
 from tracker.core.other_decisions import decide_steps
 from tracker.core.snapshot import RunSnapshot, StepSnapshot
-from tracker.core.state import RunState, is_on_another_thread
+from tracker.core.state import UNKNOWN_VERSION, RunState, is_on_another_thread
 from tracker.errors import (
     NotFound,
     PayloadError,
@@ -122,7 +122,7 @@ class _Backfill:
                 earlier = await commits.record(predecessor)
                 self.events += len(earlier.events)
                 updates.on_state(predecessor.stream, earlier.state)
-            result = await commits.record(Observation.of(snapshot))
+            result = await commits.record(Observation.of(snapshot, UNKNOWN_VERSION))
         except PayloadError as error:
             self._note_failure(snapshot.run_id, error)
             return None

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tracker.core.identifiers import is_identifier
+from tracker.core.state import UNKNOWN_VERSION
 from tracker.errors import PayloadError
 from tracker.recording.observation import Observation
 from tracker.sources.assistants.resource import Assistants
@@ -49,9 +50,11 @@ def resolve_payload(
     if payload.kind == "document":
         check_source(origin, body)
     snapshot = origin.snapshot(body, observed_at=observed_at, asked_at=asked_at)
+    # A document that came just now is of unknown age, but not older than another that came before.
+    known = UNKNOWN_VERSION if asked_at is None else None
     observations = [
         entry
-        for entry in (Observation.of(snapshot), Observation.of_predecessor(snapshot))
+        for entry in (Observation.of(snapshot, known), Observation.of_predecessor(snapshot))
         if entry is not None
     ]
     is_stored = body.get("store") is not False

@@ -23,7 +23,8 @@ def observe(
 ) -> list[Event]:
     """Records a document or an event of a stream; returns the events that were added.
 
-    Blocks until they are durable. Safe from any thread: updates are applied on the loop that polls.
+    Its run is watched if it is open and its service stores it. Blocks until the events are
+    durable. Safe from any thread: updates are applied on the loop that polls.
     """
     found = find_payload(as_document(payload))
     if found is None:
@@ -35,12 +36,16 @@ def observe(
         return []
     events: list[Event] = []
     results = session.repository.record(resolved.observations)
+    stream = resolved.observations[0].stream
     for result in results:
         if isinstance(result, RunfoldError):
             raise result
         # A thread may outlive the loop, after which there are no watched runs to update.
         with suppress(RuntimeError):
             session.loop.call_soon_threadsafe(session.updates.on_recorded, resolved.origin, result)
+            is_open = result.state.status is not None and not result.state.is_ended
+            if is_open and result.stream == stream:
+                session.loop.call_soon_threadsafe(watch, session, resolved, result.state)
         events += result.events
     return events
 
@@ -69,7 +74,7 @@ def watch(session: Session, resolved: ResolvedPayload, state: RunState = initial
     if resolved.is_stored:
         thread_id = state.thread_id or resolved.thread_id
         session.watch_list.watch(
-            resolved.origin, thread_id, resolved.run_id, after=FIRST_POLL_SECONDS
+            resolved.origin, thread_id, resolved.run_id, state=state, after=FIRST_POLL_SECONDS
         )
 
 

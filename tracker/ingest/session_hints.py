@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracker.core.identifiers import is_identifier
-from tracker.core.state import RunState
+from tracker.core.state import UNKNOWN_VERSION, RunState
 from tracker.errors import RunfoldError, WaitTimeout
 from tracker.polling.requests.backfill_pages import ListPage
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
@@ -67,7 +67,7 @@ async def read_session(
             snapshot = origin.snapshot(
                 turn, observed_at=answer.observed_at, asked_at=answer.asked_at
             )
-            result = await session.commits.record(Observation.of(snapshot))
+            result = await session.commits.record(Observation.of(snapshot, UNKNOWN_VERSION))
         except RunfoldError as error:
             logger.warning("%s: a turn of it is not recorded: %s", session_id, error)
             continue

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tracker.core.state import RunState, initial_state
-from tracker.errors import NotFound, StoreError
+from tracker.errors import StoreError
 from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
-from tracker.polling.recovery import resume_ended_runs
+from tracker.polling.recovery import resume_ended_runs, unknown_run
 from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
@@ -156,6 +156,9 @@ class ShardCoordinator:
         spread = min(_SPREAD_SECONDS, len(adopted) / 100)
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
+            if state.vanished and state.source in self._sources:
+                source, error = self._sources[state.source], unknown_run(state.run_id)
+                self._watch_list.look_again(source, state.thread_id, state.run_id, state, error)
         # The previous holder may have read none of these steps; there is no way to know.
         resume_ended_runs(self._updates, self._sources, without_steps)
         logger.info(
@@ -217,7 +220,7 @@ class ShardCoordinator:
             return
         self._updates.on_state(stream, state)
         if has_vanished:
-            watched.fail(NotFound(f"{state.run_id}: the service knows no such run"))
+            watched.fail(unknown_run(state.run_id))
 
     def _watch(self, state: RunState, after: float) -> None:
         source = self._sources.get(state.source)

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from tracker.core.state import RunState
+from tracker.errors import RunfoldError
 from tracker.polling.policy.cadence import Cadence, poll_delay, step, weight
 from tracker.polling.policy.hazards import REFRESH_SECONDS, HazardModel, HazardModels, bin_of
-from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
+from tracker.polling.queues.background_queue import BackgroundQueue, BackgroundRequest, RequestT
 from tracker.polling.queues.fair_queue import FairQueue
 from tracker.polling.queues.timer_wheel import TimerWheel
 from tracker.polling.request_limiter import RequestLimiter
@@ -67,7 +68,9 @@ class SourceDispatcher:
     second_looks: BackgroundQueue[Any] = field(default_factory=partial(BackgroundQueue, 0.1, 0.02))
     # The part of the rate that is reserved for them now.
     reserved: float = 0.0
-    # Background requests that were dropped, because the service denied them or failed too often.
+    # Requests about runs that were denied or failed too often, and are tried again later, with the
+    # error of the last try; and the number of those that were given up in the end.
+    postponed: dict[BackgroundRequest, RunfoldError] = field(default_factory=dict)
     given_up: int = 0
 
     @property
@@ -134,6 +137,16 @@ class SourceDispatcher:
         if request is not None:
             self.limiter.count(now)
         return request
+
+    def finish(self, queue: BackgroundQueue[RequestT], request: RequestT) -> None:
+        """Removes a background request that is done."""
+        queue.remove(request)
+        self.postponed.pop(request, None)
+
+    def give_up(self, queue: BackgroundQueue[RequestT], request: RequestT) -> None:
+        """Removes a background request that failed for too long."""
+        self.finish(queue, request)
+        self.given_up += 1
 
     def add(self, watched: WatchedRun, now: float, since_creation: float) -> None:
         """Adds a run."""
@@ -293,6 +306,7 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
         (queue.denied for queue in queues if queue.denied and queue.held_until > now), None
     )
     last_error = limiter.last_error
+    set_aside = len(dispatcher.second_looks) + len(dispatcher.postponed)
     return SourceStatus(
         rate=limiter.limit.rate,
         breaker="open" if limiter.breaker.is_open else "closed",
@@ -300,7 +314,7 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
         refusing=str(limiter.refusal) if is_refusing else None,
         watched=dispatcher.run_count,
         due=dispatcher.poll_queue.run_count,
-        waiting=sum(len(queue) for queue in queues) - len(dispatcher.second_looks),
+        waiting=sum(map(len, queues)) - set_aside,
         asked=limiter.sent,
         refused=limiter.refused,
         failed=limiter.failures - limiter.refused,
@@ -310,6 +324,6 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
         last_error_at=limiter.last_error_at,
         answered_at=limiter.answered_at,
         clock_ahead=dispatcher.clock_ahead,
-        set_aside=len(dispatcher.second_looks),
+        set_aside=set_aside,
         given_up=dispatcher.given_up,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from tracker.core.events import run_stream
 from tracker.errors import (
     Busy,
     KeyRefused,
@@ -105,30 +106,38 @@ class ErrorPolicy:
                 dispatcher.limiter.probe_at = now + PROBE_SECONDS
         return pause
 
-    def retry_or_drop(
+    def retry_later(
         self,
         request: RequestT,
         dispatcher: SourceDispatcher,
         queue: BackgroundQueue[RequestT],
         error: RunfoldError,
-    ) -> bool:
-        """Reschedules a failed request about a run with backoff. Returns False if it was dropped.
+    ) -> None:
+        """Reschedules a failed request about a run with backoff.
 
-        A try that probed a failing source does not count, nor one that was refused for the rate.
+        One that was denied, or failed six times in a row, is postponed: tried again after 1, 10
+        and 60 minutes, then each hour, for a day. A try that probed a failing source does not
+        count, nor one that was refused for the rate.
         """
         now, limiter = self._clock.monotonic(), dispatcher.limiter
         is_probe = limiter.is_refusing or limiter.breaker.is_open
         request.failures += 1
         pause = self.on_background_error(dispatcher, queue, error, request)
-        if is_probe or isinstance(error, (KeyRefused, Misconfigured, RateLimited)):
+        if is_probe or isinstance(error, (KeyRefused, RateLimited)):
             request.failures -= 1
-        is_final = isinstance(error, (NotFound, RequestRefused, Misconfigured))
-        if is_final or request.failures >= MAX_TRIES:
-            queue.remove(request)
-            dispatcher.given_up += 1
-            return False
-        queue.add(request, now + pause)
-        return True
+        elif isinstance(error, (NotFound, RequestRefused, Misconfigured)):
+            request.failures = max(request.failures, MAX_TRIES)
+        if request.failures >= MAX_TRIES:
+            self._postpone(request, dispatcher, error)
+            looks = min(request.failures - MAX_TRIES, len(SECOND_LOOK_SECONDS) - 1)
+            pause = max(pause, SECOND_LOOK_SECONDS[looks])
+        if now + pause > request.until:
+            dispatcher.give_up(queue, request)
+            stream = run_stream(request.source.name, request.key)
+            message = "%s: its %s is given up: %s"
+            logger.warning(message, stream, request.title, error, extra=of_run(stream))
+        else:
+            queue.add(request, now + pause)
 
     def on_poll_error(
         self, watched: WatchedRun, dispatcher: SourceDispatcher, error: RunfoldError
@@ -173,6 +182,15 @@ class ErrorPolicy:
                 "%s: not recorded, will poll again: %s", stream, error, extra=of_run(stream)
             )
         self._watch_list.schedule(watched, pause)
+
+    def _postpone(
+        self, request: BackgroundRequest, dispatcher: SourceDispatcher, error: RunfoldError
+    ) -> None:
+        if request not in dispatcher.postponed:
+            stream = run_stream(request.source.name, request.key)
+            message = "%s: its %s failed, and is tried again later: %s"
+            logger.info(message, stream, request.title, error, extra=of_run(stream))
+        dispatcher.postponed[request] = error
 
     def _refuse_all(
         self, watched: WatchedRun, dispatcher: SourceDispatcher, error: RunfoldError, until: float

@@ -38,12 +38,16 @@ def resume(
         )
     for state in open_runs:
         if state.vanished:
-            error = NotFound(f"{state.run_id}: the service knew no such run")
-            source = sources[state.source]
+            source, error = sources[state.source], unknown_run(state.run_id)
             watch_list.look_again(source, state.thread_id, state.run_id, state, error)
     if known:
         logger.info("resuming %d open runs", len(known))
     resume_ended_runs(updates, sources, pending.without_steps)
+
+
+def unknown_run(run_id: str) -> NotFound:
+    """Returns the error of a run that has vanished."""
+    return NotFound(f"{run_id}: the service knows no such run")
 
 
 def _turn(state: RunState) -> tuple[bool, float]:

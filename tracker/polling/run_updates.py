@@ -34,6 +34,8 @@ RECHECKS_WITHIN = timedelta(hours=1)
 MAX_STEPS_REQUESTS = 50_000
 # Each keeps the last answer about its run, if it is short, for about ten minutes.
 MAX_USAGE_RECHECKS = 10_000
+# Requests that the service denies, or fails at, are tried for a day.
+_TRIED_SECONDS = 86_400.0
 _QUICK_START = timedelta(seconds=4)
 
 
@@ -75,7 +77,7 @@ class RunUpdates:
         if watched is None:
             return
         # The next poll may show again what the last one showed.
-        watched.body = watched.glance = watched.page_entry = None
+        watched.forget_answer()
         watched.stale_read = None
         is_changed = state.status != watched.state.status
         self.on_poll(watched, state)
@@ -84,7 +86,7 @@ class RunUpdates:
 
     def on_recorded(self, source: Source, result: RecordResult) -> None:
         """Applies an observation that was recorded otherwise than by a poll."""
-        stream, state, events = result
+        stream, state, events = result.stream, result.state, result.events
         if self._watch_list.find(stream) is not None:
             self.on_state(stream, state)
             return
@@ -110,8 +112,8 @@ class RunUpdates:
 
     def on_missing(self, watched: WatchedRun) -> None:
         """Records that the service does not know a run any more."""
-        at = self._clock.now()
-        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at))
+        at, known = self._clock.now(), watched.state.version
+        vanished = Observation(watched.stream, lambda state: decide_disappearance(state, at, known))
         self._commits.start(self._record(vanished))
 
     def queue_steps(
@@ -137,6 +139,7 @@ class RunUpdates:
         if request is None:
             self._is_full = False
             request = StepsRequest(source, run_id, thread_id=thread_id, hides_pause=hides_pause)
+            request.until = self._clock.monotonic() + _TRIED_SECONDS
         request.restart()
         queue.add(request, self._clock.monotonic())
 
@@ -169,6 +172,7 @@ class RunUpdates:
             ended=self._clock.monotonic() - passed,
             offset=passed,
         )
+        recheck.until = self._clock.monotonic() + _TRIED_SECONDS
         recheck.keep(body)
         self.schedule_recheck(recheck, state)
 

@@ -44,9 +44,8 @@ class SourceStatus(NamedTuple):
     # Answers that differ from the documented API, by the name of the difference:
     # see `tracker.sources.peculiarities`.
     peculiarities: Mapping[str, int] = MappingProxyType({})
-    # Runs that vanished or whose requests are refused: they are looked at again after 1, 10 and 60
-    # minutes, then each hour.
+    # Runs that vanished or whose requests are refused, and runs whose steps or late usage were
+    # denied or failed six times: they are tried again after 1, 10 and 60 minutes, then each hour.
     set_aside: int = 0
-    # Steps and usage re-checks that were given up, because the service denied them or failed six
-    # times.
+    # Those of them that were given up: a run a day past its expiry, the others after a day.
     given_up: int = 0

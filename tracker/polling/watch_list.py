@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from tracker.core.events import run_stream
-from tracker.core.state import RunState, initial_state
+from tracker.core.state import UNKNOWN_VERSION, RunState, initial_state
 from tracker.errors import RateLimited, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
+from tracker.polling.policy.hazards import HazardModels
+from tracker.polling.policy.pace import Pace, known_limit
 from tracker.polling.queues.background_requests import SecondLook
 from tracker.polling.request_limiter import RequestLimiter
 from tracker.polling.watched_run import WatchedRun
@@ -41,7 +44,7 @@ class WatchList:
     """The watched runs: those that this tracker polls, and those that others do.
 
     `ceiling` is the maximum rate of each source, in requests a second. `jitter` returns numbers
-    from 0 to 1.
+    from 0 to 1. `paces` are those of the sources that were polled before, by name.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class WatchList:
         cadence: Cadence | None = None,
         ceiling: float | None = None,
         jitter: Callable[[], float] = random.random,
+        paces: Mapping[str, Pace] = MappingProxyType({}),
     ) -> None:
         self._clock = clock
         self._cadence = cadence or Cadence()
         self._ceiling = ceiling
         self._jitter = jitter
+        self._paces = paces
         self._ours: dict[str, WatchedRun] = {}
         self._elsewhere: dict[str, WatchedRun] = {}
         self._unconfirmed: set[str] = set()
@@ -76,15 +81,40 @@ class WatchList:
         """Returns the watched run of a stream, if it is watched."""
         return self._ours.get(stream) or self._elsewhere.get(stream)
 
+    def known_version(self, stream: str) -> int:
+        """Returns the version at which a run is known here; UNKNOWN_VERSION if it is not watched.
+
+        Safe from any thread.
+        """
+        watched = self.find(stream)
+        return UNKNOWN_VERSION if watched is None else watched.state.version
+
     def dispatcher(self, source: Source) -> SourceDispatcher:
         """Returns the dispatcher of a source."""
         dispatcher = self._dispatchers.get(source.name)
         if dispatcher is None:
-            limit = rate_limiter.initial(self._cadence.start, self._ceiling)
+            pace, start = self._paces.get(source.name, Pace(0.0)), self._cadence.start
+            limit = known_limit(pace, start, self._ceiling)
             limit = rate_limiter.divided(limit, self._rate_share(source.name))
-            dispatcher = SourceDispatcher(self._cadence, RequestLimiter(limit))
+            models = HazardModels.of_document(pace.hazards, self._clock.monotonic())
+            dispatcher = SourceDispatcher(
+                self._cadence, RequestLimiter(limit), hazard_models=models
+            )
             self._dispatchers[source.name] = dispatcher
         return dispatcher
+
+    def paces(self) -> dict[str, Pace]:
+        """Returns the pace of each source that has answered, to begin with at the next start."""
+        return {
+            name: Pace(
+                limit.rate / self._rate_share(name),
+                limit.refused_rate and limit.refused_rate / self._rate_share(name),
+                dispatcher.hazard_models.to_document(),
+            )
+            for name, dispatcher in self._dispatchers.items()
+            if dispatcher.limiter.answered_at is not None
+            for limit in [dispatcher.limiter.limit]
+        }
 
     def owns(self, source: Source, state: RunState) -> bool:
         """True if this tracker polls the runs of the thread that a run is on."""

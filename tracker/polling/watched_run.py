@@ -92,6 +92,10 @@ class WatchedRun:
         """The name by which its refusals (429) are counted: those of a thread are one."""
         return self.thread_id or self.run_id
 
+    def forget_answer(self) -> None:
+        """Forgets the last answer: the next may show the same, and be news all the same."""
+        self.body = self.glance = self.page_entry = None
+
     @property
     def last_error(self) -> RunfoldError | None:
         """The error of the last poll, if it failed."""

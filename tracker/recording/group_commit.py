@@ -36,17 +36,20 @@ class GroupCommit:
         # Cancelling one caller does not cancel the batch of the others.
         return await asyncio.shield(future)
 
-    async def observe(self, snapshot: RunSnapshot) -> tuple[RecordResult, RecordResult | None]:
+    async def observe(
+        self, snapshot: RunSnapshot, known: int
+    ) -> tuple[RecordResult, RecordResult | None]:
         """Records a snapshot. Raises RunfoldError if it cannot be recorded.
 
-        Returns the result for its run, and the one for the run that it continues, whose wait is
-        over; None if it continues no run.
+        `known` is the version of its run that was known when it was asked for. Returns the result
+        for its run, and the one for the run that it continues, whose wait is over; None if it
+        continues no run.
         """
         predecessor = Observation.of_predecessor(snapshot)
         if predecessor is None:
-            return await self.record(Observation.of(snapshot)), None
+            return await self.record(Observation.of(snapshot, known)), None
         earlier, result = await asyncio.gather(
-            self.record(predecessor), self.record(Observation.of(snapshot))
+            self.record(predecessor), self.record(Observation.of(snapshot, known))
         )
         return result, earlier
 

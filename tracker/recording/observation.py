@@ -26,15 +26,18 @@ class Observation(NamedTuple):
     # True if it says something only of a known run, and may arrive before that run is observed.
     awaits_run: bool = False
     peculiarities: frozenset[str] = frozenset()
+    # The version of the run that was known when the snapshot was asked for: see `decide`.
+    known: int | None = None
 
     @classmethod
-    def of(cls, snapshot: RunSnapshot) -> Self:
-        """Returns the observation of a snapshot."""
+    def of(cls, snapshot: RunSnapshot, known: int | None = None) -> Self:
+        """Returns the observation of a snapshot; `known` is that of `decide`."""
         return cls(
             run_stream(snapshot.source, snapshot.run_id),
-            lambda state: decide(state, snapshot),
+            lambda state: decide(state, snapshot, known),
             snapshot.configuration,
             peculiarities=snapshot.peculiarities,
+            known=known,
         )
 
     @classmethod
@@ -77,3 +80,6 @@ class RecordResult(NamedTuple):
     stream: str
     state: RunState
     events: Sequence[Event]
+    # True if other news of the run was recorded after its snapshot was asked for: a part of what
+    # the snapshot shows may be missing, and only a later look can tell.
+    is_overtaken: bool = False

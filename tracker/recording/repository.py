@@ -231,7 +231,8 @@ class RunRepository:
             change.after = Head(version + len(events), after)
             change.observations.append((index, observation))
             change.events.extend(events)
-            results[index] = RecordResult(stream, change.after.state, events)
+            is_overtaken = observation.known not in (None, state.version)
+            results[index] = RecordResult(stream, change.after.state, events, is_overtaken)
         return changes
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """A clock that only moves by `advance` and `sleep`."""
+    """A clock that only moves by `advance`, `sleep` and `set_wall`."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
@@ -26,3 +26,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Moves the clock forward."""
         self._elapsed += seconds
+
+    def set_wall(self, by: timedelta) -> None:
+        """Sets the wall time forward or back, as somebody sets a clock; monotonic time stays."""
+        self._start += by

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars
 import pyarrow
@@ -12,6 +13,7 @@ import pytest
 
 from projections import Views
 from projections.export.rows import Rows
+from projections.row_types import Row
 from tests.support.run_builder import BIRTH, created, ended, second, started
 from tracker.core import events as e
 from tracker.core.usage import Usage
@@ -68,7 +70,7 @@ def test_records_are_flat(views: Views) -> None:
         "p50_seconds",
         "p99.9_seconds",
     ]
-    assert views.runs().records() == [views.run("run_1")._asdict()]
+    assert views.runs().records() == [views.run("run_1").record()]
     assert views.status_counts(by="status").records() == [{"status": "completed", "runs": 1}]
 
 
@@ -106,6 +108,35 @@ def test_polars_has_the_columns_and_values_of_arrow(views: Views) -> None:
     assert views.runs().to_polars().schema["created_at"] == polars.Datetime("us", "UTC")
 
 
+def test_pandas_has_the_columns_and_values_of_arrow(views: Views) -> None:
+    for rows in (*answers(views), views.phases("run_1"), views.steps("run_1")):
+        frame = rows.to_pandas()
+        found = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        assert found == rows.to_arrow().to_pylist()
+    types = views.runs().to_pandas().dtypes
+    assert str(types["created_at"]) == "datetime64[us, UTC]"
+    assert str(types["prompt_tokens"]) == "Int64"
+    assert dict(types) == dict(views.runs(since=second(9000)).to_pandas().dtypes)
+
+
+def test_a_notebook_shows_a_table(views: Views) -> None:
+    shown = views.usage(by="model")._repr_html_()
+    assert shown.startswith("<table><thead><tr><th>model</th><th>runs</th>")
+    assert '<td style="text-align: left">gpt-4o</td>' in shown
+    assert "1 row; without a value: completion_tokens, total_tokens, cached_tokens" in shown
+    assert "2026-01-01 12:00:00 UTC" in views.runs()._repr_html_()
+
+
+def test_a_notebook_shows_hostile_and_long_texts_safely() -> None:
+    hostile = Word("<img src=x onerror=alert(1)>" + "x" * 1000)
+    shown = Rows(Word, [hostile] * 61)._repr_html_()
+    assert "<img" not in shown
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+    assert "828 more" in shown
+    assert "61 rows; the first 60 are shown" in shown
+    assert "0 rows" in Rows(Word, [])._repr_html_()
+
+
 def test_an_empty_answer_keeps_its_columns(views: Views) -> None:
     for full, empty in zip(answers(views), answers(views, since=second(9000)), strict=True):
         assert empty == []
@@ -115,7 +146,15 @@ def test_an_empty_answer_keeps_its_columns(views: Views) -> None:
     assert views.stuck().to_arrow().num_rows == views.actions().to_polars().height == 0
 
 
-class Bill(NamedTuple):
+@dataclass(frozen=True)
+class Word(Row):
+    """A row with a text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bill(Row):
     """A row with amounts of money."""
 
     total_dollars: Decimal | None
@@ -129,14 +168,18 @@ def test_money_stays_exact() -> None:
         {"total_dollars": None, "versions": []},
     ]
     assert bills.to_arrow().to_pylist() == bills.to_polars().to_dicts() == expected
+    assert bills.to_pandas().to_dict("records") == expected
 
 
 def test_a_missing_library_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     # As the import system marks a missing module.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "polars", None)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     bills = Rows(Bill, [])
     with pytest.raises(SettingsError, match=r'pip install "runfold\[arrow\]"'):
         bills.to_arrow()
     with pytest.raises(SettingsError, match=r'pip install "runfold\[polars\]"'):
         bills.to_polars()
+    with pytest.raises(SettingsError, match=r'pip install "runfold\[pandas\]"'):
+        bills.to_pandas()

@@ -1,7 +1,7 @@
 """Actions of runs: each tool call and its waiting time."""
 
 from projections.database.schema import run_actions, run_steps
-from projections.row_types import ActionRow, StepRow
+from projections.row_types import ActionRow, StepRow, field_names
 from tests.support.run_builder import (
     actions_of,
     changed,
@@ -27,8 +27,8 @@ def action_waits(*events: e.Event) -> list[str]:
 
 
 def test_rows_have_the_columns_of_the_tables() -> None:
-    assert ActionRow._fields == tuple(it.name for it in run_actions.columns)
-    assert StepRow._fields == tuple(it.name for it in run_steps.columns)
+    assert field_names(ActionRow) == tuple(it.name for it in run_actions.columns)
+    assert field_names(StepRow) == tuple(it.name for it in run_steps.columns)
 
 
 def test_a_call_waits_until_the_run_goes_on() -> None:

@@ -1,5 +1,7 @@
 """Rows of runs whose identity is told late: as if it had been told at once."""
 
+from dataclasses import replace
+
 from tests.support.run_builder import (
     BIRTH,
     created,
@@ -26,7 +28,7 @@ def test_a_row_is_the_same_whenever_its_identity_is_told() -> None:
         e.RunIdentified(observed_at=seen(90), created_at=BIRTH, configuration_digest="ab", **TOLD),
     )
 
-    assert late._replace(version=3, last_changed_at=seen(9)) == at_once
+    assert replace(late, version=3, last_changed_at=seen(9)) == at_once
     assert (late.created_at, late.total_seconds, late.queued_seconds) == (BIRTH, 8, 1)
     assert phases_of(phases) == phases_of(same_phases)
 
@@ -36,7 +38,7 @@ def test_another_model_replaces_the_first_and_nothing_else() -> None:
     run, _ = rows_after(first, *LIFE, e.RunIdentified(observed_at=seen(50), model="gpt-5"))
     before, _ = rows_after(first, *LIFE)
 
-    assert run == before._replace(model="gpt-5", version=4, last_changed_at=seen(50))
+    assert run == replace(before, model="gpt-5", version=4, last_changed_at=seen(50))
 
 
 def test_what_is_older_does_not_move_the_last_change_back() -> None:

@@ -1,7 +1,7 @@
 """Rows of runs, event by event: the length of each phase, and its bounds."""
 
 from projections.database.schema import run_phases, runs
-from projections.row_types import PhaseRow, RunRow
+from projections.row_types import PhaseRow, RunRow, field_names
 from tests.support.run_builder import (
     BIRTH,
     changed,
@@ -22,8 +22,8 @@ from tracker.testing import given
 
 
 def test_rows_have_the_columns_of_the_tables() -> None:
-    assert RunRow._fields == tuple(it.name for it in runs.columns)
-    assert PhaseRow._fields == tuple(it.name for it in run_phases.columns)
+    assert field_names(RunRow) == tuple(it.name for it in runs.columns)
+    assert field_names(PhaseRow) == tuple(it.name for it in run_phases.columns)
 
 
 def test_a_new_run_is_queued_since_its_creation() -> None:

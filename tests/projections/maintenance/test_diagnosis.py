@@ -10,9 +10,10 @@ from projections import Views
 from projections.database.engine import open_engine
 from projections.database.schema import REVISION, VERSION_TABLE
 from projections.maintenance.diagnosis import Diagnosis
+from projections.maintenance.pruning import Pruned
 from projections.views import PROJECTIONS
 from tests.support.command_line import run_body, runfold, write_lines
-from tests.support.run_builder import BIRTH, created
+from tests.support.run_builder import BIRTH, created, values_of
 from tracker.errors import StoreUnavailable
 from tracker.event_store import Append, EventStore, open_event_store
 
@@ -49,7 +50,7 @@ def projection_states(found: Diagnosis) -> list[str]:
 def test_from_nothing_to_all_well(database_url: str, store: EventStore) -> None:
     execute(database_url, "CREATE TABLE of_others (id INTEGER)")
     found = diagnose(database_url, store)
-    assert found.schema == ("missing", None, REVISION, "runfold upgrade")
+    assert values_of(found.schema) == ("missing", None, REVISION, "runfold upgrade")
     assert not found.is_healthy
     assert [it.name for it in found.projections] == NAMES
     assert projection_states(found) == ["behind"] * len(NAMES)
@@ -64,10 +65,19 @@ def test_from_nothing_to_all_well(database_url: str, store: EventStore) -> None:
         views.prune(BIRTH)
         found = views.doctor()
     assert found.is_healthy
-    assert found.schema == ("ok", REVISION, REVISION, None)
+    assert values_of(found.schema) == ("ok", REVISION, REVISION, None)
     assert (found.last_position, found.pruned_before) == (5, BIRTH)
     for it, projection in zip(found.projections, PROJECTIONS, strict=False):
-        assert it[1:] == ("ok", projection.version, projection.version, 5, 0, None, None, None)
+        assert values_of(it)[1:] == (
+            "ok",
+            projection.version,
+            projection.version,
+            5,
+            0,
+            None,
+            None,
+            None,
+        )
 
 
 def test_each_ailment_has_its_cure(database_url: str, store: EventStore) -> None:
@@ -127,7 +137,7 @@ def test_tables_of_an_older_release(
         "INSERT INTO runfold_checkpoints (projection, position, version) VALUES ('runs', 2, 0)",
     )
     found = diagnose(database_url, store)
-    assert found.schema == ("outdated", "0000", REVISION, "runfold upgrade")
+    assert values_of(found.schema) == ("outdated", "0000", REVISION, "runfold upgrade")
     assert (found.projections[0].state, found.projections[0].position) == ("outdated", 2)
     assert not found.is_healthy
 
@@ -146,7 +156,7 @@ def test_tables_of_a_newer_release(database_url: str, store: EventStore, spoil: 
         views.catch_up()
     execute(database_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'", spoil)
     found = diagnose(database_url, store)
-    assert found.schema[:3] == ("newer", "9999", REVISION)
+    assert values_of(found.schema)[:3] == ("newer", "9999", REVISION)
     assert not found.is_healthy
 
 
@@ -253,9 +263,9 @@ def test_of_a_thread_only_the_rows_of_one_source_go(database_url: str) -> None:
         views.upgrade()
         views.catch_up()
         # Rows of runs that have events stay.
-        assert views.remove_thread("t" * 400) == (0, 0, 0, 0)
+        assert views.remove_thread("t" * 400) == Pruned(0, 0, 0, 0)
         store.forget(["one:r", "two:r"])
-        assert views.remove_thread("t" * 400, "two") == (1, 1, 0, 0)
+        assert views.remove_thread("t" * 400, "two") == Pruned(1, 1, 0, 0)
         assert [run.source for run in views.runs()] == ["one"]
-        assert views.remove_thread("t" * 400) == (1, 1, 0, 0)
+        assert views.remove_thread("t" * 400) == Pruned(1, 1, 0, 0)
         assert views.prune(timedelta(0), dry_run=True).runs == 0

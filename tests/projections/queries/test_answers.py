@@ -9,7 +9,16 @@ import pytest
 
 from projections import Views
 from projections.row_types import StatusCount
-from tests.support.run_builder import BIRTH, changed, created, ended, second, started, waiting
+from tests.support.run_builder import (
+    BIRTH,
+    changed,
+    created,
+    ended,
+    second,
+    started,
+    values_of,
+    waiting,
+)
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.errors import SettingsError, UnknownRun
@@ -179,8 +188,8 @@ def test_timing_of_all_runs_and_of_groups(views: Views) -> None:
 def test_usage_that_nobody_reported_is_not_zero(views: Views) -> None:
     rows = {it.group["model"]: it for it in views.usage()}
 
-    assert rows["gpt-4o"][1:8] == (2, 0, 10, None, 11, 3, None)
-    assert rows[None][1:8] == (1, 1, None, None, None, None, None)
+    assert values_of(rows["gpt-4o"])[1:8] == (2, 0, 10, None, 11, 3, None)
+    assert values_of(rows[None])[1:8] == (1, 1, None, None, None, None, None)
     by_two = views.usage(by=("outcome", "source"))
     assert [(tuple(it.group.values()), it.runs) for it in by_two] == [
         (("completed", "assistants"), 2),
@@ -234,7 +243,7 @@ def test_counts_beyond_all_reason_do_not_drown_the_others(database_url: str) -> 
         absurd = Usage(prompt_tokens=7, total_tokens=2**63 - 1)
         add_run(store, "run_3", ended(e.RunCompleted, 1, stamp=1, since=0, usage=absurd))
         views.catch_up()
-        assert views.usage()[0][3:6] == (7, None, 3 * most - 3)
+        assert values_of(views.usage()[0])[3:6] == (7, None, 3 * most - 3)
         assert views.run("run_3").total_tokens is None
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 def ask_everything(answers: Answers) -> list[object]:
-    runs = sorted(answers.runs())
+    runs = sorted(answers.runs(), key=lambda it: it.run_key)
     return [
         runs,
         [answers.phases(run.run_id) for run in runs],
@@ -101,11 +101,14 @@ def test_a_moment_gives_what_had_been_observed_by_then(
     views: Views, seconds: float, statuses: list[str], tokens: list[int | None]
 ) -> None:
     with views.as_of(second(seconds) + timedelta(milliseconds=500)) as past:
-        runs = sorted(past.runs())
+        runs = sorted(past.runs(), key=lambda it: it.run_key)
         assert [it.status for it in runs] == statuses
         assert [it.total_tokens for it in runs] == tokens
     # The temporary files are deleted, and the tables are unchanged.
-    assert [it.status for it in sorted(views.runs())] == ["completed", "requires_action"]
+    assert [it.status for it in sorted(views.runs(), key=lambda it: it.run_key)] == [
+        "completed",
+        "requires_action",
+    ]
 
 
 def test_runs_that_were_stuck_then_are_as_old_as_they_were(views: Views) -> None:

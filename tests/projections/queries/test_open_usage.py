@@ -8,6 +8,7 @@ import pytest
 
 from projections import Views
 from tests.support.command_line import runfold, write_lines
+from tests.support.run_builder import values_of
 
 pytestmark = pytest.mark.integration
 
@@ -47,11 +48,11 @@ def test_tokens_of_responses_that_nobody_answers(database_url: str, tmp_path: Pa
     usage = json.loads(runfold("usage", "--json", "--db", database_url).out)
     assert [row["total_tokens"] for row in usage] == [1020]
     with Views(database_url) as views:
-        assert views.open_usage() == (1, 679, 1, 680)
+        assert values_of(views.open_usage()) == (1, 679, 1, 680)
         assert views.run("resp_4").outcome == "completed"
         assert views.run("resp_1").created_at is not None
         later = views.run("resp_2").created_at
-        assert views.open_usage(since=later) == (0, 0, 0, 0)
+        assert values_of(views.open_usage(since=later)) == (0, 0, 0, 0)
         assert views.open_usage(until=later).total_tokens == 680
     done = runfold("usage", "--since", "2026-01-03", "--db", database_url)
     assert (done.code, done.err) == (0, "")

@@ -21,7 +21,7 @@ from projections.folding.micros import micros
 from projections.queries.grouping import local_times
 from projections.queries.periods import local_days
 from tests.support.examples import examples
-from tests.support.run_builder import created, ended
+from tests.support.run_builder import created, ended, values_of
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import Append, EventStore, open_event_store
@@ -206,7 +206,7 @@ def _check_usage(
     }
     since, until = limits
     rows = views.usage(by=names, tz=zone, since=since, until=until)
-    assert {tuple(it.group.values()): it[1:6] for it in rows} == expected
+    assert {tuple(it.group.values()): values_of(it)[1:6] for it in rows} == expected
 
 
 def _check_timing(

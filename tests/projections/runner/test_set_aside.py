@@ -12,7 +12,7 @@ from projections import Views
 from projections.database.engine import open_engine
 from projections.database.schema import metadata, set_aside
 from projections.folding.batch_fold import BatchFold
-from projections.maintenance.retrying import retry
+from projections.maintenance.retrying import Retried, retry
 from projections.maintenance.verify import verify
 from projections.projectors.runs import RunsBatch, RunsProjection
 from projections.row_types import RunRow
@@ -56,7 +56,7 @@ def tables_of_others(tables: Tables, stream: str = BAD) -> Tables:
 
 def rollups_of_rows(tables: Tables) -> Tables:
     """Returns the sums over the rows that stand."""
-    return rollups([run for run in map(RunRow._make, tables["runs"]) if run.outcome is not None])
+    return rollups([run for row in tables["runs"] if (run := RunRow(*row)).outcome is not None])
 
 
 def good_store() -> EventStore:
@@ -95,7 +95,7 @@ def test_an_event_that_cannot_be_read(database_url: str, state: bytes) -> None:
     assert rollups_of_rows(read_tables(engine)).items() <= read_tables(engine).items()
     replace_event(database_url, BAD, 1, created(run_id="bad"))
     with Views(database_url, prices=PRICES) as views:
-        assert views.retry("bad") == (1, ())
+        assert views.retry("bad") == Retried(1, ())
         assert views.doctor().is_healthy
         assert views.run("bad").version == 2
         assert views.verify() == []
@@ -174,7 +174,7 @@ def test_a_row_that_the_database_refuses(database_url: str, table: str, batch: i
     assert verify(engine, store, ALL) == []
     assert retry(engine, store, ALL, None, None).completed == 0
     refuse(engine, table, until=True)
-    assert retry(engine, store, ALL, "bad", None) == (1, ())
+    assert retry(engine, store, ALL, "bad", None) == Retried(1, ())
     assert read_tables(engine) == fold_tables(store)
     engine.dispose()
 

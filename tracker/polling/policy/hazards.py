@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState
@@ -23,6 +24,9 @@ _RATIO = 1.28
 EDGES = (0.0, *(_FIRST_EDGE_SECONDS * _RATIO**number for number in range(BINS - 1)))
 _WIDTHS = tuple(b - a for a, b in pairwise(EDGES))
 _MIDDLES = (*(a + w / 2 for a, w in zip(EDGES, _WIDTHS, strict=False)), EDGES[-1] * _RATIO)
+
+# Models that are kept between starts; the most changes with which one of them, and a pool, begins.
+_KEPT_MODELS, _KEPT_CHANGES, _KEPT_IN_POOL = 50, 100.0, 1_000.0
 
 # The weight of the pool against the counts of one model, in events.
 _TRUST = 2.0
@@ -75,6 +79,28 @@ class Counts:
     def add_change(self, age: float) -> None:
         """Counts a run that changed at an age, in seconds."""
         self.events[bin_of(age)] += 1.0
+
+    def to_document(self) -> dict[str, list[float]]:
+        """Returns the changes and the seconds of each bin that has any, by its number."""
+        bins = zip(self.events, self.exposure, strict=True)
+        return {
+            str(number): [round(events, 3), round(seconds, 2)]
+            for number, (events, seconds) in enumerate(bins)
+            if events or seconds
+        }
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Sequence[float]], most: float) -> Counts:
+        """Returns the counts of a document, scaled down to at most so many changes.
+
+        What was long ago then weighs no more than what is seen now.
+        """
+        counts, total = cls(), sum(events for events, _ in document.values())
+        scale = min(1.0, most / total) if total else 1.0
+        for number, (events, seconds) in document.items():
+            counts.events[int(number)] = events * scale
+            counts._parts[int(number)] = seconds * scale
+        return counts
 
     def merge_into(self, into: Counts, merged: Counts) -> None:
         """Merges the counts since the last merge into `into`; `merged` remembers that merge."""
@@ -174,6 +200,32 @@ class HazardModels:
         if self._unknown is None:
             self._unknown = self._create(now, needs_action=False)
         return self._unknown
+
+    def to_document(self) -> dict[str, Any]:
+        """Returns the pools and the models used last as a document of JSON."""
+        for _, model in self._models.recent(_MODELS):
+            model.counts.merge_into(self._pools[model.needs_action], model.pooled)
+        return {
+            "pools": {str(int(key)): pool.to_document() for key, pool in self._pools.items()},
+            "models": [
+                [*key, model.counts.to_document()]
+                for key, model in self._models.recent(_KEPT_MODELS)
+            ],
+        }
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], now: float) -> HazardModels:
+        """Returns the models of a document. Those that it lacks begin with the pools."""
+        models = cls()
+        for key, pool in document.get("pools", {}).items():
+            models._pools[key == "1"] = Counts.of_document(pool, _KEPT_IN_POOL)
+        for assistant_id, name, needs_action, counts in reversed(document.get("models", ())):
+            model = models._create(now, needs_action=needs_action)
+            model.counts = Counts.of_document(counts, _KEPT_CHANGES)
+            model.pooled = Counts.of_document(counts, _KEPT_CHANGES)
+            models.refresh(model, now)
+            models._models.put((assistant_id, name, needs_action), model)
+        return models
 
     def refresh(self, model: HazardModel, now: float) -> None:
         """Recomputes the curve of a model from the counts so far."""

@@ -6,7 +6,7 @@ import heapq
 import math
 from dataclasses import dataclass
 from itertools import count
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from tracker.errors import RunfoldError
 from tracker.polling.policy import rate_limiter
@@ -30,6 +30,10 @@ class BackgroundRequest:
     is_waiting: bool = False
     # Failed tries in a row; a 429 is none.
     failures: int = 0
+    # It is given up then; monotonic seconds.
+    until: float = math.inf
+    # A name of the kind for messages about a run.
+    title: ClassVar[str] = "request"
 
     @property
     def subject(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tracker.core.snapshot import StepSnapshot
 from tracker.errors import RunfoldError
@@ -19,6 +20,8 @@ _MAX_BODY_BYTES = 4_096
 @dataclass(eq=False, slots=True)
 class StepsRequest(BackgroundRequest):
     """The reading of one run's steps, page by page; its key is the run's id."""
+
+    title: ClassVar[str] = "reading of steps"
 
     thread_id: str | None = None
     # The steps so far, from so many pages, and the id after which the next page begins.
@@ -41,6 +44,8 @@ class StepsRequest(BackgroundRequest):
 @dataclass(eq=False, slots=True)
 class UsageRecheck(BackgroundRequest):
     """The polls of an ended run whose usage may still change; its key is the run's id."""
+
+    title: ClassVar[str] = "re-check of usage"
 
     thread_id: str | None = None
     # The end of the run, in monotonic seconds.
@@ -71,8 +76,6 @@ class SecondLook(BackgroundRequest):
     error: RunfoldError
     # True if events of the run were recorded: without them it has been forgotten.
     is_recorded: bool
-    # Monotonic seconds of the last look.
-    until: float
     looks: int = 0
 
 

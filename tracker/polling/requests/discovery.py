@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracker.core.events import run_stream
+from tracker.core.state import UNKNOWN_VERSION
 from tracker.errors import RunfoldError, SettingsError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
@@ -112,7 +113,7 @@ class Discovery:
             snapshot = source.snapshot(
                 entry, observed_at=answer.observed_at, asked_at=answer.asked_at
             )
-            result = await self._commits.record(Observation.of(snapshot))
+            result = await self._commits.record(Observation.of(snapshot, UNKNOWN_VERSION))
         except RunfoldError as error:
             logger.warning(
                 "%s: cannot record a run of this thread: %s",

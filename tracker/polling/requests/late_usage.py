@@ -39,18 +39,19 @@ class UsageRechecks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
+                known = (await self._commits.state(stream)).version
                 answer = await source.fetch(request.thread_id, request.key, request.body)
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 request.keep(answer.body)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of(snapshot))
+                result = await self._commits.record(Observation.of(snapshot, known))
         except RunfoldError as error:
             queue = dispatcher.usage_rechecks
-            if not self._error_policy.retry_or_drop(request, dispatcher, queue, error):
-                logger.info("%s: usage is not re-checked: %s", stream, error, extra=of_run(stream))
+            self._error_policy.retry_later(request, dispatcher, queue, error)
         else:
             request.failures = 0
+            dispatcher.postponed.pop(request, None)
             self._updates.on_recorded(source, result)
             self._updates.schedule_recheck(request, result.state)

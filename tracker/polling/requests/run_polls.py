@@ -10,7 +10,6 @@ from typing import Any
 from tracker.core.events import run_stream
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.stale_reads import detect_stale_read
-from tracker.core.state import RunState
 from tracker.errors import (
     Misconfigured,
     NotFound,
@@ -26,6 +25,7 @@ from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
 from tracker.recording.group_commit import GroupCommit
+from tracker.recording.observation import RecordResult
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
@@ -73,17 +73,17 @@ class RunPolls:
             self._reschedule_group(watched, group)
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
-        source = watched.source
+        source, known = watched.source, watched.state.version
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject)
-        state: RunState | None = watched.state
+        result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if answer.body != watched.body:
             glance = source.glance(answer.body)
             if watched.glance is None or glance != watched.glance:
-                state = await self._record(watched, answer.body, answer)
-            if state is not None:
+                result = await self._record(watched, answer.body, answer, known)
+            if result is not None:
                 watched.body, watched.glance, watched.page_entry = answer.body, glance, None
-        self._apply(watched, answer, state)
+        self._apply(watched, answer, result)
 
     async def _poll_page(
         self, source: PageSource, dispatcher: SourceDispatcher, group: Sequence[WatchedRun]
@@ -91,6 +91,7 @@ class RunPolls:
         thread_id = group[0].thread_id
         assert thread_id is not None
         limit = dispatcher.page_limits.get(thread_id, PAGE_LIMIT)
+        known = {watched: watched.state.version for watched in group}
         try:
             answer, entries = await source.fetch_page(thread_id, limit)
         except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
@@ -111,7 +112,8 @@ class RunPolls:
             dispatcher.page_limits[thread_id] = min(last + 1 + PAGE_SPARE, PAGE_LIMIT)
         shown = [watched for watched in group if watched.run_id in places]
         applied = [
-            self._apply_entry(watched, answer, entries[places[watched.run_id]]) for watched in shown
+            self._apply_entry(watched, answer, entries[places[watched.run_id]], known[watched])
+            for watched in shown
         ]
         for watched in group:
             if watched.run_id not in places:
@@ -133,19 +135,26 @@ class RunPolls:
                 self._watch_list.requeue(other)
 
     async def _apply_entry(
-        self, watched: WatchedRun, answer: Answer, entry: Mapping[str, Any]
+        self, watched: WatchedRun, answer: Answer, entry: Mapping[str, Any], known: int
     ) -> None:
-        state: RunState | None = watched.state
+        result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if watched.page_entry != entry:
-            state = await self._record(watched, entry, answer)
-            if state is not None:
+            result = await self._record(watched, entry, answer, known)
+            if result is not None:
                 watched.body, watched.glance, watched.page_entry = None, None, entry
-        self._apply(watched, answer, state)
+        self._apply(watched, answer, result)
 
     async def _record(
-        self, watched: WatchedRun, body: bytes | Mapping[str, Any], answer: Answer
-    ) -> RunState | None:
-        """Records an answer, and returns the run's state; None if the answer looks stale."""
+        self,
+        watched: WatchedRun,
+        body: bytes | Mapping[str, Any],
+        answer: Answer,
+        known: int,
+    ) -> RecordResult | None:
+        """Records an answer to a request that was sent when the run was at version `known`.
+
+        Returns None if the answer looks stale.
+        """
         snapshot = watched.source.snapshot(
             body,
             observed_at=answer.observed_at,
@@ -159,10 +168,10 @@ class RunPolls:
             if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
-        result, predecessor = await self._commits.observe(snapshot)
+        result, predecessor = await self._commits.observe(snapshot, known)
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
-        return result.state
+        return result
 
     async def _accept_id(
         self, watched: WatchedRun, snapshot: RunSnapshot, given_id: str
@@ -179,13 +188,20 @@ class RunPolls:
         names = snapshot.peculiarities | {ANOTHER_ID}
         return snapshot.model_copy(update={"peculiarities": names})
 
-    def _apply(self, watched: WatchedRun, answer: Answer, state: RunState | None) -> None:
+    def _apply(self, watched: WatchedRun, answer: Answer, result: RecordResult | None) -> None:
         """Applies the state that an answer has shown, and schedules the next poll."""
         watched.failures = None
-        if state is None and watched.stale_read is not None:
+        if result is None and watched.stale_read is not None:
             pause = STALE_READ_SECONDS * watched.stale_read.reads
             self._watch_list.schedule(watched, max(pause, answer.poll_after or 0.0))
             return
         watched.unchanged_until, watched.stale_read = answer.asked_at, None
-        self._updates.on_poll(watched, state or watched.state)
-        self._watch_list.schedule_next(watched, answer.poll_after)
+        is_overtaken = result is not None and result.is_overtaken
+        if is_overtaken:
+            # Others recorded news of the run meanwhile, and this answer may be older or newer.
+            watched.forget_answer()
+        self._updates.on_poll(watched, watched.state if result is None else result.state)
+        if is_overtaken:
+            self._watch_list.schedule(watched, max(STALE_READ_SECONDS, answer.poll_after or 0.0))
+        else:
+            self._watch_list.schedule_next(watched, answer.poll_after)

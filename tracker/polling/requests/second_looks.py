@@ -49,7 +49,10 @@ class SecondLooks:
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                if request.is_recorded and (await self._commits.state(stream)).status is None:
+                known = await self._commits.state(stream)
+                # Forgotten meanwhile, or left to another tracker.
+                is_forgotten = request.is_recorded and known.status is None
+                if is_forgotten or (known.status and not self._watch_list.owns(source, known)):
                     dispatcher.second_looks.remove(request)
                     return
                 answer = await source.fetch(request.thread_id, request.key)
@@ -57,7 +60,7 @@ class SecondLooks:
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
                 )
-                result = await self._commits.record(Observation.of(snapshot))
+                result = await self._commits.record(Observation.of(snapshot, known.version))
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
@@ -87,6 +90,5 @@ class SecondLooks:
 
     def _give_up(self, request: SecondLook, dispatcher: SourceDispatcher) -> None:
         stream = run_stream(request.source.name, request.key)
-        dispatcher.second_looks.remove(request)
-        dispatcher.given_up += 1
+        dispatcher.give_up(dispatcher.second_looks, request)
         logger.warning("%s: given up: %s", stream, request.error, extra=of_run(stream))

@@ -14,9 +14,10 @@ from tracker.core.other_decisions import decide_steps, is_stale_step_list
 from tracker.core.snapshot import StepSnapshot
 from tracker.core.state import RunState
 from tracker.core.status import is_ended
-from tracker.errors import KeyRefused, Misconfigured, RunfoldError
+from tracker.errors import KeyRefused, Misconfigured, PollAgain, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import PROBE_SECONDS, ErrorPolicy
+from tracker.polling.queues.background_queue import BackgroundRequest
 from tracker.polling.queues.background_requests import StepsRequest
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
 from tracker.polling.watch_list import WatchList
@@ -48,17 +49,22 @@ class StepReads:
 
     @property
     def waiting(self) -> int:
-        """The number of runs whose steps are to be read, except at sources that deny them."""
+        """The number of runs whose steps are to be read, without those that are set aside.
+
+        Those of sources that deny steps are left out too.
+        """
         now = self._clock.monotonic()
         return sum(
-            len(queue)
+            len(dispatcher.urgent_steps) + len(dispatcher.steps) - len(self._postponed(dispatcher))
             for dispatcher in self._watch_list.dispatchers
-            for queue in (dispatcher.urgent_steps, dispatcher.steps)
-            if queue.held_until <= now
+            if max(dispatcher.urgent_steps.held_until, dispatcher.steps.held_until) <= now
         )
 
     async def drain(self, timeout: float) -> bool:
-        """Returns True once no run is waiting, or False after `timeout` seconds."""
+        """Returns True once no run is waiting, or False after `timeout` seconds.
+
+        Returns False too if the steps of a run are set aside because the service failed.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 # An observation that was just recorded may not be applied yet.
@@ -66,7 +72,11 @@ class StepReads:
                 while self.waiting:
                     self._changed.clear()
                     await self._changed.wait()
-        return not self.waiting
+        return not self.waiting and not any(
+            isinstance(error, PollAgain)
+            for dispatcher in self._watch_list.dispatchers
+            for error in self._postponed(dispatcher).values()
+        )
 
     async def read(self, request: StepsRequest, dispatcher: SourceDispatcher) -> None:
         """Fetches the next page of a run's steps; records all steps after the last page."""
@@ -101,7 +111,7 @@ class StepReads:
             request.restart()
             queue.add(request, self._clock.monotonic())
         else:
-            queue.remove(request)
+            dispatcher.finish(queue, request)
 
     async def _record(self, request: StepsRequest, observed_at: datetime) -> bool:
         """Records the steps of a run. Returns False if the list is stale, and has to be reread."""
@@ -124,7 +134,7 @@ class StepReads:
     ) -> None:
         request.restart()
         queue = dispatcher.steps_queue(hides_pause=request.hides_pause)
-        is_retried = self._error_policy.retry_or_drop(request, dispatcher, queue, error)
+        self._error_policy.retry_later(request, dispatcher, queue, error)
         if isinstance(error, (KeyRefused, Misconfigured)):
             name = request.source.name
             logger.warning(
@@ -134,9 +144,11 @@ class StepReads:
                 error,
                 extra=of_source(name),
             )
-        if not is_retried:
-            stream = _stream(request)
-            logger.info("%s: its steps are not read: %s", stream, error, extra=of_run(stream))
+
+    @staticmethod
+    def _postponed(dispatcher: SourceDispatcher) -> dict[BackgroundRequest, RunfoldError]:
+        postponed = dispatcher.postponed
+        return {it: postponed[it] for it in postponed if isinstance(it, StepsRequest)}
 
 
 def parse_steps(
