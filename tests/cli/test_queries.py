@@ -15,11 +15,14 @@ QUESTIONS = ("status", "timing", "usage", "cost")
 TIMING_KEYS = [
     "phase",
     "runs",
+    "unknown",
     "mean_seconds",
-    "uncertainty_seconds",
+    "mean_at_least_seconds",
+    "mean_at_most_seconds",
     "p50_seconds",
     "p95_seconds",
     "p99_seconds",
+    *(f"p{it}_{bound}_seconds" for it in (50, 95, 99) for bound in ("at_least", "at_most")),
 ]
 
 
@@ -72,7 +75,9 @@ def test_timing(database: str) -> None:
     assert by_phase["queued"]["runs"] == 2
     assert by_phase["total"]["mean_seconds"] == pytest.approx(12, rel=0.01)
     shown = runfold("timing", "--db", database).out.splitlines()
-    assert " ".join(shown[1].split()) == "phase runs mean s ± s p50 s p95 s p99 s"
+    assert " ".join(shown[1].split()) == "phase runs unknown mean p50 p95 p99"
+    assert "12 s (11–13)" in shown[-1] or any("12 s (11–13)" in line for line in shown)
+    assert not any("±" in line or " 0.00" in line for line in shown)
 
 
 def test_cost(database: str) -> None:
