@@ -60,7 +60,7 @@ class BatchFold:
         self._histories: dict[str, RunHistory] = {}
         self._before: dict[str, list[Any]] = {}
         self._new: set[str] = set()
-        self._boundaries_before: dict[str, int] = {}
+        self._phases_before: dict[str, int] = {}
         self._folded_to = position
         self._text_bytes = 0
         self._finished: dict[str, FoldedRun] = {}
@@ -149,7 +149,7 @@ class BatchFold:
 
     def begin_again(self, key: str) -> None:
         """Drops what was read of a run that was forgotten meanwhile, and has begun again."""
-        found: list[dict[str, Any]] = [self._histories, self._before, self._boundaries_before]
+        found: list[dict[str, Any]] = [self._histories, self._before, self._phases_before]
         for known in (*found, self._last, self.aside):
             known.pop(key, None)
 
@@ -171,9 +171,9 @@ class BatchFold:
                 continue
             history = self._histories[key]
             if history.held_bytes <= _KEPT_BYTES:
-                line = run.measured.line
-                row = run.values if line[-1].status in ENDED else None
-                self._kept.keep(KeptHistory(history, position, len(line), row))
+                is_ended = run.measured.line[-1].status in ENDED
+                row = run.values if is_ended else None
+                self._kept.keep(KeptHistory(history, position, run.measured.count_phases(), row))
 
     def _take(self, key: str, version: int) -> RunHistory | None:
         """Returns the history of a run before the batch, if it is kept and still the right one."""
@@ -184,7 +184,7 @@ class BatchFold:
         recorded = self._store.read(key, version - 2)
         if not recorded or recorded[0].position != kept.position:
             return None
-        self._boundaries_before[key] = kept.boundaries
+        self._phases_before[key] = kept.phases
         if kept.row is not None:
             self._before[key] = list(kept.row)
         return kept.history
@@ -202,13 +202,11 @@ class BatchFold:
                 continue
             self._text_bytes += history.held_bytes
             if not history.transitions:
-                self._boundaries_before[key] = 0
-            elif history.status in ENDED:
-                measured = history.measure()
-                self._boundaries_before[key] = len(measured.line)
+                continue
+            measured = history.measure()
+            self._phases_before[key] = measured.count_phases()
+            if history.status in ENDED:
                 self._before[key] = row_values(history, measured)
-            else:
-                self._boundaries_before[key] = history.count_boundaries()
 
     def _finish(self, key: str) -> FoldedRun | None:
         """Returns a run after its events; None if its rows cannot be made."""
@@ -224,10 +222,7 @@ class BatchFold:
     def _make_run(self, run: RunHistory) -> FoldedRun:
         measured = run.measure()
         before = self._before.get(run.key)
-        # The end is a boundary, and begins no phase.
-        phases = len(measured.line) - (measured.line[-1].status in ENDED)
-        phases_before = self._boundaries_before.get(run.key, 0) - (before is not None)
-        has_fewer = phases < phases_before
+        has_fewer = measured.count_phases() < self._phases_before.get(run.key, 0)
         is_new = run.key in self._new
         values = row_values(run, measured)
         has_moved = not is_new and bool(run.steps)

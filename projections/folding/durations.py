@@ -51,6 +51,8 @@ class Estimate(NamedTuple):
     # The evidence that was used, and the estimated moments of its boundaries.
     line: Sequence[Boundary]
     moments: list[int]
+    # The same; None where only a limit is known.
+    points: list[int | None]
     phases: list[Phase]
     # From the first boundary to the last.
     total: Duration
@@ -59,6 +61,36 @@ class Estimate(NamedTuple):
     solution: Solution
     # True if the last moment is an estimate, and not only a limit.
     has_last: bool
+
+    def told_phases(self) -> list[Phase]:
+        """Returns the phases, as one of status `unknown` those that nothing divides."""
+        phases = self.phases
+        if all(it[3][0] is not None for it in phases):
+            return phases
+        told = phases[:1]
+        since = 0
+        for place in range(1, len(phases)):
+            phase, before = phases[place], told[-1]
+            is_open = phase[3][0] is None and phases[place - 1][3][0] is None
+            if not is_open or self._is_divided(place):
+                told.append(phase)
+                since = place
+                continue
+            entered, left = self.points[since], self.points[place + 1]
+            value = None if entered is None or left is None else left - entered
+            ends = (self.solution.box(since), self.solution.box(place + 1))
+            ahead = (self.solution.least_ahead, self.solution.most_ahead)
+            whole = between(*ends, *ahead, value)
+            basis = DISPUTED if DISPUTED in (before.basis, phase.basis) else UNKNOWN
+            told[-1] = Phase(UNKNOWN, before.entered_at, phase.left_at, whole, basis)
+        return told
+
+    def _is_divided(self, place: int) -> bool:
+        """True if stamps or looks tell more of a boundary than the order does."""
+        lows, afters, highs, untils, least, most, _ = self.solution
+        lower, before = (max(lows[it], afters[it] + least) for it in (place, place - 1))
+        upper, following = (min(highs[it], untils[it] + most) for it in (place, place + 1))
+        return lower > before or upper < following
 
 
 def measure(
@@ -98,7 +130,7 @@ def measure(
         total = total._replace(value=whole)
     loose = [boundary[5] for boundary in line[1:]]
     kinds = _sum_kinds(phases, loose, total, hides_pause=hides_pause)
-    return Estimate(line, known, phases, total, kinds, solution, last is not None)
+    return Estimate(line, known, moments, phases, total, kinds, solution, last is not None)
 
 
 # Half of the cost of the constructors.

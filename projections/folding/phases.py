@@ -16,7 +16,7 @@ def phase_rows(run_key: str, measured: Measured) -> Iterator[list[Any]]:
     """Yields the rows of the phases in the order of `run_phases`, times in microseconds."""
     line, estimate, _ = measured
     seq = 0
-    for seq, (status, entered, left, duration, basis) in enumerate(estimate.phases, 1):
+    for seq, (status, entered, left, duration, basis) in enumerate(estimate.told_phases(), 1):
         value, least, most = duration_columns(duration)
         yield [
             run_key,

@@ -29,6 +29,10 @@ class Measured(NamedTuple):
     estimate: Estimate
     pauses: Sequence[Pause]
 
+    def count_phases(self) -> int:
+        """Returns the number of rows of the phases of the run."""
+        return len(self.estimate.told_phases()) + (self.line[-1].status not in ENDED)
+
 
 class StatusTrace:
     """The changes of status of one run while its events are folded."""
@@ -69,10 +73,6 @@ class StatusTrace:
     def held_bytes(self) -> int:
         """Returns roughly how much memory the calls of the pauses take."""
         return sum(it.held_bytes for it in self.waits)
-
-    def count_boundaries(self) -> int:
-        """Returns the number of the boundaries of the run, its end included."""
-        return len(self._make_line()[0])
 
     def measure(self) -> Measured:
         """Returns the phases of the run, and those of them that are pauses."""

@@ -72,11 +72,13 @@ def test_timing(database: str) -> None:
     rows = runfold("timing", "--json", "--db", database).document
     assert [list(row) for row in rows] == [TIMING_KEYS] * len(rows)
     by_phase = {row["phase"]: row for row in rows}
-    assert by_phase["queued"]["runs"] == 2
+    # Another pause may lie unseen before the start.
+    assert (by_phase["queued"]["runs"], by_phase["queued"]["unknown"]) == (0, 2)
     assert by_phase["total"]["mean_seconds"] == pytest.approx(12, rel=0.01)
     shown = runfold("timing", "--db", database).out.splitlines()
-    assert " ".join(shown[1].split()) == "phase runs unknown mean p50 p95 p99"
-    assert "12 s (11–13)" in shown[-1] or any("12 s (11–13)" in line for line in shown)
+    assert " ".join(shown[1].split()) == "phase runs unknown mean p50 p95"
+    assert any(line.split()[:3] == ["total", "2", "0"] and "12" in line for line in shown)
+    assert "4 of 7 durations are unknown" in shown[-1]
     assert not any("±" in line or " 0.00" in line for line in shown)
 
 

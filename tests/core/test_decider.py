@@ -50,7 +50,7 @@ def test_a_run_that_our_own_call_created_is_no_older_than_the_call() -> None:
 
 
 def test_steps_and_submissions_tell_nothing_of_the_status() -> None:
-    known = history(seen("in_progress", 2, started=1)).decided
+    known = given().when(seen("in_progress", 2, started=1)).decided
     state = fold(known)
     others = decide_submission(state, ["call_9"], at(5))
     event = decide(fold([*known, *others]), waiting(9))[-1]

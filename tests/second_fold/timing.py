@@ -181,6 +181,7 @@ class Found(NamedTuple):
     """The estimate of a line."""
 
     moments: list[int]
+    points: list[int | None]
     stays: list[Stay]
     total: Length
     kinds: dict[str, Length]
@@ -259,7 +260,7 @@ def _measure(line: Sequence[Cell], paths: Paths, never_pauses: bool, *, is_dispu
         total = total._replace(value=whole)
     loose = [it.is_loose for it in line[1:]]
     kinds = _sum_up(stays, loose, total, never_pauses)
-    return Found(moments, stays, total, kinds, points[-1] is not None, paths)
+    return Found(moments, points, stays, total, kinds, points[-1] is not None, paths)
 
 
 def _minus(one: int | None, other: int | None) -> int | None:
@@ -400,7 +401,8 @@ def _may_hide(before: str, status: str, never_pauses: bool, has_start: bool) -> 
 
 def _phase_rows(line: Sequence[Cell], found: Found) -> Iterator[dict[str, Any]]:
     """Yields the rows of `run_phases`."""
-    for seq, stay in enumerate(found.stays, 1):
+    stays = _merge(found)
+    for seq, stay in enumerate(stays, 1):
         yield {
             "seq": seq,
             "status": stay.status,
@@ -413,7 +415,7 @@ def _phase_rows(line: Sequence[Cell], found: Found) -> Iterator[dict[str, Any]]:
         }
     if line[-1].status not in ENDS:
         yield {
-            "seq": len(line),
+            "seq": len(stays) + 1,
             "status": line[-1].status,
             "entered_at": moment_of(found.moments[-1]),
             "left_at": None,
@@ -422,6 +424,44 @@ def _phase_rows(line: Sequence[Cell], found: Found) -> Iterator[dict[str, Any]]:
             "basis": line[-1].basis,
             **_bounds("", None),
         }
+
+
+def _merge(found: Found) -> list[Stay]:
+    """Returns one stay for those that are unknown and that neither stamp nor look divides."""
+    groups: list[list[int]] = []
+    for at, stay in enumerate(found.stays):
+        are_known = stay.length.value is not None or not groups
+        are_known = are_known or found.stays[at - 1].length.value is not None
+        if are_known or _is_told(found.paths, at):
+            groups.append([at])
+        else:
+            groups[-1].append(at)
+    stays = []
+    for group in groups:
+        first, last = found.stays[group[0]], found.stays[group[-1]]
+        if len(group) == 1:
+            stays.append(first)
+            continue
+        whole = _minus(found.points[group[-1] + 1], found.points[group[0]])
+        length = _length(found.paths, group[0], group[-1] + 1, whole)
+        basis = "disputed" if first.basis == "disputed" else "unknown"
+        stays.append(Stay("unknown", first.entered, last.left, length, basis))
+    return stays
+
+
+def _is_told(paths: Paths, at: int) -> bool:
+    """True if a moment is known better than its order among the others tells."""
+    seen, slip, (least, most) = paths.line, paths.slip, paths.ahead
+
+    def lower(to: int) -> float:
+        part = seen[: to + 1]
+        return max(max(it.low for it in part), max(it.after for it in part) - slip + least)
+
+    def upper(to: int) -> float:
+        part = seen[to:]
+        return min(min(it.high for it in part), min(it.until for it in part) + slip + most)
+
+    return lower(at) > lower(at - 1) or upper(at) < upper(at + 1)
 
 
 def _bounds(prefix: str, length: Length | None) -> dict[str, float | None]:

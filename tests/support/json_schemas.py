@@ -302,10 +302,9 @@ def _make_row(kind: type) -> Schema:
     fields: dict[str, Schema] = {}
     for name, hint in get_type_hints(kind).items():
         if name == "percentiles":
-            number: Schema = {"type": ["number", "null"]}
-            fields |= dict.fromkeys(_PERCENTILES, number)
+            fields |= {it: _make_value(float | None) for it in _PERCENTILES}
         elif name == "ranges":
-            fields |= dict.fromkeys(_RANGES, {"type": ["number", "null"]})
+            fields |= {it: _make_value(float | None) for it in _RANGES}
         elif name != "group":
             fields[name] = _make_value(hint)
     if "group" not in get_type_hints(kind):

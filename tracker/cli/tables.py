@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from projections.row_types import TimingRow
 
 PERCENTILES = (50, 95, 99)
+_SHOWN_PERCENTILES = (50, 95)
 # Columns of text up to this length are not wrapped.
 _UNWRAPPED = 20
 _CACHE_WRITE = "cache_write_tokens"
@@ -89,10 +90,10 @@ def print_timing(
 
 
 def _describe_timing(row: TimingRow) -> dict[str, Any]:
-    """Returns the cells of a row for people."""
+    """Returns the cells of a row for people, as many as fit on a line."""
     ranges = {
-        f"p{percent:g}": format_duration(row.percentiles[percent], *bounds)
-        for percent, bounds in row.ranges.items()
+        f"p{percent:g}": format_duration(row.percentiles[percent], *row.ranges[percent])
+        for percent in _SHOWN_PERCENTILES
     }
     mean = format_duration(row.mean_seconds, row.mean_at_least_seconds, row.mean_at_most_seconds)
     runs = {"runs": row.runs, "unknown": row.unknown}
@@ -206,7 +207,10 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             table.add_column(heading, justify="right", no_wrap=no_wrap)
         else:
             longest = max(len(_format_cell(row[name])) for row in rows)
-            table.add_column(heading, overflow="fold", no_wrap=longest <= _UNWRAPPED)
+            # The bounds of a duration may stand below it.
+            has_bounds = any(" (" in str(row[name]) for row in rows)
+            no_wrap = longest <= _UNWRAPPED and not has_bounds
+            table.add_column(heading, overflow="fold", no_wrap=no_wrap)
     for row in rows:
         table.add_row(*(_format_cell(value) for value in row.values()))
     print_table(table)

@@ -10,6 +10,7 @@ from tests.support.run_builder import (
     range_text,
     second,
     started,
+    values_of,
     waiting,
 )
 from tracker.core import events as e
@@ -38,8 +39,8 @@ def test_a_call_waits_until_the_run_goes_on() -> None:
         KEY, [*before, changed("queued", 16, since=15, previous="requires_action")]
     )
 
-    assert open_[:6] == (KEY, 1, "call_1", "function", "price", "{}")
-    assert open_[7:] == (None, None, None, None, None)
+    assert values_of(open_)[:6] == (KEY, 1, "call_1", "function", "price", "{}")
+    assert values_of(open_)[7:] == (None, None, None, None, None)
     assert second(8) < open_.required_at < second(10)
     assert second(14) < done.resolved_at < second(16)
     assert (done.waited_seconds, round(done.uncertainty_seconds, 1)) == (6.5, 1.5)
