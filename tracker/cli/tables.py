@@ -84,8 +84,7 @@ def print_timing(
     if unknown:
         counted = unknown + sum(row.runs for row in timing)
         stdout_console().print(
-            f"{unknown:,} of {counted:,} durations are unknown: in no mean and no percentile, but "
-            "within the bounds in brackets"
+            f"{unknown:,} of {counted:,} durations are unknown: in no mean, but in the bounds"
         )
 
 
