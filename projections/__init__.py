@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from projections.maintenance.pruning import Pruned as Pruned
     from projections.maintenance.verify import Difference as Difference
     from projections.projectors.prices import Prices as Prices
+    from projections.queries.filters import RunFilters as RunFilters
     from projections.row_types import ActionRow as ActionRow
     from projections.row_types import CostRow as CostRow
+    from projections.row_types import FailureRow as FailureRow
+    from projections.row_types import OpenRunRow as OpenRunRow
     from projections.row_types import OpenUsage as OpenUsage
     from projections.row_types import PhaseRow as PhaseRow
     from projections.row_types import RunRow as RunRow
+    from projections.row_types import SessionUsageRow as SessionUsageRow
     from projections.row_types import StatusCount as StatusCount
     from projections.row_types import StepRow as StepRow
     from projections.row_types import StuckRow as StuckRow
@@ -33,11 +37,15 @@ _HOMES = {
     "CostRow": "projections.row_types",
     "Diagnosis": "projections.maintenance.diagnosis",
     "Difference": "projections.maintenance.verify",
+    "FailureRow": "projections.row_types",
+    "OpenRunRow": "projections.row_types",
     "PhaseRow": "projections.row_types",
     "Prices": "projections.projectors.prices",
     "Pruned": "projections.maintenance.pruning",
     "Rows": "projections.export.rows",
+    "RunFilters": "projections.queries.filters",
     "RunRow": "projections.row_types",
+    "SessionUsageRow": "projections.row_types",
     "StatusCount": "projections.row_types",
     "StepRow": "projections.row_types",
     "StuckRow": "projections.row_types",
@@ -53,11 +61,15 @@ __all__ = [
     "CostRow",
     "Diagnosis",
     "Difference",
+    "FailureRow",
+    "OpenRunRow",
     "PhaseRow",
     "Prices",
     "Pruned",
     "Rows",
+    "RunFilters",
     "RunRow",
+    "SessionUsageRow",
     "StatusCount",
     "StepRow",
     "StuckRow",

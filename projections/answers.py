@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, Unpack
 
 from sqlalchemy import Connection
 
@@ -24,26 +24,33 @@ from projections.export.tables import (
     table_query,
 )
 from projections.queries.costs import find_unpriced_models, sum_costs
+from projections.queries.failures import count_failures
+from projections.queries.filters import RunFilters, parse_filters
 from projections.queries.grouping import By, parse_grouping
+from projections.queries.open_runs import find_open_runs
 from projections.queries.open_usage import sum_open_usage
+from projections.queries.run_cursor import Order, parse_order
+from projections.queries.run_search import Search, find_runs
 from projections.queries.runs import (
-    Filter,
     count_statuses,
     find_actions,
     find_phases,
     find_run,
-    find_runs,
     find_steps,
 )
+from projections.queries.session_usage import read_session_usage
 from projections.queries.stuck import find_stuck
 from projections.queries.timing import measure_phases
 from projections.queries.usage import sum_usage
 from projections.row_types import (
     ActionRow,
     CostRow,
+    FailureRow,
+    OpenRunRow,
     OpenUsage,
     PhaseRow,
     RunRow,
+    SessionUsageRow,
     StatusCount,
     StepRow,
     StuckRow,
@@ -56,15 +63,18 @@ from projections.row_types import (
 class Answers(ABC):
     """Typed, immutable answers from the tables of one database.
 
-    Most are `Rows`: lists that convert to tables with `to_arrow` and `to_polars`. `since` and
-    `until` are aware datetimes that limit the runs by their creation: from `since` on, and before
-    `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
-    `outcome`, `status`, `thread_id`, `service_tier`), `metadata.KEY`, or `day` or `hour` of their
-    creation in the time zone `tz`. A day is a date, an hour an aware datetime in `tz`. Answers by
-    source, assistant, model, outcome, status, day and hour, and all but `timing` by service tier,
-    come from rollups, and take the same time however many runs there are; others read the runs one
-    by one.
-    None stands for an unknown value, and for an empty text.
+    Most are `Rows`: lists that convert to tables with `to_pandas`, `to_polars` and `to_arrow`.
+    `since` and `until` are aware datetimes that limit the runs by their creation: from `since` on,
+    and before `until`. `by` is one name or several: a column of the runs (`source`,
+    `assistant_id`, `model`, `outcome`, `status`, `thread_id`, `subagent_id`, `service_tier`),
+    `metadata.KEY`, or `day` or `hour` of their creation in the time zone `tz`. A day is a date, an
+    hour an aware datetime in `tz`. The filters are described at `RunFilters`.
+
+    Answers by source, assistant, model, outcome, status, day and hour, and all but `timing` by
+    service tier, come from rollups, and take the same time however many runs there are; so do
+    filters of these. Others read the runs one by one: those of a thread by an index, and for
+    metadata all runs of the time. With `newest=10_000` only so many of the newest runs count, which
+    bounds the time. None stands for an unknown value, and for an empty text.
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
     and StoreUnavailable if the database cannot be reached.
@@ -121,7 +131,7 @@ class Answers(ABC):
         now = self._now()
         with self._connect() as connection:
             if isinstance(file, str | PathLike):
-                _refuse_database(connection, Path(file))
+                self._refuse_databases(Path(file))
             query = table_query(connection, table, now, since, until)
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
@@ -143,13 +153,17 @@ class Answers(ABC):
             make_folder(path)
             files = {it: path / f"{it}.{chosen}" for it in TABLES}
             for file in files.values():
-                _refuse_database(connection, file)
+                self._refuse_databases(file)
             exports = [
                 TableExport(table_query(connection, table, now), open_atomic(file))
                 for table, file in files.items()
             ]
             counts = export_tables(connection, exports, chosen, progress)
         return dict(zip(TABLES, counts, strict=True))
+
+    @abstractmethod
+    def _database_files(self) -> Sequence[Path]:
+        """Returns the files of the databases that the answers come from."""
 
     def _now(self) -> datetime:
         """Returns the time at which the ages of open runs are measured."""
@@ -158,31 +172,69 @@ class Answers(ABC):
     def runs(
         self,
         *,
-        status: Filter = None,
-        outcome: Filter = None,
-        source: Filter = None,
-        thread_id: Filter = None,
-        assistant_id: Filter = None,
-        limit: int | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        order: Order = "newest",
+        limit: int | None = 100,
+        cursor: str | None = None,
+        **filters: Unpack[RunFilters],
     ) -> Rows[RunRow]:
-        """Returns the runs that match all filters, newest first.
+        """Returns a page of the runs that match all filters; `RunFilters` describes these.
 
-        A filter is one value, or a sequence of values of which one must match.
+        `order` is `newest`, `oldest`, `slowest`, `dearest` or `most_tokens`; the last three leave
+        out the runs of which that is not known. While `next_cursor` of the answer is not None,
+        other runs follow: pass it as `cursor`, with the same order and filters.
+
+        A page takes a bounded time: where no index leads to the runs that match, 10,000 of them are
+        read, in the order, and `note` says so. The page may then be short of runs, or have none,
+        and `next_cursor` goes on. With `limit=None` all runs that match are returned, however long
+        that takes.
         """
-        filters = {
-            "status": status,
-            "outcome": outcome,
-            "source": source,
-            "thread_id": thread_id,
-            "assistant_id": assistant_id,
-        }
+        search = Search(parse_filters(**filters), since, until, parse_order(order), cursor, limit)
         with self._connect() as connection:
-            return Rows(RunRow, find_runs(connection, filters, since, until, limit))
+            found = find_runs(connection, search)
+        note = None
+        if found.searched is not None:
+            which = "with most tokens" if order == "most_tokens" else order
+            note = f"only the {found.searched:,} runs {which} were searched"
+        return Rows(RunRow, found.rows, next_cursor=found.next_cursor, note=note)
+
+    def open_runs(
+        self,
+        *,
+        now: datetime | None = None,
+        limit: int | None = 100,
+        **filters: Unpack[RunFilters],
+    ) -> Rows[OpenRunRow]:
+        """Returns the runs that have not ended, with their phases, oldest first.
+
+        Their ages are those at `now`. The filters are columns of the view `open_runs`.
+        """
+        chosen = parse_filters(**filters)
+        with self._connect() as connection:
+            return Rows(OpenRunRow, find_open_runs(connection, chosen, now or self._now(), limit))
+
+    def failures(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 10,
+        **filters: Unpack[RunFilters],
+    ) -> Rows[FailureRow]:
+        """Returns the failed runs by their error codes, those of most runs first.
+
+        The newest 50,000 of the failed runs count, with filters 10,000; `note` says where there
+        are more.
+        """
+        chosen = parse_filters(**filters)
+        with self._connect() as connection:
+            rows, most = count_failures(connection, chosen, since, until, limit)
+        note = None if most is None else f"of the newest {most:,} failed runs"
+        return Rows(FailureRow, rows, note=note)
 
     def run(self, run_id: str, source: str | None = None) -> RunRow:
-        """Returns one run. Raises UnknownRun.
+        """Returns one run, by its id or its key. Raises UnknownRun: a web service answers 404.
 
         Raises SettingsError, which names them, if several sources have a run with that id and
         `source` is not given.
@@ -202,11 +254,12 @@ class Answers(ABC):
         source: str | None = None,
         *,
         waiting: bool = False,
-        limit: int | None = None,
+        limit: int | None = 100,
     ) -> Rows[ActionRow]:
         """Returns the calls that runs waited for, oldest first; of one run if `run_id` is given.
 
-        With `waiting`, only those that are still open. Raises as `run` does.
+        With `waiting`, only those that are still open. Raises as `run` does. `limit` is that of
+        all runs together; None for all calls.
         """
         with self._connect() as connection:
             run_key = None if run_id is None else find_run(connection, run_id, source).run_key
@@ -225,12 +278,15 @@ class Answers(ABC):
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
+        *,
+        newest: int | None = None,
+        **filters: Unpack[RunFilters],
     ) -> Rows[TimingRow]:
         """Returns how long the ended runs of each group were queued, ran, waited, and took in all.
 
         A run counts only for the phases that it had, not as zero for the others.
         """
-        grouping = parse_grouping(by, since, until, tz)
+        grouping = parse_grouping(by, since, until, tz, parse_filters(**filters), newest)
         with self._connect() as connection:
             found = measure_phases(connection, grouping, percentiles)
         return Rows(TimingRow, found, groups=grouping.names, percentiles=percentiles)
@@ -246,9 +302,12 @@ class Answers(ABC):
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
+        *,
+        newest: int | None = None,
+        **filters: Unpack[RunFilters],
     ) -> Rows[UsageRow]:
         """Returns the tokens of the ended runs of each group; see also `open_usage`."""
-        grouping = parse_grouping(by, since, until, tz)
+        grouping = parse_grouping(by, since, until, tz, parse_filters(**filters), newest)
         with self._connect() as connection:
             return Rows(UsageRow, sum_usage(connection, grouping), groups=grouping.names)
 
@@ -260,19 +319,32 @@ class Answers(ABC):
         with self._connect() as connection:
             return sum_open_usage(connection, since, until)
 
+    def session_usage(self, thread_id: str, source: str | None = None) -> Rows[SessionUsageRow]:
+        """Returns the tokens of a session by parts, open runs included; see `SessionUsageRow`.
+
+        Raises UnknownRun for a thread without runs, and SettingsError, which names them, if several
+        sources have it and `source` is not given.
+        """
+        with self._connect() as connection:
+            found = read_session_usage(connection, thread_id, source)
+        return Rows(SessionUsageRow, found)
+
     def cost(
         self,
         by: By = ("model",),
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
+        *,
+        newest: int | None = None,
+        **filters: Unpack[RunFilters],
     ) -> Rows[CostRow]:
         """Returns the costs of the ended runs of each group, at the prices of their creation.
 
         Raises SettingsError if no price list is installed: `pip install "runfold[cost]"`.
         """
         self._require_costs()
-        grouping = parse_grouping(by, since, until, tz)
+        grouping = parse_grouping(by, since, until, tz, parse_filters(**filters), newest)
         with self._connect() as connection:
             return Rows(CostRow, sum_costs(connection, grouping), groups=grouping.names)
 
@@ -291,13 +363,15 @@ class Answers(ABC):
         since: datetime | None = None,
         until: datetime | None = None,
         tz: str = "UTC",
+        *,
+        newest: int | None = None,
+        **filters: Unpack[RunFilters],
     ) -> Rows[StatusCount]:
         """Returns the number of runs of each group in each status, ended ones included."""
-        grouping = parse_grouping(by, since, until, tz)
+        grouping = parse_grouping(by, since, until, tz, parse_filters(**filters), newest)
         with self._connect() as connection:
             return Rows(StatusCount, count_statuses(connection, grouping), groups=grouping.names)
 
-
-def _refuse_database(connection: Connection, file: Path) -> None:
-    if connection.dialect.name == "sqlite" and connection.engine.url.database:
-        refuse_database(file, Path(connection.engine.url.database))
+    def _refuse_databases(self, file: Path) -> None:
+        for database in self._database_files():
+            refuse_database(file, database)

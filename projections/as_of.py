@@ -42,6 +42,7 @@ class PastAnswers(Answers):
         projections: Sequence[Projection],
         pruned_before: Callable[[], datetime | None],
         check_prices: Callable[[], None],
+        database_files: Callable[[], Sequence[Path]],
     ) -> None:
         if isinstance(at, datetime) and at.utcoffset() is None:
             raise SettingsError(f"a moment needs a time zone: {at.isoformat()} has none")
@@ -50,6 +51,7 @@ class PastAnswers(Answers):
         self._at = at
         self._open_store, self._projections = store, projections
         self._read_pruned_before, self._check_prices = pruned_before, check_prices
+        self._find_database_files = database_files
         self._lock = Lock()
         self._engine: Engine | None = None
         self._remove: Callable[[], object] | None = None
@@ -67,6 +69,9 @@ class PastAnswers(Answers):
             engine = self._engine or self._replay()
         with translate_errors(engine), engine.connect() as connection:
             yield connection
+
+    def _database_files(self) -> Sequence[Path]:
+        return self._find_database_files()
 
     def _require_costs(self) -> None:
         require_prices(any(it.name == CostsProjection.name for it in self._projections))

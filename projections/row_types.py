@@ -39,6 +39,8 @@ class Row:
             elif name == RANGES:
                 for percent, bounds in value.items():
                     record |= dict(zip(range_names(percent), bounds, strict=True))
+            elif isinstance(value, tuple) and value and isinstance(value[0], Row):
+                record[name] = [it.record() for it in value]
             else:
                 record[name] = value
         return record
@@ -61,7 +63,7 @@ def range_names(percent: float) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RunRow(Row):
-    """One run, as in the table `runs`.
+    """One run, as in the table `runs`, with its cost.
 
     The durations of an open run are those of the phases that it has left so far. None means that
     it had no such phase, or that the evidence leaves too much open; then the bounds tell how much.
@@ -73,6 +75,9 @@ class RunRow(Row):
     thread_id: str | None
     assistant_id: str | None
     model: str | None
+    # The run, and the sub-agent of its session (its thread), that it belongs to, if any.
+    parent_run_id: str | None
+    subagent_id: str | None
     # The last known status, or `vanished` while the service does not find the run.
     status: str
     # The final status; None while the run is open.
@@ -121,8 +126,15 @@ class RunRow(Row):
     incomplete_reason: str | None
     metadata: dict[str, Any]
     configuration_digest: str | None
+    # The tokens of its whole thread as last told with this run, and when (`reported_at`); see
+    # `session_usage`.
+    thread_usage: dict[str, Any] | None
+    # The last status of its environment that a webhook told, such as `failed` or `suspended`.
+    environment_status: str | None
     # The number of events of the run.
     version: int
+    # Of the table `run_costs`; None while the run is open, and without a price.
+    total_dollars: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +223,8 @@ class StuckRow(Row):
     assistant_id: str | None
     model: str | None
     status: str
-    # `overdue` if `expires_at` has passed, else `slow`: open for more than three times
+    # `overdue` if `expires_at` has passed; `environment failed`, `environment expired` or
+    # `environment suspended` if it cannot go on; else `slow`: open for more than three times
     # `usual_seconds`.
     reason: str
     created_at: datetime
@@ -223,6 +236,46 @@ class StuckRow(Row):
     usual_seconds: float | None
     # The time since the last change; polls without a change are not recorded in the tables.
     silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRunRow(Row):
+    """A run that has not ended, as in the view `open_runs`, with its phases."""
+
+    run_key: str
+    source: str
+    run_id: str
+    thread_id: str | None
+    assistant_id: str | None
+    model: str | None
+    status: str
+    created_at: datetime
+    started_at: datetime | None
+    expires_at: datetime | None
+    last_changed_at: datetime
+    # As in `RunRow`.
+    environment_status: str | None
+    # The time since the creation.
+    age_seconds: float
+    # The time since the last change; polls without a change are not recorded in the tables.
+    silent_seconds: float
+    # First to last; the last one is open.
+    phases: tuple[PhaseRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow(Row):
+    """The failed runs of one error code."""
+
+    # None if the service named none.
+    error_code: str | None
+    runs: int
+    # The part of all failed runs that were counted, from 0 to 1.
+    share: float
+    # Of the run that was created last: its creation, its key, and the message of its error.
+    last_created_at: datetime
+    last_run_key: str
+    last_message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +326,29 @@ class UsageRow(Row):
     cache_write_30m_tokens: int | None
     cache_write_1h_tokens: int | None
     cache_write_12h_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsageRow(Row):
+    """One part of the tokens of a session, or of another thread.
+
+    `session` is the service's own count of all of it, `turns` the sum over the runs of the thread
+    itself, each `subagent` the sum over those of one sub-agent, and `difference` the first without
+    all others: what the service counts in no run. A sum is over the runs that report the count,
+    and None if no run does; so is a difference from it.
+    """
+
+    part: str
+    subagent_id: str | None
+    # None for `session` and `difference`.
+    runs: int | None
+    # Those that report neither prompt, completion nor total tokens.
+    runs_without_usage: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 
 from sqlalchemy import Connection, Engine
@@ -233,6 +234,7 @@ class Views(Answers):
             self._projections,
             self._read_pruned_before,
             self._check_prices,
+            self._database_files,
         )
 
     def _apply(
@@ -279,6 +281,12 @@ class Views(Answers):
             self._check_revision()
             with self._engine.connect() as connection:
                 yield connection
+
+    def _database_files(self) -> list[Path]:
+        files = [getattr(self._store, "file", None)]
+        if self._engine.dialect.name == "sqlite":
+            files.append(self._engine.url.database)
+        return [Path(it) for it in files if it]
 
     def _require_costs(self) -> None:
         require_prices(self._projections != PROJECTIONS)

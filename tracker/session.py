@@ -26,8 +26,8 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.runtime.worker_threads import WorkerThreads
-from tracker.sources.http.source import HttpSource
 from tracker.sources.registry import SourceRegistry
+from tracker.sources.source import CheckingSource, Source
 from tracker.webhooks import ReplayGuard
 
 Until = Literal["ended", "actionable"]
@@ -76,8 +76,7 @@ class Session:
                 f"{state.thread_id}; give each service, or session, a source of its own"
             )
         if not state.is_ended:
-            if isinstance(origin, HttpSource):
-                origin.check_ids(thread_id or state.thread_id, run_id)
+            _check_ids(origin, thread_id or state.thread_id, run_id)
             self.watch_list.watch(origin, thread_id, run_id, state=state)
 
     async def wait(
@@ -155,3 +154,19 @@ class Session:
                 watched = self.watch_list.watch(origin, state.thread_id, run_id, state=state)
                 return watched, state
         raise UnknownRun(f"{run_id} is neither watched nor recorded: watch it first")
+
+
+def _check_ids(source: Source, thread_id: str | None, run_id: str) -> None:
+    """Raises SettingsError for a run that a source can never be asked about."""
+    if not isinstance(source, CheckingSource):
+        return
+    try:
+        source.check_ids(thread_id, run_id)
+    except RunfoldError:
+        raise
+    except Exception as error:
+        # A source may be the application's own.
+        raise SettingsError(
+            f"{run_id} is not watched: check_ids of the source {source.name!r} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error

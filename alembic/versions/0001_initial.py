@@ -28,7 +28,7 @@ _OVERDUE = {
 _OPEN = """
 CREATE VIEW open_runs AS
 SELECT run_key, source, run_id, thread_id, assistant_id, model, status,
-  created_at, started_at, expires_at, last_changed_at,
+  created_at, started_at, expires_at, last_changed_at, environment_status,
   {age} AS age_seconds, {silence} AS silent_seconds
 FROM runs WHERE outcome IS NULL
 """
@@ -44,13 +44,21 @@ WITH usual AS (
   WHERE upto >= 0.99 * ended AND ended >= 20 GROUP BY source, assistant_id
 )
 SELECT aged.run_key, aged.source, aged.run_id, aged.thread_id, aged.assistant_id, aged.model,
-  aged.status, CASE WHEN {overdue} THEN 'overdue' ELSE 'slow' END AS reason,
+  aged.status, CASE WHEN {overdue} THEN 'overdue'
+    WHEN aged.environment_status IN ('failed', 'expired', 'suspended')
+      THEN 'environment ' || aged.environment_status
+    ELSE 'slow' END AS reason,
   aged.created_at, aged.expires_at, aged.last_changed_at,
   aged.age_seconds, usual.usual_seconds, aged.silent_seconds
 FROM open_runs AS aged LEFT JOIN usual ON usual.source = aged.source
   AND usual.assistant_id = coalesce(aged.assistant_id, '')
-WHERE {overdue} OR aged.age_seconds > 3 * usual.usual_seconds
+WHERE {overdue} OR aged.environment_status IN ('failed', 'expired', 'suspended')
+  OR aged.age_seconds > 3 * usual.usual_seconds
 """
+
+# What indexes are of: the tokens and the cost of a run.
+_TOKENS = "coalesce(total_tokens, prompt_tokens + completion_tokens)"
+_NANODOLLARS = "(input_nanodollars + output_nanodollars + request_nanodollars)"
 
 _TABLES = (
     *("runs", "run_phases", "run_actions", "run_steps", "run_costs"),
@@ -83,6 +91,8 @@ def _create_runs() -> None:
         sa.Column("thread_id", sa.Text()),
         sa.Column("assistant_id", sa.Text()),
         sa.Column("model", sa.Text()),
+        sa.Column("parent_run_id", sa.Text()),
+        sa.Column("subagent_id", sa.Text()),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text()),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -104,11 +114,22 @@ def _create_runs() -> None:
         sa.Column("incomplete_reason", sa.Text()),
         sa.Column("metadata", _JSON, nullable=False),
         sa.Column("configuration_digest", sa.Text()),
+        sa.Column("thread_usage", _JSON),
+        sa.Column("environment_status", sa.Text()),
         sa.Column("version", sa.Integer(), nullable=False),
     )
     _create_index("ix_runs_open", "runs", "status", where="outcome IS NULL")
     op.create_index("ix_runs_created_at", "runs", ["created_at"])
-    op.create_index("ix_runs_thread_id", "runs", ["thread_id"])
+    op.create_index("ix_runs_thread_id", "runs", ["thread_id", "created_at"])
+    _create_index(
+        "ix_runs_total_seconds",
+        "runs",
+        "total_seconds",
+        "run_key",
+        where="total_seconds IS NOT NULL",
+    )
+    _create_index("ix_runs_tokens", "runs", _TOKENS, "run_key", where=f"{_TOKENS} IS NOT NULL")
+    _create_index("ix_runs_failed", "runs", "created_at", "error_code", where="outcome = 'failed'")
     _create_index("ix_runs_ended_at", "runs", "ended_at", where="ended_at IS NOT NULL")
 
 
@@ -141,6 +162,7 @@ def _create_details() -> None:
         *_bounds(""),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_run_actions_required_at", "run_actions", ["required_at"])
     _create_index(
         "ix_run_actions_waiting", "run_actions", "required_at", where="resolved_at IS NULL"
     )
@@ -164,6 +186,8 @@ def _create_details() -> None:
         *_money(),
         sqlite_with_rowid=False,
     )
+    is_priced = f"{_NANODOLLARS} IS NOT NULL"
+    _create_index("ix_run_costs_total", "run_costs", _NANODOLLARS, "run_key", where=is_priced)
 
 
 def _create_rollups() -> None:
@@ -210,10 +234,11 @@ def _create_views() -> None:
     op.execute(_STUCK.format(overdue=_OVERDUE[dialect]))
 
 
-def _create_index(name: str, table: str, column: str, *, where: str) -> None:
+def _create_index(name: str, table: str, *columns: str, where: str) -> None:
     """Creates an index of the rows that meet a condition."""
     condition = sa.text(where)
-    op.create_index(name, table, [column], sqlite_where=condition, postgresql_where=condition)
+    parts = [sa.text(it) if "(" in it else it for it in columns]
+    op.create_index(name, table, parts, sqlite_where=condition, postgresql_where=condition)
 
 
 def _bounds(*prefixes: str) -> list[sa.Column[Any]]:

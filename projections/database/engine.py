@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from projections.database.refusals import is_unavailable
 from projections.folding.json_text import read_json
@@ -43,10 +44,18 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
     if find_spec("psycopg") is None:
         raise SettingsError('PostgreSQL needs its driver: pip install "runfold[postgres]"')
     from tracker.event_store.postgres_schema import check_schema
+    from tracker.event_store.postgres_url import engine_settings
 
-    parsed = parsed.set(drivername="postgresql+psycopg")
+    parsed, arguments, size = engine_settings(parsed)
     engine = create_engine(
-        parsed, hide_parameters=True, pool_pre_ping=True, json_deserializer=read_json
+        parsed.set(drivername="postgresql+psycopg"),
+        connect_args=arguments,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=size,
+        # A call may need a second connection while it has one.
+        max_overflow=size,
+        json_deserializer=read_json,
     )
 
     @event.listens_for(engine, "connect")
@@ -73,6 +82,11 @@ def translate_errors(engine: Engine) -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise SettingsError(
             f"{error.object!r} cannot be looked up: it contains bytes that are not UTF-8"
+        ) from None
+    except PoolTimeoutError as error:
+        raise StoreUnavailable(
+            f"no connection to {_display(engine.url)} was free: raise pool_size in the URL, or "
+            f"use fewer threads ({error.args[0]})"
         ) from None
     except DBAPIError as error:
         message = str(error.orig).strip() or type(error.orig).__name__

@@ -1,8 +1,9 @@
 """The views `open_runs` and `stuck_runs`, as subqueries with the ages at a given time.
 
-A run is stuck if its `expires_at` has passed and no end was observed (`overdue`), or if it has
-been open for three times as long as 99 of 100 runs of its assistant took (`slow`), provided that
-at least twenty of them have ended.
+A run is stuck if its `expires_at` has passed and no end was observed (`overdue`), if its
+environment cannot go on (`environment failed` and the like), or if it has been open for three
+times as long as 99 of 100 runs of its assistant took (`slow`), provided that at least twenty of
+them have ended.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _PAST = {
     "sqlite": "julianday({moment}) < julianday({now})",
     "postgresql": "{moment} < {now}",
 }
+_HINDERED = "aged.environment_status IN ('failed', 'expired', 'suspended')"
 _IDENTITY = ("run_key", "source", "run_id", "thread_id", "assistant_id", "model", "status")
 _COLUMNS = {
     "open_runs": (
@@ -34,6 +36,7 @@ _COLUMNS = {
         "started_at",
         "expires_at",
         "last_changed_at",
+        "environment_status",
         "age_seconds",
         "silent_seconds",
     ),
@@ -67,6 +70,7 @@ def _type_of(name: str) -> TypeEngine[Any]:
 def _open_runs(dialect: str) -> str:
     return (
         f"SELECT {', '.join(_IDENTITY)}, created_at, started_at, expires_at, last_changed_at, "
+        "environment_status, "
         f"{_age(dialect, 'created_at')} AS age_seconds, "
         f"{_age(dialect, 'last_changed_at')} AS silent_seconds "
         "FROM runs WHERE outcome IS NULL"
@@ -89,12 +93,13 @@ def _stuck_runs(dialect: str) -> str:
     return (
         f"WITH usual AS ({usual}), aged AS ({_open_runs(dialect)}) "
         f"SELECT {', '.join(f'aged.{it}' for it in _IDENTITY)}, "
-        f"CASE WHEN {overdue} THEN 'overdue' ELSE 'slow' END AS reason, "
+        f"CASE WHEN {overdue} THEN 'overdue' WHEN {_HINDERED} "
+        "THEN 'environment ' || aged.environment_status ELSE 'slow' END AS reason, "
         "aged.created_at, aged.expires_at, aged.last_changed_at, "
         "aged.age_seconds, usual.usual_seconds, aged.silent_seconds "
         "FROM aged LEFT JOIN usual ON usual.source = aged.source "
         "AND usual.assistant_id = coalesce(aged.assistant_id, '') "
-        f"WHERE {overdue} OR aged.age_seconds > 3 * usual.usual_seconds"
+        f"WHERE {overdue} OR {_HINDERED} OR aged.age_seconds > 3 * usual.usual_seconds"
     )
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    func,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -92,6 +93,8 @@ runs = Table(
     Column("thread_id", Text),
     Column("assistant_id", Text),
     Column("model", Text),
+    Column("parent_run_id", Text),
+    Column("subagent_id", Text),
     Column("status", Text, nullable=False),
     Column("outcome", Text),
     Column("created_at", UtcDateTime, nullable=False),
@@ -113,6 +116,8 @@ runs = Table(
     Column("incomplete_reason", Text),
     Column("metadata", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
     Column("configuration_digest", Text),
+    Column("thread_usage", JSON().with_variant(JSONB(), "postgresql")),
+    Column("environment_status", Text),
     Column("version", Integer, nullable=False),
 )
 
@@ -120,7 +125,33 @@ runs = Table(
 _is_open = runs.c.outcome.is_(None)
 Index("ix_runs_open", runs.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
 Index("ix_runs_created_at", runs.c.created_at)
-Index("ix_runs_thread_id", runs.c.thread_id)
+Index("ix_runs_thread_id", runs.c.thread_id, runs.c.created_at)
+# The slowest runs, and those of most tokens; the key makes a place in the order unique.
+_has_total = runs.c.total_seconds.is_not(None)
+Index(
+    "ix_runs_total_seconds",
+    runs.c.total_seconds,
+    runs.c.run_key,
+    sqlite_where=_has_total,
+    postgresql_where=_has_total,
+)
+_tokens = func.coalesce(runs.c.total_tokens, runs.c.prompt_tokens + runs.c.completion_tokens)
+_has_tokens = _tokens.is_not(None)
+Index(
+    "ix_runs_tokens",
+    _tokens,
+    runs.c.run_key,
+    sqlite_where=_has_tokens,
+    postgresql_where=_has_tokens,
+)
+_has_failed = runs.c.outcome == "failed"
+Index(
+    "ix_runs_failed",
+    runs.c.created_at,
+    runs.c.error_code,
+    sqlite_where=_has_failed,
+    postgresql_where=_has_failed,
+)
 # Pruning finds the oldest runs by it.
 _has_ended = runs.c.ended_at.is_not(None)
 Index("ix_runs_ended_at", runs.c.ended_at, sqlite_where=_has_ended, postgresql_where=_has_ended)
@@ -157,6 +188,7 @@ run_actions = Table(
     sqlite_with_rowid=False,
 )
 
+Index("ix_run_actions_required_at", run_actions.c.required_at)
 _is_waiting = run_actions.c.resolved_at.is_(None)
 Index(
     "ix_run_actions_waiting",
@@ -272,6 +304,17 @@ run_costs = Table(
     Column("price_version", Text, nullable=False),
     *_money_columns(),
     sqlite_with_rowid=False,
+)
+_nanodollars = (
+    run_costs.c.input_nanodollars + run_costs.c.output_nanodollars + run_costs.c.request_nanodollars
+)
+_is_priced = _nanodollars.is_not(None)
+Index(
+    "ix_run_costs_total",
+    _nanodollars,
+    run_costs.c.run_key,
+    sqlite_where=_is_priced,
+    postgresql_where=_is_priced,
 )
 cost_hourly = Table(
     "cost_hourly",

@@ -51,8 +51,14 @@ class Rows(list[T], Generic[T]):
         *,
         groups: Sequence[str] = (),
         percentiles: Sequence[float] = (),
+        next_cursor: str | None = None,
+        note: str | None = None,
     ) -> None:
         super().__init__(rows)
+        # The cursor of the runs that follow; None if there are no more.
+        self.next_cursor = next_cursor
+        # A limit of the answer that is to be said with it; None if it is complete.
+        self.note = note
         self._row_type, self._groups, self._percentiles = row_type, groups, percentiles
 
     def records(self) -> list[dict[str, Any]]:
@@ -153,4 +159,7 @@ def _value_type(hint: Any) -> type:
     if isinstance(hint, UnionType):
         [hint] = [it for it in get_args(hint) if it is not type(None)]
     type_: type = get_origin(hint) or hint
+    if type_ is tuple and issubclass(get_args(hint)[0], Row):
+        # Rows within a row are JSON text.
+        return dict
     return list if type_ is tuple else type_

@@ -32,7 +32,11 @@ _TABLES_OF_RUNS = tuple(
 
 _ROWS_PER_FETCH = 2000
 # The types of the values of JSON columns.
-_JSON_TYPES: dict[str, type] = {runs.c.metadata.name: dict, run_steps.c.tools.name: list}
+_JSON_TYPES: dict[str, type] = {
+    runs.c.metadata.name: dict,
+    runs.c.thread_usage.name: dict,
+    run_steps.c.tools.name: list,
+}
 
 
 class TableExport(NamedTuple):

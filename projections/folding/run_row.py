@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from math import inf
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ class RunHistory(StatusTrace):
         "configuration_digest",
         "created_at",
         "ended_at",
+        "environment_status",
         "error_code",
         "error_message",
         "first_seen_at",
@@ -44,13 +46,14 @@ class RunHistory(StatusTrace):
         "metadata",
         "service_tier",
         "started_at",
+        "thread_usage",
         "tokens",
     )
     handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
-        # Source, run, thread, assistant and model, as the row has them.
+        # Source, run, thread, assistant, model, parent and sub-agent, as the row has them.
         self.identity: tuple[str | None, ...] = ()
         # The stamp of the service.
         self.created_at: int | None = None
@@ -67,6 +70,9 @@ class RunHistory(StatusTrace):
         # As JSON.
         self.metadata = "{}"
         self.configuration_digest: str | None = None
+        # As JSON.
+        self.thread_usage: str | None = None
+        self.environment_status: str | None = None
         self.is_vanished = False
 
 
@@ -125,6 +131,8 @@ def row_values(run: RunHistory, measured: Measured) -> list[Any]:
         run.incomplete_reason,
         run.metadata,
         run.configuration_digest,
+        run.thread_usage,
+        run.environment_status,
         run.version,
     ]
 
@@ -158,6 +166,8 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
         stored_name(event.thread_id),
         stored_name(event.assistant_id),
         stored_name(event.model),
+        stored_name(event.parent_run_id),
+        stored_name(event.subagent_id),
     )
     run.service_tier = stored_name(event.service_tier)
     run.created_at = micros_or_none(event.occurred_at)
@@ -175,7 +185,10 @@ def _touch(run: RunHistory, event: e.Event) -> None:
 
 def _on_identified(run: RunHistory, event: e.RunIdentified) -> None:
     status_trace.on_identified(run, event)
-    told = (None, None, event.thread_id, event.assistant_id, event.model)
+    told = (
+        *(None, None, event.thread_id, event.assistant_id, event.model),
+        *(event.parent_run_id, event.subagent_id),
+    )
     run.identity = tuple(
         known if news is None else stored_name(news)
         for known, news in zip(run.identity, told, strict=True)
@@ -229,6 +242,20 @@ def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
     _touch(run, event)
 
 
+def _on_thread_usage_reported(run: RunHistory, event: e.ThreadUsageReported) -> None:
+    counts = zip(TOKEN_COUNTS, plausible_tokens(event.usage), strict=True)
+    told = {name: count for name, count in counts if count is not None}
+    run.thread_usage = json_text(
+        {"reported_at": event.observed_at.astimezone(UTC).isoformat(), **told}
+    )
+    _touch(run, event)
+
+
+def _on_environment_reported(run: RunHistory, event: e.EnvironmentReported) -> None:
+    run.environment_status = stored_name(event.status)
+    _touch(run, event)
+
+
 def _set_tier(run: RunHistory, usage: Usage | None) -> None:
     if usage is not None and usage.service_tier is not None:
         run.service_tier = stored_name(usage.service_tier)
@@ -273,6 +300,8 @@ RunHistory.handlers = {
     e.RunActionRequired: _on_action_required,
     **dict.fromkeys(e.RUN_ENDS.values(), _on_ended),
     e.RunUsageReported: _on_usage_reported,
+    e.ThreadUsageReported: _on_thread_usage_reported,
+    e.EnvironmentReported: _on_environment_reported,
     e.RunMetadataChanged: _on_metadata_changed,
     e.RunTimesChanged: _on_times_changed,
     e.RunStepRecorded: _on_step_recorded,

@@ -226,6 +226,8 @@ HANDLERS: dict[type[e.Event], Callable[[Any, Any], None]] = {
     **dict.fromkeys(
         (
             e.RunUsageReported,
+            e.ThreadUsageReported,
+            e.EnvironmentReported,
             e.RunMetadataChanged,
             e.RunVanished,
             e.RunReappeared,

@@ -77,7 +77,7 @@ def _make_row(
 
 def _read_costs(connection: Connection, grouping: Grouping) -> Iterator[GroupValues]:
     """Yields the price version and the sums of each group, in parts."""
-    if not _ROLLUP.has_columns(grouping.names):
+    if not _ROLLUP.can_answer(grouping):
         version = [run_costs.c.price_version]
         yield from read_groups(connection, grouping, values=version, sums=_COUNTS, joined=run_costs)
         return
@@ -87,7 +87,7 @@ def _read_costs(connection: Connection, grouping: Grouping) -> Iterator[GroupVal
     columns = (*runs.c, run_costs.c.price_version, *_COSTS)
     for since, until in quarters.edges:
         query = select(*columns).join_from(runs, run_costs, is_same_run)
-        for run in connection.execute(select_ended(query, since, until)):
+        for run in connection.execute(select_ended(query, since, until, grouping.filters)):
             version, *costs = run[len(runs.c) :]
             is_without_usage = not is_priceable((run.prompt_tokens, run.completion_tokens))
             is_unpriced = costs[-1] is None and not is_without_usage

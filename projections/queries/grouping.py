@@ -13,6 +13,8 @@ from projections.database.engine import JSON_MEMBER
 from projections.database.schema import runs
 from projections.folding.json_text import plain_text
 from projections.folding.micros import QUARTER, SECOND, micros, moment_of
+from projections.queries.filters import Filters
+from projections.queries.limits import check_limit
 from tracker.errors import SettingsError
 
 DAY, HOUR = "day", "hour"
@@ -20,7 +22,7 @@ TIMES = frozenset((DAY, HOUR))
 # The rollups are grouped by these.
 DIMENSIONS = ("source", "assistant_id", "model")
 OUTCOME, STATUS = "outcome", "status"
-COLUMNS = (*DIMENSIONS, OUTCOME, STATUS, "thread_id", "service_tier")
+COLUMNS = (*DIMENSIONS, OUTCOME, STATUS, "thread_id", "subagent_id", "service_tier")
 METADATA = "metadata."
 
 _QUARTER_SECONDS = QUARTER // SECOND
@@ -42,16 +44,27 @@ class Grouping(NamedTuple):
     until: datetime | None
     # Days and hours are those of this zone.
     zone: ZoneInfo
+    filters: Filters = Filters()
+    # Only so many of the newest runs count; None for all.
+    newest: int | None = None
 
 
-def parse_grouping(by: By, since: datetime | None, until: datetime | None, tz: str) -> Grouping:
+def parse_grouping(
+    by: By,
+    since: datetime | None,
+    until: datetime | None,
+    tz: str,
+    filters: Filters = Filters(),  # noqa: B008
+    newest: int | None = None,
+) -> Grouping:
     """Returns the grouping of a question.
 
     Raises SettingsError for a name that cannot be grouped by, a limit without a time zone, and an
     unknown time zone.
     """
     check_limits(since, until)
-    return Grouping(group_names(by), since, until, time_zone(tz))
+    names, zone = group_names(by), time_zone(tz)
+    return Grouping(names, since, until, zone, filters, check_limit(newest))
 
 
 def group_names(by: By) -> tuple[str, ...]:
@@ -76,10 +89,11 @@ def time_zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def group_column(name: str, dialect: str) -> ColumnElement[Any]:
-    """Returns the expression over the table `runs` for a name that is not a time."""
+def group_column(name: str, dialect: str, columns: Any = runs.c) -> ColumnElement[Any]:
+    """Returns the expression over columns of `runs` for a name that is not a time."""
     if not name.startswith(METADATA):
-        return runs.c[name]
+        column: ColumnElement[Any] = columns[name]
+        return column
     # As the tables have it.
     key = plain_text(name.removeprefix(METADATA)) or ""
     if dialect == "sqlite":
@@ -87,10 +101,10 @@ def group_column(name: str, dialect: str) -> ColumnElement[Any]:
         path = f'$."{key}"'
         if any(it in '"\\' or it < " " for it in key):
             # A path of SQLite compares such keys as they are escaped, or cannot name them.
-            member: ColumnElement[Any] = getattr(func, JSON_MEMBER)(runs.c.metadata, key)
+            member: ColumnElement[Any] = getattr(func, JSON_MEMBER)(columns.metadata, key)
             return member
-        return func.json_extract(runs.c.metadata, path, path)
-    return func.jsonb_build_array(runs.c.metadata[key])
+        return func.json_extract(columns.metadata, path, path)
+    return func.jsonb_build_array(columns.metadata[key])
 
 
 def quarter_column(dialect: str) -> ColumnElement[int]:
@@ -156,12 +170,20 @@ def check_limits(since: datetime | None, until: datetime | None) -> None:
 
 def created_between(query: _Query, since: datetime | None, until: datetime | None) -> _Query:
     """Limits a query to runs created from `since` on and before `until`; None is no limit."""
+    return query.where(*created_conditions(since, until))
+
+
+def created_conditions(
+    since: datetime | None, until: datetime | None, columns: Any = runs.c
+) -> list[ColumnElement[bool]]:
+    """Returns the conditions of the same limits. Raises SettingsError as `check_limits` does."""
     check_limits(since, until)
+    conditions = []
     if since is not None:
-        query = query.where(runs.c.created_at >= since)
+        conditions.append(columns.created_at >= since)
     if until is not None:
-        query = query.where(runs.c.created_at < until)
-    return query
+        conditions.append(columns.created_at < until)
+    return conditions
 
 
 def sort_key(group: Mapping[str, Any]) -> tuple[tuple[bool, Any], ...]:

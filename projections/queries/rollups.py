@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeEngine
 from projections.database.schema import UtcDateTime, runs
 from projections.folding.micros import DAY as DAY_MICROS
 from projections.folding.micros import QUARTER, micros, text_format
+from projections.queries.filters import Filters, filter_conditions, match_values
 from projections.queries.grouping import (
     DAY,
     HOUR,
@@ -36,6 +37,7 @@ from projections.queries.grouping import (
     TIMES,
     Grouping,
     GroupValues,
+    created_conditions,
     local_times,
 )
 from projections.queries.periods import PER_HOUR, Day, QuarterRange, local_days, split_quarter
@@ -50,8 +52,11 @@ class Rollup(NamedTuple):
     details: tuple[str, ...]
     sums: tuple[str, ...]
 
-    def has_columns(self, names: Sequence[str]) -> bool:
-        """True if it can be grouped by all of these names."""
+    def can_answer(self, grouping: Grouping) -> bool:
+        """True if it can be grouped by the names of a question, and has what its filters need."""
+        if grouping.filters.metadata or grouping.newest is not None:
+            return False
+        names = (*grouping.names, *grouping.filters.columns)
         return all(name in TIMES or _column_of(name) in self.totals.c for name in names)
 
 
@@ -66,7 +71,9 @@ def sum_rollup(
     stored = [name for name in names if name not in TIMES]
     is_limited = quarters.first is not None or quarters.end is not None
     if not is_limited and len(stored) == len(names):
-        yield from _sum_groups(connection, rollup, rollup.totals, names, stored, select())
+        yield from _sum_groups(
+            connection, rollup, rollup.totals, names, stored, select(), grouping.filters
+        )
     elif HOUR in names:
         hourly = rollup.hourly
         query = _limit(hourly, select(hourly.c.hour, hourly.c.quarter), quarters)
@@ -75,27 +82,35 @@ def sum_rollup(
         def times_of(row: Row[Any]) -> dict[str, object]:
             return local_times(names, micros(row.hour) // QUARTER + row.quarter, grouping.zone)
 
-        yield from _sum_groups(connection, rollup, hourly, names, stored, query, times_of)
+        yield from _sum_groups(
+            connection, rollup, hourly, names, stored, query, grouping.filters, times_of
+        )
     elif DAY in names:
         yield from _sum_days(connection, rollup, grouping, stored, quarters)
     else:
         query = _limit(rollup.hourly, select(), quarters)
-        yield from _sum_groups(connection, rollup, rollup.hourly, names, stored, query)
+        yield from _sum_groups(
+            connection, rollup, rollup.hourly, names, stored, query, grouping.filters
+        )
 
 
-def read_edge_runs(connection: Connection, quarters: QuarterRange) -> Iterator[Row[Any]]:
+def read_edge_runs(
+    connection: Connection, quarters: QuarterRange, filters: Filters
+) -> Iterator[Row[Any]]:
     """Yields the rows of ended runs created in the partial quarters at both ends.
 
     They are read one by one, so that limits are exact to the microsecond.
     """
     for since, until in quarters.edges:
-        yield from connection.execute(select_ended(select(runs), since, until))
+        yield from connection.execute(select_ended(select(runs), since, until, filters))
 
 
-def select_ended(query: Select[Any], since: datetime, until: datetime) -> Select[Any]:
-    """Limits a query to ended runs created from `since` on and before `until`."""
-    created = runs.c.created_at
-    return query.where(runs.c.outcome.is_not(None), created >= since, created < until)
+def select_ended(
+    query: Select[Any], since: datetime, until: datetime, filters: Filters
+) -> Select[Any]:
+    """Limits a query to ended runs that match and were created from `since` on, before `until`."""
+    conditions = [*created_conditions(since, until), *filter_conditions(filters, runs.c)]
+    return query.where(runs.c.outcome.is_not(None), *conditions)
 
 
 def _column_of(name: str) -> str:
@@ -124,6 +139,7 @@ def _sum_days(
         grouping.names,
         stored,
         query.group_by(periods.c.column1),
+        grouping.filters,
         lambda row: {DAY: days[row.column1].date},
     )
 
@@ -211,6 +227,7 @@ def _sum_groups(
     names: Sequence[str],
     stored: Sequence[str],
     query: Select[Any],
+    filters: Filters,
     times_of: Callable[[Row[Any]], dict[str, object]] | None = None,
 ) -> Iterator[GroupValues]:
     keys = [table.c[_column_of(name)] for name in (*stored, *rollup.details)]
@@ -218,6 +235,8 @@ def _sum_groups(
     # Labelled, since two names may be of one column.
     labelled = [key.label(f"key_{at}") for at, key in enumerate(keys)]
     query = query.add_columns(*labelled, *sums).group_by(*keys)
+    for name, wanted in filters.columns.items():
+        query = query.where(match_values(table.c[_column_of(name)], wanted))
     if times_of is None:
         query = query.select_from(table)
     at = len(query.selected_columns) - len(keys) - len(sums)

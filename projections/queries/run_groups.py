@@ -11,6 +11,7 @@ from sqlalchemy import Row as SqlRow
 from projections.database.schema import runs
 from projections.folding.json_text import group_text, read_json
 from projections.folding.micros import QUARTER, micros
+from projections.queries.filters import filter_conditions
 from projections.queries.grouping import (
     METADATA,
     TIMES,
@@ -38,23 +39,32 @@ def read_groups(
     then read.
     """
     dialect, names = connection.dialect.name, grouping.names
-    stored = [name for name in names if name not in TIMES]
+    wanted = {METADATA + key: value for key, value in grouping.filters.metadata.items()}
+    # Equal values of the metadata may be stored in several forms: they are compared as texts.
+    stored = list(dict.fromkeys([*(name for name in names if name not in TIMES), *wanted]))
     keys = [group_column(name, dialect).label(f"key_{at}") for at, name in enumerate(stored)]
-    if len(stored) < len(names):
+    if not TIMES.isdisjoint(names):
         keys.append(quarter_column(dialect).label("quarter"))
     query = created_between(select(*keys, *values, *sums), grouping.since, grouping.until)
     if joined is not None:
         query = query.join_from(runs, joined, joined.c.run_key == runs.c.run_key)
     is_open = runs.c.outcome.is_(None)
     query = query.where(~is_open if ended else is_open)
+    query = query.where(*filter_conditions(grouping.filters, runs.c))
+    if grouping.newest is not None:
+        newest = select(runs.c.run_key).order_by(runs.c.created_at.desc()).limit(grouping.newest)
+        newest = created_between(newest, grouping.since, grouping.until)
+        query = query.where(runs.c.run_key.in_(newest))
     if sums:
         query = query.group_by(*keys, *values)
     for row in connection.execute(query):
         # An empty text stands for unknown, as in the rollups.
         group = {
-            name: (_metadata_text(value) if name.startswith(METADATA) else value) or None
+            name: (metadata_text(value) if name.startswith(METADATA) else value) or None
             for name, value in zip(stored, row, strict=False)
         }
+        if any(group[name] != (value or None) for name, value in wanted.items()):
+            continue
         if len(stored) < len(keys):
             group |= local_times(names, row[len(stored)], grouping.zone)
         yield {name: group[name] for name in names}, row[len(keys) :]
@@ -66,7 +76,7 @@ def group_of(run: SqlRow[Any], grouping: Grouping) -> dict[str, object]:
     return {it: times[it] if it in TIMES else getattr(run, it) or None for it in grouping.names}
 
 
-def _metadata_text(found: Any) -> str | None:
+def metadata_text(found: Any) -> str | None:
     """Returns a value of the metadata: a string as it is, anything else as JSON."""
     if isinstance(found, str):
         found = read_json(found)

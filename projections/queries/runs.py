@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, union
@@ -17,58 +16,32 @@ from projections.database.schema import (
     set_aside,
     usage_totals,
 )
-from projections.folding.json_text import plain_text
 from projections.queries.grouping import (
     OUTCOME,
     Grouping,
-    created_between,
     localize_hour,
     sort_key,
 )
+from projections.queries.limits import check_limit
 from projections.queries.run_groups import read_groups
+from projections.queries.run_search import make_row, select_rows
 from projections.queries.usage import read_usage
 from projections.row_types import ActionRow, PhaseRow, RunRow, StatusCount, StepRow
 from tracker.core.events import run_stream
-from tracker.core.status import ENDED
 from tracker.errors import SettingsError, UnknownRun
 
 # The projections whose tables have the same runs where they are at the same position.
 _RUNS_AND_USAGE = ("runs", "usage")
 
-# One value, or any of several; None for all.
-Filter = str | Sequence[str] | None
-
-
-def find_runs(
-    connection: Connection,
-    filters: dict[str, Filter],
-    since: datetime | None,
-    until: datetime | None,
-    limit: int | None,
-) -> list[RunRow]:
-    """Returns the runs whose columns match the filters, newest first."""
-    query = created_between(select(runs), since, until)
-    for column, wanted in filters.items():
-        if wanted is not None:
-            given = [wanted] if isinstance(wanted, str) else wanted
-            # As the tables have them.
-            values = [plain_text(it) for it in given]
-            query = query.where(runs.c[column].in_(values))
-            if column == "status" and not ENDED.intersection(values):
-                # True of all these runs, and lets the database use the index of open runs.
-                query = query.where(runs.c.outcome.is_(None))
-    query = query.limit(check_limit(limit)).order_by(
-        runs.c.created_at.desc(), runs.c.run_key.desc()
-    )
-    return [RunRow(*row) for row in connection.execute(query)]
-
 
 def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
-    """Returns the run with an id, of a source or of any.
+    """Returns the run with an id, of a source or of any; or with that key.
 
     Raises UnknownRun, or SettingsError without `source` if several sources have a run of that id.
     """
     found: Sequence[Any] = ()
+    if not run_id:
+        raise UnknownRun(f"no run has the id {run_id!r}: pass the id of a run, such as 'run_1'")
     if source is not None:
         found = _find_keys(connection, [run_stream(source, run_id)])
     else:
@@ -76,7 +49,9 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
         if sources is not None:
             found = _find_keys(connection, [run_stream(it, run_id) for it in sources])
         if not found:
-            found = connection.execute(select(runs).where(runs.c.run_id == run_id)).all()
+            found = connection.execute(select_rows().where(runs.c.run_id == run_id)).all()
+    if not found and source is None:
+        found = _find_keys(connection, [run_id])
     if not found:
         raise UnknownRun(
             f"no run {run_id!r} in the tables; if new, catch up first; if old, it may be pruned"
@@ -87,11 +62,11 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
             f"several sources have a run {run_id!r}: {', '.join(sources)}; name one of them "
             "with `source`, or with --source on the command line"
         )
-    return RunRow(*found[0])
+    return make_row(found[0])
 
 
 def _find_keys(connection: Connection, keys: Sequence[str]) -> Sequence[Any]:
-    return connection.execute(select(runs).where(runs.c.run_key.in_(keys))).all()
+    return connection.execute(select_rows().where(runs.c.run_key.in_(keys))).all()
 
 
 def _read_sources(connection: Connection) -> list[str] | None:
@@ -136,13 +111,6 @@ def find_steps(connection: Connection, run_key: str) -> list[StepRow]:
     query = select(*columns).where(run_steps.c.run_key == run_key)
     query = query.order_by(run_steps.c.created_at.nulls_last(), run_steps.c.step_id)
     return [StepRow(*row) for row in connection.execute(query)]
-
-
-def check_limit(limit: int | None) -> int | None:
-    """Returns a limit that is not negative; None is no limit. Raises SettingsError."""
-    if limit is not None and limit < 0:
-        raise SettingsError(f"limit must be 0 or more, not {limit}")
-    return limit
 
 
 def count_statuses(connection: Connection, grouping: Grouping) -> list[StatusCount]:

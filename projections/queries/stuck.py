@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from projections.database.open_run_views import view_at
 from projections.queries.grouping import check_limits
-from projections.queries.runs import check_limit
+from projections.queries.limits import check_limit
 from projections.row_types import StuckRow
 
 

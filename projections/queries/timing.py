@@ -76,7 +76,7 @@ def nearest_rank(counts: Mapping[float, int], percent: float) -> float:
 
 
 def _read_parts(connection: Connection, grouping: Grouping) -> Iterator[_Part]:
-    if not _ROLLUP.has_columns(grouping.names):
+    if not _ROLLUP.can_answer(grouping):
         columns = [runs.c[name] for name in _TIMES]
         for group, times in read_groups(connection, grouping, values=columns):
             yield from _count_run(group, times)
@@ -84,7 +84,7 @@ def _read_parts(connection: Connection, grouping: Grouping) -> Iterator[_Part]:
     quarters = whole_quarters(grouping.since, grouping.until)
     for group, (phase, bucket, *counts) in sum_rollup(connection, _ROLLUP, grouping, quarters):
         yield group, phase, bucket, [int(it) for it in counts]
-    for run in read_edge_runs(connection, quarters):
+    for run in read_edge_runs(connection, quarters, grouping.filters):
         yield from _count_run(group_of(run, grouping), [getattr(run, name) for name in _TIMES])
 
 

@@ -39,10 +39,10 @@ def sum_usage(connection: Connection, grouping: Grouping) -> list[UsageRow]:
 
 def read_usage(connection: Connection, grouping: Grouping) -> Iterator[GroupValues]:
     """Yields the ended runs, those without usage and the tokens of each group, in parts."""
-    if not _ROLLUP.has_columns(grouping.names):
+    if not _ROLLUP.can_answer(grouping):
         yield from read_groups(connection, grouping, sums=_SUMS)
         return
     quarters = whole_quarters(grouping.since, grouping.until)
     yield from sum_rollup(connection, _ROLLUP, grouping, quarters)
-    for run in read_edge_runs(connection, quarters):
+    for run in read_edge_runs(connection, quarters, grouping.filters):
         yield group_of(run, grouping), usage_counts(run)

@@ -53,9 +53,14 @@ def test_a_clock_that_is_set_stops_neither_polls_nor_jobs(
     assert "0 held" not in caplog.text
 
 
-def test_busy_threads_of_the_host_stop_nothing(database_url: str, simulator: Simulator) -> None:
+# By address and by name: an event loop looks names up in the threads of the host.
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_busy_threads_of_the_host_stop_nothing(
+    database_url: str, simulator: Simulator, host: str
+) -> None:
     simulator.parameters = PLAIN
-    tracker = Tracker(database_url, Counting(simulator.base_url), cadence=QUICK)
+    base_url = simulator.base_url.replace("127.0.0.1", host)
+    tracker = Tracker(database_url, Counting(base_url), cadence=QUICK)
     ended: list[str] = []
 
     @tracker.on(RunCompleted)

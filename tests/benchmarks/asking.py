@@ -13,10 +13,13 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
+from typing import cast
 
 from projections import Views
+from projections.queries.run_cursor import Order
 from tests.benchmarks.databases import Fresh, postgres_databases, sqlite_files
 from tests.benchmarks.many_runs import DAYS, FIRST, fill
 from tests.benchmarks.report import machine, middle, settle, table, write
@@ -51,7 +54,40 @@ def questions(views: Views) -> dict[str, Callable[[], object]]:
         "runs that wait": lambda: views.runs(status="requires_action", limit=100),
         "tokens by model, last week": lambda: views.usage(by="model", **week),
         "p95 by assistant, last week": lambda: views.timing(by="assistant_id", **week),
+        "outcomes by day": lambda: views.status_counts(by="day", **week),
+        "outcomes by hour": lambda: views.status_counts(by="hour", **week),
+        "tokens of one model by day": lambda: views.usage(by="day", model="gpt-4o", **week),
+        "dollars by model by day": lambda: views.cost(by=("day", "model"), **week),
+        "tokens by team, newest": lambda: views.usage(by="metadata.team", newest=10_000),
+        "open runs and their phases": lambda: views.open_runs(now=NOW, limit=50),
+        "failures by error code": views.failures,
+        "failures of one model": lambda: views.failures(model="gpt-4o"),
+        **_pages(views, week),
     }
+
+
+def _pages(views: Views, week: dict[str, datetime]) -> dict[str, Callable[[], object]]:
+    """Returns pages of runs, in each order, by rare and by common values."""
+    hour = {"since": NOW - timedelta(days=3), "until": NOW - timedelta(days=3, hours=-1)}
+    later = views.runs(limit=50, since=week["since"]).next_cursor
+    thread = views.runs(limit=1)[0].thread_id or ""
+    found: dict[str, Callable[[], object]] = {
+        "newest runs, second page": lambda: views.runs(limit=50, cursor=later),
+        "runs of a thread": lambda: views.runs(thread_id=thread),
+        "runs of an assistant": lambda: views.runs(assistant_id=f"asst_{3:024d}"),
+        "runs with metadata": lambda: views.runs(metadata={"team": "team_3"}),
+        "runs of no model": lambda: (views.runs(model="none", limit=50),),
+        "failed runs": lambda: views.runs(outcome="failed"),
+        "waiting calls": lambda: views.actions(waiting=True),
+        "first calls": views.actions,
+        "one run": lambda: views.run(views.runs(limit=1)[0].run_id),
+    }
+    for order in ("slowest", "dearest", "most_tokens"):
+        for name, limits in (("of all", {}), ("of the week", week), ("of an hour", hour)):
+            found[f"{order} {name}"] = partial(
+                views.runs, order=cast("Order", order), limit=8, **limits
+            )
+    return found
 
 
 def measure(fresh: Fresh, settings: Settings) -> tuple[dict[str, list[float]], list[str]]:

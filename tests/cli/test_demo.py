@@ -31,7 +31,7 @@ FEW = ("--runs", 6, "--threads", 3, "--seed", SEED)
 def read_statuses(db: str) -> dict[str, str]:
     with Views(db) as views:
         views.catch_up()
-        return {row.run_id: row.status for row in views.runs()}
+        return {row.run_id: row.status for row in views.runs(limit=None)}
 
 
 def find_example(done: Finished) -> str:

@@ -30,7 +30,7 @@ def fill(folder: Path) -> None:
 
 def read_statuses(db: str = "sqlite:///runfold.db") -> dict[str, str]:
     with Views(db) as views:
-        return {row.run_id: row.status for row in views.runs()}
+        return {row.run_id: row.status for row in views.runs(limit=None)}
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz"])

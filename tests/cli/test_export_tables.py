@@ -38,7 +38,8 @@ def test_a_table_in_the_format_of_the_name(folder: Path, database_url: str, name
     done = runfold("export", name, "--table", "runs")
     assert (done.code, done.out, done.err) == (0, "3 rows of runs exported\n", "")
     with Views(database_url) as views:
-        expected = views.runs().to_arrow().to_pylist()[::-1]
+        rows = views.runs(limit=None).to_arrow().drop_columns("total_dollars")
+        expected = rows.to_pylist()[::-1]
     if name.endswith(".parquet"):
         found = parquet.read_table(folder / name).to_pylist()
         assert found == expected

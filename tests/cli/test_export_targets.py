@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from projections.export.tables import TABLES
 from tests.support.command_line import SECONDS, environment, runfold, write_lines
 from tests.support.odd_documents import check_good_runs, good_runs, make_input, read_cases
 from tracker.errors import SettingsError
+from tracker.event_store import open_event_store
 
 pytestmark = pytest.mark.integration
 
@@ -136,6 +138,26 @@ def test_the_library_refuses_the_database_too(database: Path) -> None:
             views.export("runs", database, format="jsonl")
         with pytest.raises(SettingsError, match="which is what is exported"):
             views.export("runs", "runs.db-wal", format="jsonl")
+        with views.as_of(0) as past:
+            for target in (database, "runs.db-wal"):
+                with pytest.raises(SettingsError, match="which is what is exported"):
+                    past.export("runs", target, format="jsonl")
+            assert past.export("runs", "past.jsonl") == 0
+        database.with_name("runs.jsonl").symlink_to(database)
+        for answers in (views, views.as_of(9)):
+            with pytest.raises(SettingsError, match="which is what is exported"):
+                answers.export_all(database.parent)
+    # The events may come from another file than the tables.
+    with (
+        closing(open_event_store(URL)) as store,
+        Views("sqlite:///tables.db", store=store) as views,
+    ):
+        views.upgrade()
+        views.catch_up()
+        for answers in (views, views.as_of(9)):
+            for target in (database, "tables.db"):
+                with pytest.raises(SettingsError, match="which is what is exported"):
+                    answers.export("runs", target, format="jsonl")
     assert database.read_bytes() == before
 
 

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read_statuses() -> dict[str, str]:
     with Views(DB) as views:
-        return {row.run_id: row.status for row in views.runs()}
+        return {row.run_id: row.status for row in views.runs(limit=None)}
 
 
 def test_a_good_file(folder: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_wrapped_line_has_its_own_time_and_source(folder: Path) -> None:
     file = write_lines(folder / "runs.jsonl", wrapped, {"body": run_body("run_2")})
     assert runfold("import", file, "--source", "mine").code == 0
     with Views(DB) as views:
-        rows = {row.run_id: row for row in views.runs()}
+        rows = {row.run_id: row for row in views.runs(limit=None)}
     assert rows["run_1"].source == "azure"
     assert rows["run_1"].first_seen_at.isoformat() == "2025-06-15T15:00:00+00:00"
     assert rows["run_2"].source == "mine"
@@ -221,7 +221,7 @@ def test_runs_of_all_apis_are_recognised_by_their_shape(folder: Path) -> None:
     )
     assert runfold("import", file).code == 0
     with Views(DB) as views:
-        found = {row.run_key: row.status for row in views.runs()}
+        found = {row.run_key: row.status for row in views.runs(limit=None)}
     assert found == {
         "assistants:run_1": "completed",
         "responses:resp_1": "failed",
@@ -234,4 +234,4 @@ def test_runs_of_all_apis_are_recognised_by_their_shape(folder: Path) -> None:
     assert "0 new events" in runfold("import", file).out
     assert runfold("import", file, "--source", "mine").code == 0
     with Views(DB) as views:
-        assert {row.source for row in views.runs()} >= {"mine", "azure"}
+        assert {row.source for row in views.runs(limit=None)} >= {"mine", "azure"}

@@ -67,8 +67,8 @@ def test_a_demo_killed_twenty_times_loses_and_doubles_nothing(tmp_path: Path) ->
     with Views(url) as views, Views(rebuilt_url, store=store) as rebuilt:
         rebuilt.upgrade()
         assert rebuilt.catch_up() == len(recorded)
-        assert views.runs() == rebuilt.runs()
-        assert len(views.runs()) == len(created)
-        for row in views.runs():
+        assert views.runs(limit=None) == rebuilt.runs()
+        assert len(views.runs(limit=None)) == len(created)
+        for row in views.runs(limit=None):
             assert views.phases(row.run_id) == rebuilt.phases(row.run_id)
     store.close()

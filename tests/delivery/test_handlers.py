@@ -105,6 +105,27 @@ def test_what_happened_while_nobody_was_there_is_delivered_in_order(
     assert {delivery.source for delivery in seen} == {"assistants"}
 
 
+def test_events_that_were_forgotten_meanwhile_are_not_delivered() -> None:
+    store = open_event_store("memory://")
+    store.append([created(number) for number in (1, 2, 3)])
+    tracker = unpolled_tracker(store)
+    seen: list[str] = []
+
+    @tracker.on(since="start")
+    def takes(delivery: Delivery) -> None:
+        if not seen:
+            # The second is on the page that is being delivered.
+            store.forget(["assistants:run_2"])
+        seen.append(delivery.run_id)
+
+    async def scenario() -> None:
+        async with tracker:
+            await until(lambda: "run_3" in seen)
+
+    asyncio.run(scenario())
+    assert seen == ["run_1", "run_3"]
+
+
 @pytest.mark.parametrize("since", ["now", "start"])
 def test_a_new_name_begins_now_or_at_the_start(since: Any) -> None:
     store = open_event_store("memory://")

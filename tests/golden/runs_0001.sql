@@ -48,6 +48,8 @@ CREATE TABLE public.runs (
     thread_id text,
     assistant_id text,
     model text,
+    parent_run_id text,
+    subagent_id text,
     status text NOT NULL,
     outcome text,
     created_at timestamp with time zone NOT NULL,
@@ -85,6 +87,8 @@ CREATE TABLE public.runs (
     incomplete_reason text,
     metadata jsonb NOT NULL,
     configuration_digest text,
+    thread_usage jsonb,
+    environment_status text,
     version integer NOT NULL
 );
 CREATE VIEW public.open_runs AS
@@ -99,6 +103,7 @@ CREATE VIEW public.open_runs AS
     started_at,
     expires_at,
     last_changed_at,
+    environment_status,
     (EXTRACT(epoch FROM (now() - created_at)))::double precision AS age_seconds,
     (EXTRACT(epoch FROM (now() - last_changed_at)))::double precision AS silent_seconds
    FROM public.runs
@@ -193,6 +198,13 @@ CREATE TABLE public.runfold_leases (
     since timestamp with time zone,
     expires_at timestamp with time zone
 );
+CREATE TABLE public.runfold_open_runs (
+    one integer NOT NULL,
+    version bigint NOT NULL,
+    "position" bigint NOT NULL,
+    runs text NOT NULL,
+    CONSTRAINT runfold_open_runs_one_check CHECK ((one = 1))
+);
 CREATE TABLE public.runfold_workers (
     source text NOT NULL,
     worker text NOT NULL,
@@ -241,6 +253,7 @@ CREATE VIEW public.stuck_runs AS
     aged.status,
         CASE
             WHEN (aged.expires_at < now()) THEN 'overdue'::text
+            WHEN (aged.environment_status = ANY (ARRAY['failed'::text, 'expired'::text, 'suspended'::text])) THEN ('environment '::text || aged.environment_status)
             ELSE 'slow'::text
         END AS reason,
     aged.created_at,
@@ -251,7 +264,7 @@ CREATE VIEW public.stuck_runs AS
     aged.silent_seconds
    FROM (public.open_runs aged
      LEFT JOIN usual ON (((usual.source = aged.source) AND (usual.assistant_id = COALESCE(aged.assistant_id, ''::text)))))
-  WHERE ((aged.expires_at < now()) OR (aged.age_seconds > ((3)::double precision * usual.usual_seconds)));
+  WHERE ((aged.expires_at < now()) OR (aged.environment_status = ANY (ARRAY['failed'::text, 'expired'::text, 'suspended'::text])) OR (aged.age_seconds > ((3)::double precision * usual.usual_seconds)));
 CREATE TABLE public.timing_buckets (
     hour timestamp with time zone NOT NULL,
     quarter integer NOT NULL,
@@ -512,18 +525,18 @@ INSERT INTO public.runfold_events VALUES (73, 'assistants:run_11', 5, 'run.expir
 INSERT INTO public.runfold_events VALUES (74, 'assistants:run_11', 6, 'run.step_recorded/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a32315a222c22737465705f6964223a22737465705f31222c2274797065223a22746f6f6c5f63616c6c73222c22737461747573223a22636f6d706c65746564222c22746f6f6c73223a5b227072696365225d2c22746f6f6c5f63616c6c5f696473223a5b2263616c6c5f31225d2c22637265617465645f6174223a22323032362d30312d30315431323a30303a30355a222c22656e6465645f6174223a22323032362d30312d30315431323a30303a31325a222c227573616765223a7b2270726f6d70745f746f6b656e73223a31312c22636f6d706c6574696f6e5f746f6b656e73223a352c22746f74616c5f746f6b656e73223a31367d7d');
 INSERT INTO public.runfold_events VALUES (75, 'assistants:run_11', 7, 'run.usage_reported/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30313a33395a222c227573616765223a7b22746f74616c5f746f6b656e73223a37307d7d');
 INSERT INTO public.runfold_events VALUES (76, 'assistants:run_11', 8, 'run.identified/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30313a34305a222c22617373697374616e745f6964223a22617373745f31222c226d6f64656c223a226770742d346f2d6d696e69227d');
-INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 1.999998, 1e-06, 2.999998, 9.000002, 12.999998, 6.000001, 7.999999, 18.000001, 19.999999, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_1', 'gpt-4o-mini', 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_1', 'gpt-4o-mini', 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_1', 'gpt-4o-mini', 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_1', 'gpt-4o-mini', 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_1', 'gpt-4o-mini', 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 1.999998, 1e-06, 2.999998, 9.000002, 12.999998, 6.000001, 7.999999, 18.000001, 19.999999, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, NULL, NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, NULL, NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, NULL, NULL, 8);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1, 0, 0);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 1.0098e-06, 0, 1, 0);
 INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 2.9898, 0, 0, 1);
@@ -665,6 +678,8 @@ ALTER TABLE ONLY public.runfold_forgotten
     ADD CONSTRAINT runfold_forgotten_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY public.runfold_leases
     ADD CONSTRAINT runfold_leases_pkey PRIMARY KEY (source, shard);
+ALTER TABLE ONLY public.runfold_open_runs
+    ADD CONSTRAINT runfold_open_runs_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY public.runfold_workers
     ADD CONSTRAINT runfold_workers_pkey PRIMARY KEY (source, worker);
 ALTER TABLE ONLY public.runs
@@ -679,9 +694,14 @@ ALTER TABLE ONLY public.usage_hourly
     ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (hour, quarter, source, assistant_id, model, outcome, service_tier);
 ALTER TABLE ONLY public.usage_totals
     ADD CONSTRAINT usage_totals_pkey PRIMARY KEY (source, assistant_id, model, outcome, service_tier);
+CREATE INDEX ix_run_actions_required_at ON public.run_actions USING btree (required_at);
 CREATE INDEX ix_run_actions_waiting ON public.run_actions USING btree (required_at) WHERE (resolved_at IS NULL);
+CREATE INDEX ix_run_costs_total ON public.run_costs USING btree ((((input_nanodollars + output_nanodollars) + request_nanodollars)), run_key) WHERE (((input_nanodollars + output_nanodollars) + request_nanodollars) IS NOT NULL);
 CREATE INDEX ix_runs_created_at ON public.runs USING btree (created_at);
 CREATE INDEX ix_runs_ended_at ON public.runs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX ix_runs_failed ON public.runs USING btree (created_at, error_code) WHERE (outcome = 'failed'::text);
 CREATE INDEX ix_runs_open ON public.runs USING btree (status) WHERE (outcome IS NULL);
-CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id);
+CREATE INDEX ix_runs_thread_id ON public.runs USING btree (thread_id, created_at);
+CREATE INDEX ix_runs_tokens ON public.runs USING btree (COALESCE(total_tokens, (prompt_tokens + completion_tokens)), run_key) WHERE (COALESCE(total_tokens, (prompt_tokens + completion_tokens)) IS NOT NULL);
+CREATE INDEX ix_runs_total_seconds ON public.runs USING btree (total_seconds, run_key) WHERE (total_seconds IS NOT NULL);
 CREATE INDEX runfold_anomalies ON public.runfold_events USING btree ("position") WHERE (topic = 'run.anomaly_observed/1'::text);

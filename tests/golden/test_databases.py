@@ -49,14 +49,14 @@ def test_a_golden_database_is_upgraded_caught_up_and_verified(
         views.catch_up()
         assert views.verify() == []
         assert views.doctor().is_healthy
-        assert len(views.runs()) == before[0] == RUNS
-        assert sum(run.version for run in views.runs()) == before[1]
-        assert {run.outcome for run in views.runs()} == {
+        assert len(views.runs(limit=None)) == before[0] == RUNS
+        assert sum(run.version for run in views.runs(limit=None)) == before[1]
+        assert {run.outcome for run in views.runs(limit=None)} == {
             *("completed", "failed", "cancelled", "expired"),
             None,
         }
         assert len(views.actions()) == RUNS
-        used = sum(it.total_tokens or 0 for it in views.runs() if it.outcome)
+        used = sum(it.total_tokens or 0 for it in views.runs(limit=None) if it.outcome)
         assert views.usage(by=None)[0].total_tokens == used > 0
         store = open_event_store(golden)
         store.append([Append("assistants:run_new", 0, [created(run_id="run_new")])])
@@ -64,6 +64,6 @@ def test_a_golden_database_is_upgraded_caught_up_and_verified(
         assert views.catch_up() == 1
         views.rebuild()
         assert views.verify() == []
-        assert len(views.runs()) == RUNS + 1
+        assert len(views.runs(limit=None)) == RUNS + 1
     migrations.downgrade(engine, "base")
     engine.dispose()

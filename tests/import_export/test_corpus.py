@@ -84,7 +84,7 @@ def test_files_without_times_give_phases_within_the_stamps(tmp_path: Path) -> No
     url = f"sqlite:///{tmp_path}/runs.db"
     assert import_files(url, [file], source="assistants")
     with Views(url) as views:
-        ended = [row for row in views.runs() if row.ended_at]
+        ended = [row for row in views.runs(limit=None) if row.ended_at]
         assert any(row.action_at_least_seconds is not None for row in ended)
         for row in ended:
             phases = views.phases(row.run_id)
@@ -108,7 +108,7 @@ def test_all_recorded_runs_are_accepted_as_they_are(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     assert import_files(url, [file], source="assistants")
     with Views(url) as views:
-        found = {row.run_id: row for row in views.runs()}
+        found = {row.run_id: row for row in views.runs(limit=None)}
     assert set(found) == {body["id"] for body in bodies}
     for body in bodies:
         snapshot = run_snapshot(body, "assistants", observed_at=found[body["id"]].first_seen_at)

@@ -102,7 +102,7 @@ def test_forgetting_one_of_two_threads_with_one_beginning(
     assert runfold("forget", threads["run_a"], "--yes", "--db", database_url).code == 0
     with Views(database_url) as views:
         assert views.run("run_b").total_tokens == 42
-        assert "run_a" not in {row.run_id for row in views.runs()}
+        assert "run_a" not in {row.run_id for row in views.runs(limit=None)}
 
 
 @pytest.mark.skipif(not CASES, reason="the odd documents are not beside this checkout")

@@ -114,7 +114,7 @@ def tables(url: str) -> dict[str, list[dict[str, Any]]]:
         views.upgrade()
         views.rebuild()
         assert views.verify() == []
-        runs = views.runs().records()
+        runs = views.runs(limit=None).records()
         actions = views.actions().records()
         usage = views.usage(by=("hour", "model", "outcome")).records()
         timing = views.timing(by="assistant_id").records()

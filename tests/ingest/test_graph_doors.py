@@ -108,6 +108,43 @@ def test_a_thread_that_was_deleted_holds_no_other() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("run", "state", "status"),
+    [
+        # Duragraph and aegra call a run that waits for a person interrupted.
+        (graph_run("interrupted"), thread_state({"id": "i1"}, after=["ask"]), "requires_action"),
+        (graph_run("interrupted"), thread_state(after=["ask"]), "cancelled"),
+        (graph_run("interrupted", cancel_reason="by ann"), thread_state(), "cancelled"),
+        # Functions of Azure have no checkpointer unless one is configured.
+        (graph_run("success"), {"detail": "Checkpoint not found"}, "completed"),
+        (graph_run("error", error="boom"), {"detail": "Checkpoint not found"}, "failed"),
+    ],
+)
+def test_what_look_alikes_call_interrupted_or_have_no_state_of(
+    run: dict[str, Any], state: Any, status: str
+) -> None:
+    answers = [
+        {"asked": f"GET {RUN}", "body": run},
+        {"asked": "GET /threads/thread-1/runs", "body": [run]},
+        {
+            "asked": "GET /threads/thread-1/state",
+            "status": 404 if "detail" in state else 200,
+            "body": state,
+        },
+    ]
+
+    async def main() -> None:
+        server = CaseServer(answers)
+        async with listening(server.serve) as port:
+            source = LangGraph(f"http://127.0.0.1:{port}")
+            async with Tracker("memory://", source, cadence=QUICK) as tracker:
+                await tracker.watch("thread-1", "run-1")
+                found = await tracker.wait("run-1", until="actionable", timeout=60)
+                assert (found.status, found.incomplete_reason) == (status, run.get("cancel_reason"))
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_webhook_that_does_not_tell_has_the_server_asked(stopped: bool) -> None:
     run = graph_run("success")

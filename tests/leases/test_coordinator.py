@@ -26,6 +26,9 @@ class NoLeases:
     def renew(self) -> Renewal:
         return Renewal(frozenset(), 60.0)
 
+    def hurry(self) -> None:
+        """Waits for nothing."""
+
     def release(self) -> None:
         """Releases nothing."""
 

@@ -97,3 +97,16 @@ def test_a_file_beside_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
     (tmp_path / "runs.db-tracker").write_text("not a database, but something of mine\n" * 50)
     with pytest.raises(StoreUnavailable, match=r"runs\.db-tracker cannot be used, delete it"):
         asyncio.run(enter(make_tracker(f"sqlite:///{tmp_path}/runs.db")))
+
+
+def test_a_link_to_the_file_has_the_same_lock(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    url, link = f"sqlite:///{tmp_path}/data/runs.db", tmp_path / "runs.db"
+    link.symlink_to(tmp_path / "data" / "runs.db")
+
+    async def scenario() -> None:
+        async with make_tracker(url):
+            with pytest.raises(AlreadyPolled):
+                await enter(make_tracker(f"sqlite:///{link}"))
+
+    asyncio.run(scenario())

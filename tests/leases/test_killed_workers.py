@@ -1,10 +1,14 @@
 """Workers killed every few seconds: others take over their shards."""
 
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support.many_workers import run_workers
+from tests.support.pending_comparison import compare_pending
+from tracker import open_event_store
 from tracker.core.events import RunCreated, RunEnded
 
 pytestmark = pytest.mark.integration
@@ -21,5 +25,8 @@ def test_workers_killed_on_the_way(postgres_db: str, tmp_path: Path) -> None:
     assert outcome.twice == []
     ends = [entry.stream for entry in outcome.events if isinstance(entry.event, RunEnded)]
     assert len(ends) == len(set(ends)) == len(created)
+    with closing(open_event_store(postgres_db)) as store:
+        now = datetime.now(UTC)
+        compare_pending(store, now - timedelta(hours=1), now)
     # Measured in tests/benchmarks/workers.py, below 10; other tests run beside this one.
     assert max(outcome.unheld) < 30

@@ -124,9 +124,15 @@ def test_a_connection_that_broke_is_opened_again(url: str, workers: list[Postgre
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
+    assert workers[0].renew().held == held
+
+
+def test_a_database_that_does_not_answer_is_said(url: str, workers: list[PostgresLeases]) -> None:
+    workers[0].renew()
+    execute(url, "ALTER TABLE runfold_leases RENAME TO put_away")
     with pytest.raises(StoreUnavailable, match="leases of worker_0 could not be renewed"):
         workers[0].renew()
-    assert workers[0].renew().held == held
+    execute(url, "ALTER TABLE put_away RENAME TO runfold_leases")
 
 
 def test_workers_long_dead_are_buried(url: str, workers: list[PostgresLeases]) -> None:

@@ -199,6 +199,9 @@ def test_one_that_only_watches_takes_no_part(postgres_db: str, simulator: Simula
 def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
     postgres_db: str, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # It must not end before it is recorded, nor before it is seen to be watched.
+    simulator.parameters = LONG
+
     async def follow() -> None:
         api = Assistants(base_url=simulator.base_url, api_key="key-4f1d9c22b7")
         async with Tracker(postgres_db, api, cadence=QUICK) as tracker:
@@ -215,7 +218,8 @@ def test_what_others_record_is_polled_past_an_event_of_a_newer_release(
             RunRepository(store).record([Observation.of(seen)])
             store.close()
             await until(lambda: [state.run_id for state in tracker.watching] == [run])
-            assert (await tracker.wait(run, timeout=300)).status == "completed"
+            simulator.cancel(run)
+            assert (await tracker.wait(run, timeout=300)).status == "cancelled"
 
     asyncio.run(follow())
     assert "assistants:run_0: not resumed" in caplog.text

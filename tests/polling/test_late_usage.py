@@ -157,6 +157,8 @@ def test_after_a_restart_the_looks_that_are_still_to_come_are_taken(
         service.delays = (10.0, 60.0)
         at = bench.clock.now()
         bench.clock.advance(ago)
+        seen = service.snapshot(ended_body(), observed_at=at)
+        bench.repository.record([Observation.of(seen)])
         state = RunState("assistants", "run_1", "thread_1", status="completed", ended_at=at)
         resume(bench.watch_list, bench.updates, {"assistants": service}, Pending([], [state]))
         began = bench.clock.monotonic()
@@ -266,18 +268,20 @@ def test_polls_go_first() -> None:
     run(scenario)
 
 
-def test_a_run_that_is_not_recorded_is_recorded_once() -> None:
-    """Looks are looks: what they show goes through the decider."""
-
+@pytest.mark.parametrize("by", ["this process", "another"])
+def test_a_run_that_was_forgotten_is_not_recorded_again(by: str) -> None:
     async def scenario(bench: Bench) -> None:
-        service = LateUsageSource(bench.clock, ended_body(SOME))
-        service.always = True
-        state = RunState("assistants", "run_1", "thread_1", status="completed")
-        bench.updates.on_ended(service, "thread_1", state)
-        bench.updates.on_ended(service, "thread_1", state)
+        service = LateUsageSource(bench.clock, ended_body(), ended_body(SOME))
+        watch(bench, service)
+        await bench.advance(5, step=0.5)
+        # Another process forgets it, and this one still has its state in memory.
+        bench.store.forget(["assistants:run_1"])
+        if by == "this process":
+            bench.repository._heads.pop("assistants:run_1")
         await bench.advance(1000, step=0.5)
-        assert len(service.asked) == 3
-        assert bench.topics == ["run.created", "run.completed"]
+        assert bench.topics == []
+        assert seconds_after_first(service) == [10]
+        assert bench.status(service).waiting == 0
 
     run(scenario)
 

@@ -116,13 +116,14 @@ def test_a_source_without_steps_is_not_asked_for_them() -> None:
 
 def test_the_steps_of_a_run_that_another_tracker_polls_are_left_to_it() -> None:
     async def scenario(bench: Bench) -> None:
-        service = SourceWithSteps(bench, body("in_progress"))
+        service = SourceWithSteps(bench, body("in_progress", thread_id=None))
         for number in (1, 2):
             watch(bench, service, f"run_{number}", f"thread_{number}")
         await bench.advance(1)
-        bench.watch_list.set_ownership(lambda source, thread_id: thread_id == "thread_1")
+        bench.watch_list.set_ownership(lambda source, key: key == "thread_1")
         for number in (1, 2):
-            bench.updates.on_state(f"assistants:run_{number}", ENDED)
+            ended = ENDED._replace(thread_id=f"thread_{number}")
+            bench.updates.on_state(f"assistants:run_{number}", ended)
         await bench.advance(5)
         assert {run_id for _, run_id, _ in service.steps_asked} == {"run_1"}
 

@@ -27,9 +27,9 @@ def find_pending(*looks: RunSnapshot | Observation, now: float = 100.0) -> Pendi
     for entry in looks:
         repository.record([Observation.of(entry) if isinstance(entry, RunSnapshot) else entry])
     # Another one, which has nothing in memory.
-    found = RunRepository(store).pending_runs(at(now) - DAY)
+    found, _ = RunRepository(store).pending_runs(lambda source: at(now) - DAY, at(now))
     store.close()
-    return found
+    return found.pending
 
 
 def ids_of(found: Pending) -> tuple[list[str], list[str]]:

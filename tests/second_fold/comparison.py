@@ -29,7 +29,7 @@ from tracker.event_store import EventStore, RecordedEvent
 from tracker.recording.repository import RunRepository
 
 COLUMNS = ("source", "assistant_id", "model", "outcome", "status", "thread_id", "service_tier")
-COLUMNS += ("day", "hour")
+COLUMNS += ("subagent_id", "day", "hour")
 ANSWERS = ("usage", "cost", "status_counts", "timing")
 PERCENTILES = (1, 50, 95, 99.9, 100)
 ROLLUPS = ("usage", "timing", "costs")
@@ -195,18 +195,18 @@ class _Ask:
             key=lambda it: (it["created_at"], it["run_key"]),
             reverse=True,
         )
-        self._equal("runs()", runs, self._views.runs().records())
+        self._equal("runs()", runs, self._views.runs(limit=None).records())
         for name, values in FILTERS.items():
             chosen = [it for it in runs if it[name] in map(clean, values)]
-            found = self._views.runs(**{name: values})  # type: ignore[arg-type]
+            found = self._views.runs(limit=None, **{name: values})  # type: ignore[arg-type]
             self._equal(f"runs({name}={values})", chosen, found.records())
         actions = [{"run_key": it.key, **row} for it in self._tables.rows() for row in it.actions]
         actions.sort(
             key=lambda it: (it["required_at"], it["run_key"], it["seq"], it["tool_call_id"])
         )
-        self._equal("actions()", actions, self._views.actions().records())
+        self._equal("actions()", actions, self._views.actions(limit=None).records())
         waiting = [it for it in actions if it["resolved_at"] is None]
-        found = self._views.actions(waiting=True).records()
+        found = self._views.actions(waiting=True, limit=None).records()
         self._equal("actions(waiting=True)", waiting, found)
 
     def single_runs(self, random: Random) -> None:

@@ -190,6 +190,8 @@ class Histories:
             "assistant_id": self.pick(ASSISTANTS),
             "model": self.pick(MODELS),
             "service_tier": self.pick(TIERS),
+            "parent_run_id": self.pick((None, None, "run_0")),
+            "subagent_id": self.pick((None, None, "sub_1", "sub_2")),
         }
 
     def make_calls(self) -> tuple[ToolCall, ...]:
@@ -291,6 +293,12 @@ class Histories:
             e.RunVanished(**seen),
             e.RunReappeared(**seen),
             e.RunAnomalyObserved(kind="end_changed", status="x", known_status="y", **seen),
+        ]
+        asides += [
+            e.ThreadUsageReported(usage=self.make_usage() or Usage(), **seen),
+            e.EnvironmentReported(
+                environment_id="env_1", status=self.pick(("failed", "ready", "\x00")), **seen
+            ),
         ]
         asides += [e.RunUsageReported(usage=self.make_usage() or Usage(), **seen)] * 3
         return self.pick(asides)

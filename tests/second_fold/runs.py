@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tests.second_fold.timing import clean, measure_run
@@ -71,7 +71,10 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
         "run_id": first.run_id,
         **{
             name: clean(_told(events, name) or getattr(first, name))
-            for name in ("thread_id", "assistant_id", "model", "configuration_digest")
+            for name in (
+                *("thread_id", "assistant_id", "model", "configuration_digest"),
+                *("parent_run_id", "subagent_id"),
+            )
         },
         "status": _last_status(events, times.last, end),
         "outcome": None if end is None else end.status,
@@ -90,6 +93,10 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
         "error_message": None if error is None else clean(error.message),
         "incomplete_reason": None if end is None else clean(end.reason),
         "metadata": _last_metadata(events),
+        "thread_usage": _last_thread_usage(events),
+        "environment_status": clean(
+            _last(it.status for it in events if isinstance(it, e.EnvironmentReported))
+        ),
         "version": len(events),
     }
     return Run(row, times.phases, times.actions, _step_rows(events))
@@ -146,6 +153,15 @@ def _last_tier(events: Sequence[e.Event]) -> str | None:
 def _plausible(usage: Usage | None) -> dict[str, int | None]:
     counts = {name: None if usage is None else getattr(usage, name) for name in TOKENS}
     return {name: None if it is None or it > TRILLION else it for name, it in counts.items()}
+
+
+def _last_thread_usage(events: Sequence[e.Event]) -> dict[str, Any] | None:
+    """Returns what was told last of the whole thread, and when."""
+    told = _last(it for it in events if isinstance(it, e.ThreadUsageReported))
+    if told is None:
+        return None
+    counts = {name: it for name, it in _plausible(told.usage).items() if it is not None}
+    return {"reported_at": told.observed_at.astimezone(UTC).isoformat(), **counts}
 
 
 def _last_metadata(events: Sequence[e.Event]) -> Any:

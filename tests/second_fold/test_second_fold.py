@@ -59,7 +59,9 @@ def test_a_wrong_number_is_noticed(sqlite: Databases) -> None:
             connection.execute(text("UPDATE usage_totals SET runs = runs + 1"))
         engine.dispose()
 
-        comparison.ask("after a mistake")
+        # Not every question is about a sum that is wrong.
+        for _ in range(5):
+            comparison.ask("after a mistake")
 
     assert any("runs()[0]['version']" in it for it in comparison.differences)
     assert any("usage(" in it or "cost(" in it for it in comparison.differences)

@@ -5,6 +5,9 @@ from typing import Any
 import httpx
 import pytest
 from openai.types.beta import Thread
+from openai.types.beta.agent_session import AgentSession
+from openai.types.beta.agents.sessions.turn import Turn
+from openai.types.beta.subagent import Subagent
 from openai.types.beta.threads import Message, Run
 from openai.types.beta.threads.runs import RunStep
 from openai.types.responses import Response
@@ -63,3 +66,56 @@ def test_every_body_is_of_its_type(end: Any) -> None:
             if sim.truth(run).status == "requires_action":
                 sim.submit_outputs(run)
             clock.advance(300)
+
+
+AGENT_TOOLS = [
+    {
+        "type": "function",
+        "name": "price",
+        "description": "The price of a thing.",
+        "parameters": {"type": "object", "properties": {}},
+        "defer_loading": False,
+    }
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_every_body_of_a_session_is_of_its_type(end: Any) -> None:
+    clock = ManualClock()
+    parameters = Parameters.ending(end, action=1.0, answers="client", stretched=0.0)
+    with (
+        Simulator(clock=clock, parameters=parameters) as sim,
+        httpx.Client(base_url=sim.base_url) as client,
+    ):
+
+        def ask(path: str) -> Any:
+            reply = client.get(path)
+            assert reply.status_code == 200, reply.text
+            return reply.json()
+
+        created = sim.create_session(subagents=2, overhead=5, tools=AGENT_TOOLS)
+        path, statuses = f"/agents/sessions/{created['id']}", []
+        for _ in range(4):
+            session = ask(path)
+            TypeAdapter(AgentSession).validate_python(session)
+            statuses.append(session["status"])
+            check_list(ask(f"{path}/turns"), Turn)
+            subagents = ask(f"{path}/subagents")
+            check_list(subagents, Subagent)
+            for subagent in subagents["data"]:
+                below = f"{path}/subagents/{subagent['id']}"
+                TypeAdapter(Subagent).validate_python(ask(below))
+                turns = ask(f"{below}/turns")
+                check_list(turns, Turn)
+                [turn] = turns["data"]
+                assert turn["subagent_id"] == subagent["id"]
+                TypeAdapter(Turn).validate_python(ask(f"{below}/turns/{turn['id']}"))
+            for turn_id in sim.turns(created["id"]) if statuses[-1] == "requires_action" else ():
+                sim.submit_outputs(turn_id)
+            clock.advance(300)
+        assert statuses[0] == "in_progress"
+        assert {"requires_action", "idle"} <= {*statuses}
+        assert {it["status"] for it in ask(f"{path}/turns")["data"]} <= {end, "failed"}
+    for lost in ("", "/turns/turn_0", "/subagents/s", "/subagents/s/turns"):
+        with Simulator() as sim:
+            assert httpx.get(f"{sim.base_url}/agents/sessions/sess_0{lost}").status_code == 404

@@ -47,7 +47,9 @@ def test_the_session_is_asked_at_first_and_while_a_turn_waits() -> None:
     seen = api.snapshot(first.body, observed_at=NOW)
     assert (seen.thread_id, seen.assistant_id, seen.model) == ("sess_1", "agent_1", "gpt-6")
     assert seen.started_at == NOW + timedelta(seconds=1)
-    assert seen.configuration == Configuration(instructions="Be brief.", tools=())
+    assert seen.configuration == Configuration(
+        instructions="Be brief.", tools=(), settings={"multi_agent": {"enabled": False}}
+    )
     later, asked = call(lambda api: api.fetch("sess_1", "turn_1", first.body), TURN)
     assert paths(asked) == ["sess_1/turns/turn_1"]
     assert api.glance(later.body) == api.glance(first.body)

@@ -25,9 +25,11 @@ from typing import Any
 import pytest
 
 from projections import Views
+from tests.support.loopback import listening
+from tests.support.waiting import until
 from tracker import Tracker
 from tracker.core.events import RunVanished
-from tracker.errors import NotFound
+from tracker.errors import NotFound, UnknownRun
 from tracker.polling.policy.cadence import Cadence
 from tracker.sources import LangGraph
 
@@ -89,6 +91,11 @@ class Server:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
+    def delete(self, path: str) -> None:
+        request = urllib.request.Request(self.url + path, method="DELETE")
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
     def start(self, thread: str | None = None, **settings: Any) -> tuple[str, str]:
         """Starts a run, on a new thread unless one is named. Returns the ids of both."""
         thread = thread or self.post("/threads")["thread_id"]
@@ -100,7 +107,12 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("langgraph")
     (folder / "graph.py").write_text(GRAPH, "utf-8")
-    graphs = {"dependencies": ["."], "graphs": {"agent": "./graph.py:graph"}}
+    graphs = {
+        "dependencies": ["."],
+        "graphs": {"agent": "./graph.py:graph"},
+        # Webhooks go to this machine.
+        "webhooks": {"url": {"disable_loopback": False, "require_https": False}},
+    }
     (folder / "langgraph.json").write_text(json.dumps(graphs), "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -217,20 +229,117 @@ def test_runs_in_a_row_on_one_thread(server: Server) -> None:
     asyncio.run(scenario())
 
 
+async def expect_vanished(tracker: Tracker, run: str) -> None:
+    """Waits until a run is missing, and that is recorded."""
+    with pytest.raises(NotFound):
+        await tracker.wait(run, timeout=60)
+    await until(lambda: isinstance(tracker.history(run)[-1].event, RunVanished), 60)
+
+
 def test_a_run_that_was_rolled_back_has_vanished(server: Server) -> None:
     async def scenario() -> None:
         async with tracker_of(server) as tracker:
             thread, run = server.start(input={"seconds": 60})
             await tracker.watch(thread, run)
-            await asyncio.sleep(1.5)
+            await until(lambda: tracker.watching[0].status == "in_progress", 60)
             server.post(f"/threads/{thread}/runs/{run}/cancel?wait=1&action=rollback")
-            with pytest.raises(NotFound):
-                await tracker.wait(run, timeout=60)
-            for _ in range(500):
-                last = tracker.history(run)[-1].event
-                if isinstance(last, RunVanished):
-                    return
-                await asyncio.sleep(0.02)
-            pytest.fail(f"it is not recorded that it vanished, but {last}")
+            await expect_vanished(tracker, run)
 
     asyncio.run(scenario())
+
+
+def test_runs_of_a_deleted_thread_vanish_and_hold_no_other(server: Server) -> None:
+    async def scenario() -> None:
+        async with tracker_of(server) as tracker:
+            gone, run = server.start(input={"asks": 1})
+            thread, other = server.start(input={"seconds": 2})
+            await tracker.watch(gone, run)
+            await tracker.wait(run, timeout=60, until="actionable")
+            await tracker.watch(thread, other)
+            server.delete(f"/threads/{gone}")
+            await expect_vanished(tracker, run)
+            assert (await tracker.wait(other, timeout=60)).status == "completed"
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_another_one_interrupts_is_cancelled(server: Server) -> None:
+    async def scenario() -> None:
+        async with tracker_of(server) as tracker:
+            thread, run = server.start(input={"seconds": 60})
+            await tracker.watch(thread, run)
+            await until(lambda: tracker.watching[0].status == "in_progress", 60)
+            _, other = server.start(thread, input={"seconds": 0.1}, multitask_strategy="interrupt")
+            assert (await tracker.wait(run, timeout=60)).status == "cancelled"
+            await tracker.watch(thread, other)
+            assert (await tracker.wait(other, timeout=60)).status == "completed"
+
+    asyncio.run(scenario())
+
+
+def test_runs_that_nobody_made_a_thread_for(server: Server) -> None:
+    async def scenario() -> None:
+        async with tracker_of(server) as tracker:
+            settings = {"assistant_id": "agent", "input": {"seconds": 1}}
+            kept = server.post("/runs", {**settings, "on_completion": "keep"})
+            deleted = server.post("/runs", {**settings, "on_completion": "delete"})
+            for run in (kept, deleted):
+                await tracker.watch(run["thread_id"], run["run_id"])
+            assert (await tracker.wait(kept["run_id"], timeout=60)).status == "completed"
+            # The server deletes it with its thread when it is done.
+            await expect_vanished(tracker, deleted["run_id"])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("settings", "ends"),
+    [
+        ({"input": {"asks": 1}}, "requires_action"),
+        ({"input": {"seconds": 0.1}, "interrupt_before": ["work"]}, "requires_action"),
+        ({"input": {"seconds": 0.1}}, "completed"),
+        ({"input": {"fails": True}}, "failed"),
+    ],
+)
+def test_a_webhook_of_the_server_is_a_hint(
+    server: Server, settings: dict[str, Any], ends: str
+) -> None:
+    async def scenario() -> None:
+        slow = Cadence(shortest=500, longest=1000)
+        source = LangGraph(server.url)
+        async with Tracker("memory://", source, cadence=slow) as tracker:
+            bodies: list[bytes] = []
+
+            async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    int(line.partition(b":")[2])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length")
+                )
+                bodies.append(await reader.readexactly(length))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+
+            async with listening(receive) as port:
+                _, run = await asyncio.to_thread(
+                    server.start, webhook=f"http://127.0.0.1:{port}/hook", **settings
+                )
+                await until(lambda: bool(bodies), 60)
+                await asyncio.to_thread(tracker.observe, bodies[0])
+
+            def is_known() -> bool:
+                watched = {it.run_id: it.status for it in tracker.watching}
+                return watched.get(run) == ends or is_recorded(tracker, run, ends)
+
+            await until(is_known, 60)
+
+    asyncio.run(scenario())
+
+
+def is_recorded(tracker: Tracker, run: str, ends: str) -> bool:
+    """True if the last event of a run is its end of that name."""
+    try:
+        return tracker.history(run)[-1].event.topic == f"run.{ends}"
+    except UnknownRun:
+        return False

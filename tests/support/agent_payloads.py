@@ -25,7 +25,13 @@ ACTION = {"type": "function_call", "call_id": "call_1", "name": "price", "turn_i
 SESSION = {
     "id": "sess_1",
     "object": "agent.session",
-    "agent": {"id": "agent_1", "model": "gpt-6", "instructions": "Be brief.", "tools": []},
+    "agent": {
+        "id": "agent_1",
+        "model": "gpt-6",
+        "instructions": "Be brief.",
+        "tools": [],
+        "multi_agent": {"enabled": False},
+    },
     "required_actions": [
         {**ACTION, "arguments": {"a": 1}},
         {**ACTION, "call_id": "call_2", "turn_id": "turn_2"},

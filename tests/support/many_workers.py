@@ -91,7 +91,7 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
                 stop.touch()
                 deadline = time.monotonic() + 120
                 while (
-                    left := RunRepository(store).pending_runs(began).open
+                    left := RunRepository(store).pending_runs(lambda source: began, began)[0].open
                 ) and time.monotonic() < deadline:
                     time.sleep(0.2)
                 outcome.open = len(left)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from projections.database import migrations
 from projections.database.engine import open_engine
-from projections.database.schema import STATE_TABLES, metadata
+from projections.database.schema import STATE_TABLES, metadata, runs
 from projections.folding.histogram import bucket_of
 from projections.folding.run_row import RunHistory
 from projections.folding.status_trace import fold
@@ -122,7 +122,7 @@ def fold_tables(store: EventStore) -> Tables:
     made = [rows_of(history) for _, history in sorted(streams.items())]
     read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
     return {
-        "runs": [values_of(row) for row, _ in made],
+        "runs": [values_of(row)[: len(runs.c)] for row, _ in made],
         "run_phases": [values_of(phase) for _, phases in made for phase in phases],
         "run_actions": [
             values_of(row) for key, events in read.items() for row in actions_of(key, events)

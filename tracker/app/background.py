@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tracker.app.background_resources import BackgroundResponses, BackgroundRuns
 from tracker.app.portal import Portal
+from tracker.app.table_followers import Tables
 from tracker.capture.hooks import Client
 from tracker.core.events import Event
 from tracker.core.state import RunState
@@ -239,6 +240,10 @@ class BackgroundTracker:
         It may use this object, and block: it is called in a thread of its own.
         """
         self._tracker.every(seconds, job, name=name)
+
+    def follow(self, tables: Tables) -> None:
+        """Creates the tables of a `Views`, and keeps them in step; see `Tracker.follow`."""
+        self._tracker.follow(tables)
 
     def _record(self, observer: StreamObserver, shown: list[StreamPayload]) -> None:
         self._portal.call(lambda: observer.record(shown))

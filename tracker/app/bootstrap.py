@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.event_store import EventStore, open_event_store
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.pace_table import paces_in
 from tracker.heartbeats.reporter import start_reporting
 from tracker.leases.joining import join, worker_name
@@ -132,5 +133,13 @@ async def open_session(
     await subscriptions.start(store, repository.readable_state, threads)
     stack.push_async_callback(jobs.stop)
     jobs.start(scheduler)
+
+    def hurry() -> None:
+        commits.hurry()
+        # That of the application may be in use by others.
+        if isinstance(store, RecorderEventStore) and isinstance(settings.store, str):
+            store.hurry()
+
+    stack.callback(hurry)
     scheduler.start()
     ticker.start()

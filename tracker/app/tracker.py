@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from tracker.app.bootstrap import Settings, open_session
+from tracker.app.table_followers import TableFollowers, Tables
 from tracker.capture.client_capture import ClientCapture
 from tracker.capture.hooks import Client, install_hooks
 from tracker.capture.responses import CapturedResponses
@@ -70,10 +71,10 @@ class Tracker:
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the jobs given to `every` are added to it and removed at the end. The application starts it.
 
-    Every call but `on`, `every`, `counts`, `capture` and `in_background` raises SettingsError
-    unless the tracker is open. The constructor raises SettingsError for two sources of one name
-    and for a cap that is not above 0; entering raises StoreUnavailable if the store cannot be
-    opened, and AlreadyPolled if an SQLite file has a tracker.
+    Every call but `on`, `every`, `follow`, `counts`, `capture` and `in_background` raises
+    SettingsError unless the tracker is open. The constructor raises SettingsError for two sources
+    of one name and for a cap that is not above 0; entering raises StoreUnavailable if the store
+    cannot be opened, and AlreadyPolled if an SQLite file has a tracker.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Tracker:
         self._sources = registry
         self._subscriptions = Subscriptions()
         self._jobs = Jobs()
+        self._followers = TableFollowers()
         self._client_capture: ClientCapture | None = None
         self._stack = AsyncExitStack()
         self._session: Session | None = None
@@ -122,7 +124,10 @@ class Tracker:
                 self._process, self._session = os.getpid(), session
                 stack.callback(setattr, self, "_session", None)
 
+            # Stopped last, when all events are recorded.
+            stack.push_async_callback(self._followers.stop)
             await open_session(stack, self._settings, self._subscriptions, self._jobs, keep)
+            self._followers.start()
             self._stack = stack.pop_all()
         return self
 
@@ -390,6 +395,18 @@ class Tracker:
     async def stop_jobs(self) -> None:
         """Lets jobs that are running finish, and starts no other; leaving does so too."""
         await self._jobs.stop()
+
+    def follow(self, tables: Tables) -> None:
+        """Creates the tables of a `Views` if there are none, and keeps them in step.
+
+        They follow the events in a thread, from now on and whenever the tracker is open; leaving
+        the tracker applies the last ones. The tables are of the tracker's database, and the caller
+        closes the views after the tracker. Blocks for a moment; may be called before the tracker is
+        entered, or while it is open, from any thread. Raises SchemaError for tables of another
+        release, and StoreUnavailable if the database cannot be reached.
+        """
+        self._check_process()
+        self._followers.add(tables)
 
     def _require_session(self) -> Session:
         """Returns the parts of the open tracker. Raises SettingsError unless it is open."""

@@ -91,7 +91,7 @@ class ExchangeRecorder:
         recorder = RunCallRecorder(source, self.session, self._warn)
         route = exchange.route
         if route.call == "list":
-            if await recorder.record_all(exchange.read_runs().data):
+            if await recorder.record_all(exchange.read_runs().data, route.thread_id):
                 self._remember(_key(source, exchange), digest, exchange, None)
             return
         if route.call in ("step", "steps"):

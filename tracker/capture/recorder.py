@@ -80,7 +80,8 @@ class CallRecorder:
         its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, known, unchanged_until, call)
+        told = (known, thread_id, unchanged_until, call)
+        result = await self._record_snapshot(stream, run, *told)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -95,6 +96,7 @@ class CallRecorder:
         stream: str,
         run: Run | Response,
         known: int,
+        thread_id: str | None,
         unchanged_until: datetime | None,
         call: Call | None,
     ) -> RecordResult | None:
@@ -107,7 +109,7 @@ class CallRecorder:
                 observed_at=answer.observed_at,
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
-            )
+            ).on_thread(thread_id)
             if call is not None:
                 snapshot = snapshot.model_copy(update={"call": call})
             result, predecessor = await self._commits.observe(snapshot, known)
@@ -165,9 +167,9 @@ class RunCallRecorder(CallRecorder):
             watched.answered_here = True
         return state
 
-    async def record_all(self, runs: Iterable[Run]) -> bool:
-        """Records the runs of a page. Returns False if one of them could not be recorded."""
-        states = await asyncio.gather(*(self.record(run) for run in runs))
+    async def record_all(self, runs: Iterable[Run], thread_id: str | None) -> bool:
+        """Records the runs of a page of a thread. Returns False if one could not be recorded."""
+        states = await asyncio.gather(*(self.record(run, thread_id=thread_id) for run in runs))
         return None not in states
 
     async def record_steps(self, run_id: str, steps: Iterable[RunStep]) -> None:

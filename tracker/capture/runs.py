@@ -46,7 +46,7 @@ class CapturedRuns:
         """Retrieves a run."""
         assistants, known = self._assistants, await self._recorder.known_version(run_id)
         run = await assistants.retrieve(thread_id, run_id)
-        await self._recorder.record(run, known)
+        await self._recorder.record(run, known, thread_id=thread_id)
         return run
 
     async def update(
@@ -55,7 +55,7 @@ class CapturedRuns:
         """Changes the metadata of a run."""
         assistants, known = self._assistants, await self._recorder.known_version(run_id)
         run = await assistants.update(thread_id, run_id, metadata=metadata)
-        await self._recorder.record(run, known)
+        await self._recorder.record(run, known, thread_id=thread_id)
         return run
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
@@ -82,7 +82,7 @@ class CapturedRuns:
         page = await self._assistants.list(thread_id, **query)
 
         async def record(page: RunPage) -> None:
-            await self._recorder.record_all(page.data)
+            await self._recorder.record_all(page.data, thread_id)
 
         page.on_next_page(record)
         await record(page)

@@ -60,18 +60,31 @@ def usage(
     tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="ID", help="Only this session or thread, by parts."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="NAME", help="Source of the session, if several have it."),
+    ] = None,
     json: Json = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Show the tokens that ended runs used.
 
-    The tokens of runs that have not ended are said on stderr.
+    The tokens of runs that have not ended are said on stderr. With --session, the service's own
+    count of all of a session stands beside those of its turns and of its sub-agents, open ones
+    included, and beside the difference.
     """
-    from tracker.cli.tables import print_open_usage, print_usage
+    from tracker.cli.tables import print_open_usage, print_session_usage, print_usage
     from tracker.cli.views import open_current_views
 
     with open_current_views(db, prices, quiet=json) as views:
+        if session is not None:
+            print_session_usage(views, session, source, json=json)
+            return
         print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
         print_open_usage(views, since=since, until=until)
 

@@ -40,6 +40,7 @@ _HEADINGS = {
     _CACHE_WRITE: "written",
     "assistant_id": "assistant",
     "thread_id": "thread",
+    "subagent_id": "sub-agent",
 }
 
 
@@ -117,6 +118,11 @@ def print_usage(
             hidden.add(_CACHE_WRITE)
         rows = [{name: it for name, it in row.items() if name not in hidden} for row in rows]
     _print(_add_columns("tokens", columns), rows, json=json)
+
+
+def print_session_usage(views: Views, session: str, source: str | None, *, json: bool) -> None:
+    """Prints the tokens of a session by parts."""
+    _print("tokens of the session", views.session_usage(session, source).records(), json=json)
 
 
 def print_open_usage(

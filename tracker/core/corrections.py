@@ -17,7 +17,7 @@ def add_identity(decision: Decision) -> None:
     snapshot, state = decision.snapshot, decision.state
     news: dict[str, Any] = {
         name: told
-        for name in ("thread_id", "assistant_id", "created_at")
+        for name in ("thread_id", "assistant_id", "created_at", "parent_run_id", "subagent_id")
         if (told := getattr(snapshot, name)) and not getattr(state, name)
     }
     if snapshot.configuration is not None and state.configuration_digest is None:
@@ -58,6 +58,18 @@ def add_corrections(decision: Decision) -> None:
         and (state.usage is None or decision.is_correction(("usage", usage)))
     ):
         decision.add(e.RunUsageReported(**look, previous=state.usage, usage=usage))
+    thread_usage = snapshot.thread_usage
+    if (
+        has_usage
+        and thread_usage is not None
+        and thread_usage != state.thread_usage
+        and (state.thread_usage is None or decision.is_correction(("thread_usage", thread_usage)))
+    ):
+        decision.add(
+            e.ThreadUsageReported(
+                observed_at=decision.observed_at, previous=state.thread_usage, usage=thread_usage
+            )
+        )
     has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
     if has_moved and (
         state.expires_at is None or decision.is_correction(("expires_at", expires_at))

@@ -75,6 +75,8 @@ def _create_run(decision: Decision) -> e.RunCreated:
         metadata=snapshot.metadata,
         configuration_digest=configuration.digest if configuration else None,
         never_pauses=configuration is not None and configuration.never_pauses,
+        parent_run_id=snapshot.parent_run_id,
+        subagent_id=snapshot.subagent_id,
     )
 
 

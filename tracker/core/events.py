@@ -78,6 +78,9 @@ class RunCreated(Change):
     configuration_digest: str | None = None
     # True if the configuration has no tool that the run waits for.
     never_pauses: bool = False
+    # The run that it belongs to, and the sub-agent of its session that it is a run of, if any.
+    parent_run_id: str | None = None
+    subagent_id: str | None = None
 
 
 class RunStatusChanged(Change):
@@ -179,8 +182,8 @@ class RunStepRecorded(Event):
 class RunIdentified(Look):
     """The identity of a run was told after its first sight. None: nothing new.
 
-    A thread, an assistant, a creation or a configuration that was not known; or a model that was
-    not known, or is another than before.
+    A thread, an assistant, a parent, a sub-agent, a creation or a configuration that was not known;
+    or a model that was not known, or is another than before.
     """
 
     topic = "run.identified"
@@ -193,6 +196,8 @@ class RunIdentified(Look):
     configuration_digest: str | None = None
     # True if the configuration has no tool that the run waits for.
     never_pauses: bool = False
+    parent_run_id: str | None = None
+    subagent_id: str | None = None
 
 
 class RunUsageReported(Look):
@@ -202,6 +207,28 @@ class RunUsageReported(Look):
 
     previous: Usage | None = None
     usage: Usage
+
+
+class ThreadUsageReported(Event):
+    """The service told the usage of the run's whole thread, such as that of a session of agents.
+
+    It has the usage of this run and of others in it, so that it is added to none of them.
+    """
+
+    topic = "run.thread_usage_reported"
+
+    previous: Usage | None = None
+    usage: Usage
+
+
+class EnvironmentReported(Event):
+    """The service told the status of the environment that an open run works in."""
+
+    topic = "run.environment_reported"
+
+    environment_id: str
+    # In the service's words, such as `failed`, `expired`, `suspended` or `ready`.
+    status: str
 
 
 class RunMetadataChanged(Look):
@@ -285,6 +312,8 @@ _EVENT_TYPES: tuple[type[Event], ...] = (
     RunStepRecorded,
     RunIdentified,
     RunUsageReported,
+    ThreadUsageReported,
+    EnvironmentReported,
     RunMetadataChanged,
     RunTimesChanged,
     RunVanished,

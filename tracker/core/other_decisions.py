@@ -117,3 +117,16 @@ def decide_disappearance(
     if known is None and state.observed_at is not None and observed_at < state.observed_at:
         return []
     return [e.RunVanished(observed_at=later_of(state, observed_at))]
+
+
+def decide_environment(
+    state: RunState, environment_id: str, status: str, observed_at: datetime
+) -> list[e.Event]:
+    """Returns the event for the status of the environment of an open run, if it is news."""
+    if state.status is None or state.is_ended or state.environment_status == status:
+        return []
+    return [
+        e.EnvironmentReported(
+            observed_at=later_of(state, observed_at), environment_id=environment_id, status=status
+        )
+    ]

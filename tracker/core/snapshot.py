@@ -135,12 +135,27 @@ class RunSnapshot(_Frozen):
     metadata: dict[str, Any] | None = None
     configuration: Configuration | None = None
 
+    # The run that it belongs to, and the sub-agent of its session that it is a run of.
+    parent_run_id: Identifier | None = None
+    subagent_id: Identifier | None = None
+    # The usage of the run's whole thread; it has that of this run, and is added to none.
+    thread_usage: Usage | None = None
+
     # Some services answer a run's action with another run: the id of the run that this continues.
     continues: Identifier | None = None
     # The service keeps reporting this run as waiting after its successor has started.
     stays_waiting: bool = False
     # Deviations from the documented API that the source tolerated: counted, never decided upon.
     peculiarities: frozenset[str] = frozenset()
+
+    def on_thread(self, thread_id: str | None) -> RunSnapshot:
+        """Returns this snapshot, on a thread that the caller named if it shows none.
+
+        Some services name no thread in a run, and only answer requests that do.
+        """
+        if self.thread_id is not None or not thread_id:
+            return self
+        return self.model_copy(update={"thread_id": thread_id})
 
     @model_validator(mode="before")
     @classmethod

@@ -51,15 +51,30 @@ class RunState(NamedTuple):
     incomplete_reason: str | None = None
     metadata: dict[str, Any] = {}  # noqa: RUF012 - never modified
     configuration_digest: str | None = None
+    # The run, and the sub-agent of its session, that it belongs to.
+    parent_run_id: str | None = None
+    subagent_id: str | None = None
+    # The usage of the whole thread as it was last told with this run.
+    thread_usage: Usage | None = None
+    # The last status of its environment, in the service's words.
+    environment_status: str | None = None
     # True if the run continued after an action under its old `started_at`.
     resumed: bool = False
     # True while the service says that it does not know the run.
     vanished: bool = False
     # Earlier positions and values, by which a document that is observed again is recognised.
     past: frozenset[Marker] = frozenset()
-    # The number of events that tell of the run itself: not of its steps or of our own outputs. A
-    # look is new if this is the version that was known when it was asked for.
+    # The number of events that tell of the run itself: not of its steps, of its environment or of
+    # our own outputs. A look is new if this is the version that was known when it was asked for.
     version: int = 0
+
+    @property
+    def division_key(self) -> str:
+        """The id by which trackers divide runs: that of its thread, or its own without one.
+
+        It is the recorded one, which all trackers know, and never one that a caller named.
+        """
+        return self.thread_id or self.run_id
 
     @property
     def is_ended(self) -> bool:
@@ -131,7 +146,7 @@ def _is_about_something_else(event: e.Event) -> bool:
     """True for an event of a run that no look at the run can show."""
     if isinstance(event, e.RunAnomalyObserved):
         return event.kind == ANOTHER_THREAD
-    return isinstance(event, e.RunStepRecorded | e.ToolOutputsSubmitted)
+    return isinstance(event, e.RunStepRecorded | e.ToolOutputsSubmitted | e.EnvironmentReported)
 
 
 def _apply(state: RunState, event: e.Event) -> RunState:
@@ -149,6 +164,8 @@ def _apply(state: RunState, event: e.Event) -> RunState:
                 expires_at=event.expires_at,
                 metadata=event.metadata or {},
                 configuration_digest=event.configuration_digest,
+                parent_run_id=event.parent_run_id,
+                subagent_id=event.subagent_id,
                 past=frozenset([NO_METADATA] if event.metadata is None else ()),
             )
         case e.RunIdentified():
@@ -160,6 +177,8 @@ def _apply(state: RunState, event: e.Event) -> RunState:
                 model=event.model or state.model,
                 created_at=event.created_at or state.created_at,
                 configuration_digest=event.configuration_digest or state.configuration_digest,
+                parent_run_id=event.parent_run_id or state.parent_run_id,
+                subagent_id=event.subagent_id or state.subagent_id,
                 past=state.past | {("model", state.model)} if has_other_model else state.past,
             )
         case e.RunStatusChanged():
@@ -201,6 +220,12 @@ def _apply(state: RunState, event: e.Event) -> RunState:
         case e.RunUsageReported():
             known = _add_marker(state, event, ("usage", event.previous))
             return known._replace(usage=event.usage)
+        case e.ThreadUsageReported():
+            known = _add_marker(state, event, ("thread_usage", event.previous))
+            return known._replace(thread_usage=event.usage)
+        case e.EnvironmentReported():
+            # It tells nothing of the run itself: the time of the last look stays.
+            return state._replace(environment_status=event.status)
         case e.RunMetadataChanged():
             known = _add_marker(state, event, metadata_marker(event.previous))
             return known._replace(metadata=event.metadata, past=known.past - {NO_METADATA})

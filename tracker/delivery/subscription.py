@@ -36,6 +36,7 @@ _PAGE_SIZE = 500
 # A wake-up may be missing: the listener may fail, and does not see every writer.
 FALLBACK_SECONDS = 1.0
 STOP_SECONDS = 30.0
+_UNAVAILABLE_SECONDS = 2.0
 
 
 def retry_pause(attempts: int, jitter: float) -> float:
@@ -177,7 +178,11 @@ class Subscription:
                 logger.warning(
                     "cannot deliver to the handlers %r: %s", name, error, extra=of_handlers(name)
                 )
-                await _wait_for(self._stopping, retry_pause(failures, self._jitter()))
+                pause = retry_pause(failures, self._jitter())
+                if isinstance(error, StoreUnavailable):
+                    # What waits for the database is delivered soon after it is back.
+                    pause = min(pause, _UNAVAILABLE_SECONDS)
+                await _wait_for(self._stopping, pause)
 
     async def _synchronise(self) -> None:
         """Moves to the checkpoint, and waits a while if another process holds the lease."""
@@ -241,6 +246,9 @@ class Subscription:
     async def _deliver(self, recorded: RecordedEvent, handlers: list[Handler]) -> bool:
         """Calls each handler until it succeeds. Returns False if delivery has to stop before."""
         state = await self._threads.run(self._state_of, recorded.stream)
+        if not state.run_id and not await self._run_in_thread(self._is_stored, recorded):
+            # It was forgotten since the page was read.
+            return True
         delivery = Delivery(
             state.source,
             state.thread_id or "",
@@ -271,6 +279,10 @@ class Subscription:
                     return False
             self._progress = replace(self._progress, failing=None, attempts=0, error=None)
         return True
+
+    def _is_stored(self, recorded: RecordedEvent) -> bool:
+        stored = self._store.read(recorded.stream, recorded.version - 1)
+        return any(it.position == recorded.position for it in stored)
 
     def _has_lost_lease(self) -> bool:
         """True if the lease was lost: another process may have advanced the checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -11,10 +11,10 @@ from eventsourcing.persistence import (
     PersistenceError,
     StoredEvent,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from tracker.errors import SettingsError, StoreUnavailable
+from tracker.event_store.open_runs import CREATE_OPEN_RUNS, OPEN_RUNS
+from tracker.event_store.postgres_url import connection_settings, explain, read_pool_size
 from tracker.event_store.recorder import (
     ANOMALY_INDEX,
     CREATE_ANOMALY_INDEX,
@@ -29,9 +29,14 @@ from tracker.event_store.store import EventStore
 
 try:
     import psycopg
-    from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+    from eventsourcing.postgres import PostgresApplicationRecorder
     from psycopg.rows import tuple_row
 
+    from tracker.event_store.postgres_connections import (
+        BoundedDatastore,
+        Patience,
+        connect,
+    )
     from tracker.event_store.postgres_listener import PostgresListener
     from tracker.event_store.postgres_schema import check_schema
 except ImportError as error:  # pragma: no cover - only without the extra
@@ -39,26 +44,39 @@ except ImportError as error:  # pragma: no cover - only without the extra
 
 LEASES = "runfold_leases"
 WORKERS = "runfold_workers"
-CONNECT_TIMEOUT_SECONDS = 10
-# A statement, since a pooler of connections may refuse options.
-SET_UTC = b"SET TIME ZONE 'UTC'"
 _FORGOTTEN = "runfold_forgotten"
 _CREATION_LOCK = 0x72756E666F6C64  # the text "runfold" as a number
 
 _COLUMNS = "position, originator_id, originator_version, topic, state"
 
 
-class _UtcDatastore(PostgresDatastore):
-    """The library's connections, in UTC whatever the server's own time zone is."""
-
-    def after_connect_func(self) -> Callable[[psycopg.Connection[Any]], None]:
-        configure = super().after_connect_func()
-
-        def configure_in_utc(connection: psycopg.Connection[Any]) -> None:
-            configure(connection)
-            connection.execute(SET_UTC)
-
-        return configure_in_utc
+_TABLES = {
+    EVENTS_TABLE: f"CREATE TABLE IF NOT EXISTS {EVENTS_TABLE} ("
+    "position bigserial PRIMARY KEY, "
+    "originator_id text NOT NULL, "
+    "originator_version bigint NOT NULL, "
+    "topic text NOT NULL, "
+    "state bytea NOT NULL, "
+    "UNIQUE (originator_id, originator_version))",
+    ANOMALY_INDEX: CREATE_ANOMALY_INDEX,
+    _FORGOTTEN: f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
+    "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)",
+    OPEN_RUNS: CREATE_OPEN_RUNS,
+    LEASES: f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
+    "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))",
+    WORKERS: f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "
+    "expires_at timestamptz NOT NULL, PRIMARY KEY (source, worker))",
+}
+# With the lock, positions are in the order of commits, for readers by position. A lock on the
+# table would do the same, but VACUUM and ANALYZE would wait for it and make all writers wait. The
+# lock is of this table alone: other schemas have their own. The server ends the transaction of a
+# writer whose host was lost, and with it the lock.
+_LOCK = (
+    "SELECT pg_advisory_xact_lock('pg_class'::regclass::oid::integer, "
+    f"'{EVENTS_TABLE}'::regclass::oid::integer); "
+    "SET LOCAL idle_in_transaction_session_timeout = '10s'; "
+    f"NOTIFY {EVENTS_TABLE}"
+)
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
@@ -71,45 +89,34 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     placeholder = "%s"
 
-    def __init__(self, datastore: PostgresDatastore, listener_settings: dict[str, Any]) -> None:
+    def __init__(self, datastore: BoundedDatastore, settings: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self._bounded = datastore
         self._listener = PostgresListener(
-            listener_settings, EVENTS_TABLE, lambda after: bool(self.select_rows(after, 1))
+            settings,
+            EVENTS_TABLE,
+            lambda after: bool(self.select_rows(after, 1)),
+            datastore.patience,
         )
 
     def create_table(self) -> None:
-        # Without the lock, processes that create a table at the same time fail.
+        # Only what is missing: a role may have no right to create tables, nor has a replica.
         with self.datastore.transaction(commit=True) as c:
+            if not self._missing(c):
+                return
+            # Without the lock, processes that create a table at the same time fail.
             c.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATION_LOCK,))
-            c.execute(
-                f"CREATE TABLE IF NOT EXISTS {EVENTS_TABLE} ("
-                "position bigserial PRIMARY KEY, "
-                "originator_id text NOT NULL, "
-                "originator_version bigint NOT NULL, "
-                "topic text NOT NULL, "
-                "state bytea NOT NULL, "
-                "UNIQUE (originator_id, originator_version))"
-            )
-            # The statement alone would wait for all writers, each time.
-            c.execute(
-                "SELECT FROM pg_class WHERE relname = %s "
-                "AND relnamespace = to_regnamespace(quote_ident(current_schema()))",
-                (ANOMALY_INDEX,),
-            )
-            if not c.fetchall():
-                c.execute(CREATE_ANOMALY_INDEX)
-            c.execute(
-                f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
-                "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)"
-            )
-            c.execute(
-                f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
-                "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))"
-            )
-            c.execute(
-                f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "
-                "expires_at timestamptz NOT NULL, PRIMARY KEY (source, worker))"
-            )
+            for name in self._missing(c):
+                c.execute(_TABLES[name].encode())
+
+    def _missing(self, cursor: Any) -> list[str]:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname = ANY(%s) "
+            "AND relnamespace = to_regnamespace(quote_ident(current_schema()))",
+            (list(_TABLES),),
+        )
+        found = {row["relname"] for row in cursor.fetchall()}
+        return [name for name in _TABLES if name not in found]
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         self.insert_rows([to_new_row(stored) for stored in stored_events])
@@ -126,10 +133,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             last[stream] = version
         heads = [(stream, version) for stream, version in before.items() if version > 0]
         with self.datastore.get_connection() as connection, connection.transaction():
-            # With the lock, positions are in the order of commits, for readers by position.
-            connection.execute(
-                f"LOCK TABLE {EVENTS_TABLE} IN EXCLUSIVE MODE; NOTIFY {EVENTS_TABLE}"
-            )
+            connection.execute(_LOCK.encode())
             with connection.cursor(row_factory=tuple_row) as c:
                 c.execute(
                     f"WITH added AS (INSERT INTO {EVENTS_TABLE} "
@@ -219,6 +223,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def wait(self, after: int, timeout: float) -> bool:
         return self._listener.wait(after, timeout)
 
+    def hurry(self) -> None:
+        """Shortens all waits for the server: the tracker is being left."""
+        self._bounded.hurry()
+
     def close(self) -> None:
         self._listener.close()
         self.datastore.close()
@@ -227,52 +235,20 @@ class PostgresRecorder(PostgresApplicationRecorder):
 def open_postgres(url: str) -> EventStore:
     """Opens the event store in the PostgreSQL database of a URL; see `open_event_store`."""
     settings = connection_settings(url)
-    single = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **settings}
     try:
         # A single connection reports the cause of a failure; the pool only reports a timeout.
-        with psycopg.connect(**single) as connection:
+        with connect(settings, Patience()) as connection:
             check_schema(connection)
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"the PostgreSQL database {settings['dbname']!r} at {settings['host']!r} "
-            f"cannot be reached: {str(error).strip()}"
+            f"cannot be reached: {explain(error)}"
         ) from None
-    datastore = _UtcDatastore(
-        dbname=settings.pop("dbname"),
-        host=settings.pop("host"),
-        port=settings.pop("port"),
-        user=settings.pop("user"),
-        password=settings.pop("password"),
-        pool_size=1,
-        max_overflow=9,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        originator_id_type="text",
-    )
-    assert isinstance(datastore.pool.kwargs, dict)
-    datastore.pool.kwargs.update(settings)
+    datastore = BoundedDatastore(settings, read_pool_size(url))
     try:
-        recorder = PostgresRecorder(datastore, single)
+        recorder = PostgresRecorder(datastore, settings)
         recorder.create_table()
     except PersistenceError as error:
         datastore.close()
         raise StoreUnavailable(f"the events table cannot be created: {error}") from error
     return RecorderEventStore(recorder)
-
-
-def connection_settings(url: str) -> dict[str, Any]:
-    """Returns the driver's connection arguments for a URL. Raises SettingsError for a bad one."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsError(
-            "the PostgreSQL URL cannot be read: use postgresql://user:password@host:port/database"
-        ) from None
-    options = {key: value for key, value in parsed.query.items() if isinstance(value, str)}
-    return {
-        "dbname": parsed.database or parsed.username or "postgres",
-        "host": parsed.host or options.pop("host", "localhost"),
-        "port": parsed.port or options.pop("port", 5432),
-        "user": parsed.username or options.pop("user", None),
-        "password": parsed.password or options.pop("password", None),
-        **options,
-    }

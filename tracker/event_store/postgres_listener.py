@@ -1,4 +1,8 @@
-"""Waiting for events in PostgreSQL: LISTEN is only a hint, a query decides."""
+"""Waiting for events in PostgreSQL: LISTEN is only a hint, a query decides.
+
+Behind a pooler of connections there is no LISTEN: it would stay on the connection of another
+client. There, and wherever else the server allows none, a query looks for events.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,14 @@ from typing import Any
 import psycopg
 from eventsourcing.persistence import PersistenceError
 
+from tracker.event_store.postgres_connections import BoundedConnection, Patience, connect
+
 # A notification may never come: a proxy that pools transactions drops it, and other software that
 # writes to the table sends none.
 _FALLBACK_SECONDS = 1.0
+# The interval of the queries without LISTEN.
+_QUERY_SECONDS = 0.1
+_CONNECT_SECONDS = 5
 
 
 class PostgresListener:
@@ -25,12 +34,19 @@ class PostgresListener:
     """
 
     def __init__(
-        self, settings: dict[str, Any], table: str, has_rows_after: Callable[[int], bool]
+        self,
+        settings: dict[str, Any],
+        table: str,
+        has_rows_after: Callable[[int], bool],
+        patience: Patience,
     ) -> None:
         self._settings = settings
         self._table = table
         self._has_rows_after = has_rows_after
-        self._idle: list[psycopg.Connection[Any]] = []
+        self._patience = patience
+        # True once a pooler was found between us and the server.
+        self._is_pooled = False
+        self._idle: list[BoundedConnection] = []
         self._lock = Lock()
         self._closed = Event()
 
@@ -42,6 +58,8 @@ class PostgresListener:
         deadline = time.monotonic() + timeout
         failures = 0
         while True:
+            if self._is_pooled:
+                return self._query(after, deadline)
             try:
                 with self._borrow_connection() as connection:
                     return self._wait_on(connection, after, deadline)
@@ -49,6 +67,8 @@ class PostgresListener:
                 failures += 1
                 # The idle connections may be broken too: the next is a new one.
                 self._close_idle()
+            if self._patience.is_hurried:
+                return False
             if failures > 1:
                 if self._has_rows_after(after):
                     return True
@@ -62,7 +82,18 @@ class PostgresListener:
         self._closed.set()
         self._close_idle()
 
-    def _wait_on(self, connection: psycopg.Connection[Any], after: int, deadline: float) -> bool:
+    def _query(self, after: int, deadline: float) -> bool:
+        while not self._has_rows_after(after):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._patience.is_hurried:
+                return False
+            if self._closed.wait(min(remaining, _QUERY_SECONDS)):
+                raise PersistenceError("it is closed")
+        return True
+
+    def _wait_on(self, connection: BoundedConnection, after: int, deadline: float) -> bool:
+        if self._is_pooled:
+            return self._query(after, deadline)
         connection.execute(f"LISTEN {self._table}".encode())
         while True:
             # The query runs after LISTEN is in force: no event that is appended between is missed.
@@ -79,12 +110,12 @@ class PostgresListener:
                 pass
 
     @contextmanager
-    def _borrow_connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def _borrow_connection(self) -> Iterator[BoundedConnection]:
         with self._lock:
             if self._closed.is_set():
                 raise PersistenceError("it is closed")
             connection = self._idle.pop() if self._idle else None
-        connection = connection or psycopg.connect(**self._settings, autocommit=True)
+        connection = connection or self._connect()
         try:
             yield connection
         except BaseException:
@@ -92,8 +123,20 @@ class PostgresListener:
             raise
         with self._lock:
             self._idle.append(connection)
-        if self._closed.is_set():
+        if self._closed.is_set() or self._is_pooled:
             self._close_idle()
+
+    def _connect(self) -> BoundedConnection:
+        settings = {"autocommit": True, "connect_timeout": _CONNECT_SECONDS}
+        connection = connect(self._settings, self._patience, **settings)
+        try:
+            found = connection.execute("SELECT pg_backend_pid()").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        # A pooler gives each client a number of its own, for the cancelling of statements.
+        self._is_pooled = found != (connection.info.backend_pid,)
+        return connection
 
     def _close_idle(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -15,6 +16,7 @@ from eventsourcing.persistence import (
 from tracker.core.events import Event, Unreadable
 from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, UnreadableEvent
 from tracker.event_store.codec import decode, encode
+from tracker.event_store.open_runs import OpenRunsTable
 from tracker.event_store.recorder import Recorder, Row
 from tracker.event_store.store import Append, RecordedEvent
 
@@ -24,10 +26,13 @@ EVENTS_PER_TRANSACTION = 250
 
 
 class RecorderEventStore:
-    """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`."""
+    """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`.
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    `file` is that of the database, if it is one.
+    """
+
+    def __init__(self, recorder: Recorder, file: Path | None = None) -> None:
+        self._recorder, self.file = recorder, file
 
     def append(self, batch: Sequence[Append]) -> None:
         rows = [
@@ -71,7 +76,10 @@ class RecorderEventStore:
 
     def forget(self, streams: Sequence[str]) -> int:
         with _translate_errors():
-            return self._recorder.delete_streams(streams)
+            deleted = self._recorder.delete_streams(streams)
+        if self.placeholder:
+            OpenRunsTable(self).forget(streams)
+        return deleted
 
     @property
     def placeholder(self) -> str:
@@ -84,6 +92,12 @@ class RecorderEventStore:
         recorder: Any = self._recorder
         with _translate_errors(), recorder.datastore.transaction(commit=commit) as cursor:
             yield cursor
+
+    def hurry(self) -> None:
+        """Shortens all waits for the database, as far as it can: a tracker is being left."""
+        hurry = getattr(self._recorder, "hurry", None)
+        if hurry is not None:
+            hurry()
 
     def close(self) -> None:
         self._recorder.close()

@@ -20,6 +20,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store.database_file import create_private
+from tracker.event_store.open_runs import CREATE_OPEN_RUNS
 from tracker.event_store.recorder import (
     CREATE_ANOMALY_INDEX,
     EVENTS_TABLE,
@@ -71,6 +72,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             "state BLOB NOT NULL, "
             "UNIQUE (originator_id, originator_version))",
             CREATE_ANOMALY_INDEX,
+            CREATE_OPEN_RUNS,
         ]
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
@@ -194,7 +196,7 @@ def open_sqlite(url: str, *, create: bool = True) -> EventStore:
     except (PersistenceError, sqlite3.Error) as error:
         recorder.close()
         raise StoreUnavailable(f"{path} cannot be used as a database: {error}") from error
-    return RecorderEventStore(recorder)
+    return RecorderEventStore(recorder, Path(name))
 
 
 def sqlite_path(url: str) -> Path:

@@ -10,12 +10,14 @@ from threading import Lock
 
 from tracker.errors import StoreUnavailable
 from tracker.event_store import EventStore
+from tracker.event_store.open_runs import OpenRunsTable
 from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.heartbeat import EVERY_SECONDS, to_columns
 from tracker.heartbeats.pace_table import PaceTable
 from tracker.heartbeats.table import HeartbeatTable
 from tracker.polling.policy.pace import Pace
 from tracker.polling.source_status import SourceStatus
+from tracker.recording.pending_reader import KEPT_FOR
 from tracker.runtime.clock import Clock
 from tracker.runtime.ticker import Ticker
 from tracker.runtime.worker_threads import WorkerThreads
@@ -29,7 +31,7 @@ Statuses = Callable[[], Mapping[str, SourceStatus]]
 
 
 class Reporter:
-    """Writes the heartbeats of one worker, and the paces of its sources, when they are due.
+    """Writes the heartbeats of one worker, the paces of its sources and the open runs, when due.
 
     A database that fails is logged.
 
@@ -41,6 +43,7 @@ class Reporter:
         self,
         table: HeartbeatTable,
         pace_table: PaceTable,
+        open_runs: OpenRunsTable,
         worker: str,
         statuses: Statuses,
         paces: Callable[[], Mapping[str, Pace]],
@@ -50,6 +53,7 @@ class Reporter:
     ) -> None:
         self._table = table
         self._pace_table = pace_table
+        self._open_runs = open_runs
         self._worker = worker
         self._statuses = statuses
         self._paces = paces
@@ -101,6 +105,7 @@ class Reporter:
                 self._has_table = True
             self._table.write(self._worker, rows)
             self._pace_table.write(paces)
+            self._open_runs.advance(self._clock.now() - KEPT_FOR)
 
     def _delete(self, paces: Mapping[str, Pace]) -> None:
         # A database must not be closed under a thread that still uses it.
@@ -111,6 +116,7 @@ class Reporter:
             if paces:
                 self._pace_table.create()
                 self._pace_table.write(paces)
+            self._open_runs.advance(self._clock.now() - KEPT_FOR, always=True)
 
 
 def start_reporting(
@@ -126,7 +132,7 @@ def start_reporting(
     """Reports heartbeats and paces until `stack` is closed, if the store has tables."""
     if not isinstance(store, RecorderEventStore) or not store.placeholder:
         return
-    tables = HeartbeatTable(store), PaceTable(store)
+    tables = HeartbeatTable(store), PaceTable(store), OpenRunsTable(store)
     reporter = Reporter(*tables, worker, statuses, paces, clock, threads, is_alone)
     stack.push_async_callback(reporter.close)
     ticker = Ticker()

@@ -105,7 +105,7 @@ class _Backfill:
                 snapshots.append(
                     self._source.snapshot(
                         entry, observed_at=answer.observed_at, asked_at=answer.asked_at
-                    )
+                    ).on_thread(self._thread_id)
                 )
             except RunfoldError as error:
                 self._note_failure(run_id, error)
@@ -119,10 +119,11 @@ class _Backfill:
         commits, updates = self._session.commits, self._session.updates
         try:
             if (predecessor := Observation.of_predecessor(snapshot)) is not None:
-                earlier = await commits.record(predecessor)
+                earlier = await commits.record(predecessor, patient=True)
                 self.events += len(earlier.events)
                 updates.on_state(predecessor.stream, earlier.state)
-            result = await commits.record(Observation.of(snapshot, UNKNOWN_VERSION))
+            observation = Observation.of(snapshot, UNKNOWN_VERSION)
+            result = await commits.record(observation, patient=True)
         except PayloadError as error:
             self._note_failure(snapshot.run_id, error)
             return None
@@ -167,7 +168,8 @@ class _Backfill:
                     stream,
                     lambda state: decide_steps(state, steps, answer.observed_at, self._thread_id),
                     peculiarities=union_of(steps),
-                )
+                ),
+                patient=True,
             )
         except (NotFound, RequestRefused, PayloadError) as error:
             self.failed.add(run_id)

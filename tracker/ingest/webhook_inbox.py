@@ -12,13 +12,20 @@ from tracker.core.state import RunState
 from tracker.errors import PayloadError, SettingsError
 from tracker.ingest.payloads import resolve_payload
 from tracker.ingest.recorder import record
-from tracker.ingest.session_hints import is_watched, read_session, session_in
+from tracker.ingest.session_hints import (
+    environment_in,
+    is_watched,
+    read_session,
+    record_environment,
+    session_in,
+)
 from tracker.session import Session
 from tracker.sources.agents.resource import AgentTurns
 from tracker.sources.assistants.resource import Assistants
 from tracker.sources.assistants.snapshots import RUN_OBJECT
 from tracker.sources.documents import decode
 from tracker.sources.langgraph.resource import LangGraph
+from tracker.sources.registry import recognises
 from tracker.sources.responses.resource import Responses
 from tracker.sources.responses.snapshots import RESPONSE_OBJECT
 from tracker.sources.source import Source
@@ -119,6 +126,8 @@ async def _record_payload(
         return None
     if (session_id := session_in(payload)) is not None:
         return await _follow_session(session, session_id, source, timeout, only)
+    if (environment := environment_in(payload)) is not None:
+        return await _follow_environment(session, *environment, source, timeout, only)
     hint = hint_in(payload)
     sender = None if hint is None else _SENDERS[hint.object_type]
     origin = None if sender is None else _find_source(session, sender, source)
@@ -148,7 +157,7 @@ def _find_run(
     for body in (payload, payload.get("data"), payload.get("response")):
         if not isinstance(body, Mapping) or "status" not in body:
             continue
-        if any(each.recognises(body) for each in sources):
+        if any(recognises(each, body) for each in sources):
             return body
     return None
 
@@ -164,6 +173,29 @@ async def _follow_session(
     else:
         is_chosen = only is None or is_watched(session, origin, session_id)
     return await read_session(session, origin, session_id, timeout) if is_chosen else None
+
+
+async def _follow_environment(
+    session: Session,
+    environment_id: str,
+    status: str,
+    source: str | None,
+    timeout: float,
+    only: Only,
+) -> RunState | None:
+    """Records why sessions hang that work in an environment, and reads their turns."""
+    origin = _find_source(session, AgentTurns, source)
+    if not isinstance(origin, AgentTurns):
+        return None
+    state = None
+    for session_id in origin.sessions_in(environment_id):
+        if not is_watched(session, origin, session_id) or (callable(only) and not only(session_id)):
+            continue
+        state = await read_session(session, origin, session_id, timeout) or state
+        state = (
+            await record_environment(session, origin, session_id, environment_id, status) or state
+        )
+    return state
 
 
 def _find_source(session: Session, sender: type[Any], source: str | None) -> Source | None:

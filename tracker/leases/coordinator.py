@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from tracker.core.state import RunState, initial_state
@@ -13,14 +13,14 @@ from tracker.errors import StoreError
 from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
-from tracker.polling.recovery import resume_ended_runs, unknown_run
-from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
+from tracker.polling.recovery import pending_since, resume_ended_runs, unknown_run
+from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.runtime.worker_threads import WorkerThreads
-from tracker.sources.source import SettlingSource, Source, StepSource
+from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.leases")
 
@@ -74,6 +74,7 @@ class ShardCoordinator:
         self._held: frozenset[Shard] = frozenset()
         self._clock = clock
         self._threads = threads
+        self._since = partial(pending_since, sources, clock)
         self._pending = PendingRuns(self._since)
         # Of the last event that was read.
         self._position = 0
@@ -81,8 +82,10 @@ class ShardCoordinator:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Reads the store and claims a first share; continues with both until `close`."""
-        await self._threads.run(self._read_to_end)
+        """Reads what is pending and claims a first share; continues with both until `close`."""
+        self._pending, self._position = await self._threads.run(
+            self._repository.pending_runs, self._since, self._clock.now()
+        )
         self._watch_list.set_ownership(self.owns)
         started = asyncio.get_running_loop().time()
         renewal = await self._threads.run(self._leases.renew)
@@ -95,34 +98,16 @@ class ShardCoordinator:
     async def close(self) -> None:
         """Releases the shards, for others to claim at once."""
         self._stopping.set()
+        self._leases.hurry()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._threads.run(self._leases.release)
         except StoreError as error:
             logger.warning("%s", error)
 
-    def owns(self, source: str, thread_id: str) -> bool:
-        """True if this tracker polls the runs of a thread now."""
-        return shard_of(source, thread_id) in self._held
-
-    @staticmethod
-    def _shard(state: RunState) -> Shard:
-        # A run without a thread is sharded by its own id.
-        return shard_of(state.source, state.thread_id or state.run_id)
-
-    def _since(self, name: str) -> datetime | None:
-        if name not in self._sources:
-            return None
-        source, now = self._sources[name], self._clock.now()
-        if isinstance(source, StepSource):
-            return now - STEPS_WITHIN
-        return now - RECHECKS_WITHIN if isinstance(source, SettlingSource) else None
-
-    def _read_to_end(self) -> None:
-        while page := self._store.read_all(self._position, 10 * _EVENTS_PER_PAGE):
-            self._position = page[-1].position
-            for entry in page:
-                self._pending.apply(entry)
+    def owns(self, source: str, key: str) -> bool:
+        """True if this tracker polls the runs of a division key now; see `RunState`."""
+        return shard_of(source, key) in self._held
 
     async def _renew(self, last: float, pause: float) -> None:
         clock = asyncio.get_running_loop().time
@@ -135,6 +120,8 @@ class ShardCoordinator:
             try:
                 held, pause = await renewing
             except Exception as error:
+                if self._stopping.is_set():
+                    return
                 _log_failure("cannot renew the leases", error)
                 pause = _RETRY_SECONDS
                 if clock() - last > SHARD_LEASE_SECONDS:
@@ -150,7 +137,7 @@ class ShardCoordinator:
         self._held = held
         self._watch_list.set_ownership(self.owns)
         adopted, without_steps = (
-            [state for state in states if self._shard(state) in gained]
+            [state for state in states if shard_of(state.source, state.division_key) in gained]
             for states in self._pending.pending
         )
         spread = min(_SPREAD_SECONDS, len(adopted) / 100)
@@ -176,6 +163,8 @@ class ShardCoordinator:
             try:
                 followed = await self._threads.run(self._read, unconfirmed)
             except Exception as error:
+                if self._stopping.is_set():
+                    return
                 self._watch_list.mark_unconfirmed(unconfirmed)
                 _log_failure("cannot follow the events", error)
                 await self._is_stopped_within(_RETRY_SECONDS)
@@ -205,7 +194,7 @@ class ShardCoordinator:
             # If this process knows later events of the run, the last of them decides about polls.
             if state.is_ended or entry.position in passed:
                 continue
-            if self._shard(state) in self._held:
+            if self.owns(state.source, state.division_key):
                 self._watch(state, 0.0)
         for stream, state in states.items():
             self._tell(stream, state, has_vanished=state.vanished)

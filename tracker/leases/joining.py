@@ -6,11 +6,12 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import uuid4
 
 from tracker.event_store.store import EventStore
-from tracker.polling.recovery import resume
-from tracker.polling.run_updates import STEPS_WITHIN, RunUpdates
+from tracker.polling.recovery import pending_since, resume
+from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
@@ -62,6 +63,7 @@ async def join(
         stack.push_async_callback(coordinator.close)
         await coordinator.start()
         return False
-    pending = await threads.run(repository.pending_runs, clock.now() - STEPS_WITHIN)
-    resume(watch_list, updates, sources, pending)
+    since = partial(pending_since, sources, clock)
+    pending, _ = await threads.run(repository.pending_runs, since, clock.now())
+    resume(watch_list, updates, sources, pending.pending)
     return True

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tracker.errors import StoreUnavailable
-from tracker.event_store.postgres import LEASES, SET_UTC, WORKERS, connection_settings
+from tracker.event_store.postgres import LEASES, WORKERS
+from tracker.event_store.postgres_connections import BoundedConnection, Patience, connect
+from tracker.event_store.postgres_url import connection_settings
 from tracker.leases.shards import SHARDS, Shard
 
 SHARD_LEASE_SECONDS = 6.0
@@ -20,7 +22,6 @@ _LIVE_SECONDS = 2.5
 _UNSETTLED_SECONDS = 0.5
 # Added to the end of another worker's lease, to find it expired.
 _AFTER_EXPIRY_SECONDS = 0.05
-_LEASE_MILLIS = int(SHARD_LEASE_SECONDS * 1000)
 
 # Each statement commits by itself, and skips the rows that another worker has locked, so that
 # there is no deadlock.
@@ -81,10 +82,16 @@ class PostgresLeases:
     """
 
     def __init__(self, url: str, sources: Sequence[str], worker: str) -> None:
-        self._settings = connection_settings(url)
+        self._url = url
         self._sources = sources
         self._worker = worker
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._connection: BoundedConnection | None = None
+        # A call that takes longer than the lease has no use.
+        self._patience = Patience(SHARD_LEASE_SECONDS)
+
+    def hurry(self) -> None:
+        """Shortens all waits for the server: the tracker is being left."""
+        self._patience.hurry()
 
     def renew(self) -> Renewal:
         """Renews the held leases, releases those above the share, and claims free ones.
@@ -92,10 +99,16 @@ class PostgresLeases:
         Raises StoreUnavailable; the leases are then held until six seconds after the last call
         that succeeded.
         """
+        was_connected = self._connection is not None
         try:
             parts = [self._renew(source) for source in self._sources]
         except psycopg.Error as error:
+            is_broken = self._connection is not None and self._connection.closed
             self._disconnect()
+            if was_connected and is_broken and not self._patience.is_hurried:
+                # The server, or something between, had ended the connection: nothing was renewed
+                # that cannot be renewed again.
+                return self.renew()
             raise StoreUnavailable(
                 f"the leases of {self._worker} could not be renewed: {str(error).strip()}"
             ) from error
@@ -104,6 +117,9 @@ class PostgresLeases:
 
     def release(self) -> None:
         """Releases all leases, for others to claim at once. Raises StoreUnavailable."""
+        if self._connection is None:
+            # There are none, or the last renewal failed: leaving does not wait for that again.
+            return
         try:
             for source in self._sources:
                 self._execute(_LEAVE, source)
@@ -138,14 +154,12 @@ class PostgresLeases:
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
         if self._connection is None:
-            # A call that takes longer than the lease has no use.
-            limits = {
-                "connect_timeout": int(SHARD_LEASE_SECONDS),
-                "tcp_user_timeout": _LEASE_MILLIS,
-            }
-            self._connection = psycopg.connect(**{**limits, **self._settings}, autocommit=True)
-            self._connection.execute(f"SET statement_timeout = {_LEASE_MILLIS}".encode())
-            self._connection.execute(SET_UTC)
+            self._connection = connect(
+                connection_settings(self._url),
+                self._patience,
+                autocommit=True,
+                connect_timeout=int(SHARD_LEASE_SECONDS),
+            )
             for name in self._sources:
                 self._connection.execute(_CREATE.encode(), {"source": name})
         known = {

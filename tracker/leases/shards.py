@@ -1,4 +1,4 @@
-"""Shards: a source's threads in 256 parts, the same in every process and release."""
+"""Shards: a source's runs in 256 parts, the same in every process and release."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ SHARDS = 256
 
 
 class Shard(NamedTuple):
-    """One part of the threads of a source."""
+    """One part of the runs of a source."""
 
     source: str
     number: int
 
 
-def shard_of(source: str, thread_id: str) -> Shard:
-    """Returns the shard of a thread."""
-    return Shard(source, crc32(thread_id.encode(errors="surrogatepass")) % SHARDS)
+def shard_of(source: str, key: str) -> Shard:
+    """Returns the shard of a division key: of a thread, or of a run without one."""
+    return Shard(source, crc32(key.encode(errors="surrogatepass")) % SHARDS)

@@ -27,7 +27,9 @@ class FileLock:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        path = database.with_name(f"{database.name}-tracker")
+        # A link has the lock of its file.
+        file = Path(os.path.realpath(database))
+        path = file.with_name(f"{file.name}-tracker")
         create_private(path)
         try:
             self._connection = sqlite3.connect(

@@ -22,6 +22,8 @@ from tracker.sources.source import PageSource, Source
 # A timestamp in whole seconds is half a second early, on average.
 _STAMP_SECONDS = 0.5
 _LONGEST_INITIAL_DELAY = 5.0
+# Runs that were refused and are passed over to find another one for a probe.
+_MOST_PASSED_OVER = 20
 # Polls that are sent before they are due, in one tick.
 _MOST_EARLY = 20.0
 
@@ -119,12 +121,38 @@ class SourceDispatcher:
         if not self.poll_queue:
             return []
         allowed = min(self.limiter.allowance(now), most)
+        is_probe = self.limiter.needs_probe and allowed > 0
         polls = [
             (watched, () if watched.page_group is None else self._take_page_group(watched))
-            for watched in self.poll_queue.pop(now, self.limiter.rate, allowed)
+            for watched in (
+                self._pop_probe(now)
+                if is_probe
+                else self.poll_queue.pop(now, self.limiter.rate, allowed)
+            )
         ]
         self.limiter.count(now, len(polls))
         return polls
+
+    def _pop_probe(self, now: float) -> list[WatchedRun]:
+        """Removes and returns the next run, of another subject than those refused last if it can.
+
+        It is to tell whether the source refuses, or only these. They keep their places.
+        """
+        passed_over: list[WatchedRun] = []
+        chosen: list[WatchedRun] = []
+        while not chosen and len(passed_over) < _MOST_PASSED_OVER:
+            popped = list(self.poll_queue.pop(now, self.limiter.rate, 1))
+            if not popped:
+                break
+            if self.limiter.refusals.is_in_a_row(popped[0].subject):
+                passed_over += popped
+            else:
+                chosen = popped
+        if passed_over and not chosen:
+            chosen = [passed_over.pop(0)]
+        for watched in passed_over:
+            self.poll_queue.add(watched)
+        return chosen
 
     def next_background(self, queue: BackgroundQueue[RequestT], now: float) -> RequestT | None:
         """Removes and returns the request of a queue that may be sent now, if any.

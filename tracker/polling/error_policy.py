@@ -17,6 +17,7 @@ from tracker.errors import (
     RunfoldError,
     SourceError,
     StoreError,
+    StoreUnavailable,
     Unreachable,
     UnreadableEvent,
     UnusableAnswer,
@@ -69,6 +70,10 @@ class ErrorPolicy:
         run or the request that was sent. Returns the pause before the next try, in seconds.
         """
         now, limiter = self._clock.monotonic(), dispatcher.limiter
+        if isinstance(error, StoreError):
+            # The service has answered: what our database does says nothing about it.
+            limiter.is_probing = False
+            return self._backoff(failures, error)
         limiter.failures += 1
         limiter.last_error, limiter.last_error_at = error, self._clock.now()
         if isinstance(error, SourceError):
@@ -123,7 +128,8 @@ class ErrorPolicy:
         is_probe = limiter.is_refusing or limiter.breaker.is_open
         request.failures += 1
         pause = self.on_background_error(dispatcher, queue, error, request)
-        if is_probe or isinstance(error, (KeyRefused, RateLimited)):
+        is_delay = isinstance(error, (KeyRefused, RateLimited, StoreUnavailable))
+        if is_probe or is_delay:
             request.failures -= 1
         elif isinstance(error, (NotFound, RequestRefused, Misconfigured)):
             request.failures = max(request.failures, MAX_TRIES)
@@ -231,7 +237,7 @@ class ErrorPolicy:
         refusals, now = limiter.refusals, self._clock.monotonic()
         # Never at once: a source that refuses gets one request after each pause.
         jitter = 0.5 + 0.5 * self._jitter()
-        hold = backoff(refusals.in_a_row + 1, asked=error.retry_after, jitter=jitter)
+        hold = backoff(limiter.next_refused_tries + 1, asked=error.retry_after, jitter=jitter)
         if error.retry_after is None:
             # At a low rate, each of these requests is a large part of all.
             hold = min(max(hold, jitter * GUESSED_REQUESTS / limiter.rate), LONGEST_GUESSED_HOLD)

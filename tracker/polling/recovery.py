@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from tracker.core.state import RunState
 from tracker.errors import NotFound
-from tracker.polling.run_updates import RunUpdates
+from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import Pending
-from tracker.sources.source import Source
+from tracker.runtime.clock import Clock
+from tracker.sources.source import SettlingSource, Source, StepSource
 
 logger = logging.getLogger("runfold")
 
@@ -43,6 +45,16 @@ def resume(
     if known:
         logger.info("resuming %d open runs", len(known))
     resume_ended_runs(updates, sources, pending.without_steps)
+
+
+def pending_since(sources: Mapping[str, Source], clock: Clock, name: str) -> datetime | None:
+    """Returns the time from which on the end of a run of a source counts; None if none does."""
+    if name not in sources:
+        return None
+    source, now = sources[name], clock.now()
+    if isinstance(source, StepSource):
+        return now - STEPS_WITHIN
+    return now - RECHECKS_WITHIN if isinstance(source, SettlingSource) else None
 
 
 def unknown_run(run_id: str) -> NotFound:

@@ -12,8 +12,9 @@ from tracker.polling.policy.circuit_breaker import CircuitBreaker
 from tracker.polling.policy.rate_limiter import RateLimit
 from tracker.polling.policy.refusals import Refusals, Verdict
 
-# After a refusal that may be that of one run, another run tries so many seconds later.
-_PROBE_OTHER_SECONDS = 2.0
+# After a refusal that may be that of one run, another run tries so many seconds later, or so many
+# requests: at a low rate, each is a large part of all.
+_PROBE_OTHER_SECONDS, _PROBE_OTHER_REQUESTS = 2.0, 3.0
 # A shorter pause says nothing, if another run is answered during it: a token may have come.
 _TELLING_HOLD_SECONDS = 2.0
 # A request that hangs does not keep a probe waiting for longer.
@@ -41,6 +42,8 @@ class RequestLimiter:
     is_probing: bool = False
     probed_at: float = -math.inf
     is_hold_asked: bool = False
+    # Tries in a row that were refused; requests that were sent together are one.
+    refused_tries: int = 0
     limit_before: RateLimit | None = None
 
     # Circuit breaker, and the refusal of all requests: for a wrong key, or a wrong address. While
@@ -114,6 +117,7 @@ class RequestLimiter:
     def on_answer(self, subject: str, now: float, seconds: float | None = None) -> None:
         """Applies an answer to a request about a subject that took so many seconds."""
         self.on_success()
+        self.refused_tries = 0
         if seconds is not None:
             self.fastest = min(self.fastest + _FASTEST_DRIFT * self.usual, max(seconds, 0.0))
             self.usual += _SMOOTHING * (seconds - self.usual)
@@ -139,6 +143,7 @@ class RequestLimiter:
         `hold` is the pause in seconds; `is_asked` is true if the service asked for it.
         """
         self.refused += 1
+        self.refused_tries = self.next_refused_tries
         self.is_probing = False
         before, verdict = self.limit, self.refusals.on_refusal(subject)
         if verdict == "own":
@@ -159,11 +164,17 @@ class RequestLimiter:
         return verdict
 
     @property
+    def next_refused_tries(self) -> int:
+        """The number of tries in a row that were refused, if the next answer is a refusal."""
+        return self.refused_tries + (not self.needs_probe or self.is_probing)
+
+    @property
     def _probes_at(self) -> float:
         held_until = self.limit.held_until
         if self.refusals.are_firm:
             return held_until
-        return min(held_until, self.refused_at + _PROBE_OTHER_SECONDS)
+        pause = max(_PROBE_OTHER_SECONDS, _PROBE_OTHER_REQUESTS / self.limit.rate)
+        return min(held_until, self.refused_at + self.refused_tries * pause)
 
     def _undo_cut(self, now: float) -> None:
         """Returns to the rate before a cut that was due to single runs alone."""
@@ -172,5 +183,9 @@ class RequestLimiter:
             return
         limit = self.limit
         self.limit = rate_limiter.released(limit, now, self.sent)._replace(
-            rate=max(limit.rate, before.rate), refused_rate=before.refused_rate
+            rate=max(limit.rate, before.rate),
+            refused_rate=before.refused_rate,
+            # The pauses say nothing about the limit of the source.
+            measured_from=None,
+            idle=0.0,
         )

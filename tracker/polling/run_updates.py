@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Literal
 
-from tracker.core.events import RunEnded, RunUsageReported
+from tracker.core.events import RunEnded, RunUsageReported, run_stream
 from tracker.core.other_decisions import decide_disappearance
 from tracker.core.state import RunState
 from tracker.core.status import QUEUED, REQUIRES_ACTION
@@ -148,7 +148,17 @@ class RunUpdates:
         source = recheck.source
         assert isinstance(source, SettlingSource)
         queue = self._watch_list.dispatcher(source).usage_rechecks
-        if recheck.advance(source.usage_settles_after(state)):
+        try:
+            is_due = recheck.advance(source.usage_settles_after(state))
+        except Exception as error:
+            # A source may be the application's own: its fault costs its re-check, and no poll.
+            is_due, stream = False, run_stream(source.name, state.run_id)
+            logger.warning(
+                "%s: its usage is not read again: usage_settles_after of its source raised %s: %s",
+                *(stream, type(error).__name__, error),
+                extra=of_run(stream),
+            )
+        if is_due:
             queue.add(recheck, recheck.ended + recheck.offset)
         else:
             queue.remove(recheck)
@@ -185,7 +195,7 @@ class RunUpdates:
 
     async def _record(self, observation: Observation) -> None:
         try:
-            await self._commits.record(observation)
+            await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             stream = observation.stream
             logger.warning("%s: not recorded: %s", stream, error, extra=of_run(stream))

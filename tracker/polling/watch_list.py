@@ -118,7 +118,7 @@ class WatchList:
 
     def owns(self, source: Source, state: RunState) -> bool:
         """True if this tracker polls the runs of the thread that a run is on."""
-        return self._owns(source.name, state.thread_id or state.run_id)
+        return self._owns(source.name, state.division_key)
 
     def set_ownership(self, owns: Owns) -> None:
         """Polls only the runs that `owns` is true for, from now on.
@@ -133,9 +133,7 @@ class WatchList:
             part = self._rate_share(name) / before
             dispatcher.limiter.limit = rate_limiter.divided(dispatcher.limiter.limit, part)
         for watched in self.runs:
-            if watched.is_ours is self._is_elsewhere(watched, watched.state):
-                self.remove(watched)
-                self.add(watched, 0.0)
+            self._move_to_owner(watched)
 
     def _rate_share(self, name: str) -> float:
         """Returns the part of the threads of a source that are polled here, by a sample."""
@@ -184,7 +182,7 @@ class WatchList:
 
     def add(self, watched: WatchedRun, after: float) -> None:
         """Adds a run, to be polled first after so many seconds, or when the rate allows it."""
-        if self._is_elsewhere(watched, watched.state):
+        if self._is_elsewhere(watched):
             self._elsewhere[watched.stream] = watched
             self._unconfirmed.add(watched.stream)
         else:
@@ -284,11 +282,11 @@ class WatchList:
             watched.set_state(state)
         if state.is_ended:
             self.remove(watched)
-        elif watched.is_ours and self._is_elsewhere(watched, state):
-            self.remove(watched)
-            self.add(watched, 0.0)
-        elif not watched.is_ours:
-            self._unconfirmed.add(watched.stream)
+        else:
+            # A thread that becomes known may be one that another tracker polls.
+            self._move_to_owner(watched)
+            if not watched.is_ours:
+                self._unconfirmed.add(watched.stream)
 
     def schedule_next(self, watched: WatchedRun, hint: float | None = None) -> None:
         """Schedules the next poll of a run by the policy, if it is still watched.
@@ -346,10 +344,14 @@ class WatchList:
         watched.not_before = now + after
         dispatcher.timer.add(watched, watched.not_before)
 
-    def _is_elsewhere(self, watched: WatchedRun, state: RunState) -> bool:
-        return state.status is not None and not self._owns(
-            watched.source.name, watched.thread_id or watched.run_id
-        )
+    def _move_to_owner(self, watched: WatchedRun) -> None:
+        if watched.is_ours is self._is_elsewhere(watched):
+            self.remove(watched)
+            self.add(watched, 0.0)
+
+    def _is_elsewhere(self, watched: WatchedRun) -> bool:
+        state = watched.state
+        return state.status is not None and not self.owns(watched.source, state)
 
     def _since_creation(self, source: Source, state: RunState) -> float:
         if state.created_at is None:

@@ -41,6 +41,13 @@ class Observation(NamedTuple):
         )
 
     @classmethod
+    def of_known(cls, snapshot: RunSnapshot, known: int | None = None) -> Self:
+        """Returns the observation of a snapshot that adds nothing to a run that was forgotten."""
+        return cls.of(snapshot, known)._replace(
+            decide=lambda state: [] if state.status is None else decide(state, snapshot, known)
+        )
+
+    @classmethod
     def of_step(
         cls,
         source: str,

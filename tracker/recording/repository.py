@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 
@@ -27,32 +26,21 @@ from tracker.errors import (
 )
 from tracker.event_store.recorder_store import split_into_transactions
 from tracker.event_store.store import Append, EventStore, RecordedEvent
+from tracker.recording.batch import Batch, Change
 from tracker.recording.head_cache import Head, HeadCache
 from tracker.recording.observation import Decide, Observation, RecordResult
-from tracker.recording.pending_runs import Pending, PendingRuns
+from tracker.recording.pending_reader import Since, read_pending
+from tracker.recording.pending_runs import PendingRuns
 
 logger = logging.getLogger("runfold")
 
 # Steps that are kept for a run which nobody has observed yet, and the runs that have any.
 _EARLY_DECISIONS, _EARLY_STREAMS = 1000, 10_000
 _MAX_CONFLICTS = 20
-_EVENTS_PER_PAGE = 5000
 _OPEN_RUNS, _ENDED_RUNS = 200_000, 2_000
 _CONFIGURATIONS = 10_000
 # Waits that another run ended before they were observed: for seconds, as long as polls may lag.
 _RESOLUTIONS = 10_000
-
-
-@dataclass(slots=True)
-class _Change:
-    """The change of one stream: its head before and after, and the events between."""
-
-    stream: str
-    before: Head
-    after: Head
-    # The observations with their places in the batch.
-    observations: list[tuple[int, Observation]] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
 
 
 class RunRepository:
@@ -95,20 +83,32 @@ class RunRepository:
         with other writers. Raises StoreUnavailable if the database fails; then observations may
         or may not be recorded, and observing again settles it.
         """
-        results: list[RecordResult | RunfoldError] = [
-            RecordResult(observation.stream, initial_state, ()) for observation in observations
-        ]
+        batch = Batch(observations)
+        self.record_batch(batch)
+        return [it for it in batch.results if isinstance(it, RecordResult | RunfoldError)]
+
+    def record_batch(self, batch: Batch) -> None:
+        """Records the observations of a batch that have no result yet, as `record` does.
+
+        Raises StoreUnavailable if the database fails. Called again with the same batch, it records
+        the rest, and knows what the failed call had recorded.
+        """
         with self._open():
-            self._on_observed(observations)
-            changes = self._decide(list(enumerate(observations)), results)
-            for part in split_into_transactions(self._appends(changes.values())):
-                try:
-                    self._append(part, changes)
-                except (ConcurrencyError, PayloadError):
-                    for entry in part:
-                        if entry.stream in changes:
-                            self._record_alone(changes[entry.stream].observations, results)
-        return results
+            self._confirm(batch)
+            changes = self._decide(batch.waiting, batch)
+            try:
+                for part in split_into_transactions(self._appends(changes.values(), batch)):
+                    try:
+                        self._append(part, changes, batch)
+                    except (ConcurrencyError, PayloadError):
+                        for entry in part:
+                            if entry.stream in changes:
+                                self._record_alone(changes[entry.stream].observations, batch)
+            except BaseException:
+                # Those of this call may not be recorded.
+                self._configurations.clear()
+                raise
+            self._on_observed(batch.observations)
 
     def state(self, stream: str) -> RunState:
         """Returns the state of a run; `initial_state` if nothing is recorded.
@@ -153,17 +153,12 @@ class RunRepository:
         with self._open():
             return self._store.read_many(streams)
 
-    def pending_runs(self, since: datetime) -> Pending:
-        """Returns the pending runs, by reading the whole store once.
+    def pending_runs(self, since: Since, now: datetime) -> tuple[PendingRuns, int]:
+        """Returns the pending runs, and the position up to which they are known.
 
-        Runs that ended before `since` are left out.
+        `since` is that of `PendingRuns`; runs that ended more than a day before `now` are left out.
         """
-        runs, position = PendingRuns(lambda source: since), 0
-        while page := self._read_page(position):
-            position = page[-1].position
-            for entry in page:
-                runs.apply(entry)
-        return runs.pending
+        return read_pending(self._store, since, now, self._open)
 
     def invalidate(self, page: Sequence[RecordedEvent]) -> tuple[set[int], set[int]]:
         """Drops cached states that other processes have advanced.
@@ -198,24 +193,31 @@ class RunRepository:
                 raise StoreUnavailable("the repository is closed: nothing more is recorded here")
             yield
 
-    def _read_page(self, position: int) -> list[RecordedEvent]:
-        with self._open():
-            return self._store.read_all(position, _EVENTS_PER_PAGE)
+    def _confirm(self, batch: Batch) -> None:
+        """Finds out which changes of a call that failed were recorded, and takes their results."""
+        changes = batch.unconfirmed
+        for stream, recorded in self._read_unknown(list(changes)).items():
+            change = changes[stream]
+            version, end = change.before.version, change.after.version
+            if not isinstance(recorded, RunfoldError) and change.events == [
+                entry.event for entry in recorded if version < entry.version <= end
+            ]:
+                batch.accept(change)
+                self._on_appended(change.after.state, change.events)
+        batch.unconfirmed = {}
 
     def _decide(
-        self,
-        observations: list[tuple[int, Observation]],
-        results: list[RecordResult | RunfoldError],
-    ) -> dict[str, _Change]:
-        changes: dict[str, _Change] = {}
+        self, observations: list[tuple[int, Observation]], batch: Batch
+    ) -> dict[str, Change]:
+        changes: dict[str, Change] = {}
         heads = self._heads_of([observation.stream for _, observation in observations])
         for index, observation in observations:
             stream = observation.stream
             head = heads[stream]
             if isinstance(head, RunfoldError):
-                results[index] = head
+                batch.results[index] = head
                 continue
-            change = changes.get(stream) or _Change(stream, head, head)
+            change = changes.get(stream) or Change(stream, head, head)
             version, state = change.after
             try:
                 events = self._events(observation, state)
@@ -223,7 +225,7 @@ class RunRepository:
             except Exception as error:
                 # Whatever is wrong with one look, the others of the batch are recorded.
                 logger.warning("%s: cannot decide on a look", stream, exc_info=error)
-                results[index] = PayloadError(
+                batch.results[index] = PayloadError(
                     f"{stream}: cannot be recorded: {type(error).__name__}: {error}"
                 )
                 continue
@@ -232,7 +234,8 @@ class RunRepository:
             change.observations.append((index, observation))
             change.events.extend(events)
             is_overtaken = observation.known not in (None, state.version)
-            results[index] = RecordResult(stream, change.after.state, events, is_overtaken)
+            result = RecordResult(stream, after, events, is_overtaken)
+            change.results.append((index, result))
         return changes
 
     def _events(self, observation: Observation, state: RunState) -> list[Event]:
@@ -261,16 +264,16 @@ class RunRepository:
     def _record_alone(
         self,
         observations: list[tuple[int, Observation]],
-        results: list[RecordResult | RunfoldError],
+        batch: Batch,
     ) -> None:
         """Records one run by itself: loads and decides again until there is no conflict."""
         stream = observations[0][1].stream
         error: RunfoldError | None = None
         for _ in range(_MAX_CONFLICTS):
             self._heads.pop(stream)
-            changes = self._decide(observations, results)
+            changes = self._decide(observations, batch)
             try:
-                self._append(list(self._appends(changes.values())), changes)
+                self._append(list(self._appends(changes.values(), batch)), changes, batch)
             except PayloadError as refused:
                 error = refused
                 break
@@ -281,11 +284,11 @@ class RunRepository:
         if len(observations) > 1:
             # Only one of them may be impossible to write: the others are recorded without it.
             for alone in observations:
-                self._record_alone([alone], results)
+                self._record_alone([alone], batch)
         elif error is not None:
-            results[observations[0][0]] = error
+            batch.results[observations[0][0]] = error
 
-    def _appends(self, changes: Iterable[_Change]) -> Iterator[Append]:
+    def _appends(self, changes: Iterable[Change], batch: Batch) -> Iterator[Append]:
         for change in changes:
             digest = change.after.state.configuration_digest
             if digest is not None and digest != change.before.state.configuration_digest:
@@ -293,18 +296,20 @@ class RunRepository:
             if change.events:
                 yield Append(change.stream, change.before.version, change.events)
             else:
+                batch.accept(change)
                 self._remember(change.stream, change.after)
 
-    def _configuration(self, change: _Change, digest: str) -> Iterator[Append]:
+    def _configuration(self, change: Change, digest: str) -> Iterator[Append]:
         if self._configurations.get(digest):
             return
         told = (observation.configuration for _, observation in change.observations)
         configuration = next((it for it in told if it is not None and it.digest == digest), None)
         if configuration is None:
             return
-        self._configurations.put(digest, True)
         stream = configuration_stream(digest)
-        if not self._store.read(stream):
+        is_new = not self._store.read(stream)
+        self._configurations.put(digest, True)
+        if is_new:
             recorded = ConfigurationRecorded(
                 observed_at=change.events[0].observed_at,
                 digest=digest,
@@ -312,20 +317,23 @@ class RunRepository:
             )
             yield Append(stream, 0, [recorded])
 
-    def _append(self, part: list[Append], changes: dict[str, _Change]) -> None:
+    def _append(self, part: list[Append], changes: dict[str, Change], batch: Batch) -> None:
+        written = [changes[entry.stream] for entry in part if entry.stream in changes]
         try:
             self._store.append(part)
-        except BaseException:
+        except BaseException as error:
             # All of it, a part or nothing may be stored: the cached states are invalid.
             for entry in part:
                 self._heads.pop(entry.stream)
             self._configurations.clear()
+            if isinstance(error, StoreUnavailable):
+                batch.unconfirmed = {change.stream: change for change in written}
             raise
-        for entry in part:
-            if entry.stream in changes:
-                self._early.pop(entry.stream)
-                self._remember(entry.stream, changes[entry.stream].after)
-                self._on_appended(changes[entry.stream].after.state, entry.events)
+        for change in written:
+            batch.accept(change)
+            self._early.pop(change.stream)
+            self._remember(change.stream, change.after)
+            self._on_appended(change.after.state, change.events)
 
     def _heads_of(self, streams: Iterable[str]) -> dict[str, Head | RunfoldError]:
         """Returns the heads of streams; reads those that are not cached, all at once.

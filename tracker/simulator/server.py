@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tracker.errors import SettingsError
 from tracker.simulator.api.payloads import Version, run_body
 from tracker.simulator.api.responses import create_response
+from tracker.simulator.api.sessions import add_turn, create_session, find_session, session_body
 from tracker.simulator.model.clock import SimulatedClock, SpeedClock
 from tracker.simulator.model.errors import not_found_error
 from tracker.simulator.model.faults import Faults
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Simulator:
-    """A server of the Assistants API, and of the Responses API in background mode.
+    """A server of the Assistants API, the Responses API in background mode, and the Agents API.
 
     Durations and faults of its runs and responses are configurable. A request with `stream`
     gets a stream of events.
@@ -163,11 +164,57 @@ class Simulator:
             record = create_response(world, now, {"background": True, **body}, parameters)
             return build_truth(record, world.get_life(record), now)
 
-    def submit_outputs(self, run_id: str, output: str = "{}") -> Truth:
-        """Submits an output for each call that a run waits for. Raises Refused if there is none."""
+    def create_session(
+        self,
+        *,
+        subagents: int = 0,
+        overhead: int = 0,
+        tools: list[Any] | None = None,
+        parameters: Parameters | None = None,
+    ) -> dict[str, Any]:
+        """Starts a session of an agent with a turn, and so many sub-agents with a turn each.
+
+        The session counts `overhead` prompt tokens that are of no turn. Returns its body.
+        """
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
-            run = self._run(run_id)
+            session = create_session(
+                *(world, now),
+                subagents=subagents,
+                overhead=overhead,
+                tools=tools,
+                parameters=parameters,
+            )
+            return session_body(world, session, now)
+
+    def add_turn(
+        self,
+        session_id: str,
+        subagent_id: str | None = None,
+        *,
+        parameters: Parameters | None = None,
+    ) -> Truth:
+        """Starts a turn of a session, or of one of its sub-agents. Raises Refused."""
+        with self._service.lock:
+            now, world = self.clock.now(), self._service.world
+            session = find_session(world, session_id)
+            turn = add_turn(world, now, session, subagent_id, parameters)
+            return build_truth(turn, world.get_life(turn), now)
+
+    def turns(self, session_id: str) -> dict[str, str | None]:
+        """Returns the ids of the turns of a session with their sub-agents, None for its own."""
+        with self._service.lock:
+            session = find_session(self._service.world, session_id)
+            return {turn.id: turn.subagent_id for turn in session.all_turns}
+
+    def submit_outputs(self, run_id: str, output: str = "{}") -> Truth:
+        """Submits an output for each call that a run or turn waits for.
+
+        Raises Refused if there is none.
+        """
+        with self._service.lock:
+            now, world = self.clock.now(), self._service.world
+            run = self._open_run(run_id)
             action = world.get_life(run).find_action(now)
             calls = action.planned.calls if action else ()
             outputs = [{"tool_call_id": call.id, "output": output} for call in calls]
@@ -175,15 +222,15 @@ class Simulator:
             return build_truth(run, world.get_life(run), now)
 
     def cancel(self, run_id: str) -> Truth:
-        """Cancels a run as another client would. Raises Refused if it has ended."""
+        """Cancels a run or turn as another client would. Raises Refused if it has ended."""
         with self._service.lock:
             now, world = self.clock.now(), self._service.world
-            run = self._run(run_id)
+            run = self._open_run(run_id)
             world.cancel_run(now, run)
             return build_truth(run, world.get_life(run), now)
 
     def truth(self, run_id: str, at: float | None = None) -> Truth:
-        """Returns the true history of a run or response until `at`.
+        """Returns the true history of a run, response or turn until `at`.
 
         `at` is in unix seconds of simulated time, now by default. A time in the future, such as
         infinity, includes everything that will happen if no client intervenes. Raises Refused for
@@ -255,6 +302,10 @@ class Simulator:
         finally:
             listener.close()
             self._address = None
+
+    def _open_run(self, run_id: str) -> RunRecord:
+        """Returns a run or a turn. Raises Refused."""
+        return self._service.world.turns.get(run_id) or self._run(run_id)
 
     def _run(self, run_id: str) -> RunRecord:
         runs = self._service.world.runs

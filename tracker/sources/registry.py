@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,8 @@ from tracker.core.identifiers import is_source_name
 from tracker.errors import PayloadError, SettingsError
 from tracker.sources.detection import describe_other, is_step, names_other_object
 from tracker.sources.source import Source
+
+logger = logging.getLogger("runfold.sources")
 
 Resource = TypeVar("Resource")
 
@@ -56,7 +59,7 @@ class SourceRegistry(Mapping[str, Source]):
         """
         if len(self) == 1:
             return next(iter(self.values()))
-        found = [source for source in self.values() if source.recognises(document)]
+        found = [source for source in self.values() if recognises(source, document)]
         if len(found) == 1:
             return found[0]
         if not found and (names_other_object(document) or is_step(document)):
@@ -83,3 +86,13 @@ class SourceRegistry(Mapping[str, Source]):
                 f"say which, with {instead}"
             )
         return names[0]
+
+
+def recognises(source: Source, document: Mapping[str, Any]) -> bool:
+    """True if a source recognises a document; one that raises instead does not."""
+    try:
+        return source.recognises(document)
+    except Exception as error:
+        # A source may be the application's own, and the document another source's.
+        logger.warning("%s: recognises raised %s: %s", *(source.name, type(error).__name__, error))
+        return False

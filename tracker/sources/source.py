@@ -125,6 +125,15 @@ class UndecidedSource(Protocol):
 
 
 @runtime_checkable
+class CheckingSource(Protocol):
+    """A source that knows of some runs at once that the service can never be asked about."""
+
+    def check_ids(self, thread_id: str | None, run_id: str) -> None:
+        """Raises SettingsError, with the cure, for such a run."""
+        ...
+
+
+@runtime_checkable
 class SettlingSource(Protocol):
     """A source that may report or correct the usage of a run after the run has ended."""
 

@@ -25,6 +25,10 @@ def make_events(run_id: str, age: float, lasted: float | None, expires: float) -
         expires_at=begun + timedelta(seconds=expires),
     )
     yield started(1, stamp=None, since=None)
+    for status in ("suspended", "failed", "ready", "expired")[
+        : int(run_id.partition("env_")[2] or 0)
+    ]:
+        yield e.EnvironmentReported(observed_at=begun, environment_id="env_1", status=status)
     if lasted is not None:
         end = ended(e.RunCompleted, 1, stamp=None, since=0)
         yield end.model_copy(update={"occurred_at": begun + timedelta(seconds=lasted)})
@@ -32,7 +36,9 @@ def make_events(run_id: str, age: float, lasted: float | None, expires: float) -
 
 def test_the_views_of_open_runs_say_what_the_answers_say(database_url: str) -> None:
     store = open_event_store("memory://")
-    lives = {f"done_{it}": (90_000, 100.0, 600) for it in range(20)}
+    # How many statuses of an environment were told: the last is the third, which is `ready`.
+    lives = {f"env_{it}": (20 - it, None, 9000) for it in (1, 2, 3, 4)}
+    lives |= {f"done_{it}": (90_000, 100.0, 600) for it in range(20)}
     # Over 300 s is slow if 100 s are usual; the margin of minutes is for slow machines.
     lives |= {"slow": (1000, None, 9000), "overdue": (800, None, 100), "young": (10, None, 900)}
     for run_id, told in lives.items():
@@ -42,7 +48,13 @@ def test_the_views_of_open_runs_say_what_the_answers_say(database_url: str) -> N
         views.catch_up()
         found = views.stuck()
         is_open = [run.run_key for run in views.runs(status="in_progress")]
-    assert [(it.run_id, it.reason) for it in found] == [("slow", "slow"), ("overdue", "overdue")]
+    assert [(it.run_id, it.reason) for it in found] == [
+        ("slow", "slow"),
+        ("overdue", "overdue"),
+        ("env_1", "environment suspended"),
+        ("env_2", "environment failed"),
+        ("env_4", "environment expired"),
+    ]
     engine = open_engine(database_url)
     with engine.connect() as connection:
         query = text("SELECT run_key, reason, age_seconds, usual_seconds FROM stuck_runs")

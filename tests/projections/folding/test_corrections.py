@@ -110,6 +110,8 @@ def test_each_event_of_a_run_has_its_case() -> None:
         e.RunStepRecorded: {"step_id": "s", "type": "t", "status": "completed"},
         e.RunIdentified: {},
         e.RunUsageReported: {"usage": Usage()},
+        e.ThreadUsageReported: {"usage": Usage()},
+        e.EnvironmentReported: {"environment_id": "env", "status": "failed"},
         e.RunMetadataChanged: {"previous": {}, "metadata": {}},
         e.RunTimesChanged: {},
         e.RunVanished: {},

@@ -90,12 +90,12 @@ def test_what_ended_before_goes_and_stays_away(views: Views, store: EventStore) 
     before, everything = read_rollups(views), views.status_counts()
     cut = BIRTH + timedelta(minutes=20)
     assert views.prune(cut, dry_run=True) == Pruned(15, 45, 15, 15)
-    assert len(views.runs()) == RUNS
+    assert len(views.runs(limit=None)) == RUNS
     assert views.prune(cut) == Pruned(15, 45, 15, 15)
     assert views.prune(cut) == views.prune(cut - timedelta(days=1)) == Pruned(0, 0, 0, 0)
 
     def check(tokens: int) -> None:
-        left = views.runs()
+        left = views.runs(limit=None)
         assert len(left) == RUNS - 15
         assert all(run.ended_at is None or run.ended_at >= cut for run in left)
         assert len(views.actions()) == RUNS - 15
@@ -127,7 +127,7 @@ def test_a_run_that_is_learnt_of_late_only_counts(views: Views, store: EventStor
     end = ended(e.RunCancelled, 70, stamp=30, since=12, previous="requires_action")
     store.append([*late, Append(open_before[0].stream, 4, [end])])
     views.catch_up()
-    assert len(views.runs()) == len(views.actions()) == RUNS - 16
+    assert len(views.runs(limit=None)) == len(views.actions()) == RUNS - 16
     assert len(views.runs(source="other")) == 0
     assert views.usage(by="source")[1].runs == 1
     assert views.usage(by="outcome")[0].group == {"outcome": "cancelled"}
@@ -141,7 +141,7 @@ def test_only_what_is_past_is_pruned(views: Views) -> None:
         views.prune(timedelta(days=-1))
     with pytest.raises(SettingsError, match="needs a time zone"):
         views.prune(datetime(2026, 1, 1))  # noqa: DTZ001
-    assert len(views.runs()) == RUNS
+    assert len(views.runs(limit=None)) == RUNS
 
 
 def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -> None:
@@ -152,7 +152,7 @@ def test_a_rebuild_that_has_begun_comes_first(views: Views, database_url: str) -
     with pytest.raises(ViewsError, match="runfold rebuild phases"):
         views.prune(BIRTH + timedelta(minutes=20))
     engine.dispose()
-    assert len(views.runs()) == RUNS
+    assert len(views.runs(limit=None)) == RUNS
 
 
 def test_a_transaction_is_small_and_finds_its_runs_by_an_index(

@@ -67,7 +67,7 @@ def test_all_questions_at_the_ends_of_time(zoned_url: str, tmp_path: Path) -> No
         else:
             json.loads(ask(f"{question} --json", zoned_url).out)
     with Views(zoned_url) as views:
-        runs = views.runs()
+        runs = views.runs(limit=None)
         assert len(runs) == count + 4
         for run in views.runs(status="completed", source="mine"):
             ask(f"history {run.run_id} --source mine", zoned_url)
@@ -99,7 +99,7 @@ def check_rows(views: Views) -> None:
         days = [row.group["day"] for row in views.usage(by="day", tz=zone)]
         assert days == sorted({_day(it, zone) for it in (*MOMENTS, GOOD)})
     assert views.usage(by="day").to_arrow().num_rows == len(set(map(datetime.date, MOMENTS))) + 1
-    assert len(views.runs().to_polars()) == len(views.runs())
+    assert len(views.runs(limit=None).to_polars()) == len(views.runs(limit=None))
     assert views.run("run_now").status == "in_progress"
 
 

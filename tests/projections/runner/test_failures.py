@@ -31,7 +31,7 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
                 call()
         assert not path.exists()
         views.upgrade()
-        assert views.runs() == []
+        assert views.runs(limit=None) == []
 
 
 def test_old_tables_are_refused_with_the_cure(database_url: str) -> None:
@@ -46,7 +46,7 @@ def test_old_tables_are_refused_with_the_cure(database_url: str) -> None:
             with pytest.raises(SchemaError, match=words):
                 call()
         views.upgrade()
-        assert views.runs() == []
+        assert views.runs(limit=None) == []
     engine.dispose()
 
 
@@ -56,7 +56,7 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
         "postgresql://ann@127.0.0.1:1/runs?password=s3cret",
     ):
         with Views(url) as views, pytest.raises(StoreUnavailable) as caught:
-            views.runs()
+            views.runs(limit=None)
         assert "ann@127.0.0.1:1/runs" in str(caught.value)
         shown = [str(caught.value), str(caught.value.__cause__), repr(caught.value.__context__)]
         assert "s3cret" not in " ".join(shown)
@@ -66,7 +66,7 @@ def test_a_missing_database_and_a_file_that_is_none(postgres_url: str, tmp_path:
     none = postgres_url.removesuffix("postgres") + "none"
     missing = pytest.raises(StoreUnavailable, match='database "none" does not exist')
     with Views(none) as views, missing:
-        views.runs()
+        views.runs(limit=None)
     path = tmp_path / "notes.txt"
     path.write_text("These are no tables, but notes." * 100)
     with Views(f"sqlite:///{path}") as views:
@@ -90,7 +90,7 @@ def test_a_row_that_somebody_deleted_is_made_again_of_its_events(database_url: s
         engine.dispose()
         store.append([Append("assistants:run_0", 1, [started(2, 1, 1)])])
         views.catch_up()
-        assert [(row.run_id, row.version) for row in views.runs()] == [("run_0", 2)]
+        assert [(row.run_id, row.version) for row in views.runs(limit=None)] == [("run_0", 2)]
 
 
 def test_tables_ahead_of_their_events_are_refused(database_url: str) -> None:
@@ -125,7 +125,7 @@ def test_events_and_tables_share_one_database(database_url: str) -> None:
             store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
             assert views.catch_up() == 1
         assert views.catch_up() == 0
-        assert len(views.runs()) == 3
+        assert len(views.runs(limit=None)) == 3
     store.close()
 
 
@@ -169,7 +169,7 @@ def test_a_runner_that_is_overtaken_is_not_ahead(database_url: str) -> None:
         views.upgrade()
         views.catch_up()
         views.catch_up()
-        assert len(views.runs()) == store.last_position() == 5
+        assert len(views.runs(limit=None)) == store.last_position() == 5
 
 
 def test_rows_that_should_be_new_and_are_there_are_overwritten(database_url: str) -> None:

@@ -64,7 +64,7 @@ def make_runs(number: int) -> list[Append]:
 
 
 def read_answers(views: Views) -> tuple[Any, ...]:
-    runs = sorted(views.runs())
+    runs = sorted(views.runs(limit=None), key=lambda it: it.run_key)
     return runs, [views.phases(run.run_id) for run in runs], views.actions()
 
 

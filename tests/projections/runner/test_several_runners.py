@@ -95,7 +95,7 @@ def test_threads_share_the_work(database_url: str) -> None:
         for thread in threads:
             thread.join(120)
         assert sum(counts) == 500
-        assert [it.version for it in views.runs()] == [5] * 100
+        assert [it.version for it in views.runs(limit=None)] == [5] * 100
 
 
 def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
@@ -116,7 +116,7 @@ def test_followers_keep_the_tables_up_between_them(database_url: str) -> None:
             run_id = f"run_{number}"
             store.append([Append(f"assistants:{run_id}", 0, [created(run_id=run_id)])])
             until = time.monotonic() + 120
-            while len(views.runs()) != number + 1:
+            while len(views.runs(limit=None)) != number + 1:
                 assert time.monotonic() < until
                 time.sleep(0.005)
         stop.set()
@@ -145,7 +145,7 @@ def test_rows_that_are_refused_leave_a_follower_following(
             events = [created(run_id=run_id), *([step] if number < 3 else [])]
             store.append([Append(f"assistants:{run_id}", 0, events)])
         until = time.monotonic() + 120
-        while {run.run_id for run in views.runs()} != {"run_0", "run_3"}:
+        while {run.run_id for run in views.runs(limit=None)} != {"run_0", "run_3"}:
             assert time.monotonic() < until
             time.sleep(0.005)
         stop.set()
@@ -160,7 +160,7 @@ def test_rows_that_are_refused_leave_a_follower_following(
         with engine.begin() as connection:
             connection.execute(text("DROP INDEX fussy"))
         assert views.retry().completed == 2
-        assert len(views.runs()) == 4
+        assert len(views.runs(limit=None)) == 4
         assert views.verify() == []
         engine.dispose()
     store.close()

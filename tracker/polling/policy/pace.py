@@ -32,4 +32,5 @@ def known_limit(pace: Pace, start: float, ceiling: float | None) -> RateLimit:
     if refused_rate is None:
         # It never refused, so that a low rate was only one that nobody needed.
         return limit._replace(rate=min(max(rate, limit.rate), limit.ceiling))
-    return limit._replace(rate=min(max(rate, FLOOR), limit.ceiling), refused_rate=refused_rate)
+    rate = min(max(rate, FLOOR), limit.ceiling)
+    return limit._replace(rate=rate, refused_rate=refused_rate)

@@ -59,6 +59,10 @@ class Refusals:
         """True until it is known whose refusals led to the last cut."""
         return bool(self._suspects)
 
+    def is_in_a_row(self, subject: str) -> bool:
+        """True if a subject was refused since the last answer."""
+        return subject in self._in_a_row
+
     def times(self, subject: str) -> int:
         """Returns how many times in a row a subject was refused."""
         known = self._refused.get(subject)

@@ -18,15 +18,11 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import PAGE_LIMIT
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import RecordResult
-from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
 from tracker.sources.asked import ANOTHER_ID
@@ -41,22 +37,8 @@ STALE_READ_SECONDS = 0.4
 PAGE_SPARE = 5
 
 
-class RunPolls:
+class RunPolls(RunRequests):
     """Polls runs that are due, and records the answers."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        clock: Clock,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._clock = clock
-        self._error_policy = error_policy
 
     async def poll(
         self, watched: WatchedRun, dispatcher: SourceDispatcher, group: Sequence[WatchedRun]
@@ -160,7 +142,7 @@ class RunPolls:
             observed_at=answer.observed_at,
             asked_at=answer.asked_at,
             unchanged_until=watched.unchanged_until,
-        )
+        ).on_thread(watched.thread_id)
         if answer.given_id is not None:
             snapshot = await self._accept_id(watched, snapshot, answer.given_id)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
@@ -168,7 +150,7 @@ class RunPolls:
             if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
-        result, predecessor = await self._commits.observe(snapshot, known)
+        result, predecessor = await self._commits.observe(snapshot, known, patient=True)
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result
@@ -182,7 +164,7 @@ class RunPolls:
         """
         created_at, stream = watched.state.created_at, run_stream(watched.source.name, given_id)
         is_known = self._watch_list.find(stream) is not None
-        is_known = is_known or (await self._commits.state(stream)).status is not None
+        is_known = is_known or (await self._commits.state(stream, patient=True)).status is not None
         if is_known or (created_at is not None and snapshot.created_at != created_at):
             raise misfit(f"the answer about {watched.run_id} is about another run")
         names = snapshot.peculiarities | {ANOTHER_ID}

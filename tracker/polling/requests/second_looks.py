@@ -14,42 +14,25 @@ from tracker.errors import (
     UnreadableEvent,
 )
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import SecondLook
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import SECOND_LOOK_SECONDS, WatchList
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.watch_list import SECOND_LOOK_SECONDS
 from tracker.recording.observation import Observation
-from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 
 logger = logging.getLogger("runfold.polling")
 
 
-class SecondLooks:
+class SecondLooks(RunRequests):
     """Looks again at runs that were set aside, and watches those that are answered."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        clock: Clock,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._clock = clock
-        self._error_policy = error_policy
 
     async def look(self, request: SecondLook, dispatcher: SourceDispatcher) -> None:
         """Polls a run once more; watches it if it is answered, or schedules the next look."""
         source, stream = request.source, run_stream(request.source.name, request.key)
         try:
             with unexpected_as_unreachable(logger, stream, of_run):
-                known = await self._commits.state(stream)
+                known = await self._commits.state(stream, patient=True)
                 # Forgotten meanwhile, or left to another tracker.
                 is_forgotten = request.is_recorded and known.status is None
                 if is_forgotten or (known.status and not self._watch_list.owns(source, known)):
@@ -59,12 +42,17 @@ class SecondLooks:
                 self._watch_list.apply_rate_headers(dispatcher, answer, request.subject)
                 snapshot = source.snapshot(
                     answer.body, observed_at=answer.observed_at, asked_at=answer.asked_at
-                )
-                result = await self._commits.record(Observation.of(snapshot, known.version))
+                ).on_thread(request.thread_id)
+                observe = Observation.of_known if request.is_recorded else Observation.of
+                observation = observe(snapshot, known.version)
+                result = await self._commits.record(observation, patient=True)
         except RunfoldError as error:
             self._on_error(request, dispatcher, error)
             return
         dispatcher.second_looks.remove(request)
+        if result.state.status is None:
+            # It was forgotten by another process, during this look.
+            return
         logger.info("%s: polled again", stream, extra=of_run(stream))
         if not result.state.is_ended:
             thread_id = result.state.thread_id or request.thread_id

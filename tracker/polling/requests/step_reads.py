@@ -125,7 +125,7 @@ class StepReads:
             return decide_steps(state, steps, observed_at)
 
         result = await self._commits.record(
-            Observation(_stream(request), decide, peculiarities=union_of(steps))
+            Observation(_stream(request), decide, peculiarities=union_of(steps)), patient=True
         )
         return is_last or not is_stale_step_list(result.state, steps)
 

@@ -22,6 +22,14 @@ from tracker.simulator.api.responses import (
     find_response,
     response_body,
 )
+from tracker.simulator.api.sessions import (
+    find_session,
+    find_subagent,
+    find_turn,
+    session_body,
+    subagent_body,
+    turn_body,
+)
 from tracker.simulator.model.errors import not_found_error
 from tracker.simulator.model.records import RunRecord
 from tracker.simulator.model.world import World
@@ -187,6 +195,43 @@ def delete_response(world: World, request: ApiRequest) -> dict[str, Any]:
     return {"id": record.id, "object": "response", "deleted": True}
 
 
+def retrieve_session(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a session."""
+    return session_body(world, find_session(world, request.path["session_id"]), request.at)
+
+
+def retrieve_turn(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a turn of a session, or of one of its sub-agents."""
+    turn = find_turn(_turns(world, request), request.path["turn_id"], request.now)
+    return turn_body(turn, world.get_life(turn), request.at)
+
+
+def list_turns(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Lists the turns of a session, or of one of its sub-agents."""
+    turns = [(id_, it) for id_, it in _turns(world, request).items() if it.created_at <= request.at]
+    page, more, first, last = paginate(turns, PageRequest.of(request.query))
+    shown = [turn_body(turn, world.get_life(turn), request.at) for turn in page]
+    return _list(shown, more, first, last)
+
+
+def retrieve_subagent(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Returns a sub-agent of a session."""
+    session_id = request.path["session_id"]
+    subagent = find_subagent(world, session_id, request.path["subagent_id"])
+    return subagent_body(world, find_session(world, session_id), subagent, request.at)
+
+
+def list_subagents(world: World, request: ApiRequest) -> dict[str, Any]:
+    """Lists the sub-agents of a session."""
+    session = find_session(world, request.path["session_id"])
+    items = [
+        (id_, subagent_body(world, session, it, request.at))
+        for id_, it in session.subagents.items()
+        if it.opened_at <= request.at
+    ]
+    return _page(items, request)
+
+
 # Routes are tried in this order, and polls are the most frequent requests.
 OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "/threads/{thread_id}/runs/{run_id}", retrieve_run),
@@ -194,6 +239,13 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "/threads/{thread_id}/runs/{run_id}/steps", list_steps),
     ("GET", "/threads/{thread_id}/runs/{run_id}/steps/{step_id}", retrieve_step),
     ("GET", "/responses/{response_id}", retrieve_response),
+    ("GET", "/agents/sessions/{session_id}", retrieve_session),
+    ("GET", "/agents/sessions/{session_id}/turns", list_turns),
+    ("GET", "/agents/sessions/{session_id}/turns/{turn_id}", retrieve_turn),
+    ("GET", "/agents/sessions/{session_id}/subagents", list_subagents),
+    ("GET", "/agents/sessions/{session_id}/subagents/{subagent_id}", retrieve_subagent),
+    ("GET", "/agents/sessions/{session_id}/subagents/{subagent_id}/turns", list_turns),
+    ("GET", "/agents/sessions/{session_id}/subagents/{subagent_id}/turns/{turn_id}", retrieve_turn),
     ("POST", "/threads/{thread_id}/runs", create_run),
     ("POST", "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", submit_outputs),
     ("POST", "/threads/{thread_id}/runs/{run_id}/cancel", cancel_run),
@@ -214,6 +266,14 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
 
 def _run(world: World, request: ApiRequest) -> RunRecord:
     return world.get_run(request.path["thread_id"], request.path["run_id"])
+
+
+def _turns(world: World, request: ApiRequest) -> dict[str, RunRecord]:
+    """Returns the turns of the session, or of the sub-agent, that a path names."""
+    session_id, subagent_id = request.path["session_id"], request.path.get("subagent_id")
+    if subagent_id is None:
+        return find_session(world, session_id).turns
+    return find_subagent(world, session_id, subagent_id).turns
 
 
 def _show(world: World, request: ApiRequest, run: RunRecord) -> dict[str, Any]:

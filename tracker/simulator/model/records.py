@@ -52,6 +52,39 @@ class RunRecord:
     last_polled_at: float | None = None
     # The number of interventions so far.
     revision: int = 0
+    # The sub-agent of its session that a turn is of.
+    subagent_id: str | None = None
+
+
+@dataclass(slots=True)
+class SubagentRecord:
+    """A sub-agent of a session with its turns, oldest first."""
+
+    id: str
+    opened_at: float
+    turns: dict[str, RunRecord] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SessionRecord:
+    """A session of an agent with its turns and its sub-agents, oldest first."""
+
+    id: str
+    agent_id: str
+    environment_id: str
+    model: str
+    created_at: float
+    tools: list[Any]
+    # Prompt tokens that the session counts and no turn does.
+    overhead: int = 0
+    turns: dict[str, RunRecord] = field(default_factory=dict)
+    subagents: dict[str, SubagentRecord] = field(default_factory=dict)
+
+    @property
+    def all_turns(self) -> list[RunRecord]:
+        """The turns of the session, then those of its sub-agents."""
+        others = (turn for it in self.subagents.values() for turn in it.turns.values())
+        return [*self.turns.values(), *others]
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ def build_response_life(seed: int, record: RunRecord, continued: int) -> Life:
         record.id,
         replace(record.parameters, max_actions=stops, answers="client"),
         kind=kind_of(record.model, record.parameters.kinds),
-        tools=[_to_assistant_tool(tool) for tool in record.tools],
+        tools=[to_assistant_tool(tool) for tool in record.tools],
         reasons=record.model.startswith("o"),
     )
     reason = plan.reason and "max_output_tokens"
@@ -59,7 +59,7 @@ def find_call_step(life: Life, now: float = math.inf) -> PlannedStep | None:
     return next((step.planned for step in life.steps if step.planned.ends is None), None)
 
 
-def _to_assistant_tool(tool: object) -> object:
+def to_assistant_tool(tool: object) -> object:
     """Converts a function from the format of responses to that of assistants."""
     if isinstance(tool, dict) and tool.get("type") == "function" and "function" not in tool:
         return {"type": "function", "function": tool}

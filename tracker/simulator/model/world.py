@@ -17,15 +17,21 @@ from tracker.simulator.model.errors import (
 from tracker.simulator.model.identifiers import make_id
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.plan import draw_plan
-from tracker.simulator.model.records import AssistantRecord, MessageRecord, RunRecord, ThreadRecord
-from tracker.simulator.model.response_life import build_response_life
+from tracker.simulator.model.records import (
+    AssistantRecord,
+    MessageRecord,
+    RunRecord,
+    SessionRecord,
+    ThreadRecord,
+)
+from tracker.simulator.model.response_life import build_response_life, to_assistant_tool
 from tracker.simulator.model.run_life import Life, build_life
 
 _LIVES_KEPT = 4096
 
 
 class World:
-    """The threads, assistants, runs and responses of the service.
+    """The threads, assistants, runs, responses and sessions of the service.
 
     Times are simulated, in unix seconds. A thread has one active run at a time unless
     `many_active`. `parameters` may be replaced at any time; existing runs keep theirs. The methods
@@ -41,6 +47,8 @@ class World:
         self.threads: dict[str, ThreadRecord] = {}
         self.runs: dict[str, RunRecord] = {}
         self.responses: dict[str, RunRecord] = {}
+        self.sessions: dict[str, SessionRecord] = {}
+        self.turns: dict[str, RunRecord] = {}
         self.assistants: dict[str, AssistantRecord] = {}
         self._counts: Counter[str] = Counter()
         self._lives: OrderedDict[tuple[str, int], Life] = OrderedDict()
@@ -148,8 +156,8 @@ class World:
         return thread.runs[run_id]
 
     def find(self, run_id: str) -> RunRecord:
-        """Returns the run or the response with this id."""
-        found = self.runs.get(run_id) or self.responses.get(run_id)
+        """Returns the run, the response or the turn with this id."""
+        found = self.runs.get(run_id) or self.responses.get(run_id) or self.turns.get(run_id)
         if found is None:
             raise not_found_error("run", run_id)
         return found
@@ -174,7 +182,7 @@ class World:
             run.id,
             run.parameters,
             kind=kind_of(run.assistant_id, run.parameters.kinds),
-            tools=run.tools,
+            tools=[to_assistant_tool(tool) for tool in run.tools],
             reasons=run.model.startswith("o"),
         )
         return build_life(plan, run.created_at, run.answers, run.cancel_at)

@@ -1,13 +1,13 @@
 """Mapping of turns of an Agents service to snapshots.
 
-The calls that a turn waits for, and the model of its agent, are fields of its session:
-`with_session` adds both to the turn's document. They are those of now: an agent may have got
-another model since a turn ended.
+The calls that a turn waits for, the model of its agent, and the tokens of the whole session are
+fields of its session: `with_session` adds them to the turn's document. They are those of now: an
+agent may have got another model since a turn ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,16 +54,18 @@ _TRACKED = (
     "usage",
     "error",
     "required_actions",
+    "session_usage",
 )
 
 
 def with_session(
-    turn: Mapping[str, Any], session: Mapping[str, Any], now: datetime
+    turn: Mapping[str, Any], session: Mapping[str, Any], now: datetime, *, is_newest: bool = False
 ) -> dict[str, Any]:
     """Returns a turn's document with the fields of its session, without actions of other turns.
 
     A turn that ended long before `now`, by the service's clock, gets no agent: that of the session
-    may have been another one.
+    may have been another one. One that ended just now, and the newest one once it waits or has
+    ended, gets the session's own usage as `session_usage`.
     """
     document = dict(turn)
     if _has_agent_of(turn, session.get("agent"), now):
@@ -74,15 +76,44 @@ def with_session(
             for action in objects_in(session.get("required_actions"))
             if action.get("turn_id") in (turn.get("id"), None)
         ]
+    is_over = turn.get("status") in (WAITING, *ENDED)
+    if session.get("usage") is not None and is_over and (is_newest or _ended_lately(turn, now)):
+        document["session_usage"] = session["usage"]
     return document
+
+
+def may_have_subagents(session: Mapping[str, Any]) -> bool:
+    """True unless a session says that its agent has no sub-agents."""
+    return Fields(session).part("agent").part("multi_agent").document.get("enabled") is not False
+
+
+def environment_of(session: Mapping[str, Any]) -> str | None:
+    """Returns the id of the environment of a session, if it has one."""
+    return Fields(session).part("environment").identifier("id")
+
+
+def newest_first(turns: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns turns by their creation, the newest first; those without one last."""
+    created = [(Fields(turn).stamp("created_at"), turn) for turn in turns]
+    known = [(moment, turn) for moment, turn in created if moment is not None]
+    known.sort(key=lambda it: it[0], reverse=True)
+    return [*(turn for _, turn in known), *(turn for moment, turn in created if moment is None)]
+
+
+def closed_at(subagent: Mapping[str, Any]) -> datetime | None:
+    """Returns when a sub-agent was closed; None for one that is active."""
+    return Fields(subagent).stamp("closed_at")
 
 
 def _has_agent_of(turn: Mapping[str, Any], agent: object, now: datetime) -> bool:
     own = turn.get("agent_id")
     if isinstance(agent, dict) and own and agent.get("id") not in (own, None):
         return False
-    ends = _read_ends(Fields(turn))
-    return turn.get("status") not in ENDED or any(it and now - it < _SAME_AGENT for it in ends)
+    return turn.get("status") not in ENDED or _ended_lately(turn, now)
+
+
+def _ended_lately(turn: Mapping[str, Any], now: datetime) -> bool:
+    return any(it and now - it < _SAME_AGENT for it in _read_ends(Fields(turn)))
 
 
 def _read_ends(fields: Fields) -> list[datetime | None]:
@@ -113,6 +144,7 @@ def turn_snapshot(
     calls = _calls(fields) if is_waiting else ()
     agent = fields.part("agent")
     usage, own_model, ends = read_usage(fields), fields.text("model"), _read_ends(fields)
+    of_session = Fields({"usage": document.get("session_usage")}, fields.found)
     values = {
         "source": source,
         "run_id": document["id"],
@@ -130,6 +162,9 @@ def turn_snapshot(
         "ended_at": next(filter(None, ends), None) if status in ENDED else None,
         "tool_calls": calls,
         "usage": usage,
+        "parent_run_id": fields.identifier("parent_run_id"),
+        "subagent_id": fields.identifier("subagent_id"),
+        "thread_usage": read_usage(of_session),
         "error": fields.error("error"),
         "configuration": read_configuration(agent, agent.prose("instructions"), _SETTINGS)
         or (Configuration() if agent.document else None),

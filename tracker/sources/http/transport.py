@@ -33,6 +33,7 @@ from tracker.sources.http.address import (
 from tracker.sources.http.api_keys import ApiKey, Secrets, current_key
 from tracker.sources.http.body_reader import UnusableBody, read_body
 from tracker.sources.http.call import Call
+from tracker.sources.http.resolving_transport import ResolvingTransport, is_proxied
 
 RUN_CAP = 2_000_000
 PAGE_CAP = 8_000_000
@@ -241,16 +242,21 @@ class Transport:
 
     def _open_client(self) -> httpx.AsyncClient:
         if self._client is None:
+            trust_env = not is_loopback(self._url)
+            limits = httpx.Limits(
+                max_connections=self._max_connections,
+                max_keepalive_connections=self._max_connections,
+                keepalive_expiry=_KEPT_SECONDS,
+            )
+            transport = self._transport
+            if transport is None and not (trust_env and is_proxied(self._url)):
+                transport = ResolvingTransport(self._clock, trust_env=trust_env, limits=limits)
             self._client = httpx.AsyncClient(
-                transport=self._transport,
+                transport=transport,
                 follow_redirects=False,
-                trust_env=not is_loopback(self._url),
+                trust_env=trust_env,
                 # The deadline covers the other phases.
                 timeout=httpx.Timeout(None, connect=self._connect_timeout),
-                limits=httpx.Limits(
-                    max_connections=self._max_connections,
-                    max_keepalive_connections=self._max_connections,
-                    keepalive_expiry=_KEPT_SECONDS,
-                ),
+                limits=limits,
             )
         return self._client

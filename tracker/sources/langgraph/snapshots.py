@@ -55,7 +55,7 @@ _DOCUMENTED = Documented(
     has_usage=False,
     stamps_are_texts=True,
 )
-_TRACKED = ("run_id", "status", "metadata", "state", "error")
+_TRACKED = ("run_id", "status", "metadata", "state", "error", "cancel_reason")
 # In the values of a thread: what it was interrupted with.
 _INTERRUPTS = "__interrupt__"
 
@@ -126,6 +126,7 @@ def graph_run_snapshot(
         "ended_at": updated_at if status in ENDED or calls else None,
         "tool_calls": calls,
         "error": error,
+        "incomplete_reason": fields.prose("cancel_reason") if status == CANCELLED else None,
         "metadata": fields.metadata(),
         "peculiarities": fields.found | peculiarities(document, _DOCUMENTED),
     }
