@@ -77,6 +77,7 @@ def _create_run(decision: Decision) -> e.RunCreated:
         never_pauses=configuration is not None and configuration.never_pauses,
         parent_run_id=snapshot.parent_run_id,
         subagent_id=snapshot.subagent_id,
+        environment_id=snapshot.environment_id,
     )
 
 

@@ -78,9 +78,11 @@ class RunCreated(Change):
     configuration_digest: str | None = None
     # True if the configuration has no tool that the run waits for.
     never_pauses: bool = False
-    # The run that it belongs to, and the sub-agent of its session that it is a run of, if any.
+    # The run that it belongs to, the sub-agent of its session that it is a run of, and the
+    # environment that it works in, if any.
     parent_run_id: str | None = None
     subagent_id: str | None = None
+    environment_id: str | None = None
 
 
 class RunStatusChanged(Change):
@@ -182,8 +184,8 @@ class RunStepRecorded(Event):
 class RunIdentified(Look):
     """The identity of a run was told after its first sight. None: nothing new.
 
-    A thread, an assistant, a parent, a sub-agent, a creation or a configuration that was not known;
-    or a model that was not known, or is another than before.
+    A thread, an assistant, a parent, a sub-agent, an environment, a creation or a configuration
+    that was not known; or a model that was not known, or is another than before.
     """
 
     topic = "run.identified"
@@ -198,6 +200,7 @@ class RunIdentified(Look):
     never_pauses: bool = False
     parent_run_id: str | None = None
     subagent_id: str | None = None
+    environment_id: str | None = None
 
 
 class RunUsageReported(Look):
