@@ -303,6 +303,11 @@ class TimingRow(Row):
     # The bounds of each percentile: of all runs, the true one is between them.
     ranges: Mapping[float, tuple[float | None, float | None]]
 
+    @property
+    def known_percentiles(self) -> dict[float, float]:
+        """The percentiles; none if no duration is known."""
+        return {percent: it for percent, it in self.percentiles.items() if it is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class UsageRow(Row):
