@@ -16,10 +16,10 @@ def main(thread_id: str) -> int:
     tracker = Tracker("sqlite:///runs.db", api).in_background()
 
     @tracker.on(RunActionRequired)
-    def run_tools(delivery: Delivery) -> None:
+    def run_tools(delivery: Delivery[RunActionRequired]) -> None:
         run = tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
         if run.status == "requires_action":
-            calls = run.required_action.submit_tool_outputs.tool_calls
+            calls = run.tool_calls
             outputs = [{"tool_call_id": call.id, "output": "42"} for call in calls]
             tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, outputs)
 

@@ -43,6 +43,7 @@ from tracker import (
     open_event_store,
 )
 from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
+from tracker.core.snapshot import ToolCall
 from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
@@ -59,6 +60,7 @@ from tracker.sources import (
     Run,
     RunListSource,
     RunStep,
+    RunToolCall,
     Source,
 )
 
@@ -133,17 +135,26 @@ async def acts_on_what_happens(api: Assistants) -> None:
     tracker.every(60, tracker.drain)
 
     @tracker.on(RunActionRequired)
-    async def runs_tools(delivery: Delivery) -> None:
-        assert_type(delivery.event, Event)
+    async def runs_tools(delivery: Delivery[RunActionRequired]) -> None:
+        assert_type(delivery.event, RunActionRequired)
+        assert_type(delivery.event.tool_calls, tuple[ToolCall, ...])
+        run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
+        assert_type(run.tool_calls, list[RunToolCall])
         await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, [])
 
     @tracker.on(RunEnded, name="mail", since="start")
     def writes_mail(delivery: Delivery) -> int:
+        assert_type(delivery.event, Event)
         return delivery.position
 
     async with tracker:
         assert_type(tracker.deliveries(), list[DeliveryProgress])
-    assert_type(writes_mail(Delivery("assistants", "", "", 1, 1, Event(observed_at=NOW))), int)
+    assert_type(
+        writes_mail(
+            Delivery("assistants", "", "", 1, 1, RunCompleted(observed_at=NOW, previous="queued"))
+        ),
+        int,
+    )
 
 
 def blocks_in_a_script(

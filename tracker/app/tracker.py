@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, get_args
 
 from tracker.app.bootstrap import Settings, open_session
 from tracker.app.table_followers import TableFollowers, Tables
@@ -17,7 +17,7 @@ from tracker.capture.responses import CapturedResponses
 from tracker.capture.runs import CapturedRuns
 from tracker.core.events import Event
 from tracker.core.state import RunState
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
+from tracker.delivery.handlers import DeliveryProgress, EventT, Registration, Result, Since
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent
@@ -356,8 +356,8 @@ class Tracker:
     # Handlers and jobs.
 
     def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
-    ) -> Callable[[AnyHandler], AnyHandler]:
+        self, *kinds: type[EventT], name: str = "handlers", since: Since = "now"
+    ) -> Registration[EventT, Result]:
         """Returns a decorator that delivers events of these classes, or all, to a function.
 
         Delivers each at least once, in order of position, from the checkpoint that `name` has in
@@ -369,7 +369,8 @@ class Tracker:
         """
         if self._session is not None:
             raise SettingsError("the tracker is open: register handlers before, to miss no event")
-        return self._subscriptions.on(kinds, name, since)
+        register: Any = self._subscriptions.on(kinds, name, since)
+        return cast("Registration[EventT, Result]", register)
 
     def deliveries(self) -> list[DeliveryProgress]:
         """Returns the progress of the handlers of each name, and the error that holds them up."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from tracker.core.events import Event
 from tracker.core.state import RunState
 from tracker.delivery.checkpoints import open_checkpoints
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, HandlerSet, Since
+from tracker.delivery.handlers import DeliveryProgress, Handler, HandlerSet, Since
 from tracker.delivery.listener import StoreListener
 from tracker.delivery.subscription import Subscription
 from tracker.errors import SettingsError
@@ -34,7 +34,7 @@ class Subscriptions:
 
     def on(
         self, event_types: tuple[type[Event], ...], name: str, since: Since
-    ) -> Callable[[AnyHandler], AnyHandler]:
+    ) -> Callable[[Handler], Handler]:
         """Returns a decorator that registers a handler. Raises SettingsError for bad arguments."""
         if not name or len(name) > 200 or not name.isprintable():
             raise SettingsError("the name of handlers has to have 1 to 200 printable characters")
@@ -53,7 +53,7 @@ class Subscriptions:
                 "together: give these another name"
             )
 
-        def register(handler: AnyHandler) -> AnyHandler:
+        def register(handler: Handler) -> Handler:
             self._handlers.setdefault(name, HandlerSet(name, since)).add(event_types, handler)
             return handler
 

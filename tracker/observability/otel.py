@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tracker.core.events import Event, RunEnded
-from tracker.delivery.handlers import AnyHandler, Delivery, Since
+from tracker.delivery.handlers import Delivery, Handler, Since
 from tracker.errors import ExportFailed, SettingsError
 from tracker.event_store import RecordedEvent
 from tracker.observability.spans import SpanData, build_spans, find_usage
@@ -31,7 +31,7 @@ class TrackerWithHistory(Protocol):
 
     def on(
         self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
-    ) -> Callable[[AnyHandler], AnyHandler]: ...
+    ) -> Callable[[Handler], Handler]: ...
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]: ...
 
