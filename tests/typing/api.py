@@ -43,7 +43,6 @@ from tracker import (
     open_event_store,
 )
 from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
-from tracker.core.snapshot import ToolCall
 from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
@@ -97,6 +96,7 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
         assert_type(tracker, Tracker)
         run = await tracker.runs.create("thread_1", assistant_id="asst_1", metadata={"team": "a"})
         assert_type(run, Run)
+        assert_type(run.tool_calls, list[RunToolCall])
         state = await tracker.wait(run.id, timeout=300, until="actionable")
         assert_type(state, RunState)
         while state.needs_action:
@@ -135,26 +135,28 @@ async def acts_on_what_happens(api: Assistants) -> None:
     tracker.every(60, tracker.drain)
 
     @tracker.on(RunActionRequired)
-    async def runs_tools(delivery: Delivery[RunActionRequired]) -> None:
-        assert_type(delivery.event, RunActionRequired)
-        assert_type(delivery.event.tool_calls, tuple[ToolCall, ...])
-        run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
-        assert_type(run.tool_calls, list[RunToolCall])
+    async def runs_tools(delivery: Delivery) -> None:
+        assert_type(delivery.event, Event)
         await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, [])
 
     @tracker.on(RunEnded, name="mail", since="start")
     def writes_mail(delivery: Delivery) -> int:
-        assert_type(delivery.event, Event)
         return delivery.position
 
+    @tracker.tool
+    async def get_weather(city: str) -> str:
+        return city
+
+    @tracker.tool("issue_refund", once=True, on_error=str)
+    def refund(amount: float) -> float:
+        return amount
+
+    assert_type(refund(1.0), float)
     async with tracker:
+        assert_type(await get_weather("Oslo"), str)
         assert_type(tracker.deliveries(), list[DeliveryProgress])
-    assert_type(
-        writes_mail(
-            Delivery("assistants", "", "", 1, 1, RunCompleted(observed_at=NOW, previous="queued"))
-        ),
-        int,
-    )
+        assert_type(await tracker.retry_deliveries("run_1", name="mail"), int)
+    assert_type(writes_mail(Delivery("assistants", "", "", 1, 1, Event(observed_at=NOW))), int)
 
 
 def blocks_in_a_script(
