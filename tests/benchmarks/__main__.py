@@ -27,6 +27,7 @@ NAMES = (
     "polling_scale",
     "workers",
     "starting",
+    "outages",
     "embedding",
     "capturing",
 )

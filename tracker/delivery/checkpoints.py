@@ -69,15 +69,12 @@ class TableCheckpoints:
 
     def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
-        with store.transaction(commit=True) as cursor:
-            if store.placeholder == "%s":
-                # Without the lock, processes that create a table at the same time fail.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{_TABLE}'))")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {_TABLE} "
-                "(name text PRIMARY KEY, position bigint NOT NULL, "
-                "holder text, held_until double precision)"
-            )
+        store.create_table(
+            _TABLE,
+            f"CREATE TABLE IF NOT EXISTS {_TABLE} "
+            "(name text PRIMARY KEY, position bigint NOT NULL, "
+            "holder text, held_until double precision)",
+        )
         # The clock of the database, which all its processes share.
         self._now = (
             "extract(epoch FROM clock_timestamp())"
