@@ -63,30 +63,18 @@ from projections.row_types import (
 class Answers(ABC):
     """Typed, immutable answers from the tables of one database.
 
-<<<<<<< HEAD
     Most are `Rows`: lists that convert to tables with `to_pandas`, `to_polars` and `to_arrow`.
     `since` and `until` are aware datetimes that limit the runs by their creation: from `since` on,
     and before `until`. `by` is one name or several: a column of the runs (`source`,
-    `assistant_id`, `model`, `outcome`, `status`, `thread_id`, `service_tier`), `metadata.KEY`, or
-    `day` or `hour` of their creation in the time zone `tz`. A day is a date, an hour an aware
-    datetime in `tz`. The filters are described at `RunFilters`.
+    `assistant_id`, `model`, `outcome`, `status`, `thread_id`, `subagent_id`, `service_tier`),
+    `metadata.KEY`, or `day` or `hour` of their creation in the time zone `tz`. A day is a date, an
+    hour an aware datetime in `tz`. The filters are described at `RunFilters`.
 
     Answers by source, assistant, model, outcome, status, day and hour, and all but `timing` by
     service tier, come from rollups, and take the same time however many runs there are; so do
     filters of these. Others read the runs one by one: those of a thread by an index, and for
     metadata all runs of the time. With `newest=10_000` only so many of the newest runs count, which
     bounds the time. None stands for an unknown value, and for an empty text.
-=======
-    Most are `Rows`: lists that convert to tables with `to_arrow` and `to_polars`. `since` and
-    `until` are aware datetimes that limit the runs by their creation: from `since` on, and before
-    `until`. `by` is one name or several: a column of the runs (`source`, `assistant_id`, `model`,
-    `outcome`, `status`, `thread_id`, `subagent_id`, `service_tier`), `metadata.KEY`, or `day` or
-    `hour` of their creation in the time zone `tz`. A day is a date, an hour an aware datetime in
-    `tz`. Answers by source, assistant, model, outcome, status, day and hour, and all but `timing`
-    by service tier, come from rollups, and take the same time however many runs there are; others
-    read the runs one by one.
-    None stands for an unknown value, and for an empty text.
->>>>>>> main
 
     All methods raise SettingsError for an invalid argument, SchemaError if `upgrade()` is needed,
     and StoreUnavailable if the database cannot be reached.

@@ -224,6 +224,8 @@ class OpenRunRow(Row):
     started_at: datetime | None
     expires_at: datetime | None
     last_changed_at: datetime
+    # As in `RunRow`.
+    environment_status: str | None
     # The time since the creation.
     age_seconds: float
     # The time since the last change; polls without a change are not recorded in the tables.

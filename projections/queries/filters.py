@@ -28,6 +28,7 @@ class RunFilters(TypedDict, total=False):
     thread_id: Filter
     assistant_id: Filter
     model: Filter
+    subagent_id: Filter
     service_tier: Filter
     error_code: Filter
     metadata: Mapping[str, Any] | None
@@ -65,6 +66,7 @@ def parse_filters(
     thread_id: Filter = None,
     assistant_id: Filter = None,
     model: Filter = None,
+    subagent_id: Filter = None,
     service_tier: Filter = None,
     error_code: Filter = None,
     metadata: Mapping[str, Any] | None = None,
@@ -77,6 +79,7 @@ def parse_filters(
         "thread_id": thread_id,
         "assistant_id": assistant_id,
         "model": model,
+        "subagent_id": subagent_id,
         "service_tier": service_tier,
         "error_code": error_code,
     }

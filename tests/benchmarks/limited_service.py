@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from tests.benchmarks.virtual_time import CallersThread, VirtualClock
-from tracker.core.snapshot import RunSnapshot
+from tests.support.assistants_answers import AssistantsAnswers
 from tracker.errors import RateLimited
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
@@ -24,7 +23,6 @@ from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.sources.answer import Answer
-from tracker.sources.assistants.snapshots import glance, run_snapshot
 
 # Windows do not begin when the tracker does.
 _WINDOW_OFFSET = 23.0
@@ -90,7 +88,7 @@ def _refuses_nobody(thread_id: str, run_id: str) -> bool:
 
 
 @dataclass
-class LimitedService:
+class LimitedService(AssistantsAnswers):
     """A source whose service has a limit, refuses some runs always, and ends runs at their time.
 
     `says_when` is true if its refusals have a Retry-After. `seen` has the moments at which each run
@@ -103,7 +101,6 @@ class LimitedService:
     latency: float = 0.06
     refuses: Callable[[str, str], bool] = _refuses_nobody
     refused_for: float = 30.0
-    name: str = "assistants"
     ends: dict[str, float] = field(default_factory=dict)
     births: dict[str, float] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -135,34 +132,6 @@ class LimitedService:
         self.seen.setdefault(run_id, []).append(now)
         return Answer(body=body, status=200, asked_at=asked_at, observed_at=self.clock.now())
 
-    def glance(self, body: bytes) -> object:
-        """Returns what tells two answers apart."""
-        return glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
-        """Parses an answer."""
-        return run_snapshot(
-            body,
-            self.name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        """Returns True."""
-        return True
-
-    async def aclose(self) -> None:
-        """Closes nothing."""
-
     def _body(self, thread_id: str | None, run_id: str, now: float) -> bytes:
         end = self.ends.get(run_id)
         if end is not None and end <= now:
@@ -190,7 +159,8 @@ class Follower:
 
     def __init__(self, clock: VirtualClock, seed: int = 0, cadence: Cadence | None = None) -> None:
         chance = Random(seed)
-        commits = GroupCommit(RunRepository(open_event_store("memory://")), CallersThread())
+        self.repository = RunRepository(open_event_store("memory://"))
+        commits = GroupCommit(self.repository, CallersThread())
         self.watch_list = WatchList(clock, cadence, jitter=chance.random)
         self.updates = RunUpdates(self.watch_list, commits, clock)
         self.poller = Poller(self.watch_list, self.updates, commits, clock, jitter=chance.random)

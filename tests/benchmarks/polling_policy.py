@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -29,7 +30,6 @@ from tests.benchmarks.virtual_time import CallersThread, VirtualClock, run
 from tracker.core.status import is_ended
 from tracker.event_store import open_event_store
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.policy.pace import Pace
 from tracker.polling.poller import TICK_SECONDS, Poller
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
@@ -37,6 +37,9 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.simulator import Simulator
 from tracker.sources import Assistants
+
+if TYPE_CHECKING:
+    from tracker.polling.policy.pace import Pace
 
 MEASURED, GRACE = 300.0, 15.0
 
@@ -84,11 +87,13 @@ class Polled:
         self.store = open_event_store("memory://")
         # Who knows that there is no limit says so, and waits for no rate to grow.
         cadence = Cadence(start=100.0) if traffic.per_minute is None else Cadence()
+        # An earlier version of the watch list takes none.
+        kept: dict[str, Any] = {"paces": self.paces} if self.paces else {}
         commits, jitter = (
             GroupCommit(RunRepository(self.store), CallersThread()),
             self.chance.random,
         )
-        self.watch_list = WatchList(self.clock, cadence, jitter=jitter, paces=self.paces)
+        self.watch_list = WatchList(self.clock, cadence, jitter=jitter, **kept)
         updates = RunUpdates(self.watch_list, commits, self.clock)
         self.poller = Poller(self.watch_list, updates, commits, self.clock, jitter=jitter)
 

@@ -101,3 +101,39 @@ def test_a_service_that_is_down_is_probed_and_no_more() -> None:
         assert len(bench.watch_list.runs) == 50
 
     run(scenario)
+
+
+def test_a_probe_after_a_refusal_is_about_another_thread() -> None:
+    dispatcher = SourceDispatcher(Cadence(), RequestLimiter(rate_limiter.initial(5.0, 5.0)))
+    state = RunState(assistant_id="asst_1", status="in_progress")
+    # Three runs of one thread are due first.
+    runs = [
+        WatchedRun(cast("Any", None), thread, f"r_{number}", f"a:r_{number}", state)
+        for number, thread in enumerate(["t_0", "t_0", "t_0", "t_1"])
+    ]
+    for number, watched in enumerate(runs):
+        dispatcher.add(watched, 0.0, 0.0)
+        dispatcher.timer.add(watched, 0.01 * number)
+    dispatcher.enqueue_due(0.5)
+    [(first, _)] = dispatcher.next_polls(0.5, most=1)
+    assert first is runs[0]
+    dispatcher.limiter.on_refusal(first.subject, 0.6, 1.0)
+    assert dispatcher.next_polls(1.0, most=10) == []
+    [(probe, _)] = dispatcher.next_polls(3.0, most=10)
+    assert probe is runs[3]
+    dispatcher.limiter.on_answer(probe.subject, 3.1)
+    # The others have kept their places.
+    assert [watched for watched, _ in dispatcher.next_polls(5.0, most=1)] == [runs[1]]
+
+
+def test_requests_that_were_refused_together_are_one_try() -> None:
+    limiter = RequestLimiter(rate_limiter.initial(50.0, None))
+    for number in range(7):
+        limiter.on_refusal(f"t_{number}", 1.0, 1.0)
+    assert limiter.refused_tries == 1
+    limiter.count(5.0)
+    limiter.on_refusal("t_8", 5.1, 1.0)
+    assert limiter.refused_tries == 2
+    limiter.count(9.0)
+    limiter.on_answer("t_9", 9.1)
+    assert limiter.refused_tries == 0

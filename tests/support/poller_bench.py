@@ -3,9 +3,9 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any
 
+from tests.support.assistants_answers import AssistantsAnswers
 from tracker import open_event_store
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState
@@ -23,7 +23,6 @@ from tracker.recording.group_commit import GroupCommit
 from tracker.recording.repository import RunRepository
 from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.answer import Answer
-from tracker.sources.assistants.snapshots import glance, run_snapshot
 from tracker.sources.source import Source
 from tracker.testing import FakeClock
 
@@ -43,13 +42,11 @@ def body(status: str, **more: Any) -> dict[str, Any]:
     }
 
 
-class ScriptedSource:
+class ScriptedSource(AssistantsAnswers):
     """A source that gives scripted replies in order and repeats the last; an error is raised.
 
     `asked` are the moments of its polls, `read` the number of bodies that were decoded.
     """
-
-    name = "assistants"
 
     def __init__(self, clock: FakeClock, *replies: Reply, hint: float | None = None) -> None:
         self.clock = clock
@@ -73,31 +70,9 @@ class ScriptedSource:
             poll_after=self.hint,
         )
 
-    def glance(self, body: bytes) -> object:
-        return glance(body)
-
-    def snapshot(
-        self,
-        body: bytes | Mapping[str, Any],
-        *,
-        observed_at: datetime,
-        asked_at: datetime | None = None,
-        unchanged_until: datetime | None = None,
-    ) -> RunSnapshot:
+    def snapshot(self, body: bytes | Mapping[str, Any], **moments: Any) -> RunSnapshot:
         self.read += 1
-        return run_snapshot(
-            body,
-            self.name,
-            observed_at=observed_at,
-            asked_at=asked_at,
-            unchanged_until=unchanged_until,
-        )
-
-    def recognises(self, body: Mapping[str, Any]) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        """Closes nothing."""
+        return super().snapshot(body, **moments)
 
 
 def _no_jitter() -> float:

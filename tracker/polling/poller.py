@@ -46,11 +46,10 @@ class Poller:
         self._clock = clock
         self._concurrency = concurrency
         errors = ErrorPolicy(watch_list, updates, clock, jitter)
-        self._run_polls = RunPolls(watch_list, updates, commits, clock, errors)
-        self._usage_rechecks = UsageRechecks(watch_list, updates, commits, errors)
-        self._second_looks = SecondLooks(watch_list, updates, commits, clock, errors)
+        parts = watch_list, updates, commits, clock, errors
+        self._run_polls, self._usage_rechecks = RunPolls(*parts), UsageRechecks(*parts)
+        self._second_looks, self.discovery = SecondLooks(*parts), Discovery(*parts)
         self.step_reads = StepReads(watch_list, commits, clock, errors)
-        self.discovery = Discovery(watch_list, updates, commits, clock, errors)
         self.backfill_pages = BackfillPages(watch_list, clock, errors)
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()

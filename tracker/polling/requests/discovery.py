@@ -11,14 +11,10 @@ from tracker.core.events import run_stream
 from tracker.core.state import UNKNOWN_VERSION
 from tracker.errors import RunfoldError, SettingsError
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import PAGE_LIMIT, DiscoveryRequest
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import WatchList
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Observation
-from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_source
 from tracker.sources.answer import Answer
 from tracker.sources.source import PageSource, Source
@@ -31,22 +27,8 @@ DISCOVERY_SECONDS = 0.2
 SHORT_PAGE = 20
 
 
-class Discovery:
+class Discovery(RunRequests):
     """Lists threads behind the polls that are due, with a tenth of the rate at most."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        clock: Clock,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._clock = clock
-        self._error_policy = error_policy
 
     def watch_thread(self, source: Source, thread_id: str, every: float) -> None:
         """Lists a thread from now on, every so many seconds.

@@ -7,32 +7,17 @@ import logging
 from tracker.core.events import run_stream
 from tracker.errors import RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import UsageRecheck
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import WatchList
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import Observation
 from tracker.runtime.log_fields import of_run
 
 logger = logging.getLogger("runfold.polling")
 
 
-class UsageRechecks:
+class UsageRechecks(RunRequests):
     """Polls ended runs again, as often as their source asks for, behind the polls that are due."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._error_policy = error_policy
 
     async def recheck(self, request: UsageRecheck, dispatcher: SourceDispatcher) -> None:
         """Polls an ended run once more, records a change, and schedules the next re-check."""

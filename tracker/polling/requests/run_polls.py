@@ -18,15 +18,11 @@ from tracker.errors import (
     UnusableAnswer,
 )
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import PAGE_LIMIT
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import WatchList
 from tracker.polling.watched_run import WatchedRun
-from tracker.recording.group_commit import GroupCommit
 from tracker.recording.observation import RecordResult
-from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 from tracker.sources.answer import Answer
 from tracker.sources.asked import ANOTHER_ID
@@ -41,22 +37,8 @@ STALE_READ_SECONDS = 0.4
 PAGE_SPARE = 5
 
 
-class RunPolls:
+class RunPolls(RunRequests):
     """Polls runs that are due, and records the answers."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        clock: Clock,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._clock = clock
-        self._error_policy = error_policy
 
     async def poll(
         self, watched: WatchedRun, dispatcher: SourceDispatcher, group: Sequence[WatchedRun]

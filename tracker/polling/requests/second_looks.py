@@ -14,35 +14,18 @@ from tracker.errors import (
     UnreadableEvent,
 )
 from tracker.polling.dispatcher import SourceDispatcher
-from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_requests import SecondLook
+from tracker.polling.requests.run_requests import RunRequests
 from tracker.polling.requests.source_errors import unexpected_as_unreachable
-from tracker.polling.run_updates import RunUpdates
-from tracker.polling.watch_list import SECOND_LOOK_SECONDS, WatchList
-from tracker.recording.group_commit import GroupCommit
+from tracker.polling.watch_list import SECOND_LOOK_SECONDS
 from tracker.recording.observation import Observation
-from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_run
 
 logger = logging.getLogger("runfold.polling")
 
 
-class SecondLooks:
+class SecondLooks(RunRequests):
     """Looks again at runs that were set aside, and watches those that are answered."""
-
-    def __init__(
-        self,
-        watch_list: WatchList,
-        updates: RunUpdates,
-        commits: GroupCommit,
-        clock: Clock,
-        error_policy: ErrorPolicy,
-    ) -> None:
-        self._watch_list = watch_list
-        self._updates = updates
-        self._commits = commits
-        self._clock = clock
-        self._error_policy = error_policy
 
     async def look(self, request: SecondLook, dispatcher: SourceDispatcher) -> None:
         """Polls a run once more; watches it if it is answered, or schedules the next look."""
