@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer
 from tests.support.run_builder import STATUS_CHANGED, created_runs
 from tracker import open_event_store
-from tracker.delivery.checkpoints import open_checkpoints
+from tracker.delivery.ledger import open_ledger
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store import Append, postgres_connections
 from tracker.event_store.postgres_url import connection_settings, read_pool_size
@@ -59,7 +59,7 @@ def roles(postgres: PostgresServer, postgres_db: str) -> Iterator[tuple[str, str
         views.catch_up()
         for table in (HeartbeatTable(store), PaceTable(store)):
             table.create()
-        open_checkpoints(store)
+        open_ledger(store)
     with psycopg.connect(postgres_db) as connection:
         connection.execute(GRANTS.format(**names).encode())
     yield urls[0], urls[1], urls[2]
@@ -78,7 +78,7 @@ def test_a_writer_needs_no_right_to_create(roles: tuple[str, str, str]) -> None:
         assert store.wait(3, 60)
         for table in (HeartbeatTable(store), PaceTable(store)):
             table.create()
-        assert open_checkpoints(store).get_or_create("handlers", 0) == 0
+        assert open_ledger(store).create("handlers", 4, 0) == 0
         leases = PostgresLeases(url, ["assistants"], "worker")
         assert leases.renew().held
         leases.release()
