@@ -19,7 +19,7 @@ from tracker.cli.dashboard.report import report
 from tracker.cli.dashboard.serve import serve
 from tracker.cli.dashboard.top import top
 from tracker.cli.deliveries import deliveries
-from tracker.cli.demo import demo
+from tracker.cli.demo import demo, simulate
 from tracker.cli.doctor import doctor
 from tracker.cli.exit_codes import CommandGroup
 from tracker.cli.export import export
@@ -27,7 +27,6 @@ from tracker.cli.history import history
 from tracker.cli.import_ import import_
 from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, runs, status, stuck, timing, usage
-from tracker.cli.simulate import simulate
 from tracker.cli.watch import watch
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
