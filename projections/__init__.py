@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from projections.row_types import UnpricedRow as UnpricedRow
     from projections.row_types import UsageRow as UsageRow
     from projections.views import Views as Views
+    from projections.web.app import dashboard as dashboard
 
 _HOMES = {
     "ActionRow": "projections.row_types",
@@ -53,6 +54,7 @@ _HOMES = {
     "UnpricedRow": "projections.row_types",
     "UsageRow": "projections.row_types",
     "Views": "projections.views",
+    "dashboard": "projections.web.app",
     "metadata": "projections.database.schema",
 }
 
@@ -77,6 +79,7 @@ __all__ = [
     "UnpricedRow",
     "UsageRow",
     "Views",
+    "dashboard",
     "metadata",
 ]
 

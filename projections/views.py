@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -77,6 +77,11 @@ class Views(Answers):
             self._projections = (*PROJECTIONS, CostsProjection(prices))
         self._is_checked = False
         self._kept = KeptHistories()
+
+    @property
+    def url(self) -> str:
+        """Returns the URL of the database, with its password if it has one."""
+        return self._url
 
     def close(self) -> None:
         """Closes the connections; a `store` that was passed in stays open."""
@@ -249,6 +254,10 @@ class Views(Answers):
         if refusal is not None:
             raise refusal
         return count
+
+    def open_store(self) -> AbstractContextManager[EventStore]:
+        """Opens the event store of the views for a `with` block, after a check of the tables."""
+        return self._open_checked_store()
 
     @contextmanager
     def _open_checked_store(self) -> Iterator[EventStore]:

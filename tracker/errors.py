@@ -19,6 +19,8 @@ RunfoldError
 ├── UnknownRun                  nothing was ever recorded of that run (also a LookupError)
 ├── NotEnded                    runs that are to be forgotten have not ended: they would come back
 ├── AlreadyPolled               another tracker polls for this SQLite file
+├── ToolArgumentsRefused    the arguments of a call do not fit its tool (also a ValueError)
+├── ToolInterrupted         a call that is made once was interrupted, and is not made again
 ├── SettingsError               an argument, URL or name cannot be used (also a ValueError)
 ├── StoreError                  the event store failed; events that it acknowledged are safe
 │   ├── ConcurrencyError        somebody else appended first: read again, decide again
@@ -122,6 +124,14 @@ class NotEnded(RunfoldError):
 
 class AlreadyPolled(RunfoldError):
     """Another tracker polls for this SQLite file; the message says which."""
+
+
+class ToolArgumentsRefused(RunfoldError, ValueError):
+    """The arguments of a call do not fit the annotations of its tool; the message says why."""
+
+
+class ToolInterrupted(RunfoldError):
+    """A call that is made once was interrupted: it may have been carried out, and stays so."""
 
 
 class SettingsError(RunfoldError, ValueError):

@@ -26,6 +26,7 @@ NAMES = (
     "polling",
     "polling_scale",
     "workers",
+    "delivering",
     "starting",
     "embedding",
     "capturing",

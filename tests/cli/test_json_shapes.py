@@ -42,6 +42,7 @@ COMMANDS = {
     "actions": "actions",
     "stuck": "stuck",
     "history run_story": "history",
+    "deliveries": "deliveries",
     "doctor": "doctor",
 }
 VARIANTS = {
@@ -101,6 +102,9 @@ def make_story() -> list[e.Event]:
             expires_at=make_time(600),
             metadata={"team": "blue", "score": [1, None]},
             configuration_digest=CONFIGURATION.digest,
+            parent_run_id="run_parent",
+            subagent_id="sub_1",
+            environment_id="env_1",
         ),
         e.RunIdentified(
             observed_at=make_time(1),
@@ -109,6 +113,9 @@ def make_story() -> list[e.Event]:
             model="gpt-4o",
             created_at=make_time(0),
             configuration_digest=CONFIGURATION.digest,
+            parent_run_id="run_parent",
+            subagent_id="sub_1",
+            environment_id="env_1",
         ),
         e.RunStatusChanged(**times(2), previous="queued", status="in_progress"),
         e.RunTimesChanged(
@@ -121,6 +128,7 @@ def make_story() -> list[e.Event]:
         e.RunActionRequired(**times(4), previous="in_progress", tool_calls=calls),
         e.ToolOutputsSubmitted(observed_at=make_time(6), tool_call_ids=("call_1",)),
         e.RunStatusChanged(**times(7), previous="requires_action", status="in_progress"),
+        e.EnvironmentReported(observed_at=make_time(8), environment_id="env_1", status="suspended"),
         e.RunMetadataChanged(
             observed_at=make_time(8), previous={"team": "blue"}, metadata={"team": "red"}
         ),
@@ -145,6 +153,7 @@ def make_story() -> list[e.Event]:
             usage=usage,
             error=RunError(code="server_error", message="No."),
         ),
+        e.ThreadUsageReported(observed_at=make_time(13), previous=Usage(), usage=usage),
         e.RunUsageReported(observed_at=make_time(14), previous=Usage(), usage=usage),
     ]
 
@@ -286,7 +295,7 @@ def test_a_field_that_is_missing_is_noticed(command: str, filled: str) -> None:
             kind = e.EVENTS[entry["topic"].partition("/")[0]]
             _, required, _ = public_surface.list_events()[kind.__name__]
             assert_needs(schema, [entry], entry, "position", "version", "topic", *required)
-    elif command == "doctor":
+    elif command in ("doctor", "deliveries"):
         for found in iterate_objects(document):
             assert_needs(schema, document, found, *found)
     else:
@@ -299,7 +308,7 @@ def test_a_field_that_is_missing_is_noticed(command: str, filled: str) -> None:
 def test_the_output_of_a_command_without_runs(command: str, empty: str) -> None:
     document = read_answer(command, empty)
     make_validator("cli.schema.json", COMMANDS[command]).validate(document)
-    assert command == "doctor" or document == []
+    assert command in ("doctor", "deliveries") or document == []
 
 
 def test_a_history_of_nothing_is_no_document(empty: str) -> None:

@@ -1,21 +1,23 @@
-"""Handlers of one name in several processes: one delivers, and a kill loses no event."""
+"""Handlers of one name in several processes: on SQLite one delivers; a kill loses no event."""
 
 import asyncio
 import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support.handling_workers import handle_backlog
 from tests.support.paths import ROOT
 from tests.support.undelivered_events import created, unpolled_tracker
 from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import RunCreated
-from tracker.delivery import lease
-from tracker.delivery.checkpoints import open_checkpoints
+from tracker.delivery import sharing
+from tracker.delivery.ledger import open_ledger
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +35,8 @@ def two_of_one_name(url: str) -> tuple[list[Tracker], list[list[int]]]:
     return trackers, seen
 
 
-def test_of_two_of_one_name_one_delivers_until_it_leaves(database_url: str) -> None:
+def test_of_two_of_one_name_one_delivers_until_it_leaves(tmp_path: Path) -> None:
+    database_url = f"sqlite:///{tmp_path}/runs.db"
     store = open_event_store(database_url)
     trackers, seen = two_of_one_name(database_url)
 
@@ -51,39 +54,37 @@ def test_of_two_of_one_name_one_delivers_until_it_leaves(database_url: str) -> N
 
     asyncio.run(scenario())
     store.close()
-    assert seen == [list(range(21, 41)), list(range(1, 21))]
+    assert [sorted(mine) for mine in seen] == [list(range(21, 41)), list(range(1, 21))]
 
 
 def test_two_that_both_take_it_to_be_their_turn_lose_nothing(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A lease that has run out at once is anybody's, and both go on.
-    monkeypatch.setattr(lease, "DELIVERY_LEASE_SECONDS", -1.0)
-    monkeypatch.setattr(lease, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(sharing, "LEASE_SECONDS", -1.0)
+    monkeypatch.setattr(sharing, "RENEWAL_SECONDS", 0.05)
+    database_url = f"sqlite:///{tmp_path}/runs.db"
     store = open_event_store(database_url)
-    checkpoints = open_checkpoints(store)
+    ledger = open_ledger(store)
     trackers, seen = two_of_one_name(database_url)
 
-    async def scenario() -> list[int]:
-        places = []
+    def read_place() -> int:
+        standing = ledger.read("handlers")
+        return 0 if standing is None else standing.position
+
+    async def scenario() -> None:
         async with trackers[0], trackers[1]:
             start = 0
             # Until both have had their turn.
             while start < 100 or not (seen[0] and seen[1]):
                 store.append([created(number) for number in range(start, start + 10)])
                 start += 10
-                for _ in range(10):
-                    await asyncio.sleep(0.005)
-                    places.append(checkpoints.read("handlers") or 0)
+                await asyncio.sleep(0.05)
             await until(lambda: {*seen[0], *seen[1]} == set(range(1, start + 1)))
-            await until(lambda: checkpoints.read("handlers") == start)
-        return places
+            await until(lambda: read_place() == start)
 
-    places = asyncio.run(scenario())
+    asyncio.run(scenario())
     store.close()
-    assert places == sorted(places)
-    for mine in seen:
-        assert mine == sorted(set(mine))
 
 
 @pytest.mark.kills
@@ -91,27 +92,37 @@ def test_killed_at_any_moment_every_event_is_delivered(tmp_path: Path) -> None:
     url, notes = f"sqlite:///{tmp_path}/runs.db", tmp_path / "notes"
     store, number, chance = open_event_store(url), 0, random.Random()
     script = [sys.executable, "-m", "tests.support.killed_handlers", url, str(notes)]
-    subprocess.run([*script, "0"], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([*script, "0", "0"], cwd=ROOT, check=True, timeout=300)
     for _ in range(8):
-        store.append([created(number + n) for n in range(25)])
-        number += 25
-        process = subprocess.Popen([*script, str(10**9)], cwd=ROOT)
+        store.append([created(number + n) for n in range(100)])
+        number += 100
+        process = subprocess.Popen([*script, str(10**9), "0.01"], cwd=ROOT)
         time.sleep(chance.uniform(0.8, 1.6))
         process.kill()
         assert process.wait() < 0
-    subprocess.run([*script, str(number)], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([*script, str(number), "0"], cwd=ROOT, check=True, timeout=300)
     store.close()
-    lines = [int(line) for line in notes.read_text().split()]
-    assert set(lines) == set(range(1, number + 1))
-    # Only what was under way at a kill comes twice.
-    assert len(lines) <= number + 8
+    runs = Counter(line.split()[0] for line in notes.read_text().splitlines())
+    assert set(runs) == {f"run_{n}" for n in range(number)}
+    # Only what was under way at a kill, or done and not stored yet, comes twice.
+    assert max(runs.values()) <= 1 + 8
+    assert runs.total() <= number + 8 * 100
+
+
+@pytest.mark.kills
+def test_workers_that_are_killed_share_all_runs(postgres_db: str, tmp_path: Path) -> None:
+    handled = handle_backlog(
+        postgres_db, tmp_path, runs=1000, kills=6, seconds=0.02, rate=50.0, lasts=4.0
+    )
+    handled.check(1000 + len(handled.delays))
+    assert handled.kills == 6
 
 
 def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = open_event_store("memory://")
-    open_checkpoints(store).get_or_create("handlers", 9)
+    open_ledger(store).create("handlers", 1, 9)
     tracker = unpolled_tracker(store)
     tracker.on(RunCreated)(print)
 
@@ -125,9 +136,9 @@ def test_a_checkpoint_ahead_of_the_events_is_said_to_be(
 
 def test_a_lease_from_before_the_clock_was_set_back_ends_at_once(database_url: str) -> None:
     store = open_event_store(database_url)
-    checkpoints = open_checkpoints(store)
-    checkpoints.get_or_create("handlers", 0)
-    assert checkpoints.hold("handlers", "one that was killed", 3600.0)
-    assert checkpoints.hold("handlers", "another", 10.0)
-    assert not checkpoints.hold("handlers", "a third", 10.0)
+    ledger = open_ledger(store)
+    ledger.create("handlers", 1, 0)
+    assert ledger.hold("handlers", "one that was killed", 3600.0)
+    assert ledger.hold("handlers", "another", 10.0)
+    assert not ledger.hold("handlers", "a third", 10.0)
     store.close()

@@ -186,6 +186,13 @@ CREATE TABLE public.runfold_leases (
     since timestamp with time zone,
     expires_at timestamp with time zone
 );
+CREATE TABLE public.runfold_open_runs (
+    one integer NOT NULL,
+    version bigint NOT NULL,
+    "position" bigint NOT NULL,
+    runs text NOT NULL,
+    CONSTRAINT runfold_open_runs_one_check CHECK ((one = 1))
+);
 CREATE TABLE public.runfold_workers (
     source text NOT NULL,
     worker text NOT NULL,
@@ -633,6 +640,8 @@ ALTER TABLE ONLY public.runfold_forgotten
     ADD CONSTRAINT runfold_forgotten_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY public.runfold_leases
     ADD CONSTRAINT runfold_leases_pkey PRIMARY KEY (source, shard);
+ALTER TABLE ONLY public.runfold_open_runs
+    ADD CONSTRAINT runfold_open_runs_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY public.runfold_workers
     ADD CONSTRAINT runfold_workers_pkey PRIMARY KEY (source, worker);
 ALTER TABLE ONLY public.runs

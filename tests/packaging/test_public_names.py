@@ -68,6 +68,7 @@ PUBLIC = {
         "UnpricedRow",
         "UsageRow",
         "Views",
+        "dashboard",
         "metadata",
     ],
 }

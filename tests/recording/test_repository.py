@@ -50,7 +50,7 @@ def test_an_unreadable_history_fails_its_look_alone(database_url: str, state: by
     assert re.match(words, str(results[1]))
     with pytest.raises(UnreadableEvent, match=words):
         repository.state("assistants:bad")
-    assert repository.readable_state("assistants:bad").status is None
+    assert repository.readable_states(["assistants:bad"])["assistants:bad"].status is None
     assert len(store.read("assistants:bad")) == 1
     assert len(store.read("assistants:run_2")) > 0
     store.close()
@@ -63,7 +63,9 @@ def test_a_history_that_cannot_be_applied_is_as_unreadable(database_url: str) ->
     repository = RunRepository(store)
     [result] = repository.record([look("run_1")])
     assert isinstance(result, UnreadableEvent)
-    assert repository.readable_state("assistants:run_1").status == "in_progress"
+    assert (
+        repository.readable_states(["assistants:run_1"])["assistants:run_1"].status == "in_progress"
+    )
     store.close()
 
 

@@ -228,14 +228,17 @@ def test_the_usage_of_a_session_is_told_with_the_end_of_a_turn() -> None:
     assert ["session_usage" in it for it in turns] == [True, False]
 
 
-def test_the_sessions_of_an_environment_are_known_once_they_were_read() -> None:
-    async def use(api: AgentTurns) -> Any:
-        before = api.sessions_in("env_1")
-        await api.fetch_page("sess_1", 9)
-        await api.fetch_page("sess_1", 9)
-        return before, api.sessions_in("env_1"), api.sessions_in("env_2")
-
-    assert call(use)[0] == ((), ("sess_1",), ())
+def test_a_turn_has_the_environment_of_its_session() -> None:
+    api = AgentTurns("https://host")
+    for use in (lambda api: api.fetch_page("sess_1", 9), lambda api: api.fetch_runs("sess_1")):
+        (_, turns, *_), _ = call(use)
+        assert {api.snapshot(it, observed_at=NOW).environment_id for it in turns} == {"env_1"}
+    answer, _ = call(lambda api: api.fetch("sess_1", "turn_1"))
+    assert api.snapshot(answer.body, observed_at=NOW).environment_id == "env_1"
+    for odd in (None, {"type": "none"}, {"id": 5}, "env_1", []):
+        session = {"": OPEN | {"environment": odd}}
+        answer, _ = call(lambda api: api.fetch("sess_1", "turn_1"), **session)
+        assert api.snapshot(answer.body, observed_at=NOW).environment_id is None
 
 
 @given(st.lists(st.integers(0, 5) | st.none()))

@@ -175,6 +175,7 @@ def _make_cli() -> Schema:
         "actions": _make_rows(Views.actions),
         "stuck": _make_rows(Views.stuck),
         "history": history,
+        "deliveries": _make_deliveries(),
         "doctor": _make_doctor(),
     }
     return _make_document(
@@ -261,6 +262,26 @@ def _make_version(kind: type[Event]) -> Schema:
     return _INTEGER | {"minimum": 2, "maximum": _LAST_VERSION}
 
 
+def _make_deliveries() -> Schema:
+    count = _INTEGER | {"minimum": 0}
+    names = ("position", "behind", "failing", "parked")
+    handlers = _make_object({"name": {"type": "string"}} | dict.fromkeys(names, count))
+    return _make_object(
+        {
+            "handlers": {"type": "array", "items": handlers},
+            "runs": {"type": "array", "items": _make_failing()},
+        }
+    )
+
+
+def _make_failing() -> Schema:
+    text: Schema = {"type": "string"}
+    texts = {"name": text, "run_key": text, "error": text}
+    count = _INTEGER | {"minimum": 0}
+    others: Schema = {"position": count, "attempts": count, "failing_since": _TIME}
+    return _make_object({**texts, "state": {"enum": ["failing", "parked"]}, **others})
+
+
 def _make_doctor() -> Schema:
     diagnosis = _make_record(get_type_hints(Views.doctor)["return"])
     source = _make_record(Heartbeat, state={"type": "string"}, advice=_TEXT_OR_NULL)
@@ -270,6 +291,7 @@ def _make_doctor() -> Schema:
             **diagnosis["properties"],
             "sources": sources,
             "shared_ids": {"type": "array", "items": {"type": "string"}},
+            "deliveries": {"type": "array", "items": _make_failing()},
             "healthy": {"type": "boolean"},
         }
     )

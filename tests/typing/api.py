@@ -141,8 +141,19 @@ async def acts_on_what_happens(api: Assistants) -> None:
     def writes_mail(delivery: Delivery) -> int:
         return delivery.position
 
+    @tracker.tool
+    async def get_weather(city: str) -> str:
+        return city
+
+    @tracker.tool("issue_refund", once=True, on_error=str)
+    def refund(amount: float) -> float:
+        return amount
+
+    assert_type(refund(1.0), float)
     async with tracker:
+        assert_type(await get_weather("Oslo"), str)
         assert_type(tracker.deliveries(), list[DeliveryProgress])
+        assert_type(await tracker.retry_deliveries("run_1", name="mail"), int)
     assert_type(writes_mail(Delivery("assistants", "", "", 1, 1, Event(observed_at=NOW))), int)
 
 

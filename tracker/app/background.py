@@ -221,18 +221,30 @@ class BackgroundTracker:
     # Handlers and jobs.
 
     def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
+        self, *kinds: type[Event], name: str = "handlers", since: Since = "now", **settings: Any
     ) -> Callable[[AnyHandler], AnyHandler]:
         """Returns a decorator for a function of one `Delivery`, before the start.
 
-        The function may use this object, and block: it is called in a thread of its own. See
-        `Tracker.on`.
+        The function may use this object, and block: it is called in a thread of its own. The
+        settings are those of `Tracker.on`.
         """
-        return self._tracker.on(*kinds, name=name, since=since)
+        return self._tracker.on(*kinds, name=name, since=since, **settings)
+
+    def tool(self, *arguments: Any, **settings: Any) -> Any:
+        """Makes a function a tool; it may use this object, and block. See `Tracker.tool`."""
+        return self._tracker.tool(*arguments, **settings)
 
     def deliveries(self) -> list[DeliveryProgress]:
         """Returns the progress of the handlers of each name, and the error that holds them up."""
         return self._portal.read(self._tracker.deliveries)
+
+    def retry_deliveries(
+        self, run_id: str | None = None, *, name: str | None = None, source: str | None = None
+    ) -> int:
+        """Delivers the events of parked runs again; see `Tracker.retry_deliveries`."""
+        return self._portal.call(
+            lambda: self._tracker.retry_deliveries(run_id, name=name, source=source)
+        )
 
     def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
         """Runs a function at the start and then every so many `seconds`; see `Tracker.every`.

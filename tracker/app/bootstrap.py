@@ -12,6 +12,7 @@ from tracker.event_store import EventStore, open_event_store
 from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.heartbeats.pace_table import paces_in
 from tracker.heartbeats.reporter import start_reporting
+from tracker.leases.deliveries import open_delivery_leases
 from tracker.leases.joining import join, worker_name
 from tracker.polling.metrics import Counters
 from tracker.polling.overdue import AUDIT_SECONDS, OverdueAudit
@@ -130,7 +131,9 @@ async def open_session(
         )
     # Stopped while the rest is open: handlers that are running may need it to finish.
     stack.push_async_callback(subscriptions.stop)
-    await subscriptions.start(store, repository.readable_state, threads)
+    await subscriptions.start(
+        store, repository.readable_states, threads, clock, open_delivery_leases
+    )
     stack.push_async_callback(jobs.stop)
     jobs.start(scheduler)
 

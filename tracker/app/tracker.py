@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
+from tracker.app.acting import Acting
 from tracker.app.bootstrap import Settings, open_session
 from tracker.app.table_followers import TableFollowers, Tables
 from tracker.capture.client_capture import ClientCapture
@@ -17,8 +18,6 @@ from tracker.capture.responses import CapturedResponses
 from tracker.capture.runs import CapturedRuns
 from tracker.core.events import Event
 from tracker.core.state import RunState
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
-from tracker.delivery.subscriptions import Subscriptions
 from tracker.errors import RunfoldError, SettingsError
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.ingest.backfill import Backfilled, backfill
@@ -32,7 +31,6 @@ from tracker.polling.run_updates import StepsWhen
 from tracker.polling.source_status import SourceStatus
 from tracker.runtime.clock import Clock, SystemClock
 from tracker.runtime.fork_check import check_not_forked
-from tracker.runtime.jobs import Job, Jobs
 from tracker.session import Session, Until
 from tracker.sources.assistants.resource import Assistants
 from tracker.sources.documents import ClientModel
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class Tracker:
+class Tracker(Acting):
     """Watches runs and records what happens to them; use it with `async with`.
 
     `store` is a database URL (see `open_event_store`) or an event store, which the caller closes.
@@ -71,7 +69,7 @@ class Tracker:
     `scheduler` is an APScheduler AsyncIOScheduler of the application, on the same event loop:
     the jobs given to `every` are added to it and removed at the end. The application starts it.
 
-    Every call but `on`, `every`, `follow`, `counts`, `capture` and `in_background` raises
+    Every call but `on`, `tool`, `every`, `follow`, `counts`, `capture` and `in_background` raises
     SettingsError unless the tracker is open. The constructor raises SettingsError for two sources
     of one name and for a cap that is not above 0; entering raises StoreUnavailable if the store
     cannot be opened, and AlreadyPolled if an SQLite file has a tracker.
@@ -105,13 +103,11 @@ class Tracker:
             resume=resume,
             scheduler=scheduler,
         )
+        super().__init__()
         self._sources = registry
-        self._subscriptions = Subscriptions()
-        self._jobs = Jobs()
         self._followers = TableFollowers()
         self._client_capture: ClientCapture | None = None
         self._stack = AsyncExitStack()
-        self._session: Session | None = None
         self._process = os.getpid()
 
     async def __aenter__(self) -> Self:
@@ -124,6 +120,8 @@ class Tracker:
                 self._process, self._session = os.getpid(), session
                 stack.callback(setattr, self, "_session", None)
 
+            for toolbox in self._toolboxes.values():
+                stack.callback(toolbox.close)
             # Stopped last, when all events are recorded.
             stack.push_async_callback(self._followers.stop)
             await open_session(stack, self._settings, self._subscriptions, self._jobs, keep)
@@ -352,49 +350,6 @@ class Tracker:
         the tracker cannot tell which source the runs are from.
         """
         return observe_stream(self._require_session, stream, source)
-
-    # Handlers and jobs.
-
-    def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
-    ) -> Callable[[AnyHandler], AnyHandler]:
-        """Returns a decorator that delivers events of these classes, or all, to a function.
-
-        Delivers each at least once, in order of position, from the checkpoint that `name` has in
-        the database; a new name begins `since` now, or at the start of the recorded events. The
-        function may be a coroutine function. One that raises is called again until it succeeds,
-        and the other events of its name wait for that. Of the processes that have a name, one at
-        a time delivers; services that share a database need names of their own. Raises
-        SettingsError if the tracker is open.
-        """
-        if self._session is not None:
-            raise SettingsError("the tracker is open: register handlers before, to miss no event")
-        return self._subscriptions.on(kinds, name, since)
-
-    def deliveries(self) -> list[DeliveryProgress]:
-        """Returns the progress of the handlers of each name, and the error that holds them up."""
-        self._require_session()
-        return self._subscriptions.progress
-
-    async def stop_delivering(self) -> None:
-        """Lets handlers that are running finish, and calls no other; leaving does so too."""
-        await self._subscriptions.stop()
-
-    def every(self, seconds: float, job: Job, *, name: str | None = None) -> None:
-        """Runs a function or coroutine function when the tracker is entered, then at intervals.
-
-        It runs every so many `seconds`, never twice at once: a run that takes longer finishes, and
-        the runs due meanwhile are skipped. A function may block: it has a thread of its own. An
-        error is logged, and the job runs again when it is next due. May be called before the
-        tracker is entered, or while it is open; leaving waits up to half a minute for a run that
-        has begun. Raises SettingsError for a bad job or interval.
-        """
-        self._check_process()
-        self._jobs.every(seconds, job, name)
-
-    async def stop_jobs(self) -> None:
-        """Lets jobs that are running finish, and starts no other; leaving does so too."""
-        await self._jobs.stop()
 
     def follow(self, tables: Tables) -> None:
         """Creates the tables of a `Views` if there are none, and keeps them in step.

@@ -15,6 +15,10 @@ from typing import Any
 import typer
 
 from tracker.cli.backfill import backfill
+from tracker.cli.dashboard.report import report
+from tracker.cli.dashboard.serve import serve
+from tracker.cli.dashboard.top import top
+from tracker.cli.deliveries import deliveries
 from tracker.cli.demo import demo
 from tracker.cli.doctor import doctor
 from tracker.cli.exit_codes import CommandGroup
@@ -30,7 +34,8 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it": (demo, simulate),
     "Record runs": (watch, backfill, import_),
     "Query runs": (status, timing, usage, cost, actions, stuck, history, export),
-    "Maintain the tables": (upgrade, catch_up, follow, rebuild, retry, verify, doctor),
+    "Look at runs": (report, serve, top),
+    "Maintain the tables": (upgrade, catch_up, follow, rebuild, retry, verify, deliveries, doctor),
     "Delete data": (prune, forget),
 }
 

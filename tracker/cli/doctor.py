@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tracker.cli.deliveries import list_failing
 from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def doctor(json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB
     """
     from projections import Views
     from tracker.cli.views import read_prices
+    from tracker.delivery.ledger import find_ledger
     from tracker.event_store import open_event_store
     from tracker.event_store.anomalies import find_shared_ids
     from tracker.heartbeats.table import heartbeats_in
@@ -45,16 +47,19 @@ def doctor(json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB
     try:
         heartbeats = heartbeats_in(store)
         shared_ids = find_shared_ids(store)
+        ledger = find_ledger(store)
+        failing = [] if ledger is None else list_failing(ledger.read_all())
     finally:
         store.close()
     if json:
-        _print_document(diagnosis, heartbeats, shared_ids)
+        _print_document(diagnosis, heartbeats, shared_ids, failing)
     else:
         _print_diagnosis(diagnosis)
         if shared_ids:
             _print_line(_describe_shared_ids(shared_ids))
         _print_heartbeats(heartbeats)
-    raise typer.Exit(0 if _is_healthy(diagnosis, heartbeats) else 1)
+        _print_failing(failing)
+    raise typer.Exit(0 if _is_healthy(diagnosis, heartbeats, failing) else 1)
 
 
 def describe_peculiarities(counts: Mapping[str, int]) -> str:
@@ -63,12 +68,19 @@ def describe_peculiarities(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} with {name.replace('_', ' ')}" for name, count in ordered)
 
 
-def _is_healthy(diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat]) -> bool:
-    return diagnosis.is_healthy and all(it.is_well for it in heartbeats)
+def _is_healthy(
+    diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], failing: Sequence[Mapping[str, Any]]
+) -> bool:
+    is_well = diagnosis.is_healthy and all(it.is_well for it in heartbeats)
+    # A run that is tried again may succeed; a parked one waits for somebody.
+    return is_well and not any(it["state"] == "parked" for it in failing)
 
 
 def _print_document(
-    diagnosis: Diagnosis, heartbeats: Sequence[Heartbeat], shared_ids: Sequence[str]
+    diagnosis: Diagnosis,
+    heartbeats: Sequence[Heartbeat],
+    shared_ids: Sequence[str],
+    failing: Sequence[Mapping[str, Any]],
 ) -> None:
     from tracker.cli.tables import print_json
 
@@ -78,7 +90,8 @@ def _print_document(
             **asdict(diagnosis),
             "sources": sources,
             "shared_ids": list(shared_ids),
-            "healthy": _is_healthy(diagnosis, heartbeats),
+            "deliveries": list(failing),
+            "healthy": _is_healthy(diagnosis, heartbeats, failing),
         }
     )
 
@@ -137,6 +150,20 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
         if it.peculiarities:
             described = describe_peculiarities(it.peculiarities)
             _print_line(f"{name}: accepted answers that are not as documented: {described}")
+
+
+def _print_failing(failing: Sequence[Mapping[str, Any]]) -> None:
+    for it in failing[:_NAMED_RUNS]:
+        key = it["run_key"]
+        _print_line(
+            f"{key}: {it['state']} since {it['failing_since']:%Y-%m-%d %H:%M:%S %Z}, after "
+            f"{it['attempts']:,} attempts of the handlers {it['name']!r}: {it['error']}"
+        )
+        if it["state"] == "parked":
+            _print_line(f"{key}: cure: runfold deliveries retry {key.partition(':')[2]}")
+    if len(failing) > _NAMED_RUNS:
+        more = len(failing) - _NAMED_RUNS
+        _print_line(f"{more:,} more runs that handlers failed with; see runfold deliveries")
 
 
 def _print_line(line: str) -> None:

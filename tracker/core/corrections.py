@@ -11,13 +11,19 @@ from tracker.core import events as e
 from tracker.core.decision import Decision
 from tracker.core.state import NO_METADATA, metadata_marker
 
+# Told once, and then never replaced.
+_IDENTITY = (
+    *("thread_id", "assistant_id", "created_at"),
+    *("parent_run_id", "subagent_id", "environment_id"),
+)
+
 
 def add_identity(decision: Decision) -> None:
     """Adds what identifies the run, and its metadata, if it was not known; and another model."""
     snapshot, state = decision.snapshot, decision.state
     news: dict[str, Any] = {
         name: told
-        for name in ("thread_id", "assistant_id", "created_at", "parent_run_id", "subagent_id")
+        for name in _IDENTITY
         if (told := getattr(snapshot, name)) and not getattr(state, name)
     }
     if snapshot.configuration is not None and state.configuration_digest is None:

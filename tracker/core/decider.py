@@ -77,6 +77,7 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         configuration_digest=configuration.digest if configuration else None,
         parent_run_id=snapshot.parent_run_id,
         subagent_id=snapshot.subagent_id,
+        environment_id=snapshot.environment_id,
     )
 
 

@@ -58,9 +58,11 @@ class RunCreated(Change):
     # None: not reported.
     metadata: dict[str, Any] | None = None
     configuration_digest: str | None = None
-    # The run that it belongs to, and the sub-agent of its session that it is a run of, if any.
+    # The run that it belongs to, the sub-agent of its session that it is a run of, and the
+    # environment that it works in, if any.
     parent_run_id: str | None = None
     subagent_id: str | None = None
+    environment_id: str | None = None
 
 
 class RunStatusChanged(Change):
@@ -162,8 +164,8 @@ class RunStepRecorded(Event):
 class RunIdentified(Event):
     """The identity of a run was told after its first sight. None: nothing new.
 
-    A thread, an assistant, a parent, a sub-agent, a creation or a configuration that was not known;
-    or a model that was not known, or is another than before.
+    A thread, an assistant, a parent, a sub-agent, an environment, a creation or a configuration
+    that was not known; or a model that was not known, or is another than before.
     """
 
     topic = "run.identified"
@@ -176,6 +178,7 @@ class RunIdentified(Event):
     configuration_digest: str | None = None
     parent_run_id: str | None = None
     subagent_id: str | None = None
+    environment_id: str | None = None
 
 
 class RunUsageReported(Event):

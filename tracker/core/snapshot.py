@@ -117,9 +117,11 @@ class RunSnapshot(_Frozen):
     metadata: dict[str, Any] | None = None
     configuration: Configuration | None = None
 
-    # The run that it belongs to, and the sub-agent of its session that it is a run of.
+    # The run that it belongs to, the sub-agent of its session that it is a run of, and the
+    # environment that it works in.
     parent_run_id: Identifier | None = None
     subagent_id: Identifier | None = None
+    environment_id: Identifier | None = None
     # The usage of the run's whole thread; it has that of this run, and is added to none.
     thread_usage: Usage | None = None
 

@@ -49,9 +49,10 @@ class RunState(NamedTuple):
     incomplete_reason: str | None = None
     metadata: dict[str, Any] = {}  # noqa: RUF012 - never modified
     configuration_digest: str | None = None
-    # The run, and the sub-agent of its session, that it belongs to.
+    # The run, the sub-agent of its session, and the environment that it belongs to.
     parent_run_id: str | None = None
     subagent_id: str | None = None
+    environment_id: str | None = None
     # The usage of the whole thread as it was last told with this run.
     thread_usage: Usage | None = None
     # The last status of its environment, in the service's words.
@@ -158,6 +159,7 @@ def _apply(state: RunState, event: e.Event) -> RunState:
                 configuration_digest=event.configuration_digest,
                 parent_run_id=event.parent_run_id,
                 subagent_id=event.subagent_id,
+                environment_id=event.environment_id,
                 past=frozenset([NO_METADATA] if event.metadata is None else ()),
             )
         case e.RunIdentified():
@@ -171,6 +173,7 @@ def _apply(state: RunState, event: e.Event) -> RunState:
                 configuration_digest=event.configuration_digest or state.configuration_digest,
                 parent_run_id=event.parent_run_id or state.parent_run_id,
                 subagent_id=event.subagent_id or state.subagent_id,
+                environment_id=event.environment_id or state.environment_id,
                 past=state.past | {("model", state.model)} if has_other_model else state.past,
             )
         case e.RunStatusChanged():

@@ -1,4 +1,4 @@
-"""Calls of handlers: coroutine functions on the event loop, other functions in a thread."""
+"""Calls of handlers: coroutine functions on the event loop, other functions in threads."""
 
 from __future__ import annotations
 
@@ -11,42 +11,49 @@ from tracker.runtime.worker_threads import ExitSafeExecutor
 
 
 class HandlerCaller:
-    """Calls the handlers of one name, one at a time; functions that may block get a thread."""
+    """Calls the handlers of one name; functions that may block get up to `concurrency` threads."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._thread: ExitSafeExecutor | None = None
+    def __init__(self, name: str, concurrency: int) -> None:
+        self._name, self._concurrency = name, concurrency
+        self._threads: ExitSafeExecutor | None = None
 
-    async def call(self, handler: Handler, delivery: Delivery) -> Exception | None:
-        """Calls a handler once. Returns the exception that it raised, if any."""
-        # In a task of its own: a handler that cancels itself only fails.
-        call = asyncio.create_task(self._call(handler, delivery))
-        try:
-            await asyncio.wait({call})
-        except asyncio.CancelledError:
+    def start(self, handler: Handler, delivery: Delivery) -> asyncio.Task[object]:
+        """Starts the call of a handler, in a task of its own."""
+        if inspect.iscoroutinefunction(handler):
+            return asyncio.create_task(handler(delivery))
+        return asyncio.create_task(self._call_in_thread(handler, delivery))
+
+    def abandon(self, handler: Handler, call: asyncio.Task[object]) -> None:
+        """Stops a call that took too long, as far as it can be stopped.
+
+        A coroutine is cancelled. A function continues in its thread, and gives up its place to
+        another thread: it ends when it returns.
+        """
+        if inspect.iscoroutinefunction(handler):
             call.cancel()
-            raise
-        if call.cancelled():
-            return RuntimeError("the handler was cancelled")
-        error = call.exception()
-        if error is not None and not isinstance(error, Exception):
-            raise error
-        return error
+        else:
+            self.close()
 
     def close(self) -> None:
-        """Releases the thread, without waiting for a call that is still running."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
+        """Releases the threads, without waiting for calls that are still running."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
 
-    async def _call(self, handler: Handler, delivery: Delivery) -> None:
-        if inspect.iscoroutinefunction(handler):
-            await handler(delivery)
-            return
-        if self._thread is None:
+    async def _call_in_thread(self, handler: Handler, delivery: Delivery) -> None:
+        if self._threads is None:
             name = f"runfold-{self._name}"
-            self._thread = ExitSafeExecutor(max_workers=1, thread_name_prefix=name)
+            self._threads = ExitSafeExecutor(self._concurrency, thread_name_prefix=name)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._thread, context.run, handler, delivery)
+        result = await loop.run_in_executor(self._threads, context.run, handler, delivery)
         if inspect.isawaitable(result):
             await result
+
+
+def find_error(call: asyncio.Task[object]) -> BaseException | None:
+    """Returns the exception that a call ended with, None if it succeeded."""
+    if call.cancelled():
+        # A handler that cancels itself only fails.
+        return RuntimeError("the handler was cancelled")
+    return call.exception()

@@ -91,6 +91,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def __init__(self, datastore: BoundedDatastore, settings: dict[str, Any]) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self.connection_settings = settings
         self._bounded = datastore
         self._listener = PostgresListener(
             settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tracker.errors import ConcurrencyError, PayloadError, StoreUnavailable, Unr
 from tracker.event_store.codec import decode, encode
 from tracker.event_store.open_runs import OpenRunsTable
 from tracker.event_store.recorder import Recorder, Row
+from tracker.event_store.side_tables import forget_rows
 from tracker.event_store.store import Append, RecordedEvent
 
 # Small transactions keep the waits of other writers short, and stay below the size at which a
@@ -75,6 +76,9 @@ class RecorderEventStore:
             return self._recorder.wait(after, timeout)
 
     def forget(self, streams: Sequence[str]) -> int:
+        if self.placeholder and streams:
+            with self.transaction(commit=True) as cursor:
+                forget_rows(cursor, self.placeholder, streams)
         with _translate_errors():
             deleted = self._recorder.delete_streams(streams)
         if self.placeholder:
@@ -85,6 +89,12 @@ class RecorderEventStore:
     def placeholder(self) -> str:
         """The placeholder of a parameter in the database's SQL; empty without a database."""
         return str(getattr(self._recorder, "placeholder", ""))
+
+    @property
+    def connection_settings(self) -> Mapping[str, Any] | None:
+        """The driver's arguments for a connection of one's own to PostgreSQL; else None."""
+        found: Mapping[str, Any] | None = getattr(self._recorder, "connection_settings", None)
+        return found
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[Any]:

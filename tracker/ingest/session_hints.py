@@ -49,6 +49,13 @@ def environment_in(payload: Mapping[str, Any]) -> tuple[str, str] | None:
     return (environment_id, status) if is_identifier(status) else None
 
 
+def sessions_in(session: Session, origin: AgentTurns, environment_id: str) -> list[str]:
+    """Returns the sessions in an environment of which a turn is watched."""
+    runs = [it for it in session.watch_list.runs if it.source is origin]
+    found = (it.thread_id for it in runs if it.state.environment_id == environment_id)
+    return list(dict.fromkeys(filter(None, found)))
+
+
 def is_watched(session: Session, origin: AgentTurns, session_id: str) -> bool:
     """True if a turn of a session is watched, or the session itself for new turns."""
     if session.watch_list.dispatcher(origin).discovery.find(session_id) is not None:

@@ -18,6 +18,7 @@ from tracker.ingest.session_hints import (
     read_session,
     record_environment,
     session_in,
+    sessions_in,
 )
 from tracker.session import Session
 from tracker.sources.agents.resource import AgentTurns
@@ -188,8 +189,8 @@ async def _follow_environment(
     if not isinstance(origin, AgentTurns):
         return None
     state = None
-    for session_id in origin.sessions_in(environment_id):
-        if not is_watched(session, origin, session_id) or (callable(only) and not only(session_id)):
+    for session_id in sessions_in(session, origin, environment_id):
+        if callable(only) and not only(session_id):
             continue
         state = await read_session(session, origin, session_id, timeout) or state
         state = (

@@ -118,7 +118,7 @@ class ShardCoordinator:
             if not (await asyncio.wait([renewing], timeout=expires_in))[0]:
                 self._update_shards(frozenset())
             try:
-                held, pause = await renewing
+                held, pause, _ = await renewing
             except Exception as error:
                 if self._stopping.is_set():
                     return

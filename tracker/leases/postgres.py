@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -73,16 +73,28 @@ class Renewal(NamedTuple):
     # Seconds until the next renewal: two, or less while shards move from one worker to another,
     # or if the lease of a worker that did not renew it ends earlier.
     renew_in: float
+    # Of the held shards, those above the share, which are to be given up.
+    excess: frozenset[Shard] = frozenset()
 
 
 class PostgresLeases:
     """The leases of one worker on the shards of its sources. Not safe for threads.
 
-    The live workers that have a source get equal shares of its shards.
+    The live workers that have a source get equal shares of its shards. Shards above the share are
+    released at once, or with `keeps_excess` when they are given up. `database` is a URL, or the
+    driver's arguments.
     """
 
-    def __init__(self, url: str, sources: Sequence[str], worker: str) -> None:
-        self._url = url
+    def __init__(
+        self,
+        database: str | Mapping[str, Any],
+        sources: Sequence[str],
+        worker: str,
+        *,
+        keeps_excess: bool = False,
+    ) -> None:
+        self._settings = connection_settings(database) if isinstance(database, str) else database
+        self._keeps_excess = keeps_excess
         self._sources = sources
         self._worker = worker
         self._connection: BoundedConnection | None = None
@@ -93,27 +105,28 @@ class PostgresLeases:
         """Shortens all waits for the server: the tracker is being left."""
         self._patience.hurry()
 
-    def renew(self) -> Renewal:
-        """Renews the held leases, releases those above the share, and claims free ones.
+    def renew(self, given_up: Collection[Shard] = ()) -> Renewal:
+        """Renews the held leases, releases those that are too many, and claims free ones.
 
         Raises StoreUnavailable; the leases are then held until six seconds after the last call
         that succeeded.
         """
         was_connected = self._connection is not None
         try:
-            parts = [self._renew(source) for source in self._sources]
+            parts = [self._renew(source, given_up) for source in self._sources]
         except psycopg.Error as error:
             is_broken = self._connection is not None and self._connection.closed
             self._disconnect()
             if was_connected and is_broken and not self._patience.is_hurried:
                 # The server, or something between, had ended the connection: nothing was renewed
                 # that cannot be renewed again.
-                return self.renew()
+                return self.renew(given_up)
             raise StoreUnavailable(
                 f"the leases of {self._worker} could not be renewed: {str(error).strip()}"
             ) from error
         held = frozenset(shard for part in parts for shard in part.held)
-        return Renewal(held, min((part.renew_in for part in parts), default=_RENEW_SECONDS))
+        excess = frozenset(shard for part in parts for shard in part.excess)
+        return Renewal(held, min((part.renew_in for part in parts), default=_RENEW_SECONDS), excess)
 
     def release(self) -> None:
         """Releases all leases, for others to claim at once. Raises StoreUnavailable."""
@@ -132,15 +145,20 @@ class PostgresLeases:
         finally:
             self._disconnect()
 
-    def _renew(self, source: str) -> Renewal:
+    def _renew(self, source: str, given_up: Collection[Shard]) -> Renewal:
         self._execute(_REPORT_ALIVE, source)
         self._execute(_DELETE_DEAD, source)
         [(workers,)] = self._execute(_COUNT_LIVE, source)
         held = sorted(shard for (shard,) in self._execute(_RENEW, source))
         share = -(-SHARDS // max(workers, 1))
-        if len(held) > share:
-            self._execute(_RELEASE, source, shards=held[share:])
-            held = held[:share]
+        excess = held[share:]
+        if excess:
+            released = excess
+            if self._keeps_excess:
+                released = [shard for shard in excess if Shard(source, shard) in given_up]
+            self._execute(_RELEASE, source, shards=released)
+            held = [shard for shard in held if shard not in released]
+            excess = [shard for shard in excess if shard not in released]
         elif len(held) < share:
             claimed = self._execute(_CLAIM, source, number=share - len(held))
             held += [shard for (shard,) in claimed]
@@ -150,12 +168,16 @@ class PostgresLeases:
             pause = min(pause, ends_in + _AFTER_EXPIRY_SECONDS)
         if free or len(held) < SHARDS // max(workers, 1):
             pause = min(pause, _UNSETTLED_SECONDS)
-        return Renewal(frozenset(Shard(source, shard) for shard in held), pause)
+        return Renewal(
+            frozenset(Shard(source, shard) for shard in held),
+            pause,
+            frozenset(Shard(source, shard) for shard in excess),
+        )
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
         if self._connection is None:
             self._connection = connect(
-                connection_settings(self._url),
+                dict(self._settings),
                 self._patience,
                 autocommit=True,
                 connect_timeout=int(SHARD_LEASE_SECONDS),

@@ -30,7 +30,11 @@ class TrackerWithHistory(Protocol):
     """The part of a `Tracker` or `BackgroundTracker` that the export needs."""
 
     def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now"
+        self,
+        *kinds: type[Event],
+        name: str = "handlers",
+        since: Since = "now",
+        concurrency: int | None = None,
     ) -> Callable[[AnyHandler], AnyHandler]: ...
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]: ...
@@ -62,7 +66,8 @@ def export_spans(
     span_resource = resource or Resource.create()
     times = clock or SystemClock()
 
-    @tracker.on(RunEnded, name=name, since=since)
+    # One at a time: an exporter need not be safe for threads.
+    @tracker.on(RunEnded, name=name, since=since, concurrency=1)
     def export(delivery: Delivery) -> None:
         history = tracker.history(delivery.run_id, source=delivery.source)
         age = (times.now() - delivery.event.observed_at).total_seconds()

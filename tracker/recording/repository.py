@@ -74,6 +74,11 @@ class RunRepository:
         self._lock = Lock()
         self._is_closed = False
 
+    @property
+    def store(self) -> EventStore:
+        """The event store of the runs."""
+        return self._store
+
     def record(self, observations: Sequence[Observation]) -> list[RecordResult | RunfoldError]:
         """Records observations in few transactions: a commit for up to 250 events.
 
@@ -131,18 +136,20 @@ class RunRepository:
                 self._remember(stream, head)
         return {stream: head.state for stream, head in found.items()}
 
-    def readable_state(self, stream: str) -> RunState:
-        """Returns the state of a run before its first event that cannot be read or applied."""
-        try:
-            return self.state(stream)
-        except UnreadableEvent:
-            state = initial_state
-            for entry in self.read(stream):
-                try:
-                    state = fold([entry.event], state)
-                except Exception:
-                    break
-            return state
+    def readable_states(self, streams: Iterable[str]) -> dict[str, RunState]:
+        """Returns the states of runs, each before its first event that cannot be read."""
+        streams = list(streams)
+        found = self.states(streams)
+        return {it: found[it] if it in found else self._read_part(it) for it in streams}
+
+    def _read_part(self, stream: str) -> RunState:
+        state = initial_state
+        for entry in self.read(stream):
+            try:
+                state = fold([entry.event], state)
+            except Exception:
+                break
+        return state
 
     def read(self, stream: str) -> list[RecordedEvent]:
         """Returns the whole history of a run, oldest first."""

@@ -27,7 +27,6 @@ from tracker.sources.agents.snapshots import (
     TURN_OBJECT,
     WAITING,
     closed_at,
-    environment_of,
     may_have_subagents,
     newest_first,
     with_session,
@@ -45,7 +44,7 @@ from tracker.sources.wire import check_entity
 _SESSION = {"object": "agent.session"}
 _SUBAGENT = {"object": "agent.session.subagent"}
 
-# Turns whose sub-agents are known, closed sub-agents whose turns were read, and environments.
+# Turns whose sub-agents are known, and closed sub-agents whose turns were read.
 _REMEMBERED = 10_000
 # The newest sub-agents that are looked at, and those of them whose turns are read for one page.
 _SUBAGENTS = 100
@@ -93,8 +92,6 @@ class AgentTurns(HttpSource):
         self._subagent_of: RecentDict[str, str] = RecentDict(_REMEMBERED)
         # By session and sub-agent, its closing after which all its turns were read.
         self._closed: RecentDict[tuple[str, str], datetime] = RecentDict(_REMEMBERED)
-        # The sessions in each environment.
-        self._sessions_in: RecentDict[str, tuple[str, ...]] = RecentDict(_REMEMBERED)
 
     def snapshot(
         self,
@@ -111,10 +108,6 @@ class AgentTurns(HttpSource):
         if found.subagent_id is not None:
             self._subagent_of.put(found.run_id, found.subagent_id)
         return found
-
-    def sessions_in(self, environment_id: str) -> tuple[str, ...]:
-        """Returns the sessions that are known to work in an environment."""
-        return self._sessions_in.get(environment_id) or ()
 
     async def fetch(self, thread_id: str | None, run_id: str, known: bytes | None = None) -> Answer:
         """Returns the answer about one turn of the session `thread_id`, with the session's fields.
@@ -198,11 +191,6 @@ class AgentTurns(HttpSource):
         path = path_of("agents", "sessions", session_id)
         answer, session = await self._transport.ask("GET", path)
         check_entity(f"GET {path}", session, {**_SESSION, "id": session_id})
-        environment_id = environment_of(session)
-        if environment_id is not None:
-            known = self._sessions_in.get(environment_id) or ()
-            if session_id not in known:
-                self._sessions_in.put(environment_id, (*known, session_id))
         return answer, session
 
     async def _turn(

@@ -65,9 +65,9 @@ def with_session(
 
     A turn that ended long before `now`, by the service's clock, gets no agent: that of the session
     may have been another one. One that ended just now, and the newest one once it waits or has
-    ended, gets the session's own usage as `session_usage`.
+    ended, gets the session's own usage as `session_usage`. Each gets the session's environment.
     """
-    document = dict(turn)
+    document = {"environment_id": Fields(session).part("environment").identifier("id"), **turn}
     if _has_agent_of(turn, session.get("agent"), now):
         document["agent"] = session.get("agent")
     if turn.get("status") == WAITING:
@@ -85,11 +85,6 @@ def with_session(
 def may_have_subagents(session: Mapping[str, Any]) -> bool:
     """True unless a session says that its agent has no sub-agents."""
     return Fields(session).part("agent").part("multi_agent").document.get("enabled") is not False
-
-
-def environment_of(session: Mapping[str, Any]) -> str | None:
-    """Returns the id of the environment of a session, if it has one."""
-    return Fields(session).part("environment").identifier("id")
 
 
 def newest_first(turns: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -164,6 +159,7 @@ def turn_snapshot(
         "usage": usage,
         "parent_run_id": fields.identifier("parent_run_id"),
         "subagent_id": fields.identifier("subagent_id"),
+        "environment_id": fields.identifier("environment_id"),
         "thread_usage": read_usage(of_session),
         "error": fields.error("error"),
         "configuration": read_configuration(agent, agent.prose("instructions"), _SETTINGS)

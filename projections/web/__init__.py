@@ -1,0 +1,1 @@
+"""Pages, a report of one file and a view for the terminal, made from the answers of the views."""

@@ -1,0 +1,1 @@
+"""Pictures as SVG: timelines, phase bars, charts and the map of hours."""

@@ -1,0 +1,1 @@
+"""One module a page: it asks the views, and returns the values of its template."""

@@ -1,0 +1,143 @@
+"""Delivery to handlers: the cost of an event, and four workers on PostgreSQL that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+
+from tests.benchmarks.databases import postgres_databases
+from tests.benchmarks.report import machine, middle, table, take_turns, write
+from tests.support.handling_workers import WORKERS, handle_backlog
+from tests.support.undelivered_events import created, unpolled_tracker
+from tests.support.waiting import until
+from tracker import Delivery, open_event_store
+from tracker.core.events import RunCreated
+
+_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Events of a backlog, rounds, runs that wait, kills, and seconds at 50 events a second."""
+
+    backlog: int = 10_000
+    rounds: int = 3
+    runs: int = 10_000
+    kills: int = 12
+    steady_seconds: float = 30.0
+
+
+FULL = Settings()
+TINY = Settings(backlog=500, rounds=0, runs=200, kills=1, steady_seconds=1.0)
+
+
+def deliver(url: str, number: int, *, is_plain: bool) -> tuple[float, float]:
+    """Delivers a backlog to a handler that does nothing; returns seconds, and of the processor."""
+    store = open_event_store(url)
+    for first in range(0, number, _BATCH):
+        store.append([created(first + it) for it in range(min(_BATCH, number - first))])
+    store.close()
+    tracker = unpolled_tracker(url)
+
+    async def nothing(delivery: Delivery) -> None:
+        pass
+
+    def nothing_in_a_thread(delivery: Delivery) -> None:
+        pass
+
+    handler: Callable[[Delivery], object] = nothing_in_a_thread if is_plain else nothing
+    tracker.on(RunCreated, since="start")(handler)
+
+    async def scenario() -> tuple[float, float]:
+        began, of_processor = perf_counter(), process_time()
+        async with tracker:
+            await until(lambda: tracker.deliveries()[0].position == number)
+            return perf_counter() - began, process_time() - of_processor
+
+    return asyncio.run(scenario())
+
+
+def measure_backlog(fresh: Callable[[], str], settings: Settings) -> None:
+    """Measures the cost of an event in a backlog, for both kinds of functions and databases."""
+    with tempfile.TemporaryDirectory() as folder:
+        urls: dict[str, Callable[[int], str]] = {
+            "SQLite": lambda number: f"sqlite:///{folder}/{perf_counter()}.db",
+            "PostgreSQL": lambda number: fresh(),
+        }
+        processor: dict[str, list[float]] = {}
+
+        def contender(name: str, is_plain: bool) -> Callable[[int], float]:
+            def measure(number: int) -> float:
+                url = urls[name](number)
+                seconds, of_processor = deliver(url, settings.backlog, is_plain=is_plain)
+                processor.setdefault(f"{name}{is_plain}", []).append(of_processor)
+                return seconds * 1000 / settings.backlog
+
+            return measure
+
+        contenders = {
+            f"{name}, {'functions' if is_plain else 'coroutine functions'}": contender(
+                name, is_plain
+            )
+            for name in urls
+            for is_plain in (False, True)
+        }
+        measured = take_turns(contenders, settings.rounds)
+    table(
+        f"A backlog of {settings.backlog:,} events, a handler that does nothing",
+        ("database and handler", "ms an event", "of the processor"),
+        [
+            (
+                name,
+                f"{middle(measured[name]):.3f}",
+                f"{middle(times) * 1000 / settings.backlog:.3f}",
+            )
+            for name, times in zip(contenders, processor.values(), strict=True)
+        ],
+    )
+
+
+def kill_workers(url: str, folder: Path, settings: Settings) -> None:
+    """Kills workers; fails if an action was lost, out of order, or repeated too often."""
+    handled = handle_backlog(
+        url,
+        folder,
+        runs=settings.runs,
+        kills=settings.kills,
+        seconds=0.01,
+        rate=50.0,
+        lasts=settings.steady_seconds,
+    )
+    handled.check(settings.runs + len(handled.delays))
+    delays = sorted(handled.delays)
+    table(
+        f"{WORKERS} workers, {settings.runs:,} waiting runs with two events each",
+        ("kills", "events a second", "repeats", "from event to handler, p50", "p95", "longest"),
+        [
+            (
+                str(handled.kills),
+                f"{2 * settings.runs / handled.seconds:,.0f}",
+                str(handled.repeats),
+                f"{middle(delays) * 1000:.0f} ms",
+                f"{delays[int(len(delays) * 0.95)] * 1000:.0f} ms",
+                f"{delays[-1] * 1000:.0f} ms",
+            )
+        ],
+    )
+
+
+def main(settings: Settings = FULL) -> None:
+    """Measures the cost of an event, then kills workers."""
+    write("\n# Delivery: at most 0.3 ms an event, and 0.2 s (p95) at 50 events a second")
+    with postgres_databases(durable=False) as fresh, tempfile.TemporaryDirectory() as folder:
+        measure_backlog(fresh, settings)
+        kill_workers(fresh(), Path(folder), settings)
+
+
+if __name__ == "__main__":
+    write(machine())
+    main()

@@ -1,0 +1,1 @@
+"""Tools by name: functions that answer the calls which runs wait for."""
