@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-GROUP, PERCENTILES = "group", "percentiles"
+GROUP, PERCENTILES, RANGES = "group", "percentiles", "ranges"
 
 
 class Row:
@@ -27,7 +27,7 @@ class Row:
         """Returns a flat dict of the row.
 
         A `group` becomes one entry per name, `percentiles` become one per percentage, like
-        `p95_seconds`.
+        `p95_seconds`, and `ranges` two, like `p95_at_least_seconds` and `p95_at_most_seconds`.
         """
         record: dict[str, Any] = {}
         for name in field_names(type(self)):
@@ -36,6 +36,9 @@ class Row:
                 record |= value
             elif name == PERCENTILES:
                 record |= {percentile_name(percent): it for percent, it in value.items()}
+            elif name == RANGES:
+                for percent, bounds in value.items():
+                    record |= dict(zip(range_names(percent), bounds, strict=True))
             elif isinstance(value, tuple) and value and isinstance(value[0], Row):
                 record[name] = [it.record() for it in value]
             else:
@@ -53,12 +56,17 @@ def percentile_name(percent: float) -> str:
     return f"p{percent:g}_seconds"
 
 
+def range_names(percent: float) -> tuple[str, str]:
+    """Returns the names of the entries or columns of the bounds of a percentage."""
+    return f"p{percent:g}_at_least_seconds", f"p{percent:g}_at_most_seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class RunRow(Row):
     """One run, as in the table `runs`, with its cost.
 
-    The durations of an open run are those of the phases that it has left so far; None means that
-    it had no such phase.
+    The durations of an open run are those of the phases that it has left so far. None means that
+    it had no such phase, or that the evidence leaves too much open; then the bounds tell how much.
     """
 
     run_key: str
@@ -74,11 +82,11 @@ class RunRow(Row):
     status: str
     # The final status; None while the run is open.
     outcome: str | None
-    # The server's timestamp, or else the time of our first observation.
+    # The server's timestamp, or else the first moment at which the run is known.
     created_at: datetime
     # The server's latest start: it is overwritten each time the run resumes.
     started_at: datetime | None
-    # The server's timestamp, or else the time of our observation.
+    # The server's timestamp, or else an estimate, or else the time of our observation.
     ended_at: datetime | None
     # The last known one.
     expires_at: datetime | None
@@ -101,8 +109,18 @@ class RunRow(Row):
     running_seconds: float | None
     action_seconds: float | None
     total_seconds: float | None
-    # The largest possible error of each of the four durations; None if nothing limits it.
+    # By how much the four durations may be off, as far as they are known; None if nothing limits
+    # it.
     uncertainty_seconds: float | None
+    # The bounds of each, also where the duration is not known; None: no limit, or no such phase.
+    queued_at_least_seconds: float | None
+    queued_at_most_seconds: float | None
+    running_at_least_seconds: float | None
+    running_at_most_seconds: float | None
+    action_at_least_seconds: float | None
+    action_at_most_seconds: float | None
+    total_at_least_seconds: float | None
+    total_at_most_seconds: float | None
     error_code: str | None
     error_message: str | None
     incomplete_reason: str | None
@@ -126,15 +144,22 @@ class PhaseRow(Row):
     run_key: str
     # The number of the phase, from 1.
     seq: int
+    # `unknown` if the run was queued and worked, and nothing tells when the one became the other.
     status: str
+    # Estimates by the server's clock, or by ours where the server gives no timestamps.
     entered_at: datetime
     # None while the phase is open.
     left_at: datetime | None
+    # None while the phase is open, or if the bounds leave too much open.
     seconds: float | None
-    # The sum of the possible errors of both times; None if nothing limits it.
+    # By how much `seconds` may be off; None if that is not known, or nothing limits it.
     uncertainty_seconds: float | None
-    # The source of the times: `server` timestamps, our observations (`observed`), or `inferred`.
+    # The source of the times: `server` timestamps, our observations (`observed`), or `inferred`;
+    # `unknown` as the status; `disputed` if the evidence contradicts itself.
     basis: str
+    at_least_seconds: float | None
+    # None if nothing limits it.
+    at_most_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +178,12 @@ class ActionRow(Row):
     # When our client submitted the output, or the run resumed without it, whichever came first;
     # None while the run waits for it.
     resolved_at: datetime | None
+    # None while the run waits for it, or if the bounds leave too much open.
     waited_seconds: float | None
     uncertainty_seconds: float | None
+    at_least_seconds: float | None
+    # None if nothing limits it.
+    at_most_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +288,25 @@ class TimingRow(Row):
     group: Mapping[str, object]
     # `queued`, `running`, `action` or `total`.
     phase: str
-    # The number of runs with a known duration.
+    # The number of runs with a known duration, and of the others that had the phase or may have
+    # had it. Mean and percentiles are of the first, the bounds of all.
     runs: int
-    mean_seconds: float
-    # The mean of the possible errors of the runs; None if that of one run is unknown.
-    uncertainty_seconds: float | None
+    unknown: int
+    # None if no duration is known.
+    mean_seconds: float | None
+    mean_at_least_seconds: float | None
+    # None if nothing limits that of one run.
+    mean_at_most_seconds: float | None
     # Seconds for each requested percentage, by nearest rank: the shortest duration that this
     # percentage of the runs did not exceed.
-    percentiles: Mapping[float, float]
+    percentiles: Mapping[float, float | None]
+    # The bounds of each percentile: of all runs, the true one is between them.
+    ranges: Mapping[float, tuple[float | None, float | None]]
+
+    @property
+    def known_percentiles(self) -> dict[float, float]:
+        """The percentiles; none if no duration is known."""
+        return {percent: it for percent, it in self.percentiles.items() if it is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ def _create_runs() -> None:
         sa.Column("action_seconds", sa.Float()),
         sa.Column("total_seconds", sa.Float()),
         sa.Column("uncertainty_seconds", sa.Float()),
+        *_bounds("queued_", "running_", "action_", "total_"),
         sa.Column("error_code", sa.Text()),
         sa.Column("error_message", sa.Text()),
         sa.Column("incomplete_reason", sa.Text()),
@@ -143,6 +144,7 @@ def _create_details() -> None:
         sa.Column("seconds", sa.Float()),
         sa.Column("uncertainty_seconds", sa.Float()),
         sa.Column("basis", sa.Text(), nullable=False),
+        *_bounds(""),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -157,6 +159,7 @@ def _create_details() -> None:
         sa.Column("resolved_at", _MOMENT),
         sa.Column("waited_seconds", sa.Float()),
         sa.Column("uncertainty_seconds", sa.Float()),
+        *_bounds(""),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_run_actions_required_at", "run_actions", ["required_at"])
@@ -238,6 +241,11 @@ def _create_index(name: str, table: str, *columns: str, where: str) -> None:
     op.create_index(name, table, parts, sqlite_where=condition, postgresql_where=condition)
 
 
+def _bounds(*prefixes: str) -> list[sa.Column[Any]]:
+    names = ("at_least_seconds", "at_most_seconds")
+    return [sa.Column(f"{prefix}{name}", sa.Float()) for prefix in prefixes for name in names]
+
+
 def _time() -> list[sa.Column[Any]]:
     return [
         sa.Column("hour", _MOMENT, primary_key=True),
@@ -267,6 +275,8 @@ def _timing() -> list[sa.Column[Any]]:
         sa.Column("phase", sa.Text(), primary_key=True),
         sa.Column("bucket", sa.Float(), primary_key=True),
         sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("at_least_count", sa.BigInteger(), nullable=False),
+        sa.Column("at_most_count", sa.BigInteger(), nullable=False),
     ]
 
 

@@ -75,6 +75,13 @@ def _token_columns() -> list[Column[Any]]:
     return [Column(name, BigInteger) for name in TOKEN_COUNTS]
 
 
+def _bound_columns(*names: str) -> list[Column[Any]]:
+    """Returns the columns of what a duration is at least and at most, NULL for no limit."""
+    bounds = ("at_least_seconds", "at_most_seconds")
+    prefixes = [f"{name}_" for name in names] or [""]
+    return [Column(f"{prefix}{bound}", Float) for prefix in prefixes for bound in bounds]
+
+
 metadata = MetaData()
 
 runs = Table(
@@ -103,6 +110,7 @@ runs = Table(
     Column("action_seconds", Float),
     Column("total_seconds", Float),
     Column("uncertainty_seconds", Float),
+    *_bound_columns("queued", "running", "action", "total"),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("incomplete_reason", Text),
@@ -159,6 +167,7 @@ run_phases = Table(
     Column("seconds", Float),
     Column("uncertainty_seconds", Float),
     Column("basis", Text, nullable=False),
+    *_bound_columns(),
     sqlite_with_rowid=False,
 )
 
@@ -175,6 +184,7 @@ run_actions = Table(
     Column("resolved_at", UtcDateTime),
     Column("waited_seconds", Float),
     Column("uncertainty_seconds", Float),
+    *_bound_columns(),
     sqlite_with_rowid=False,
 )
 
@@ -238,6 +248,9 @@ def _timing_columns() -> list[Column[Any]]:
         Column("phase", Text, primary_key=True),
         Column("bucket", Float, primary_key=True),
         Column("count", BigInteger, nullable=False),
+        # The runs whose duration is at least, or at most, in this bucket.
+        Column("at_least_count", BigInteger, nullable=False),
+        Column("at_most_count", BigInteger, nullable=False),
     ]
 
 

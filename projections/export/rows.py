@@ -17,7 +17,15 @@ from projections.export.arrow_columns import (
 )
 from projections.export.notebook_table import format_table
 from projections.queries.grouping import DAY, HOUR
-from projections.row_types import GROUP, PERCENTILES, Row, field_names, percentile_name
+from projections.row_types import (
+    GROUP,
+    PERCENTILES,
+    RANGES,
+    Row,
+    field_names,
+    percentile_name,
+    range_names,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -131,6 +139,9 @@ class Rows(list[T], Generic[T]):
                 columns |= {group: _TIMES.get(group, str) for group in self._groups}
             elif name == PERCENTILES:
                 columns |= {percentile_name(percent): float for percent in self._percentiles}
+            elif name == RANGES:
+                for percent in self._percentiles:
+                    columns |= dict.fromkeys(range_names(percent), float)
             else:
                 columns[name] = _value_type(hints[name])
         return columns

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from projections.folding.kept_histories import KeptHistories, KeptHistory
-from projections.folding.pauses import Pause
-from projections.folding.phases import PhaseInterval
 from projections.folding.run_row import RunHistory, row_values
-from projections.folding.status_trace import fold
+from projections.folding.status_trace import Measured, fold
 from projections.folding.waits import estimate_bytes
 from projections.row_types import RunRow, field_names
 from tracker.core.events import ConfigurationRecorded, RunActionRequired, Unreadable
@@ -33,8 +31,7 @@ class FoldedRun(NamedTuple):
     key: str
     # True if its first event is in the batch.
     is_new: bool
-    intervals: Sequence[PhaseInterval]
-    pauses: Sequence[Pause]
+    measured: Measured
     # The row after the batch, as returned by `row_values`.
     values: Sequence[Any]
     # The row before the batch if the run had ended by then, else None.
@@ -63,7 +60,7 @@ class BatchFold:
         self._histories: dict[str, RunHistory] = {}
         self._before: dict[str, list[Any]] = {}
         self._new: set[str] = set()
-        self._intervals_before: dict[str, int] = {}
+        self._phases_before: dict[str, int] = {}
         self._folded_to = position
         self._text_bytes = 0
         self._finished: dict[str, FoldedRun] = {}
@@ -152,7 +149,7 @@ class BatchFold:
 
     def begin_again(self, key: str) -> None:
         """Drops what was read of a run that was forgotten meanwhile, and has begun again."""
-        found: list[dict[str, Any]] = [self._histories, self._before, self._intervals_before]
+        found: list[dict[str, Any]] = [self._histories, self._before, self._phases_before]
         for known in (*found, self._last, self.aside):
             known.pop(key, None)
 
@@ -174,8 +171,9 @@ class BatchFold:
                 continue
             history = self._histories[key]
             if history.held_bytes <= _KEPT_BYTES:
-                row = run.values if run.intervals[-1].status in ENDED else None
-                self._kept.keep(KeptHistory(history, position, len(run.intervals), row))
+                is_ended = run.measured.line[-1].status in ENDED
+                row = run.values if is_ended else None
+                self._kept.keep(KeptHistory(history, position, run.measured.count_phases(), row))
 
     def _take(self, key: str, version: int) -> RunHistory | None:
         """Returns the history of a run before the batch, if it is kept and still the right one."""
@@ -186,7 +184,7 @@ class BatchFold:
         recorded = self._store.read(key, version - 2)
         if not recorded or recorded[0].position != kept.position:
             return None
-        self._intervals_before[key] = kept.intervals
+        self._phases_before[key] = kept.phases
         if kept.row is not None:
             self._before[key] = list(kept.row)
         return kept.history
@@ -202,12 +200,13 @@ class BatchFold:
                     break
             if key in self.aside:
                 continue
-            transitions = history.transitions
             self._text_bytes += history.held_bytes
-            before = history.phase_intervals() if history.is_refined else transitions
-            self._intervals_before[key] = len(before)
-            if transitions and history.status in ENDED:
-                self._before[key] = row_values(history, history.phase_intervals())
+            if not history.transitions:
+                continue
+            measured = history.measure()
+            self._phases_before[key] = measured.count_phases()
+            if history.status in ENDED:
+                self._before[key] = row_values(history, measured)
 
     def _finish(self, key: str) -> FoldedRun | None:
         """Returns a run after its events; None if its rows cannot be made."""
@@ -221,13 +220,10 @@ class BatchFold:
         return found
 
     def _make_run(self, run: RunHistory) -> FoldedRun:
-        intervals, pauses = run.measure()
+        measured = run.measure()
         before = self._before.get(run.key)
-        # The end is an interval, and no phase.
-        phases = len(intervals) - (intervals[-1].status in ENDED)
-        phases_before = self._intervals_before.get(run.key, 0) - (before is not None)
-        has_fewer = phases < phases_before
+        has_fewer = measured.count_phases() < self._phases_before.get(run.key, 0)
         is_new = run.key in self._new
-        values = row_values(run, intervals)
+        values = row_values(run, measured)
         has_moved = not is_new and bool(run.steps)
-        return FoldedRun(run.key, is_new, intervals, pauses, values, before, has_fewer, has_moved)
+        return FoldedRun(run.key, is_new, measured, values, before, has_fewer, has_moved)

@@ -31,6 +31,15 @@ _BUCKETS = (
 )
 
 
-def bucket_of(seconds: float) -> float:
-    """Returns the bucket of a duration: within 1 per cent of it, and 0 for less than 1 µs."""
+# The last bucket, also for what nothing limits.
+UNLIMITED = _BUCKETS[-1]
+
+
+def bucket_of(seconds: float | None) -> float:
+    """Returns the bucket of a duration: within 1 per cent of it, and 0 for less than 1 µs.
+
+    None stands for no limit.
+    """
+    if seconds is None:
+        return UNLIMITED
     return _BUCKETS[bisect_right(_BOUNDS, seconds)]

@@ -19,7 +19,7 @@ class KeptHistory(NamedTuple):
 
     history: RunHistory
     position: int
-    intervals: int
+    phases: int
     # The row if the run has ended, else None.
     row: Sequence[Any] | None
 

@@ -1,21 +1,31 @@
 """The pauses of a run that its steps, or our own submissions, prove; times in microseconds.
 
 A step that calls functions is created when the run stops for them and ends when their outputs
-arrive. So it bounds the pause to the server's second, even if no poll ever saw the pause. Outputs
-that our own client submitted end a pause that no step bounds. Between two pauses the run was queued
-and in progress; the parts without a timestamp are inferred and bounded. The status of an open run
-stays that of its last transition: a step shows what was, and not what is.
+arrive. So its stamps are those of the pause, even if no poll ever saw the pause. Outputs that our
+own client submitted end a pause that no step bounds. Between two pauses the run was queued and in
+progress. The status of an open run stays that of its last transition: a step shows what was, and
+not what is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
+from projections.folding.durations import UNKNOWN
+from projections.folding.estimator import estimate
+from projections.folding.evidence import is_stamped, last_moment
 from projections.folding.json_text import key_text
 from projections.folding.micros import SECOND, micros
-from projections.folding.phases import UNLIMITED, Transition
+from projections.folding.network import (
+    INFERRED,
+    OBSERVED,
+    SERVER,
+    Boundary,
+    measure_clocks,
+    solve,
+)
 from projections.folding.waits import Wait
 from tracker.core.events import RunStepRecorded
 from tracker.core.status import (
@@ -52,15 +62,15 @@ BUILT_IN = frozenset(
     )
 )
 
-# The largest clock difference to the server at which a pause that we observed still matches.
-_CLOCK_SKEW = 2 * SECOND
+# By how much an old answer may be late where a pause that a look saw is matched by time.
+_STALENESS = 2 * SECOND
 
 
 class Pause(NamedTuple):
     """A stay in `requires_action` of a run, and what is known of its calls."""
 
-    # The index of its interval among those of the run.
-    interval: int
+    # The place of its boundary in the line of the run.
+    place: int
     # None if only steps prove it.
     wait: Wait | None
     # The one that bounds it, if any.
@@ -68,21 +78,30 @@ class Pause(NamedTuple):
 
 
 class _Entry:
-    """A transition of the run, and what its timestamp proves about the status before it."""
+    """A boundary of the run while pauses are placed."""
 
-    __slots__ = ("gap", "moment", "status", "step", "transition", "wait")
+    __slots__ = ("boundary", "is_resumption", "moment", "most_ahead", "step", "wait", "window")
 
-    def __init__(self, transition: Transition, gap: int | None = None) -> None:
-        self.transition = transition
-        # None unless the timestamp also tells when the status before was left; then, by how
-        # much later the new status may have begun.
-        self.gap = gap
-        self.status, stamp, seen, _, after, *_ = transition
-        # The first moment at which the status was known.
-        self.moment = stamp if stamp is not None else min(seen, after or seen)
+    def __init__(self, boundary: Boundary, moment: float = 0) -> None:
+        self.boundary = boundary
+        # Where it is among the others: its stamp, or else a limit of it.
+        self.moment = moment
+        # The earliest and latest moment at which it can have been, by stamps and by looks.
+        self.window = _ANYWHERE
+        # By how much the service's clock is ahead of ours, at most.
+        self.most_ahead: float = inf
+        # True if it only says that an open run went on as it was last seen.
+        self.is_resumption = False
         # Of a pause.
         self.wait: Wait | None = None
         self.step: Step | None = None
+
+    @property
+    def status(self) -> str:
+        return self.boundary[0]
+
+
+_ANYWHERE = (-inf, inf, -inf, inf)
 
 
 def step_of(event: RunStepRecorded) -> Step | None:
@@ -95,41 +114,56 @@ def step_of(event: RunStepRecorded) -> Step | None:
     return micros(event.created_at), micros(event.ended_at), calls, has_outputs, call_ids
 
 
-def refine(
-    transitions: Sequence[Transition], steps: Sequence[Step], waits: Sequence[Wait]
-) -> tuple[list[Transition], dict[int, int], list[Pause]]:
-    """Returns the transitions with the pauses that are proven, the gaps after them, and all pauses.
-
-    The gaps are by index of the transition, as `phase_intervals` expects them.
-    """
+def place_pauses(
+    transitions: Sequence[Boundary], steps: Sequence[Step], waits: Sequence[Wait]
+) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]]]:
+    """Returns the boundaries with the pauses that are proven, and the calls of all pauses."""
     entries = [_Entry(it) for it in transitions]
+    _find_places(entries)
     for wait in waits:
         entries[wait.index].wait = wait
     ordered = sorted(set(steps))
     pauses = [it for it in ordered if it[2]]
-    for pause, observed in zip(pauses, _match(entries, pauses), strict=True):
+    matched = _match(entries, pauses)
+    for pause, observed in zip(pauses, matched, strict=True):
         if observed is not None:
-            _set_bounds(entries, entries.index(observed), pause)
-        elif (index := _insert(entries, pause, ordered)) is not None:
-            _set_bounds(entries, index, pause)
+            _set_step(entries, entries.index(observed), pause)
+    if None in matched:
+        _find_places(entries)
+    for pause, observed in zip(pauses, matched, strict=True):
+        if observed is None and (place := _insert(entries, pause, ordered)) is not None:
+            _set_step(entries, place, pause)
     for entry in [it for it in entries if it.wait is not None and it.step is None]:
         over = entry.wait.submitted_at if entry.wait is not None else None
         if over is not None:
-            over = max(over, entry.moment)
-            _set_end(entries, entries.index(entry), over, has_outputs=True, is_ours=True)
-    if entries[-1].status in ENDED:
-        # The list of steps is complete at the end, so there is no other pause between these.
-        for before, entry in pairwise(entries):
-            is_start = (before.status, entry.status) == (QUEUED, IN_PROGRESS)
-            if steps and is_start and _is_stamped(entry):
-                entry.gap = 0
-    gaps = {index: it.gap for index, it in enumerate(entries) if it.gap is not None}
-    found = [
-        Pause(index, it.wait, it.step)
-        for index, it in enumerate(entries)
-        if it.status == REQUIRES_ACTION
-    ]
-    return [entry.transition for entry in entries], gaps, found
+            _end_by_submission(entries, entries.index(entry), over)
+    calls = [(it.wait, it.step) for it in entries if it.status == REQUIRES_ACTION]
+    return [it.boundary for it in entries], calls
+
+
+def _find_places(entries: Sequence[_Entry]) -> None:
+    """Finds the moments and windows of entries by all that is known so far.
+
+    Without a stamp, work counts from the earliest moment at which it can have begun, and a pause or
+    an end from the latest: what a step tells may lie between.
+    """
+    line = [it.boundary for it in entries]
+    solution = solve(line, *measure_clocks(line))
+    if solution is None:
+        for entry, moment in zip(entries, estimate(line).moments, strict=True):
+            entry.moment = entry.boundary.low if is_stamped(entry.boundary) else moment
+        return
+    least, most = solution.least_ahead, solution.most_ahead
+    for place, entry in enumerate(entries):
+        low, after, high, until = solution.box(place)
+        entry.window = (low, high, after + least, until + most)
+        entry.most_ahead = most
+        if is_stamped(entry.boundary):
+            entry.moment = entry.boundary.low
+        elif entry.status == REQUIRES_ACTION or entry.status in ENDED:
+            entry.moment = min(high, until + most)
+        else:
+            entry.moment = max(low, after + least)
 
 
 def _match(entries: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | None]:
@@ -149,7 +183,7 @@ def _match(entries: Sequence[_Entry], pauses: Sequence[Step]) -> list[_Entry | N
         known |= dict(zip(others, waits, strict=True))
         others = []
     for number in others:
-        fitting = [index for index in waits if _fits(entries, index, pauses[number])]
+        fitting = [index for index in waits if _fits(entries[index], pauses[number])]
         if fitting:
             known[number] = fitting[0]
             waits = [index for index in waits if index > fitting[0]]
@@ -160,19 +194,13 @@ def _has_calls(entry: _Entry, pause: Step) -> bool:
     return entry.wait is not None and not entry.wait.calls.keys().isdisjoint(pause[4])
 
 
-def _fits(entries: Sequence[_Entry], index: int, pause: Step) -> bool:
-    began, call_ids, wait = pause[0], pause[4], entries[index].wait
+def _fits(entry: _Entry, pause: Step) -> bool:
+    began, call_ids, wait = pause[0], pause[4], entry.wait
     if call_ids and wait is not None and not any(map(_is_made_up, wait.calls)):
         # It is known to be a pause for other calls.
         return False
-    before, earlier = entries[index].transition[3], entries[index - 1]
-    latest = entries[index].moment + _CLOCK_SKEW
-    # By the server's own clock, the run cannot have stopped before it started to work, and it
-    # has stopped once since; a stale response may have shown it at work after it had stopped.
-    if _is_stamped(earlier):
-        return earlier.moment <= began <= latest
-    earliest = earlier.moment if before is None else before
-    return earliest - _CLOCK_SKEW <= began <= latest
+    low, high, earliest, latest = entry.window
+    return low <= began <= high and earliest - _STALENESS <= began <= latest + _STALENESS
 
 
 def _is_made_up(call_id: str) -> bool:
@@ -193,66 +221,75 @@ def _insert(entries: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | 
     around = entries[index]
     if around.status in ENDED or around.status == REQUIRES_ACTION:
         return None
+    boundary = around.boundary
+    if index and not is_stamped(boundary) and boundary.after + around.most_ahead > began:
+        # It may have been seen only after the pause, so it may have begun before the look.
+        around.boundary = boundary._replace(after=-inf)
     if index == len(entries) - 1:
         # It is not known when the run went on as it was last seen.
-        entries.append(_make_entry(around.status, max(over, began), UNLIMITED))
+        queued = _Entry(_stamp(Boundary(QUEUED), over), max(over, began))
+        queued.is_resumption = True
+        entries.append(queued)
+        if around.status != QUEUED:
+            entries.append(_Entry(Boundary(around.status, basis=INFERRED), queued.moment))
     if around.status == QUEUED:
         # It was in progress before it stopped, since its first step at the latest.
-        worked = next((it[0] for it in steps if around.moment <= it[0] <= began), began)
-        since = around.moment - SECOND
-        entries.insert(
-            index + 1,
-            _Entry((IN_PROGRESS, None, max(worked, around.moment), since, None, True, False)),
-        )
+        worked = next((it[0] for it in steps if around.moment <= it[0] < began), None)
+        latest = inf if worked is None else last_moment(worked)
+        work = Boundary(IN_PROGRESS, high=latest, basis=INFERRED)
+        moment = began if worked is None else worked
         index += 1
-    entries.insert(index + 1, _make_entry(REQUIRES_ACTION, began))
+        entries.insert(index, _Entry(work, moment))
+    entries.insert(index + 1, _Entry(Boundary(REQUIRES_ACTION), began))
     return index + 1
 
 
-def _set_bounds(entries: list[_Entry], index: int, pause: Step) -> None:
-    """Sets both times of the pause at `index`, and the time of its successor to match."""
-    began, over, _, has_outputs, _ = pause
-    wait = entries[index].wait
-    entries[index] = _make_entry(REQUIRES_ACTION, began)
-    entries[index].wait, entries[index].step = wait, pause
-    _set_end(entries, index, over, has_outputs=has_outputs)
+def _set_step(entries: list[_Entry], index: int, pause: Step) -> None:
+    """Applies the stamps of a step to the pause at `index`."""
+    entry = entries[index]
+    entry.boundary = _stamp(entry.boundary, pause[0])
+    entry.step = pause
+    _end_by_step(entries, index, pause)
 
 
-def _set_end(
-    entries: list[_Entry], index: int, over: int, *, has_outputs: bool, is_ours: bool = False
-) -> None:
-    """Sets the end of the pause at `index`, by our own clock if it `is_ours`."""
-    if index + 1 == len(entries):
+def _end_by_step(entries: list[_Entry], index: int, pause: Step) -> None:
+    """Applies the stamp at which the outputs arrived to the end of the pause at `index`."""
+    if index + 1 == len(entries) or entries[index + 1].is_resumption:
+        return
+    over, has_outputs = pause[1], pause[3]
+    following = entries[index + 1]
+    boundary, status = following.boundary, following.status
+    if status in ENDED and (not has_outputs or over >= following.moment):
+        # It waited until the run ended.
+        if not is_stamped(boundary):
+            following.boundary = _stamp(boundary._replace(low=-inf), over)
+    elif status == QUEUED:
+        following.boundary = _stamp(boundary, over)
+    elif status == IN_PROGRESS and boundary.high >= over:
+        entries.insert(index + 1, _Entry(_stamp(Boundary(QUEUED), over), over))
+    elif status != IN_PROGRESS and has_outputs:
+        entries.insert(index + 1, _Entry(_stamp(Boundary(UNKNOWN), over), over))
+
+
+def _end_by_submission(entries: list[_Entry], index: int, over: float) -> None:
+    """Applies the moment at which our own outputs were accepted to the end of a pause."""
+    if index + 1 == len(entries) or entries[index + 1].is_resumption:
         return
     following = entries[index + 1]
-    if following.gap == UNLIMITED:
+    boundary, status = following.boundary, following.status
+    if over >= boundary.until:
         return
-    if following.status in ENDED and (not has_outputs or over >= following.moment):
-        # It waited until the run ended.
-        if is_ours:
-            return
-        was_stamped = _is_stamped(following)
-        following.gap = 0
-        if not was_stamped:
-            entries[index + 1] = _make_entry(following.status, over)
-    elif following.status == QUEUED:
-        entries[index + 1] = _make_entry(QUEUED, over, is_ours=is_ours)
-    elif following.status == IN_PROGRESS and _is_stamped(following) and following.moment >= over:
-        entries.insert(index + 1, _make_entry(QUEUED, over, is_ours=is_ours))
-        following.gap = 0
-    # Without a timestamp, it is not known how long the run was queued before it resumed.
-    elif following.status == IN_PROGRESS:
-        gap = max(0, following.moment - over)
-        entries[index + 1] = _make_entry(IN_PROGRESS, over, gap, is_ours=is_ours)
-    elif has_outputs:
-        gap = max(0, following.moment - over)
-        entries.insert(index + 1, _make_entry(IN_PROGRESS, over, gap, is_ours=is_ours))
+    if status in (QUEUED, UNKNOWN):
+        following.boundary = boundary._replace(until=over)
+        return
+    resumed = QUEUED if status == IN_PROGRESS else UNKNOWN
+    added = Boundary(resumed, until=over, basis=INFERRED if resumed == UNKNOWN else OBSERVED)
+    entries.insert(index + 1, _Entry(added, following.moment))
 
 
-def _make_entry(status: str, moment: int, gap: int = 0, *, is_ours: bool = False) -> _Entry:
-    stamp, before = (None, moment) if is_ours else (moment, None)
-    return _Entry((status, stamp, moment, before, None, False, True), gap)
-
-
-def _is_stamped(entry: _Entry) -> bool:
-    return entry.transition[1] is not None
+def _stamp(boundary: Boundary, stamp: int) -> Boundary:
+    """Returns a boundary with a stamp of a step, which counts more than another one."""
+    low, high = max(boundary.low, stamp), min(boundary.high, last_moment(stamp))
+    if low > high:
+        low, high = stamp, last_moment(stamp)
+    return boundary._replace(low=low, high=high, basis=SERVER)

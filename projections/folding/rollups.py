@@ -6,7 +6,7 @@ are subtracted, so that a late correction changes the sums by the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from projections.folding.batch_fold import FoldedRun
@@ -14,9 +14,7 @@ from projections.folding.histogram import bucket_of
 from projections.folding.micros import HOUR, QUARTER
 from projections.row_types import RunRow, field_names
 
-# Counted beside the four durations of a run: their uncertainty.
-UNCERTAINTY = "uncertainty"
-PHASES = ("queued", "running", "action", "total", UNCERTAINTY)
+PHASES = ("queued", "running", "action", "total")
 
 # Where a run's row has the values that are counted.
 _INDEX = field_names(RunRow).index
@@ -24,7 +22,8 @@ _SOURCE, _ASSISTANT, MODEL = map(_INDEX, ("source", "assistant_id", "model"))
 OUTCOME, CREATED = map(_INDEX, ("outcome", "created_at"))
 TIER = _INDEX("service_tier")
 TOKENS = slice(_INDEX("prompt_tokens"), TIER)
-_TIMES = slice(_INDEX("queued_seconds"), _INDEX("uncertainty_seconds") + 1)
+_VALUES = slice(_INDEX("queued_seconds"), _INDEX("total_seconds") + 1)
+_BOUNDS = slice(_INDEX("queued_at_least_seconds"), _INDEX("total_at_most_seconds") + 1)
 
 # A part of the primary key of a rollup: the hour and the quarter, or the dimensions.
 Key = tuple[Any, ...]
@@ -77,9 +76,12 @@ def _usage_row(values: Sequence[Any]) -> list[int | None]:
     return [*usage_counts(values), *(int(it is not None) for it in values[TOKENS])]
 
 
-def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
-    """Returns the changes to `timing_buckets`, by time and by the other parts of its key."""
-    changes: dict[tuple[Key, Key], int] = {}
+def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], list[int]]:
+    """Returns the changes to `timing_buckets`, by time and by the other parts of its key.
+
+    They are three counts: of durations, of what they are at least, and of what they are at most.
+    """
+    changes: dict[tuple[Key, Key], list[int]] = {}
     for run in runs:
         values, before = run.values, run.before
         if values[OUTCOME] is None:
@@ -87,21 +89,44 @@ def timing_changes(runs: Iterable[FoldedRun]) -> dict[tuple[Key, Key], int]:
         keys = _keys_with_outcome(values)
         if before is not None:
             before_keys = _keys_with_outcome(before)
-            if before[_TIMES] == values[_TIMES] and before_keys == keys:
+            same = before[_VALUES] == values[_VALUES] and before[_BOUNDS] == values[_BOUNDS]
+            if same and before_keys == keys:
                 continue
-            _count_times(changes, before_keys, before[_TIMES], -1)
-        _count_times(changes, keys, values[_TIMES], 1)
+            _count_times(changes, before_keys, before, -1)
+        _count_times(changes, keys, values, 1)
     return changes
 
 
 def _count_times(
-    changes: dict[tuple[Key, Key], int], keys: tuple[Key, Key], times: Sequence[Any], count: int
+    changes: dict[tuple[Key, Key], list[int]],
+    keys: tuple[Key, Key],
+    values: Sequence[Any],
+    count: int,
 ) -> None:
     time, dimensions = keys
-    for phase, seconds in zip(PHASES, times, strict=True):
+    for phase, bucket, measure in timing_buckets(values[_VALUES], values[_BOUNDS]):
+        key = (time, (*dimensions, phase, bucket))
+        counts = changes.get(key)
+        if counts is None:
+            counts = changes[key] = [0, 0, 0]
+        counts[measure] += count
+
+
+def timing_buckets(
+    values: Sequence[float | None], bounds: Sequence[float | None]
+) -> Iterator[tuple[str, float, int]]:
+    """Yields the phases of a run with their buckets: of 0 the duration, 1 and 2 its bounds.
+
+    A run counts by its bounds in each phase that it may have had, and by the duration only where
+    that is known.
+    """
+    for place, phase in enumerate(PHASES):
+        seconds, least = values[place], bounds[2 * place]
         if seconds is not None:
-            key = (time, (*dimensions, phase, bucket_of(seconds)))
-            changes[key] = changes.get(key, 0) + count
+            yield phase, bucket_of(seconds), 0
+        if least is not None:
+            yield phase, bucket_of(least), 1
+            yield phase, bucket_of(bounds[2 * place + 1]), 2
 
 
 def negate(counts: Sequence[int | None]) -> list[int | None]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
-from itertools import pairwise
+from math import inf
 from operator import attrgetter
 from typing import Any, ClassVar
 
 from projections.folding import status_trace
+from projections.folding.durations import KINDS, Duration
+from projections.folding.evidence import is_stamped
 from projections.folding.json_text import json_text, key_text, plain_text
 from projections.folding.micros import micros, micros_or_none, seconds
-from projections.folding.phases import PhaseInterval, stamp_uncertainty
-from projections.folding.status_trace import StatusTrace
+from projections.folding.phases import duration_columns, uncertainty_of
+from projections.folding.status_trace import Measured, StatusTrace
 from tracker.core import events as e
-from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
+from tracker.core.status import ENDED, IN_PROGRESS
 from tracker.core.usage import TOKEN_COUNTS, Usage
 
 VANISHED = "vanished"
@@ -24,9 +26,6 @@ MAX_TOKENS = 10**12
 
 _COUNTS = attrgetter(*TOKEN_COUNTS)
 _NO_USAGE = (None,) * len(TOKEN_COUNTS)
-_QUEUED, _RUNNING, _ACTION = range(3)
-# All other statuses count as running.
-_DURATION_OF = {QUEUED: _QUEUED, REQUIRES_ACTION: _ACTION}
 
 
 class RunHistory(StatusTrace):
@@ -39,7 +38,6 @@ class RunHistory(StatusTrace):
         "environment_status",
         "error_code",
         "error_message",
-        "expires_at",
         "first_seen_at",
         "identity",
         "incomplete_reason",
@@ -57,10 +55,11 @@ class RunHistory(StatusTrace):
         super().__init__(key)
         # Source, run, thread, assistant, model, parent and sub-agent, as the row has them.
         self.identity: tuple[str | None, ...] = ()
-        self.created_at = self.first_seen_at = 0
+        # The stamp of the service.
+        self.created_at: int | None = None
+        self.first_seen_at = 0
         self.started_at: int | None = None
         self.ended_at: int | None = None
-        self.expires_at: int | None = None
         # Converted when the row is written: only the last one is used, and converting takes time.
         self.last_changed_at = e.UNKNOWN_MOMENT
         self.tokens: tuple[int | None, ...] = _NO_USAGE
@@ -92,33 +91,31 @@ def stored_name(name: str | None) -> str | None:
     return key_text(name) if name else name
 
 
-def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]:
-    """Returns the row of a run with these intervals, in the order of `RunRow`.
+def row_values(run: RunHistory, measured: Measured) -> list[Any]:
+    """Returns the row of a run, in the order of `RunRow`, times in microseconds.
 
-    Times are in microseconds. Durations are the sums of the phases that were left, None before the
-    first of their kind; `running_seconds` includes all statuses but queued and requires_action,
-    `total_seconds` is end minus creation. `uncertainty_seconds` is the sum of the uncertainties
-    of all boundaries, each counted once, and for an ended run no more than it lasted. A vanished
-    run keeps its phase open; its next observation restores the status.
+    Durations are the sums of the phases that were left, None before the first of their kind;
+    `running_seconds` includes all statuses but queued and requires_action. `uncertainty_seconds` is
+    the largest of the four that are known. A vanished run keeps its phase open; its next
+    observation restores the status.
     """
-    last = intervals[-1]
-    outcome = last.status if last.status in ENDED else None
-    ended_at = total = None
+    line, estimate, _ = measured
+    last = line[-1].status
+    outcome = last if last in ENDED else None
+    durations = [estimate.kinds.get(kind) for kind in KINDS]
+    durations.append(None if outcome is None else estimate.total)
+    ended_at = None
     if outcome is not None:
-        # The server's two timestamps are exact together, even where our clock ran ahead between.
-        ended_at = last.entered_at if run.ended_at is None else run.ended_at
-        total = max(0, ended_at - run.created_at)
-    durations, uncertainty = _sum_intervals(intervals)
-    if total is not None and uncertainty is not None and last.entered_uncertainty is not None:
-        whole = total + stamp_uncertainty(run.created_at) + last.entered_uncertainty
-        parts = sum(it for it in durations if it is not None)
-        uncertainty = min(uncertainty, max(parts, whole))
+        ended_at = run.ended_at
+        if ended_at is None:
+            ended_at = estimate.moments[-1] if estimate.has_last else int(line[-1].until)
+    columns = [duration_columns(it) for it in durations]
     return [
         run.key,
         *run.identity,
-        VANISHED if run.is_vanished and outcome is None else stored_name(last.status),
+        VANISHED if run.is_vanished and outcome is None else stored_name(last),
         outcome,
-        run.created_at,
+        _find_creation(run),
         run.started_at,
         ended_at,
         run.expires_at,
@@ -126,11 +123,9 @@ def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]
         micros(run.last_changed_at),
         *run.tokens,
         run.service_tier,
-        seconds(durations[_QUEUED]),
-        seconds(durations[_RUNNING]),
-        seconds(durations[_ACTION]),
-        seconds(total),
-        seconds(uncertainty),
+        *(value for value, _, _ in columns),
+        seconds(_find_uncertainty(durations)),
+        *(bound for _, least, most in columns for bound in (least, most)),
         run.error_code,
         run.error_message,
         run.incomplete_reason,
@@ -142,21 +137,25 @@ def row_values(run: RunHistory, intervals: Sequence[PhaseInterval]) -> list[Any]
     ]
 
 
-def _sum_intervals(intervals: Sequence[PhaseInterval]) -> tuple[list[int | None], int | None]:
-    """Returns how long the run was queued, running and waiting, and the total uncertainty."""
-    durations: list[int | None] = [None, None, None]
-    uncertainty = intervals[0].entered_uncertainty
-    for interval, following in pairwise(intervals):
-        index = _DURATION_OF.get(interval.status, _RUNNING)
-        length = (interval.left_at or 0) - interval.entered_at
-        before = durations[index]
-        durations[index] = length if before is None else before + length
-        left, entered = interval.left_uncertainty, following.entered_uncertainty
-        if uncertainty is None or left is None or entered is None:
-            uncertainty = None
-        else:
-            uncertainty += left if left > entered else entered
-    return durations, uncertainty
+def _find_creation(run: RunHistory) -> int:
+    """Returns the stamp of the creation, or else the first moment at which the run is known."""
+    if run.created_at is not None:
+        return run.created_at
+    stamps = (int(it.low) for it in run.transitions if is_stamped(it))
+    return min((run.first_seen_at, *stamps))
+
+
+def _find_uncertainty(durations: Sequence[Duration | None]) -> int | None:
+    """Returns by how much the known durations may be off; None if nothing limits that."""
+    largest: int | None = None
+    for duration in durations:
+        if duration is None or duration.value is None:
+            continue
+        if duration.at_most == inf:
+            return None
+        found = uncertainty_of(duration) or 0
+        largest = found if largest is None or found > largest else largest
+    return largest
 
 
 def _on_created(run: RunHistory, event: e.RunCreated) -> None:
@@ -171,9 +170,8 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
         stored_name(event.subagent_id),
     )
     run.service_tier = stored_name(event.service_tier)
-    stamp, run.first_seen_at = run.transitions[0][1:3]
-    run.created_at = run.first_seen_at if stamp is None else stamp
-    run.expires_at = micros_or_none(event.expires_at)
+    run.created_at = micros_or_none(event.occurred_at)
+    run.first_seen_at = micros(event.observed_at)
     run.metadata = json_text(event.metadata or {})
     run.configuration_digest = stored_name(event.configuration_digest)
     _touch(run, event)
@@ -210,7 +208,7 @@ def _on_submitted(run: RunHistory, event: e.ToolOutputsSubmitted) -> None:
 def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
     status_trace.on_status_changed(run, event)
     if event.status == IN_PROGRESS and event.occurred_at is not None:
-        run.started_at = run.transitions[-1][1]
+        run.started_at = micros(event.occurred_at)
     run.is_vanished = False
     _touch(run, event)
 
@@ -222,8 +220,8 @@ def _on_action_required(run: RunHistory, event: e.RunActionRequired) -> None:
 
 
 def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
-    status_trace.add_transition(run, event, event.status)
-    run.ended_at = run.transitions[-1][1]
+    status_trace.on_ended(run, event)
+    run.ended_at = micros_or_none(event.occurred_at)
     if event.usage is not None:
         run.tokens = plausible_tokens(event.usage)
     _set_tier(run, event.usage)
@@ -271,7 +269,6 @@ def _on_metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
 def _on_times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
     status_trace.on_times_changed(run, event)
     run.started_at = micros_or_none(event.started_at) or run.started_at
-    run.expires_at = micros_or_none(event.expires_at) or run.expires_at
     _touch(run, event)
 
 

@@ -1,39 +1,68 @@
 """The trace of a run: its changes of status exactly as its events report them.
 
-A fold only records them. Phases and durations are derived from the whole trace when rows are
+A fold only records them. Phases and durations are estimated from the whole trace when rows are
 written, so that they do not depend on the batches, and late information changes them exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import Any, ClassVar, NamedTuple
 
+from projections.folding.durations import UNKNOWN, Estimate
+from projections.folding.estimator import estimate
+from projections.folding.evidence import complete_line, last_moment
 from projections.folding.micros import micros, micros_or_none
-from projections.folding.pauses import Pause, Step, refine, step_of
-from projections.folding.phases import PhaseInterval, Transition, phase_intervals
-from projections.folding.waits import Wait, stored_calls
+from projections.folding.network import INFERRED, NO_OFFSET, OBSERVED, SERVER, Boundary
+from projections.folding.pauses import Pause, Step, place_pauses, step_of
+from projections.folding.waits import Moment, Wait, stored_calls
 from tracker.core import events as e
-from tracker.core.status import ENDED, IN_PROGRESS, QUEUED, REQUIRES_ACTION
+from tracker.core.status import ENDED, EXPIRED, QUEUED, REQUIRES_ACTION
 from tracker.event_store.store import RecordedEvent
+
+
+class Measured(NamedTuple):
+    """A run as its events prove it: its line, the estimate of it, and those that are pauses."""
+
+    line: Sequence[Boundary]
+    estimate: Estimate
+    pauses: Sequence[Pause]
+
+    def count_phases(self) -> int:
+        """Returns the number of rows of the phases of the run."""
+        return len(self.estimate.told_phases()) + (self.line[-1].status not in ENDED)
 
 
 class StatusTrace:
     """The changes of status of one run while its events are folded."""
 
-    __slots__ = ("has_start", "key", "steps", "transitions", "version", "waits")
+    __slots__ = (
+        "expires_at",
+        "has_start",
+        "key",
+        "never_pauses",
+        "steps",
+        "transitions",
+        "version",
+        "waits",
+    )
     handlers: ClassVar[Mapping[type[e.Event], Callable[[Any, Any], None]]]
 
     def __init__(self, key: str) -> None:
         self.key = key
         # The version of the last event; 0 before the first one.
         self.version = 0
-        self.transitions: list[Transition] = []
+        self.transitions: list[Boundary] = []
         self.steps: list[Step] = []
         # Those of `transitions` that are stays in `requires_action`.
         self.waits: list[Wait] = []
-        # True once the service has reported a start time.
+        # True once the service has reported a start beside a change of status.
         self.has_start = False
+        # True if the configuration of the run has no tool that it waits for.
+        self.never_pauses = False
+        # The last known one, in microseconds.
+        self.expires_at: int | None = None
 
     @property
     def status(self) -> str:
@@ -45,22 +74,26 @@ class StatusTrace:
         """Returns roughly how much memory the calls of the pauses take."""
         return sum(it.held_bytes for it in self.waits)
 
-    @property
-    def is_refined(self) -> bool:
-        """True if steps or our own submissions tell more of the pauses than the transitions."""
-        return bool(self.steps) or any(it.submitted_at is not None for it in self.waits)
+    def measure(self) -> Measured:
+        """Returns the phases of the run, and those of them that are pauses."""
+        line, calls, never_pauses = self._make_line()
+        pauses: list[Pause] = []
+        if calls:
+            places = [at for at, it in enumerate(line) if it[0] == REQUIRES_ACTION]
+            pauses = [Pause(at, *it) for at, it in zip(places, calls, strict=True)]
+        return Measured(line, estimate(line, hides_pause=not never_pauses), pauses)
 
-    def phase_intervals(self) -> list[PhaseInterval]:
-        """Returns the intervals of the run, refined by its steps if there are any."""
-        return self.measure()[0]
-
-    def measure(self) -> tuple[list[PhaseInterval], list[Pause]]:
-        """Returns the intervals of the run, and those of them that are pauses."""
-        if not self.is_refined:
-            pauses = [Pause(wait.index, wait) for wait in self.waits]
-            return phase_intervals(self.transitions), pauses
-        transitions, gaps, pauses = refine(self.transitions, self.steps, self.waits)
-        return phase_intervals(transitions, gaps), pauses
+    def _make_line(self) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]], bool]:
+        boundaries: Sequence[Boundary] = self.transitions
+        calls: list[tuple[Wait | None, Step | None]]
+        if self.steps or any(it.submitted_at is not None for it in self.waits):
+            boundaries, calls = place_pauses(boundaries, self.steps, self.waits)
+        else:
+            calls = [(it, None) for it in self.waits]
+        # The list of steps is complete at the end.
+        never_pauses = self.never_pauses or (bool(self.steps) and self.status in ENDED)
+        line = complete_line(boundaries, never_pauses=never_pauses, has_start=self.has_start)
+        return line, calls, never_pauses
 
 
 def fold(trace: StatusTrace, recorded: RecordedEvent) -> None:
@@ -88,36 +121,39 @@ def fold(trace: StatusTrace, recorded: RecordedEvent) -> None:
 
 
 def on_created(trace: StatusTrace, event: e.RunCreated) -> None:
-    """Starts the trace as queued, at the creation or else at our first observation."""
-    stamp = micros_or_none(event.occurred_at)
-    trace.transitions.append((QUEUED, stamp, micros(event.observed_at), None, None, False, False))
+    """Starts the trace as queued, at the creation or else before our first observation."""
+    trace.never_pauses = event.never_pauses
+    trace.expires_at = micros_or_none(event.expires_at)
+    trace.transitions.append(_bound(event, QUEUED))
+
+
+def _bound(event: e.Change, status: str) -> Boundary:
+    occurred, before, after = event.occurred_at, event.not_before, event.not_after
+    seen = event.observed_at
+    if after is not None and after < seen:
+        seen = after
+    low, high, basis = -inf, inf, INFERRED if event.inferred else OBSERVED
+    if occurred is not None:
+        low = micros(occurred)
+        high, basis = last_moment(low), SERVER
+    since = -inf if before is None else micros(before)
+    return _new(Boundary, (status, low, high, since, micros(seen), False, basis, NO_OFFSET))
+
+
+# Half of the cost of the constructor.
+_new = tuple.__new__
 
 
 def add_transition(trace: StatusTrace, event: e.Change, status: str) -> None:
-    """Records a change of status. A start that it reports counts for the next change only."""
+    """Records a change of status."""
     if trace.transitions[-1][0] in ENDED:
         raise ValueError(f"the run had already ended as {trace.transitions[-1][0]}")
-    occurred, before, after = event.occurred_at, event.not_before, event.not_after
-    # With a server's timestamp the observation is not used, and converting it takes time.
-    seen = micros(event.observed_at if occurred is None else occurred)
-    trace.transitions.append(
-        (
-            status,
-            None if occurred is None else seen,
-            seen,
-            None if before is None else micros(before),
-            None if after is None else micros(after),
-            event.inferred,
-            trace.has_start,
-        )
-    )
+    trace.transitions.append(_bound(event, status))
 
 
 def on_status_changed(trace: StatusTrace, event: e.RunStatusChanged) -> None:
     """Records the change to another active status."""
     add_transition(trace, event, event.status)
-    if event.status == IN_PROGRESS and event.occurred_at is not None:
-        trace.has_start = True
 
 
 def on_action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
@@ -130,17 +166,12 @@ def on_action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
         wait = trace.waits[-1]
         over = wait.submitted_at
         if over is None or not wait.calls.keys().isdisjoint(calls):
-            wait.replace(calls, _find_moment(event))
+            _, low, high, after, until, *_ = _bound(event, REQUIRES_ACTION)
+            wait.replace(calls, Moment(low, high, after, until))
             return
-        trace.transitions.append((IN_PROGRESS, None, over, over, None, True, trace.has_start))
+        trace.transitions.append(Boundary(UNKNOWN, until=over, basis=INFERRED))
     add_transition(trace, event, REQUIRES_ACTION)
     trace.waits.append(Wait(len(trace.transitions) - 1, calls.values()))
-
-
-def _find_moment(event: e.RunActionRequired) -> tuple[int, int | None]:
-    seen = min(event.observed_at, event.not_after or event.observed_at)
-    moment, before = micros(event.occurred_at or seen), micros_or_none(event.not_before)
-    return moment, None if before is None else max(0, moment - before)
 
 
 def on_submitted(trace: StatusTrace, event: e.ToolOutputsSubmitted) -> None:
@@ -150,13 +181,16 @@ def on_submitted(trace: StatusTrace, event: e.ToolOutputsSubmitted) -> None:
 
 
 def on_ended(trace: StatusTrace, event: e.RunEnded) -> None:
-    """Records the end of the run."""
+    """Records the end of the run: one without a stamp that expired, not before it had to."""
     add_transition(trace, event, event.status)
+    if event.status == EXPIRED and event.occurred_at is None and trace.expires_at is not None:
+        trace.transitions[-1] = trace.transitions[-1]._replace(low=trace.expires_at)
 
 
 def on_times_changed(trace: StatusTrace, event: e.RunTimesChanged) -> None:
-    """Records that the service has reported a start time."""
+    """Records that the service has reported a start time, or another expiry."""
     trace.has_start = trace.has_start or event.started_at is not None
+    trace.expires_at = micros_or_none(event.expires_at) or trace.expires_at
 
 
 def on_step_recorded(trace: StatusTrace, event: e.RunStepRecorded) -> None:
@@ -167,10 +201,13 @@ def on_step_recorded(trace: StatusTrace, event: e.RunStepRecorded) -> None:
 
 
 def on_identified(trace: StatusTrace, event: e.RunIdentified) -> None:
-    """Records the stamp of the creation, if that was not known before."""
+    """Records the stamp of the creation, and that the run never pauses, if that is new."""
+    trace.never_pauses = trace.never_pauses or event.never_pauses
     if event.created_at is not None:
         stamp = micros(event.created_at)
-        trace.transitions[0] = (QUEUED, stamp, stamp, None, None, False, False)
+        trace.transitions[0] = trace.transitions[0]._replace(
+            low=stamp, high=last_moment(stamp), basis=SERVER
+        )
 
 
 def ignore(trace: StatusTrace, event: e.Event) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
+from typing import NamedTuple
 
 from projections.folding.json_text import key_text
 from tracker.core.snapshot import ToolCall
@@ -11,8 +13,14 @@ from tracker.core.snapshot import ToolCall
 UNSEEN = ToolCall.model_construct(id="", type=None, name=None, arguments=None)
 _CALL_BYTES = 1000
 
-# A moment with its uncertainty; None where nothing limits that.
-Bounded = tuple[int, int | None]
+
+class Moment(NamedTuple):
+    """The evidence of a moment, as that of a boundary; unknown ends are infinite."""
+
+    low: float = -inf
+    high: float = inf
+    after: float = -inf
+    until: float = inf
 
 
 class WaitedCall:
@@ -20,12 +28,12 @@ class WaitedCall:
 
     __slots__ = ("call", "is_submitted", "required", "resolved")
 
-    def __init__(self, call: ToolCall, required: Bounded | None) -> None:
+    def __init__(self, call: ToolCall, required: Moment | None) -> None:
         self.call = call
         # Set if the run asked for it later than for others.
         self.required = required
         # Set if it was answered before the run went on.
-        self.resolved: Bounded | None = None
+        self.resolved: Moment | None = None
         # True if our own client answered it.
         self.is_submitted = False
 
@@ -41,14 +49,14 @@ class Wait:
         self.calls = {it.id: WaitedCall(it, None) for it in calls}
 
     @property
-    def submitted_at(self) -> int | None:
+    def submitted_at(self) -> float | None:
         """Returns when our own client had answered all calls; None if it did not."""
-        moment: int | None = None
+        moment: float | None = None
         for call in self.calls.values():
             if call.resolved is None:
                 return None
             if call.is_submitted:
-                moment = max(call.resolved[0], moment or 0)
+                moment = max(call.resolved.until, moment or 0)
         return moment
 
     @property
@@ -56,7 +64,7 @@ class Wait:
         """Returns roughly how much memory the calls take."""
         return estimate_bytes(it.call for it in self.calls.values())
 
-    def replace(self, calls: Mapping[str, ToolCall], moment: Bounded) -> None:
+    def replace(self, calls: Mapping[str, ToolCall], moment: Moment) -> None:
         """Applies that the run asked for other calls: those that are gone were answered."""
         for call_id, known in self.calls.items():
             if call_id not in calls:
@@ -69,11 +77,11 @@ class Wait:
                 self.calls[call_id] = WaitedCall(call, moment)
 
     def submit(self, call_ids: Iterable[str], moment: int) -> None:
-        """Applies that our own client sent the outputs of calls, at a moment that is exact."""
+        """Applies that the service had accepted our own outputs of calls at a moment."""
         for call_id in map(key_text, call_ids):
             call = self.calls.get(call_id)
             if call is not None and call.resolved is None:
-                call.resolved, call.is_submitted = (moment, 0), True
+                call.resolved, call.is_submitted = Moment(until=moment), True
 
 
 def estimate_bytes(calls: Iterable[ToolCall]) -> int:

@@ -33,7 +33,7 @@ class ActionsBatch(FoldedBatch):
     def write(self, connection: Connection, target: Target) -> None:
         """Writes the actions; deletes the old ones where pauses may have other numbers now."""
         table = target(run_actions)
-        runs = [it for it in self.fold.unpruned_runs() if it.has_moved_pauses or it.pauses]
+        runs = [it for it in self.fold.unpruned_runs() if it.has_moved_pauses or it.measured.pauses]
         delete_rows(connection, table, [it.key for it in runs if it.has_moved_pauses])
-        rows = [row for it in runs for row in action_rows(it.key, it.intervals, it.pauses)]
+        rows = [row for it in runs for row in action_rows(it.key, it.measured)]
         upsert(connection, table, rows)

@@ -10,9 +10,8 @@ from sqlalchemy import Connection, Table, delete
 from projections.database.schema import run_phases
 from projections.database.upsert import insert, upsert
 from projections.folding.batch_fold import BatchFold
-from projections.folding.phases import phase_values
+from projections.folding.phases import phase_rows
 from projections.projectors.projection import FoldedBatch, Target
-from tracker.core.status import ENDED
 
 
 class PhasesProjection:
@@ -39,8 +38,6 @@ class PhasesBatch(FoldedBatch):
         for run in self.fold.unpruned_runs():
             if run.has_fewer_phases:
                 connection.execute(delete(table).where(table.c.run_key == run.key))
-            for seq, interval in enumerate(run.intervals, 1):
-                if interval.status not in ENDED:
-                    (new if run.is_new else known).append(phase_values(run.key, seq, interval))
+            (new if run.is_new else known).extend(phase_rows(run.key, run.measured))
         insert(connection, table, new)
         upsert(connection, table, known)

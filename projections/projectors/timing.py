@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import add as plus
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete
+from sqlalchemy import Connection, Table, and_, delete
 
 from projections.database.schema import timing_buckets, timing_totals
 from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
-from projections.folding.rollups import Key, sum_over_time, timing_changes
+from projections.folding.rollups import Key, add_counts, sum_over_time, timing_changes
 from projections.projectors.projection import FoldedBatch, Target
 from projections.projectors.rollup_rows import is_row, join_keys
+
+COUNTS = ("count", "at_least_count", "at_most_count")
 
 
 class TimingProjection:
@@ -35,11 +37,12 @@ class TimingBatch(FoldedBatch):
         """Adds to the counts, and deletes those that become zero."""
         changes = timing_changes(self.fold.runs())
         _add(connection, target(timing_buckets), join_keys(changes))
-        _add(connection, target(timing_totals), sum_over_time(changes, plus))
+        _add(connection, target(timing_totals), sum_over_time(changes, add_counts))
 
 
-def _add(connection: Connection, table: Table, changes: Mapping[Key, int]) -> None:
-    add(connection, table, [[*key, count] for key, count in changes.items() if count])
-    for key, count in changes.items():
-        if count < 0:
-            connection.execute(delete(table).where(is_row(table, key), table.c.count == 0))
+def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[Any]]) -> None:
+    add(connection, table, [[*key, *counts] for key, counts in changes.items() if any(counts)])
+    is_empty = and_(*(table.c[name] == 0 for name in COUNTS))
+    for key, counts in changes.items():
+        if min(counts) < 0:
+            connection.execute(delete(table).where(is_row(table, key), is_empty))

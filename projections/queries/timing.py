@@ -10,8 +10,9 @@ from math import ceil, fsum
 from sqlalchemy import Connection
 
 from projections.database.schema import runs, timing_buckets, timing_totals
-from projections.folding.histogram import bucket_of
-from projections.folding.rollups import PHASES, UNCERTAINTY
+from projections.folding.histogram import UNLIMITED
+from projections.folding.rollups import PHASES
+from projections.folding.rollups import timing_buckets as buckets_of
 from projections.queries.grouping import Grouping, localize_hour, sort_key
 from projections.queries.periods import whole_quarters
 from projections.queries.rollups import Rollup, read_edge_runs, sum_rollup
@@ -19,19 +20,26 @@ from projections.queries.run_groups import group_of, read_groups
 from projections.row_types import TimingRow
 from tracker.errors import SettingsError
 
-_ROLLUP = Rollup(timing_buckets, timing_totals, ("phase", "bucket"), ("count",))
-_TIMES = tuple(f"{phase}_seconds" for phase in PHASES)
+_COUNTS = ("count", "at_least_count", "at_most_count")
+_ROLLUP = Rollup(timing_buckets, timing_totals, ("phase", "bucket"), _COUNTS)
+_TIMES = (
+    *(f"{phase}_seconds" for phase in PHASES),
+    *(f"{phase}_{bound}_seconds" for phase in PHASES for bound in ("at_least", "at_most")),
+)
 
-# A group, a phase, a bucket in seconds, and the number of its runs.
-_Part = tuple[dict[str, object], str, float, int]
+# A group, a phase, a bucket in seconds, and how many runs have their duration in it, what it is at
+# least, and what it is at most.
+_Part = tuple[dict[str, object], str, float, Sequence[int]]
 # The number of runs in each bucket.
 _Histogram = dict[float, int]
+# Of the durations, of what they are at least, and of what they are at most.
+_Histograms = tuple[_Histogram, _Histogram, _Histogram]
 
 
 def measure_phases(
     connection: Connection, grouping: Grouping, percentiles: Sequence[float]
 ) -> list[TimingRow]:
-    """Returns a row for each group and each phase that one of its ended runs had.
+    """Returns a row for each group and each phase that one of its ended runs had, or may have had.
 
     Open runs do not count: they may be queued, run and wait again.
     """
@@ -39,18 +47,20 @@ def measure_phases(
         if not 0 < percent <= 100:
             raise SettingsError(f"a percentile is above 0 and up to 100, not {percent}")
     groups: dict[tuple[object, ...], dict[str, object]] = {}
-    times: dict[tuple[object, ...], dict[str, _Histogram]] = defaultdict(dict)
-    for group, phase, seconds, number in _read_parts(connection, grouping):
+    times: dict[tuple[object, ...], dict[str, _Histograms]] = defaultdict(dict)
+    for group, phase, bucket, counts in _read_parts(connection, grouping):
         key = tuple(group.values())
         groups[key] = group
-        histogram = times[key].setdefault(phase, defaultdict(int))
-        histogram[seconds] += number
+        found = times[key].setdefault(phase, (defaultdict(int), defaultdict(int), defaultdict(int)))
+        for histogram, number in zip(found, counts, strict=True):
+            if number:
+                histogram[bucket] += number
     return [
-        _make_row(group, phase, found[phase], _mean_uncertainty(found), percentiles)
+        _make_row(group, phase, found[phase], percentiles)
         for key, found in sorted(times.items(), key=lambda it: sort_key(groups[it[0]]))
         for group in [localize_hour(groups[key], grouping.zone)]
         for phase in PHASES
-        if phase != UNCERTAINTY and found.get(phase)
+        if any(found.get(phase, ()))
     ]
 
 
@@ -72,36 +82,50 @@ def _read_parts(connection: Connection, grouping: Grouping) -> Iterator[_Part]:
             yield from _count_run(group, times)
         return
     quarters = whole_quarters(grouping.since, grouping.until)
-    for group, (phase, bucket, number) in sum_rollup(connection, _ROLLUP, grouping, quarters):
-        yield group, phase, bucket, int(number)
+    for group, (phase, bucket, *counts) in sum_rollup(connection, _ROLLUP, grouping, quarters):
+        yield group, phase, bucket, [int(it) for it in counts]
     for run in read_edge_runs(connection, quarters, grouping.filters):
         yield from _count_run(group_of(run, grouping), [getattr(run, name) for name in _TIMES])
 
 
 def _count_run(group: dict[str, object], times: Sequence[float | None]) -> Iterator[_Part]:
-    for phase, seconds in zip(PHASES, times, strict=True):
-        if seconds is not None:
-            yield group, phase, bucket_of(seconds), 1
+    number = len(PHASES)
+    for phase, bucket, measure in buckets_of(times[:number], times[number:]):
+        yield group, phase, bucket, [int(measure == it) for it in range(3)]
 
 
-def _mean(counts: Mapping[float, int]) -> float:
-    return fsum(value * number for value, number in counts.items()) / sum(counts.values())
-
-
-def _mean_uncertainty(found: Mapping[str, _Histogram]) -> float | None:
-    """Returns the mean uncertainty of the runs of a group; None if that of one is unknown."""
-    counts = found.get(UNCERTAINTY)
-    if not counts or sum(counts.values()) < sum(found["total"].values()):
+def _mean(counts: Mapping[float, int]) -> float | None:
+    if not counts or UNLIMITED in counts:
         return None
-    return _mean(counts)
+    return fsum(value * number for value, number in counts.items()) / sum(counts.values())
 
 
 def _make_row(
     group: Mapping[str, object],
     phase: str,
-    counts: _Histogram,
-    uncertainty: float | None,
+    histograms: _Histograms,
     percentiles: Sequence[float],
 ) -> TimingRow:
-    ranks = {percent: nearest_rank(counts, percent) for percent in percentiles}
-    return TimingRow(group, phase, sum(counts.values()), _mean(counts), uncertainty, ranks)
+    known, least, most = histograms
+    runs = sum(known.values())
+    return TimingRow(
+        group,
+        phase,
+        runs,
+        sum(least.values()) - runs,
+        _mean(known),
+        _mean(least),
+        _mean(most),
+        {it: nearest_rank(known, it) if known else None for it in percentiles},
+        {it: _find_range(least, most, it) for it in percentiles},
+    )
+
+
+def _find_range(
+    least: _Histogram, most: _Histogram, percent: float
+) -> tuple[float | None, float | None]:
+    """Returns the bounds of a percentile of all runs: those of the same rank among the bounds."""
+    if not least:
+        return None, None
+    highest = nearest_rank(most, percent)
+    return nearest_rank(least, percent), None if highest == UNLIMITED else highest

@@ -126,7 +126,7 @@ def test_a_run_may_vanish_and_reappear() -> None:
     gone = fold([*known, *vanished])
     assert decide_disappearance(gone, at(30)) == []
     assert decide(gone, document("queued", 40)) == []
-    assert decide(gone, seen("queued", 40)) == [RunReappeared(observed_at=at(40))]
+    assert decide(gone, seen("queued", 40)) == [RunReappeared(observed_at=at(40), asked_at=50_000)]
 
 
 def test_an_ended_run_does_not_vanish() -> None:
@@ -161,13 +161,12 @@ def test_steps_are_recorded_once_when_they_ended() -> None:
     assert decide_steps(fold([*known, *recorded]), steps, at(6)) == []
 
 
-def test_a_document_of_unknown_age_is_bounded_by_stamps_alone() -> None:
+def test_an_open_document_of_unknown_age_has_no_lower_bound() -> None:
     history(seen("in_progress", 2, started=1)).when(
         document("requires_action", 9000, started=1, tool_calls=(CALL,), not_after=at(20))
     ).then(
         RunActionRequired(
             observed_at=at(9000),
-            not_before=at(1),
             not_after=at(20),
             previous="in_progress",
             tool_calls=(CALL,),

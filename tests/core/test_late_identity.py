@@ -38,7 +38,8 @@ def test_what_the_first_document_lacked_is_one_event(look: object) -> None:
 @pytest.mark.parametrize("status", ["queued", "completed", "failed"])
 def test_a_look_from_before_fills_in_what_is_not_known(status: str) -> None:
     [event] = bare().when(seen(status, 3, **WHOLE)).decided[:1]
-    assert event == TOLD.model_copy(update={"observed_at": at(5)})
+    moments = {"observed_at": at(5), "asked_at": 2_050_000}
+    assert event == TOLD.model_copy(update=moments)
 
 
 def test_a_document_that_says_less_takes_nothing_back() -> None:
@@ -58,14 +59,14 @@ def test_a_run_keeps_its_creation_its_assistant_and_its_configuration() -> None:
 def test_a_router_names_its_model_late() -> None:
     first = seen("queued", 1, model="auto")
     end = ended("completed", 9, 8, model="gpt-4o")
-    told = RunIdentified(observed_at=at(9), model="gpt-4o")
+    told = RunIdentified(observed_at=at(9), asked_at=50_000, model="gpt-4o")
     known = history(first)
     assert known.when(end).decided[0] == told
     # Neither the first document again, nor one from before, brings the old name back.
     after = history(first, end)
     after.when(first, document("completed", 50, model="auto"), end).then_nothing()
     [back] = after.when(seen("completed", 60, model="auto")).decided
-    assert back == RunIdentified(observed_at=at(60), model="auto")
+    assert back == RunIdentified(observed_at=at(60), asked_at=50_000, model="auto")
 
 
 def test_the_model_of_a_thread_replaces_none() -> None:

@@ -74,6 +74,14 @@ CREATE TABLE public.runs (
     action_seconds double precision,
     total_seconds double precision,
     uncertainty_seconds double precision,
+    queued_at_least_seconds double precision,
+    queued_at_most_seconds double precision,
+    running_at_least_seconds double precision,
+    running_at_most_seconds double precision,
+    action_at_least_seconds double precision,
+    action_at_most_seconds double precision,
+    total_at_least_seconds double precision,
+    total_at_most_seconds double precision,
     error_code text,
     error_message text,
     incomplete_reason text,
@@ -110,7 +118,9 @@ CREATE TABLE public.run_actions (
     required_at timestamp with time zone NOT NULL,
     resolved_at timestamp with time zone,
     waited_seconds double precision,
-    uncertainty_seconds double precision
+    uncertainty_seconds double precision,
+    at_least_seconds double precision,
+    at_most_seconds double precision
 );
 CREATE TABLE public.run_costs (
     run_key text NOT NULL,
@@ -127,7 +137,9 @@ CREATE TABLE public.run_phases (
     left_at timestamp with time zone,
     seconds double precision,
     uncertainty_seconds double precision,
-    basis text NOT NULL
+    basis text NOT NULL,
+    at_least_seconds double precision,
+    at_most_seconds double precision
 );
 CREATE TABLE public.run_steps (
     run_key text NOT NULL,
@@ -212,7 +224,9 @@ CREATE TABLE public.timing_totals (
     outcome text NOT NULL,
     phase text NOT NULL,
     bucket double precision NOT NULL,
-    count bigint NOT NULL
+    count bigint NOT NULL,
+    at_least_count bigint NOT NULL,
+    at_most_count bigint NOT NULL
 );
 CREATE VIEW public.stuck_runs AS
  WITH usual AS (
@@ -260,7 +274,9 @@ CREATE TABLE public.timing_buckets (
     outcome text NOT NULL,
     phase text NOT NULL,
     bucket double precision NOT NULL,
-    count bigint NOT NULL
+    count bigint NOT NULL,
+    at_least_count bigint NOT NULL,
+    at_most_count bigint NOT NULL
 );
 CREATE TABLE public.usage_hourly (
     hour timestamp with time zone NOT NULL,
@@ -337,18 +353,18 @@ INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 
 INSERT INTO public.cost_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', '', '0.2.3', 2, 0, 0, 900, 6000, 0);
 INSERT INTO public.cost_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', '', '0.2.3', 3, 1, 0, 30000, 100000, 0);
 INSERT INTO public.cost_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', '', '0.2.3', 3, 1, 0, 2700, 6000, 0);
-INSERT INTO public.run_actions VALUES ('assistants:run_0', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2);
-INSERT INTO public.run_actions VALUES ('assistants:run_1', 1, 'call_1', 'function', 'price', '{}', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 172785);
-INSERT INTO public.run_actions VALUES ('assistants:run_2', 1, 'call_1', 'function', 'price', '{}', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 345585);
-INSERT INTO public.run_actions VALUES ('assistants:run_3', 1, 'call_1', 'function', 'price', '{}', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 518385);
-INSERT INTO public.run_actions VALUES ('assistants:run_4', 1, 'call_1', 'function', 'price', '{}', '2026-01-05 08:30:00-03:30', NULL, NULL, 345595.75);
-INSERT INTO public.run_actions VALUES ('assistants:run_5', 1, 'call_1', 'function', 'price', '{}', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 863985);
-INSERT INTO public.run_actions VALUES ('assistants:run_6', 1, 'call_1', 'function', 'price', '{}', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 1036785);
-INSERT INTO public.run_actions VALUES ('assistants:run_7', 1, 'call_1', 'function', 'price', '{}', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 1209585);
-INSERT INTO public.run_actions VALUES ('assistants:run_8', 1, 'call_1', 'function', 'price', '{}', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 1382385);
-INSERT INTO public.run_actions VALUES ('assistants:run_9', 1, 'call_1', 'function', 'price', '{}', '2026-01-10 08:30:00-03:30', NULL, NULL, 777595.75);
-INSERT INTO public.run_actions VALUES ('assistants:run_10', 1, 'call_1', 'function', 'price', '{}', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 1727985);
-INSERT INTO public.run_actions VALUES ('assistants:run_11', 1, 'call_1', 'function', 'price', '{}', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900785);
+INSERT INTO public.run_actions VALUES ('assistants:run_0', 1, 'call_1', 'function', 'price', '{}', '2026-01-01 08:30:05.499999-03:30', '2026-01-01 08:30:12.499999-03:30', 7, 0.999999, 6.000001, 7.999999);
+INSERT INTO public.run_actions VALUES ('assistants:run_1', 1, 'call_1', 'function', 'price', '{}', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_2', 1, 'call_1', 'function', 'price', '{}', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_3', 1, 'call_1', 'function', 'price', '{}', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_4', 1, 'call_1', 'function', 'price', '{}', '2026-01-05 08:30:00-03:30', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_actions VALUES ('assistants:run_5', 1, 'call_1', 'function', 'price', '{}', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_6', 1, 'call_1', 'function', 'price', '{}', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_7', 1, 'call_1', 'function', 'price', '{}', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_8', 1, 'call_1', 'function', 'price', '{}', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_9', 1, 'call_1', 'function', 'price', '{}', '2026-01-10 08:30:00-03:30', NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.run_actions VALUES ('assistants:run_10', 1, 'call_1', 'function', 'price', '{}', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
+INSERT INTO public.run_actions VALUES ('assistants:run_11', 1, 'call_1', 'function', 'price', '{}', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 9.001902, 0, 9.001902);
 INSERT INTO public.run_costs VALUES ('assistants:run_0', '0.2.3', NULL, NULL, NULL);
 INSERT INTO public.run_costs VALUES ('assistants:run_1', '0.2.3', 150, 3000, 0);
 INSERT INTO public.run_costs VALUES ('assistants:run_2', '0.2.3', 5000, 50000, 0);
@@ -359,62 +375,62 @@ INSERT INTO public.run_costs VALUES ('assistants:run_7', '0.2.3', 1050, 3000, 0)
 INSERT INTO public.run_costs VALUES ('assistants:run_8', '0.2.3', 20000, 50000, 0);
 INSERT INTO public.run_costs VALUES ('assistants:run_10', '0.2.3', 25000, 50000, 0);
 INSERT INTO public.run_costs VALUES ('assistants:run_11', '0.2.3', 1650, 3000, 0);
-INSERT INTO public.run_phases VALUES ('assistants:run_0', 1, 'queued', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:01-03:30', 1, 2, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_0', 2, 'in_progress', '2026-01-01 08:30:01-03:30', '2026-01-01 08:30:05-03:30', 4, 2, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_0', 3, 'requires_action', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_0', 4, 'queued', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:12-03:30', 0, 2, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_0', 5, 'in_progress', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', 7, 2, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_1', 1, 'queued', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 86401, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_1', 2, 'in_progress', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 172796, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_1', 3, 'requires_action', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 172785, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_1', 4, 'queued', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 172778, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_1', 5, 'in_progress', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 172775.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_2', 1, 'queued', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 172801, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_2', 2, 'in_progress', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 345596, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_2', 3, 'requires_action', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 345585, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_2', 4, 'queued', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 345578, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_2', 5, 'in_progress', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 345575.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_3', 1, 'queued', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 259201, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_3', 2, 'in_progress', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 518396, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_3', 3, 'requires_action', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 518385, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_3', 4, 'queued', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 518378, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_3', 5, 'in_progress', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 518375.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_4', 1, 'queued', '2026-01-05 08:30:00-03:30', '2026-01-05 08:30:00-03:30', 0, 345601, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_4', 2, 'in_progress', '2026-01-05 08:30:00-03:30', '2026-01-05 08:30:00-03:30', 0, 691195.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_4', 3, 'requires_action', '2026-01-05 08:30:00-03:30', NULL, NULL, 345595.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_5', 1, 'queued', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 432001, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_5', 2, 'in_progress', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 863996, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_5', 3, 'requires_action', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 863985, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_5', 4, 'queued', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 863978, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_5', 5, 'in_progress', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 863975.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_6', 1, 'queued', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 518401, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_6', 2, 'in_progress', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 1036796, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_6', 3, 'requires_action', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 1036785, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_6', 4, 'queued', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 1036778, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_6', 5, 'in_progress', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 1036775.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_7', 1, 'queued', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 604801, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_7', 2, 'in_progress', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 1209596, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_7', 3, 'requires_action', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 1209585, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_7', 4, 'queued', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 1209578, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_7', 5, 'in_progress', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 1209575.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_8', 1, 'queued', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 691201, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_8', 2, 'in_progress', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 1382396, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_8', 3, 'requires_action', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 1382385, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_8', 4, 'queued', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 1382378, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_8', 5, 'in_progress', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 1382371, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_9', 1, 'queued', '2026-01-10 08:30:00-03:30', '2026-01-10 08:30:00-03:30', 0, 777601, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_9', 2, 'in_progress', '2026-01-10 08:30:00-03:30', '2026-01-10 08:30:00-03:30', 0, 1555195.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_9', 3, 'requires_action', '2026-01-10 08:30:00-03:30', NULL, NULL, 777595.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_10', 1, 'queued', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 864001, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_10', 2, 'in_progress', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 1727996, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_10', 3, 'requires_action', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 1727985, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_10', 4, 'queued', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 1727978, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_10', 5, 'in_progress', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 1727975.75, 'observed');
-INSERT INTO public.run_phases VALUES ('assistants:run_11', 1, 'queued', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 950401, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_11', 2, 'in_progress', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900796, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_11', 3, 'requires_action', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900785, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_11', 4, 'queued', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900778, 'server');
-INSERT INTO public.run_phases VALUES ('assistants:run_11', 5, 'in_progress', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 1900775.75, 'observed');
+INSERT INTO public.run_phases VALUES ('assistants:run_0', 1, 'queued', '2026-01-01 08:30:00.499999-03:30', '2026-01-01 08:30:01.499999-03:30', 1, 0.999999, 'server', 1e-06, 1.999999);
+INSERT INTO public.run_phases VALUES ('assistants:run_0', 2, 'in_progress', '2026-01-01 08:30:01.499999-03:30', '2026-01-01 08:30:05.499999-03:30', 4, 0.999999, 'server', 3.000001, 4.999999);
+INSERT INTO public.run_phases VALUES ('assistants:run_0', 3, 'requires_action', '2026-01-01 08:30:05.499999-03:30', '2026-01-01 08:30:12.499999-03:30', 7, 0.999999, 'server', 6.000001, 7.999999);
+INSERT INTO public.run_phases VALUES ('assistants:run_0', 4, 'queued', '2026-01-01 08:30:12.499999-03:30', '2026-01-01 08:30:12.499999-03:30', 0, 0.999999, 'server', 0, 0.999999);
+INSERT INTO public.run_phases VALUES ('assistants:run_0', 5, 'in_progress', '2026-01-01 08:30:12.499999-03:30', '2026-01-01 08:30:19.499999-03:30', 7, 0.999999, 'server', 6.000001, 7.999999);
+INSERT INTO public.run_phases VALUES ('assistants:run_1', 1, 'queued', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_1', 2, 'in_progress', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_1', 3, 'requires_action', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_1', 4, 'queued', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_1', 5, 'in_progress', '2026-01-02 08:30:00-03:30', '2026-01-02 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_2', 1, 'queued', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_2', 2, 'in_progress', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_2', 3, 'requires_action', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_2', 4, 'queued', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_2', 5, 'in_progress', '2026-01-03 08:30:00-03:30', '2026-01-03 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_3', 1, 'queued', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_3', 2, 'in_progress', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_3', 3, 'requires_action', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_3', 4, 'queued', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_3', 5, 'in_progress', '2026-01-04 08:30:00-03:30', '2026-01-04 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_4', 1, 'queued', '2026-01-05 08:30:00-03:30', '2026-01-05 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_4', 2, 'in_progress', '2026-01-05 08:30:00-03:30', '2026-01-05 08:30:00-03:30', NULL, NULL, 'disputed', 0, NULL);
+INSERT INTO public.run_phases VALUES ('assistants:run_4', 3, 'requires_action', '2026-01-05 08:30:00-03:30', NULL, NULL, NULL, 'observed', NULL, NULL);
+INSERT INTO public.run_phases VALUES ('assistants:run_5', 1, 'queued', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_5', 2, 'in_progress', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_5', 3, 'requires_action', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_5', 4, 'queued', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_5', 5, 'in_progress', '2026-01-06 08:30:00-03:30', '2026-01-06 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_6', 1, 'queued', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_6', 2, 'in_progress', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_6', 3, 'requires_action', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_6', 4, 'queued', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_6', 5, 'in_progress', '2026-01-07 08:30:00-03:30', '2026-01-07 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_7', 1, 'queued', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_7', 2, 'in_progress', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_7', 3, 'requires_action', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_7', 4, 'queued', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_7', 5, 'in_progress', '2026-01-08 08:30:00-03:30', '2026-01-08 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_8', 1, 'queued', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_8', 2, 'in_progress', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_8', 3, 'requires_action', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_8', 4, 'queued', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_8', 5, 'in_progress', '2026-01-09 08:30:00-03:30', '2026-01-09 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_9', 1, 'queued', '2026-01-10 08:30:00-03:30', '2026-01-10 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_9', 2, 'in_progress', '2026-01-10 08:30:00-03:30', '2026-01-10 08:30:00-03:30', NULL, NULL, 'disputed', 0, NULL);
+INSERT INTO public.run_phases VALUES ('assistants:run_9', 3, 'requires_action', '2026-01-10 08:30:00-03:30', NULL, NULL, NULL, 'observed', NULL, NULL);
+INSERT INTO public.run_phases VALUES ('assistants:run_10', 1, 'queued', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_10', 2, 'in_progress', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_10', 3, 'requires_action', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_10', 4, 'queued', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_10', 5, 'in_progress', '2026-01-11 08:30:00-03:30', '2026-01-11 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_11', 1, 'queued', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 0, 'disputed', 0, 0);
+INSERT INTO public.run_phases VALUES ('assistants:run_11', 2, 'in_progress', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 7.001902, 'disputed', 0, 7.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_11', 3, 'requires_action', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_11', 4, 'queued', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 9.001902, 'disputed', 0, 9.001902);
+INSERT INTO public.run_phases VALUES ('assistants:run_11', 5, 'in_progress', '2026-01-12 08:30:00-03:30', '2026-01-12 08:30:00-03:30', 0, 12.001902, 'disputed', 0, 12.001902);
 INSERT INTO public.run_steps VALUES ('assistants:run_0', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 0, 5, 5, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.run_steps VALUES ('assistants:run_1', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 1, 5, 6, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.run_steps VALUES ('assistants:run_2', 'step_1', 'tool_calls', 'completed', '["price"]', '2026-01-01 08:30:05-03:30', '2026-01-01 08:30:12-03:30', 7, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
@@ -509,98 +525,120 @@ INSERT INTO public.runfold_events VALUES (73, 'assistants:run_11', 5, 'run.expir
 INSERT INTO public.runfold_events VALUES (74, 'assistants:run_11', 6, 'run.step_recorded/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30303a32315a222c22737465705f6964223a22737465705f31222c2274797065223a22746f6f6c5f63616c6c73222c22737461747573223a22636f6d706c65746564222c22746f6f6c73223a5b227072696365225d2c22746f6f6c5f63616c6c5f696473223a5b2263616c6c5f31225d2c22637265617465645f6174223a22323032362d30312d30315431323a30303a30355a222c22656e6465645f6174223a22323032362d30312d30315431323a30303a31325a222c227573616765223a7b2270726f6d70745f746f6b656e73223a31312c22636f6d706c6574696f6e5f746f6b656e73223a352c22746f74616c5f746f6b656e73223a31367d7d');
 INSERT INTO public.runfold_events VALUES (75, 'assistants:run_11', 7, 'run.usage_reported/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30313a33395a222c227573616765223a7b22746f74616c5f746f6b656e73223a37307d7d');
 INSERT INTO public.runfold_events VALUES (76, 'assistants:run_11', 8, 'run.identified/1', '\x7b226f627365727665645f6174223a22323032362d30312d30315431323a30313a34305a222c22617373697374616e745f6964223a22617373745f31222c226d6f64656c223a226770742d346f2d6d696e69227d');
-INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 6, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, NULL, NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 86383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, NULL, NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 172783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, NULL, NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 259183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, NULL, NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 691196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, NULL, NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 431983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, NULL, NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 518383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, NULL, NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 604783, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, NULL, NULL, 8);
-INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 691183, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, NULL, NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1555196.75, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, NULL, NULL, 3);
-INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 863983, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, NULL, NULL, 6);
-INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 950383, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, NULL, NULL, 8);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'uncertainty', 6.05596, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'uncertainty', 86597.7, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 172001, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 259625, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'uncertainty', 432252, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 515670, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 603243, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'uncertainty', 691986, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 858544, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1);
-INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 946972, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'uncertainty', 6.05596, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 2);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 2);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 2);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 2);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'uncertainty', 86597.7, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 172001, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 3);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 259625, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'uncertainty', 432252, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 515670, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 603243, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 0, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 0, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 0, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'uncertainty', 691986, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'uncertainty', 858544, 1);
-INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'uncertainty', 946972, 1);
+INSERT INTO public.runs VALUES ('assistants:run_0', 'assistants', 'run_0', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-01 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 11, 7, 19, 1.999998, 1e-06, 2.999998, 9.000002, 12.999998, 6.000001, 7.999999, 18.000001, 19.999999, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 0"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_1', 'assistants', 'run_1', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-02 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 1"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_2', 'assistants', 'run_2', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-03 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 2"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_3', 'assistants', 'run_3', 'thread_0', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-04 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', NULL, NULL, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 3"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_4', 'assistants', 'run_4', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-05 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 4"}', NULL, NULL, NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_5', 'assistants', 'run_5', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'failed', 'failed', '2026-01-06 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 5, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 5"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_6', 'assistants', 'run_6', 'thread_0', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-07 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 6"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_7', 'assistants', 'run_7', 'thread_1', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-08 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 7, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 7"}', NULL, NULL, NULL, 8);
+INSERT INTO public.runs VALUES ('assistants:run_8', 'assistants', 'run_8', 'thread_2', NULL, 'gpt-4o', NULL, NULL, 'completed', 'completed', '2026-01-09 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 8, 5, 13, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 8"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_9', 'assistants', 'run_9', 'thread_0', 'asst_ü', 'gpt-4o', NULL, NULL, 'requires_action', NULL, '2026-01-10 08:30:00-03:30', '2026-01-01 08:30:01-03:30', NULL, '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:08.25-03:30', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 9"}', NULL, NULL, NULL, 3);
+INSERT INTO public.runs VALUES ('assistants:run_10', 'assistants', 'run_10', 'thread_1', NULL, 'gpt-4o', NULL, NULL, 'cancelled', 'cancelled', '2026-01-11 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:30:21-03:30', 10, 5, 15, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 31.005706, 0, 0, 0, 31.005706, 0, 21.003804, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 10"}', NULL, NULL, NULL, 6);
+INSERT INTO public.runs VALUES ('assistants:run_11', 'assistants', 'run_11', 'thread_2', 'asst_1', 'gpt-4o-mini', NULL, NULL, 'expired', 'expired', '2026-01-12 08:30:00-03:30', '2026-01-01 08:30:12-03:30', '2026-01-01 08:30:19-03:30', '2026-01-01 08:40:00-03:30', '2026-01-01 08:30:01.25-03:30', '2026-01-01 08:31:40-03:30', 11, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 19.003804, 0, 0, 0, 19.003804, 0, 9.001902, 0, 0, NULL, NULL, NULL, '{"deep": [1, null], "user": "ann''s 11"}', NULL, NULL, NULL, 8);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1, 0, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 1.0098e-06, 0, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 2.9898, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1, 0, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 8.96361, 0, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 13.0097, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1, 0, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 6.05596, 0, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 7.9688, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1, 0, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 18.1561, 0, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 20.0262, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 30.8268, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 20.8271, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-04 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-06 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 30.8268, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 20.8271, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-07 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-08 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-09 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'running', 30.8268, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'action', 20.8271, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-11 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_buckets VALUES ('2026-01-12 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 1, 1, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0.997245, 1, 0, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 1.0098e-06, 0, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 2.9898, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 10.9052, 1, 0, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 8.96361, 0, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 13.0097, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 6.94685, 1, 0, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 6.05596, 0, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 7.9688, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 18.8822, 1, 0, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 18.1561, 0, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 20.0262, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'queued', 0, 2, 2, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 0, 2, 2, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'running', 18.8822, 0, 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 0, 2, 2, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'action', 8.96361, 0, 0, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'failed', 'total', 0, 2, 2, 2);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'queued', 0, 3, 3, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'running', 0, 3, 3, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'running', 30.8268, 0, 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'action', 0, 3, 3, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'action', 20.8271, 0, 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'cancelled', 'total', 0, 3, 3, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'queued', 0, 3, 3, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 0, 3, 3, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'running', 18.8822, 0, 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 0, 3, 3, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'action', 8.96361, 0, 0, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', 'asst_1', 'gpt-4o-mini', 'expired', 'total', 0, 3, 3, 3);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'queued', 0, 1, 1, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 0, 1, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'running', 18.8822, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 0, 1, 1, 0);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'action', 8.96361, 0, 0, 1);
+INSERT INTO public.timing_totals VALUES ('assistants', '', 'gpt-4o', 'completed', 'total', 0, 1, 1, 1);
 INSERT INTO public.usage_hourly VALUES ('2026-01-01 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'completed', '', 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 INSERT INTO public.usage_hourly VALUES ('2026-01-02 08:30:00-03:30', 0, 'assistants', 'asst_1', 'gpt-4o-mini', 'failed', '', 1, 0, 1, 5, 70, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);
 INSERT INTO public.usage_hourly VALUES ('2026-01-03 08:30:00-03:30', 0, 'assistants', '', 'gpt-4o', 'cancelled', '', 1, 0, 2, 5, 7, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0);

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil
+from math import ceil, inf
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -121,19 +121,31 @@ def measure_timing(tables: Tables, question: Question, percentiles: Sequence[flo
     """
     answer: Answer = {}
     for group, runs in tables.counted("timing", question).items():
-        errors = [it.row["uncertainty_seconds"] for it in runs]
         for phase in PHASES:
-            lengths = sorted(
-                it.row[f"{phase}_seconds"] for it in runs if it.row[f"{phase}_seconds"] is not None
-            )
-            if lengths:
-                answer[(*group, phase)] = {
-                    "runs": len(lengths),
-                    "mean_seconds": sum(lengths) / len(lengths),
-                    "uncertainty_seconds": None if None in errors else sum(errors) / len(errors),
-                    "percentiles": {it: _nearest(lengths, it) for it in percentiles},
-                }
+            names = (f"{phase}_seconds", f"{phase}_at_least_seconds", f"{phase}_at_most_seconds")
+            times = [[it.row[name] for name in names] for it in runs]
+            known = sorted(it[0] for it in times if it[0] is not None)
+            least = sorted(it[1] for it in times if it[1] is not None)
+            most = [it[2] for it in times if it[1] is not None]
+            if not least:
+                continue
+            limits = sorted(inf if it is None else it for it in most)
+            answer[(*group, phase)] = {
+                "runs": len(known),
+                "unknown": len(least) - len(known),
+                "mean_seconds": sum(known) / len(known) if known else None,
+                "mean_at_least_seconds": sum(least) / len(least),
+                "mean_at_most_seconds": None if None in most else sum(limits) / len(limits),
+                "percentiles": {it: _nearest(known, it) if known else None for it in percentiles},
+                "ranges": {
+                    it: (_nearest(least, it), _finite(_nearest(limits, it))) for it in percentiles
+                },
+            }
     return answer
+
+
+def _finite(limit: float) -> float | None:
+    return None if limit == inf else limit
 
 
 def group_value(value: object) -> object:

@@ -280,7 +280,8 @@ def _differ(second: Any, first: Any, place: str = "") -> list[tuple[str, Any, An
             for key in places
             for it in _differ(second.get(key, "-"), first.get(key, "-"), f"{place}[{key!r}]")
         ]
-    if isinstance(second, list) and isinstance(first, list) and len(second) == len(first):
+    are_lists = isinstance(second, list | tuple) and isinstance(first, list | tuple)
+    if are_lists and len(second) == len(first):
         return [
             it
             for at, (mine, theirs) in enumerate(zip(second, first, strict=True))
@@ -290,8 +291,7 @@ def _differ(second: Any, first: Any, place: str = "") -> list[tuple[str, Any, An
 
 
 def _is_equal(second: Any, first: Any, place: str) -> bool:
-    is_measured = "['mean_seconds']" in place or "['percentiles']" in place
-    is_measured = is_measured or ("(" in place and "['uncertainty_seconds']" in place)
+    is_measured = any(f"['{it}" in place for it in ("mean_", "percentiles']", "ranges']"))
     if is_measured and isinstance(second, float) and isinstance(first, float):
         return abs(second - first) <= WITHIN * second
     if isinstance(second, datetime) and isinstance(first, datetime):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tests.second_fold.timing import clean, measure_run, phase_rows, seconds
+from tests.second_fold.timing import clean, measure_run
 from tracker.core import events as e
 from tracker.core.usage import Usage
 from tracker.event_store import RecordedEvent
@@ -60,8 +60,10 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
     first = events[0]
     assert isinstance(first, e.RunCreated)
     end = next((it for it in events if isinstance(it, e.RunEnded)), None)
-    created_at = _told(events, "created_at") or first.occurred_at or first.observed_at
-    times = measure_run(events, created_at)
+    times = measure_run(events)
+    created_at = _told(events, "created_at") or first.occurred_at
+    if created_at is None:
+        created_at = min(filter(None, (first.observed_at, times.first_stamp)))
     error = None if end is None else end.error
     row = {
         "run_key": key,
@@ -74,7 +76,7 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
                 *("parent_run_id", "subagent_id"),
             )
         },
-        "status": _last_status(events, times.stays[-1].status, end),
+        "status": _last_status(events, times.last, end),
         "outcome": None if end is None else end.status,
         "created_at": created_at,
         "started_at": _last(_starts(events)),
@@ -97,7 +99,7 @@ def read_run(key: str, events: Sequence[e.Event]) -> Run:
         ),
         "version": len(events),
     }
-    return Run(row, phase_rows(times.stays), times.actions, _step_rows(events))
+    return Run(row, times.phases, times.actions, _step_rows(events))
 
 
 def _last(values: Iterable[Any]) -> Any:
@@ -180,7 +182,7 @@ def _step_rows(events: Sequence[e.Event]) -> list[dict[str, Any]]:
     for step in steps.values():
         length = None
         if step.created_at is not None and step.ended_at is not None:
-            length = max(0.0, seconds(step.ended_at - step.created_at) or 0.0)
+            length = max(0.0, (step.ended_at - step.created_at).total_seconds())
         row = {
             "step_id": clean(step.step_id),
             "type": clean(step.type),

@@ -33,6 +33,9 @@ _INTEGER: Schema = {"type": "integer"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 # The percentiles that `runfold timing` prints.
 _PERCENTILES = ("p50_seconds", "p95_seconds", "p99_seconds")
+_RANGES = tuple(
+    f"p{it}_{bound}_seconds" for it in (50, 95, 99) for bound in ("at_least", "at_most")
+)
 _LAST_VERSION = 2**31 - 1
 _LINE_WIDTH = 96
 _FORMATS = FormatChecker(formats=())
@@ -127,6 +130,14 @@ def _make_import() -> Schema:
             "observed_at": {
                 "description": "Unix seconds, or ISO 8601 with its offset.",
                 "anyOf": [_TIME, {"type": "number"}, {"type": "null"}],
+            },
+            "asked_at": {
+                "description": "When the answer was asked for: no later than `observed_at`.",
+                "anyOf": [_TIME, {"type": "number"}, {"type": "null"}],
+            },
+            "call": {
+                "description": "The call that this answers, if it is the one that made the run.",
+                "enum": ["create", None],
             },
             "source": _TEXT_OR_NULL,
             "body": {"$ref": "#/$defs/run"},
@@ -313,7 +324,9 @@ def _make_row(kind: type) -> Schema:
     fields: dict[str, Schema] = {}
     for name, hint in get_type_hints(kind).items():
         if name == "percentiles":
-            fields |= {percentile: {"type": "number"} for percentile in _PERCENTILES}
+            fields |= {it: _make_value(float | None) for it in _PERCENTILES}
+        elif name == "ranges":
+            fields |= {it: _make_value(float | None) for it in _RANGES}
         elif name != "group":
             fields[name] = _make_value(hint)
     if "group" not in get_type_hints(kind):

@@ -1,6 +1,5 @@
 """Generated histories, and the tables that one plain fold of each gives."""
 
-from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -139,7 +138,8 @@ def fold_tables(store: EventStore) -> Tables:
 def rollups(ended_runs: list[RunRow]) -> Tables:
     """Returns the sums and counts over ended runs."""
     usage: dict[str, dict[tuple[Any, ...], list[Any]]] = {"usage_hourly": {}, "usage_totals": {}}
-    timing = {"timing_buckets": Counter[tuple[Any, ...]](), "timing_totals": Counter()}
+    timing: dict[str, dict[tuple[Any, ...], list[int]]]
+    timing = {"timing_buckets": {}, "timing_totals": {}}
     for run in ended_runs:
         kind = (run.source, run.assistant_id or "", run.model or "")
         hour = run.created_at.replace(minute=0, second=0, microsecond=0)
@@ -153,15 +153,22 @@ def rollups(ended_runs: list[RunRow]) -> Tables:
             for at, count in enumerate(tokens, 2):
                 sums[at] = sums[at] if count is None else (sums[at] or 0) + count
                 sums[at + len(tokens)] += count is not None
-        for phase in ("queued", "running", "action", "total", "uncertainty"):
-            seconds = getattr(run, f"{phase}_seconds")
-            if seconds is not None:
+        for phase in ("queued", "running", "action", "total"):
+            least = getattr(run, f"{phase}_at_least_seconds")
+            most = getattr(run, f"{phase}_at_most_seconds")
+            found = [getattr(run, f"{phase}_seconds"), least, most]
+            for at, seconds in enumerate(found):
+                if seconds is None and (at < 2 or least is None):
+                    continue
                 ended_as = (*kind, run.outcome, phase, bucket_of(seconds))
-                timing["timing_buckets"][(*time, *ended_as)] += 1
-                timing["timing_totals"][ended_as] += 1
+                for table, key in (
+                    ("timing_buckets", (*time, *ended_as)),
+                    ("timing_totals", ended_as),
+                ):
+                    timing[table].setdefault(key, [0, 0, 0])[at] += 1
     return {
         **{name: sorted((*key, *sums) for key, sums in it.items()) for name, it in usage.items()},
-        **{name: sorted((*key, count) for key, count in it.items()) for name, it in timing.items()},
+        **{name: sorted((*key, *it) for key, it in rows.items()) for name, rows in timing.items()},
     }
 
 

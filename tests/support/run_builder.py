@@ -8,14 +8,13 @@ from typing import Any
 
 from projections.folding.actions import action_rows
 from projections.folding.micros import moment_of
-from projections.folding.phases import phase_values
+from projections.folding.phases import phase_rows
 from projections.folding.run_row import RunHistory, row_values
 from projections.folding.status_trace import fold
 from projections.projectors.steps import step_values
 from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow, field_names
 from tracker.core import events as e
 from tracker.core.snapshot import ToolCall
-from tracker.core.status import ENDED
 from tracker.event_store import Append, RecordedEvent
 
 BIRTH = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -104,15 +103,14 @@ def history_of(key: str, events: Sequence[e.Event]) -> RunHistory:
 
 def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
     """Returns the row and the phases of a history."""
-    intervals = [it for it in history.phase_intervals() if it.status not in ENDED]
-    values = [phase_values(history.key, seq, it) for seq, it in enumerate(intervals, 1)]
+    values = phase_rows(history.key, history.measure())
     phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
     return run_row(history), phases
 
 
 def run_row(history: RunHistory) -> RunRow:
     """Returns the row of a run as it is read, with moments in UTC."""
-    row = RunRow(*row_values(history, history.phase_intervals()))
+    row = RunRow(*row_values(history, history.measure()))
     moments: dict[str, Any] = {
         name: moment_of(getattr(row, name)) for name in field_names(RunRow) if name.endswith("_at")
     }
@@ -124,7 +122,7 @@ def actions_of(key: str, events: Sequence[e.Event]) -> list[ActionRow]:
     history = history_of(key, events)
     return [
         ActionRow(*values[:6], moment_of(values[6]), moment_of(values[7]), *values[8:])
-        for values in sorted(action_rows(key, *history.measure()), key=lambda it: it[:3])
+        for values in sorted(action_rows(key, history.measure()), key=lambda it: it[:3])
     ]
 
 
@@ -145,9 +143,27 @@ def values_of(row: Any) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in field_names(type(row)))
 
 
-def phases_of(phases: list[PhaseRow]) -> list[tuple[str, float | None, float | None, str]]:
-    """Returns status, seconds, uncertainty and basis of each phase."""
-    return [(it.status, it.seconds, it.uncertainty_seconds, it.basis) for it in phases]
+def phases_of(phases: Sequence[PhaseRow]) -> list[str]:
+    """Returns each phase as a text: status, seconds, their bounds, and the basis."""
+    return [
+        f"{it.status} {range_text(it.seconds, it.at_least_seconds, it.at_most_seconds)} {it.basis}"
+        for it in phases
+    ]
+
+
+def range_text(value: float | None, least: float | None, most: float | None) -> str:
+    """Returns a duration with its bounds, in tenths of a second."""
+    shown = ["?" if it is None else f"{it:.1f}" for it in (value, least, most)]
+    return f"{shown[0]} ({shown[1]}-{shown[2]})"
+
+
+def kinds_of(run: RunRow) -> dict[str, str]:
+    """Returns the durations of a run that have bounds, as texts."""
+    found = {
+        kind: [getattr(run, f"{kind}{it}_seconds") for it in ("", "_at_least", "_at_most")]
+        for kind in ("queued", "running", "action", "total")
+    }
+    return {kind: range_text(*it) for kind, it in found.items() if it[1] is not None}
 
 
 def created_runs(number: int) -> list[Append]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from tracker.capture.exchange import CapturedSource, Exchange
-from tracker.capture.recorder import ResponseCallRecorder, RunCallRecorder, Warn
+from tracker.capture.recorder import Call, ResponseCallRecorder, RunCallRecorder, Warn
 from tracker.core.events import run_stream
 from tracker.core.recent_dict import RecentDict
 from tracker.core.state import RunState
@@ -106,13 +106,14 @@ class ExchangeRecorder:
             given = [*objects_in(sent.get("tool_outputs")), *objects_in(sent.get("tool_approvals"))]
             state = await recorder.record_submission(run, thread_id, given, exchange.known)
         else:
-            watch = route.call in ("create", "cancel")
+            call = _changing_call(route.call)
             state = await recorder.record(
                 run,
                 exchange.known,
-                watch=watch,
+                watch=call is not None,
                 thread_id=thread_id,
                 unchanged_until=unchanged_until,
+                call=call,
             )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
@@ -136,7 +137,11 @@ class ExchangeRecorder:
             return
         watch = exchange.route.call != "retrieve"
         state = await recorder.record(
-            response, exchange.known, watch=watch, unchanged_until=unchanged_until
+            response,
+            exchange.known,
+            watch=watch,
+            unchanged_until=unchanged_until,
+            call=_changing_call(exchange.route.call),
         )
         if state is not None:
             self._remember(run_stream(source.name, state.run_id), digest, exchange, state)
@@ -149,6 +154,10 @@ class ExchangeRecorder:
         if known is not None and known.asked_at > asked_at:
             return
         self._bodies.put(key, _RecordedBody(digest, asked_at, state))
+
+
+def _changing_call(call: str) -> Call | None:
+    return "create" if call == "create" else "cancel" if call == "cancel" else None
 
 
 def _key(source: CapturedSource, exchange: Exchange) -> str:

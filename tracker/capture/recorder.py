@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from tracker.core.events import Event, run_stream
 from tracker.core.identifiers import is_identifier
@@ -30,6 +30,8 @@ from tracker.sources.source import Source
 
 logger = logging.getLogger("runfold.capture")
 
+# A call that changes a run.
+Call = Literal["create", "submit", "cancel"]
 # Called with a stream, the problem, and its error.
 Warn = Callable[[str, str, RunfoldError], None]
 
@@ -68,15 +70,18 @@ class CallRecorder:
         watch: bool = False,
         thread_id: str | None = None,
         unchanged_until: datetime | None = None,
+        call: Call | None = None,
     ) -> RunState | None:
         """Records a run; with `watch`, watches it unless it has ended.
 
         `known` is the version at which it was known when it was asked for; `thread_id` is its
         thread if the call names it; `unchanged_until` is the time until which its earlier state is
-        known to have lasted. Returns its state, None if it could not be recorded.
+        known to have lasted; `call` is the call that it answers, if that changes the run. Returns
+        its state, None if it could not be recorded.
         """
         stream = run_stream(self._source.name, run.id)
-        result = await self._record_snapshot(stream, run, known, thread_id, unchanged_until)
+        told = (known, thread_id, unchanged_until, call)
+        result = await self._record_snapshot(stream, run, *told)
         state = None if result is None else result.state
         if watch and is_identifier(run.id) and (state is None or not state.is_ended):
             if thread_id is None and state is not None:
@@ -93,6 +98,7 @@ class CallRecorder:
         known: int,
         thread_id: str | None,
         unchanged_until: datetime | None,
+        call: Call | None,
     ) -> RecordResult | None:
         answer = run.answer
         if answer is None:
@@ -104,6 +110,8 @@ class CallRecorder:
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
             ).on_thread(thread_id)
+            if call is not None:
+                snapshot = snapshot.model_copy(update={"call": call})
             result, predecessor = await self._commits.observe(snapshot, known)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
@@ -152,7 +160,7 @@ class RunCallRecorder(CallRecorder):
             await self._record_decision(
                 stream, lambda state: decide_submission(state, calls, at), "our outputs are"
             )
-        state = await self.record(run, known, watch=True, thread_id=thread_id)
+        state = await self.record(run, known, watch=True, thread_id=thread_id, call="submit")
         watched = self._watch_list.find(stream)
         if watched is not None:
             # Our own code submits the outputs, so polls need not tell it soon that the run went on.
@@ -196,12 +204,12 @@ class ResponseCallRecorder(CallRecorder):
         """
         if response.answer is None:
             return
-        at = response.answer.observed_at
+        at, sent_at = response.answer.observed_at, response.answer.asked_at
 
         def decide(state: RunState) -> list[Event]:
             calls = [call.id for call in state.tool_calls if call.id in answered]
             submitted = decide_submission(state, calls, at) if calls else []
-            return [*submitted, *decide_continuation(state, response.created_at, at)]
+            return [*submitted, *decide_continuation(state, response.created_at, at, sent_at)]
 
         for stream in self._find_waiting(answered, previous):
             await self._record_decision(stream, decide, "its end is", resolves_action=True)

@@ -43,7 +43,7 @@ class CapturedResponses:
         response = await self._responses.create(**settings)
         answered = answers_in(settings.get("input"))
         await self._recorder.end_waits(answered, settings.get("previous_response_id"), response)
-        await self._recorder.record(response, watch=True)
+        await self._recorder.record(response, watch=True, call="create")
         return response
 
     async def retrieve(self, response_id: str) -> Response:
@@ -57,5 +57,5 @@ class CapturedResponses:
         """Cancels a response, and watches it until it has ended."""
         responses, known = self._responses, await self._recorder.known_version(response_id)
         response = await responses.cancel(response_id)
-        await self._recorder.record(response, known, watch=True)
+        await self._recorder.record(response, known, watch=True, call="cancel")
         return response

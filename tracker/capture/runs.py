@@ -39,7 +39,7 @@ class CapturedRuns:
     async def create(self, thread_id: str, *, assistant_id: str, **settings: Any) -> Run:
         """Creates a run, and watches it."""
         run = await self._assistants.create(thread_id, assistant_id=assistant_id, **settings)
-        await self._recorder.record(run, watch=True, thread_id=thread_id)
+        await self._recorder.record(run, watch=True, thread_id=thread_id, call="create")
         return run
 
     async def retrieve(self, thread_id: str, run_id: str) -> Run:
@@ -62,7 +62,7 @@ class CapturedRuns:
         """Asks for the cancellation of a run, and watches it until it has ended."""
         assistants, known = self._assistants, await self._recorder.known_version(run_id)
         run = await assistants.cancel(thread_id, run_id)
-        await self._recorder.record(run, known, watch=True, thread_id=thread_id)
+        await self._recorder.record(run, known, watch=True, thread_id=thread_id, call="cancel")
         return run
 
     async def submit_tool_outputs(

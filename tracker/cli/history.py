@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from tracker.event_store import RecordedEvent
 
 _COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "magenta"}
+_COLOURS |= {"unknown": "bright_black"}
 _BAR_WIDTH = 30
 # Fields that other columns or the title show.
-_TIMES = ("observed_at", "occurred_at", "not_before", "not_after")
+_TIMES = ("observed_at", "asked_at", "occurred_at", "not_before", "not_after")
 _HIDDEN_FIELDS = frozenset(
     (*_TIMES, "source", "run_id", "thread_id", "configuration_digest", "state")
 )
@@ -145,18 +146,31 @@ def _format_value(value: Any) -> str:
 
 
 def _print_chart(phases: list[PhaseRow]) -> None:
-    """Prints one bar for each phase, to scale."""
+    """Prints one bar for each phase, to scale: solid as long as it surely took, then shaded."""
     from rich.text import Text
 
-    from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
+    from tracker.cli.durations import format_duration
+    from tracker.cli.terminal import escape_controls, stdout_console
 
     out = stdout_console()
-    total = sum(phase.seconds or 0.0 for phase in phases)
-    for phase in phases:
-        width = round(_BAR_WIDTH * (phase.seconds or 0.0) / total) if total else 0
-        duration = UNKNOWN if phase.seconds is None else f"{phase.seconds:.2f} s"
-        uncertainty = f" ± {phase.uncertainty_seconds:.2f}" if phase.uncertainty_seconds else ""
+    longest = [phase.at_most_seconds or phase.at_least_seconds or 0.0 for phase in phases]
+    scale = _BAR_WIDTH / sum(longest) if sum(longest) else 0
+    for phase, most in zip(phases, longest, strict=True):
+        least = phase.at_least_seconds
+        solid, whole = round((least or 0.0) * scale), round(most * scale)
         line = Text(f"{escape_controls(phase.status):>16} ")
-        line.append("█" * max(width, 1), style=_COLOURS.get(phase.status, "cyan"))
-        line.append(f" {duration}{uncertainty} ({phase.basis})")
+        line.append("█" * solid + "░" * (whole - solid) or "░", style=_colour_of(phase.status))
+        is_disputed = phase.basis == "disputed"
+        duration = (
+            "still lasts"
+            if phase.left_at is None
+            else format_duration(
+                phase.seconds, least, phase.at_most_seconds, is_disputed=is_disputed
+            )
+        )
+        line.append(f" {duration}, {phase.basis}")
         out.print(line)
+
+
+def _colour_of(status: str) -> str:
+    return _COLOURS.get(status, "cyan")

@@ -46,7 +46,7 @@ def timing(
 ) -> None:
     """Show how long runs queued, ran, waited and took in total.
 
-    The column `± s` shows by how much the durations may be off.
+    The bounds in brackets hold for all runs, also for those whose durations are unknown.
     """
     from tracker.cli.tables import print_timing
     from tracker.cli.views import open_current_views

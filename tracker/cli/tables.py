@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from tracker.cli.durations import format_duration
 from tracker.cli.terminal import UNKNOWN, escape_controls, make_table, print_table, stdout_console
 
 if TYPE_CHECKING:
     from projections import Views
+    from projections.row_types import TimingRow
 
 PERCENTILES = (50, 95, 99)
+_SHOWN_PERCENTILES = (50, 95)
 # Columns of text up to this length are not wrapped.
 _UNWRAPPED = 20
 _CACHE_WRITE = "cache_write_tokens"
@@ -35,7 +38,6 @@ _HEADINGS = {
     "cached_tokens": "cached",
     "reasoning_tokens": "reasoning",
     _CACHE_WRITE: "written",
-    "uncertainty_seconds": "± s",
     "assistant_id": "assistant",
     "thread_id": "thread",
     "subagent_id": "sub-agent",
@@ -75,7 +77,27 @@ def print_timing(
         until=as_utc(until),
         tz=tz,
     )
-    _print("seconds by phase", timing.records(), json=json)
+    if json:
+        print_json(timing.records())
+        return
+    print_rows("time by phase", [_describe_timing(row) for row in timing])
+    unknown = sum(row.unknown for row in timing)
+    if unknown:
+        counted = unknown + sum(row.runs for row in timing)
+        stdout_console().print(
+            f"{unknown:,} of {counted:,} durations are unknown: in no mean, but in the bounds"
+        )
+
+
+def _describe_timing(row: TimingRow) -> dict[str, Any]:
+    """Returns the cells of a row for people, as many as fit on a line."""
+    ranges = {
+        f"p{percent:g}": format_duration(row.percentiles[percent], *row.ranges[percent])
+        for percent in _SHOWN_PERCENTILES
+    }
+    mean = format_duration(row.mean_seconds, row.mean_at_least_seconds, row.mean_at_most_seconds)
+    runs = {"runs": row.runs, "unknown": row.unknown}
+    return {**row.group, "phase": row.phase, **runs, "mean": mean, **ranges}
 
 
 def print_usage(
@@ -148,9 +170,17 @@ def print_actions(
     """Prints the tool calls that runs waited for, or wait for now."""
     rows = views.actions(run, source, waiting=waiting).records()
     if not json:
-        columns = ("run_key", "name", "arguments", "required_at", "waited_seconds")
-        rows = [{name: row[name] for name in columns} for row in rows]
+        columns = ("run_key", "name", "arguments", "required_at")
+        rows = [
+            {**{name: row[name] for name in columns}, "waited": _describe_wait(row)} for row in rows
+        ]
     _print("waiting for" if waiting else "actions", rows, json=json)
+
+
+def _describe_wait(row: Mapping[str, Any]) -> str | None:
+    if row["resolved_at"] is None:
+        return None
+    return format_duration(row["waited_seconds"], row["at_least_seconds"], row["at_most_seconds"])
 
 
 def print_stuck(views: Views, *, limit: int | None, json: bool) -> None:
@@ -182,7 +212,10 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             table.add_column(heading, justify="right", no_wrap=no_wrap)
         else:
             longest = max(len(_format_cell(row[name])) for row in rows)
-            table.add_column(heading, overflow="fold", no_wrap=longest <= _UNWRAPPED)
+            # The bounds of a duration may stand below it.
+            has_bounds = any(" (" in str(row[name]) for row in rows)
+            no_wrap = longest <= _UNWRAPPED and not has_bounds
+            table.add_column(heading, overflow="fold", no_wrap=no_wrap)
     for row in rows:
         table.add_row(*(_format_cell(value) for value in row.values()))
     print_table(table)

@@ -28,14 +28,16 @@ def add_identity(decision: Decision) -> None:
     }
     if snapshot.configuration is not None and state.configuration_digest is None:
         news["configuration_digest"] = snapshot.configuration.digest
+        if snapshot.configuration.never_pauses:
+            news["never_pauses"] = True
     if snapshot.model and (not state.model or _is_other_model(decision, snapshot.model)):
         news["model"] = snapshot.model
     if news:
-        decision.add(e.RunIdentified(observed_at=decision.observed_at, **news))
+        decision.add(e.RunIdentified(**decision.look, **news))
     if snapshot.metadata and NO_METADATA in state.past:
         decision.add(
             e.RunMetadataChanged(
-                observed_at=decision.observed_at,
+                **decision.look,
                 previous=state.metadata,
                 metadata=snapshot.metadata,
             )
@@ -52,7 +54,7 @@ def _is_other_model(decision: Decision, model: str) -> bool:
 
 def add_corrections(decision: Decision) -> None:
     """Adds what the service changed beside the status, or had not told before."""
-    snapshot, state, observed_at = decision.snapshot, decision.state, decision.observed_at
+    snapshot, state, look = decision.snapshot, decision.state, decision.look
     usage, expires_at, metadata = snapshot.usage, snapshot.expires_at, snapshot.metadata
     has_usage = state.is_ended or state.needs_action
     if (
@@ -61,7 +63,7 @@ def add_corrections(decision: Decision) -> None:
         and usage != state.usage
         and (state.usage is None or decision.is_correction(("usage", usage)))
     ):
-        decision.add(e.RunUsageReported(observed_at=observed_at, previous=state.usage, usage=usage))
+        decision.add(e.RunUsageReported(**look, previous=state.usage, usage=usage))
     thread_usage = snapshot.thread_usage
     if (
         has_usage
@@ -71,7 +73,7 @@ def add_corrections(decision: Decision) -> None:
     ):
         decision.add(
             e.ThreadUsageReported(
-                observed_at=observed_at, previous=state.thread_usage, usage=thread_usage
+                observed_at=decision.observed_at, previous=state.thread_usage, usage=thread_usage
             )
         )
     has_moved = not state.is_ended and expires_at not in (None, state.expires_at)
@@ -80,7 +82,7 @@ def add_corrections(decision: Decision) -> None:
     ):
         decision.add(
             e.RunTimesChanged(
-                observed_at=observed_at,
+                **look,
                 previous_expires_at=state.expires_at,
                 expires_at=expires_at,
             )
@@ -88,8 +90,4 @@ def add_corrections(decision: Decision) -> None:
     if metadata is None or metadata == state.metadata:
         return
     if decision.is_correction(metadata_marker(metadata)):
-        decision.add(
-            e.RunMetadataChanged(
-                observed_at=observed_at, previous=state.metadata, metadata=metadata
-            )
-        )
+        decision.add(e.RunMetadataChanged(**look, previous=state.metadata, metadata=metadata))

@@ -25,9 +25,6 @@ from tracker.core.state import (
 )
 from tracker.core.status import CANCELLING, IN_PROGRESS, QUEUED, REQUIRES_ACTION, is_ended
 
-# Tools that the service runs by itself; any other can stop a run until somebody answers.
-_SERVER_SIDE_TOOLS = frozenset({"code_interpreter", "file_search", "retrieval"})
-
 # The rank of a run that is queued again after an action was resolved.
 _REQUEUED = 3
 
@@ -51,20 +48,22 @@ def decide(state: RunState, snapshot: RunSnapshot, known: int | None = None) -> 
         _add_anomaly(decision, ANOTHER_THREAD)
         return decision.events
     if state.status is None:
-        decision.add(_create_run(snapshot))
+        decision.add(_create_run(decision))
     else:
         if state.vanished and decision.is_fresh:
-            decision.add(e.RunReappeared(observed_at=decision.observed_at))
+            decision.add(e.RunReappeared(**decision.look))
         add_identity(decision)
     _advance(decision)
     return decision.events
 
 
-def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
+def _create_run(decision: Decision) -> e.RunCreated:
+    snapshot = decision.snapshot
     configuration = snapshot.configuration
     return e.RunCreated(
-        observed_at=snapshot.observed_at,
+        **decision.look,
         occurred_at=snapshot.created_at,
+        not_before=decision.not_before,
         source=snapshot.source,
         run_id=snapshot.run_id,
         status=snapshot.status,
@@ -75,6 +74,7 @@ def _create_run(snapshot: RunSnapshot) -> e.RunCreated:
         expires_at=snapshot.expires_at,
         metadata=snapshot.metadata,
         configuration_digest=configuration.digest if configuration else None,
+        never_pauses=configuration is not None and configuration.never_pauses,
         parent_run_id=snapshot.parent_run_id,
         subagent_id=snapshot.subagent_id,
         environment_id=snapshot.environment_id,
@@ -150,20 +150,19 @@ def _follow_start(decision: Decision) -> None:
     if state.status == CANCELLING or (is_working and (state.resumed or state.started_at is None)):
         decision.add(
             e.RunTimesChanged(
-                observed_at=decision.observed_at,
+                **decision.look,
                 previous_started_at=state.started_at,
                 started_at=started,
             )
         )
         return
     if is_working:
-        _add_inferred_action(decision, not_after=started)
+        _add_inferred_action(decision, not_after=decision.not_after)
     decision.add(
         e.RunStatusChanged(
-            observed_at=decision.observed_at,
+            **decision.look,
             occurred_at=started,
-            # A run that cannot pause has one start, so its stamp is exact and needs no bound.
-            not_before=decision.not_before if _can_pause(snapshot) else None,
+            not_before=decision.not_before_of(IN_PROGRESS),
             inferred=snapshot.status != IN_PROGRESS,
             previous=decision.status,
             status=IN_PROGRESS,
@@ -180,10 +179,10 @@ def _follow_status(decision: Decision) -> None:
         is_earlier = snapshot.observed_at < decision.observed_at
         decision.add(
             e.RUN_ENDS[snapshot.status](
-                observed_at=decision.observed_at,
+                **decision.look,
                 # The stamp of when the run stopped to wait does not tell when the wait was over.
                 occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,
-                not_before=decision.not_before,
+                not_before=decision.not_before_of(snapshot.status),
                 not_after=snapshot.observed_at if is_earlier else None,
                 previous=decision.status,
                 usage=snapshot.usage or decision.state.usage,
@@ -195,9 +194,9 @@ def _follow_status(decision: Decision) -> None:
         if decision.status != REQUIRES_ACTION or decision.state.tool_calls != snapshot.tool_calls:
             decision.add(
                 e.RunActionRequired(
-                    observed_at=decision.observed_at,
+                    **decision.look,
                     occurred_at=snapshot.ended_at,
-                    not_before=decision.not_before,
+                    not_before=decision.not_before_of(snapshot.status),
                     not_after=decision.not_after,
                     previous=decision.status,
                     tool_calls=snapshot.tool_calls,
@@ -206,8 +205,8 @@ def _follow_status(decision: Decision) -> None:
     elif snapshot.status != decision.status:
         decision.add(
             e.RunStatusChanged(
-                observed_at=decision.observed_at,
-                not_before=decision.not_before,
+                **decision.look,
+                not_before=decision.not_before_of(snapshot.status),
                 not_after=decision.not_after,
                 previous=decision.status,
                 status=snapshot.status,
@@ -218,7 +217,7 @@ def _follow_status(decision: Decision) -> None:
 def _add_inferred_action(decision: Decision, not_after: datetime | None) -> None:
     decision.add(
         e.RunActionRequired(
-            observed_at=decision.observed_at,
+            **decision.look,
             not_before=decision.not_before,
             not_after=not_after,
             inferred=True,
@@ -238,9 +237,3 @@ def _add_anomaly(decision: Decision, kind: str) -> None:
                 known_status=decision.status,
             )
         )
-
-
-def _can_pause(snapshot: RunSnapshot) -> bool:
-    """True if the run may have waited for an action that nobody saw."""
-    tools = snapshot.configuration.tools if snapshot.configuration else None
-    return tools is None or any(str(tool.get("type")) not in _SERVER_SIDE_TOOLS for tool in tools)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -27,14 +27,32 @@ class Event(BaseModel):
     observed_at: UtcDatetime
 
 
-class Change(Event):
+class Look(Event):
+    """An event that comes of a look at the run, or of a document about it."""
+
+    # When the answer was asked for, in microseconds before `observed_at`. None: a document of
+    # unknown age.
+    asked_at: int | None = None
+    # True if our clock was set since the last look at the run.
+    clock_was_set: bool = False
+
+    @property
+    def asked_moment(self) -> datetime | None:
+        """When the answer was asked for, by our clock."""
+        if self.asked_at is None:
+            return None
+        return self.observed_at - timedelta(microseconds=self.asked_at)
+
+
+class Change(Look):
     """An event with a moment of its own: known to the server, bounded by us, or both."""
 
     # When it happened, by the server's stamp. None: no stamp.
     occurred_at: UtcDatetime | None = None
-    # The last moment that is known not to show it yet.
+    # By our clock: when the last answer without it was asked for; if our own call caused it, when
+    # that was sent.
     not_before: UtcDatetime | None = None
-    # The first moment that is known to be past it, if that is earlier than `observed_at`.
+    # By our clock: the first moment that is known to be past it, if earlier than `observed_at`.
     not_after: UtcDatetime | None = None
     # True if no poll saw the state itself.
     inferred: bool = False
@@ -58,6 +76,8 @@ class RunCreated(Change):
     # None: not reported.
     metadata: dict[str, Any] | None = None
     configuration_digest: str | None = None
+    # True if the configuration has no tool that the run waits for.
+    never_pauses: bool = False
     # The run that it belongs to, the sub-agent of its session that it is a run of, and the
     # environment that it works in, if any.
     parent_run_id: str | None = None
@@ -161,7 +181,7 @@ class RunStepRecorded(Event):
     error: RunError | None = None
 
 
-class RunIdentified(Event):
+class RunIdentified(Look):
     """The identity of a run was told after its first sight. None: nothing new.
 
     A thread, an assistant, a parent, a sub-agent, an environment, a creation or a configuration
@@ -176,12 +196,14 @@ class RunIdentified(Event):
     # The server's own stamp.
     created_at: UtcDatetime | None = None
     configuration_digest: str | None = None
+    # True if the configuration has no tool that the run waits for.
+    never_pauses: bool = False
     parent_run_id: str | None = None
     subagent_id: str | None = None
     environment_id: str | None = None
 
 
-class RunUsageReported(Event):
+class RunUsageReported(Look):
     """The usage of a run that has ended or waits was reported or corrected."""
 
     topic = "run.usage_reported"
@@ -212,7 +234,7 @@ class EnvironmentReported(Event):
     status: str
 
 
-class RunMetadataChanged(Event):
+class RunMetadataChanged(Look):
     """The metadata of a run was changed."""
 
     topic = "run.metadata_changed"
@@ -221,7 +243,7 @@ class RunMetadataChanged(Event):
     metadata: dict[str, Any]
 
 
-class RunTimesChanged(Event):
+class RunTimesChanged(Look):
     """The server changed a stamp of an open run but not its status. None: not changed."""
 
     topic = "run.times_changed"
@@ -238,7 +260,7 @@ class RunVanished(Event):
     topic = "run.vanished"
 
 
-class RunReappeared(Event):
+class RunReappeared(Look):
     """A run that had vanished was seen again."""
 
     topic = "run.reappeared"

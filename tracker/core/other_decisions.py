@@ -80,16 +80,22 @@ def is_stale_step_list(state: RunState, steps: Sequence[StepSnapshot]) -> bool:
 
 
 def decide_continuation(
-    state: RunState, occurred_at: datetime | None, observed_at: datetime
+    state: RunState,
+    occurred_at: datetime | None,
+    observed_at: datetime,
+    sent_at: datetime | None = None,
 ) -> list[e.Event]:
-    """Returns the end of a run that waited: another run, begun `occurred_at`, continues it."""
+    """Returns the end of a run that waited: another run, begun `occurred_at`, continues it.
+
+    `sent_at` is when our own call for that other run was sent.
+    """
     if not state.needs_action:
         return []
     return [
         e.RunCompleted(
             observed_at=later_of(state, observed_at),
             occurred_at=occurred_at,
-            not_before=state.observed_at,
+            not_before=max(filter(None, (state.asked_at, sent_at)), default=None),
             previous=REQUIRES_ACTION,
             usage=state.usage,
             reason=state.incomplete_reason,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from operator import is_
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,10 @@ UtcDatetime = Annotated[
     AwareDatetime,
     Field(ge=datetime.min.replace(tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC)),
 ]
+# Tools that the service runs by itself; any other can stop a run until somebody answers.
+_SERVER_SIDE_TOOLS = frozenset({"code_interpreter", "file_search", "retrieval"})
+# Stands for a moment of which nothing is known.
+UNTOLD = datetime(1970, 1, 1, tzinfo=UTC)
 # The stamps of the service in a snapshot.
 _STAMPS = ("created_at", "started_at", "expires_at", "ended_at")
 
@@ -66,6 +70,13 @@ class Configuration(_Frozen):
         )
         return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
+    @property
+    def never_pauses(self) -> bool:
+        """True if the tools are known, and none of them makes a run wait for an answer."""
+        return self.tools is not None and all(
+            str(tool.get("type")) in _SERVER_SIDE_TOOLS for tool in self.tools
+        )
+
     @cached_property
     def replacement(self) -> Configuration | None:
         """The configuration with storable values; None if it has no others."""
@@ -88,8 +99,15 @@ class RunSnapshot(_Frozen):
     # When the request was sent: the response is at least that new. None for a document of unknown
     # age (a file, a webhook), which may be older than the known state.
     asked_at: UtcDatetime | None = None
+    # The earliest moment at which the request can have been sent, if `asked_at` is not the moment
+    # itself: a line of a file may tell its arrival only. `UNTOLD` if nothing is known.
+    asked_since: UtcDatetime | None = None
     # The last earlier moment at which the observer asked and saw nothing new, if it knows one.
     unchanged_until: UtcDatetime | None = None
+    # The call of ours that this answers, if it changes the run; it was sent at `asked_at`.
+    call: Literal["create", "submit", "cancel"] | None = None
+    # True if our clock was set since the last look at the run.
+    clock_was_set: bool = False
     # For a document of unknown age: the latest moment at which it can have been true, if known.
     not_after: UtcDatetime | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from tracker.core import events as e
@@ -37,6 +37,8 @@ class RunState(NamedTuple):
     # By our clock: when the run was last looked at with news, and the latest time of its events.
     observed_at: datetime | None = None
     last_event_at: datetime | None = None
+    # By our clock: when the last look with news was asked for; reports of other kinds leave it.
+    asked_at: datetime | None = None
     # The service's stamps.
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -132,7 +134,13 @@ def evolve(state: RunState, event: e.Event) -> RunState:
         version = 1
     elif not _is_about_something_else(event):
         version += 1
-    return after._replace(last_event_at=later_of(state, event.observed_at), version=version)
+    asked_at = state.asked_at
+    if isinstance(event, e.Look) and event.asked_at is not None:
+        moment = event.observed_at - timedelta(microseconds=event.asked_at)
+        if asked_at is None or moment > asked_at or event.clock_was_set:
+            asked_at = moment
+    last_event_at = later_of(state, event.observed_at)
+    return after._replace(last_event_at=last_event_at, version=version, asked_at=asked_at)
 
 
 def _is_about_something_else(event: e.Event) -> bool:

@@ -2,19 +2,21 @@
 
 A line is one of these, or an array of them: a run or a step as the service sent it, a page of a
 list, an event of a stream, a webhook that shows a run, an event of `runfold export --events`, and
-`{"observed_at": …, "source": …, "body": …}` around any of these but the last.
+`{"observed_at": …, "source": …, "body": …}` around any of these but the last. This may also have
+`asked_at`, when the answer was asked for, and `"call": "create"` if it is the answer to the call
+that made the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from tracker.core.identifiers import is_identifier, is_source_name
-from tracker.core.snapshot import RunSnapshot, StepSnapshot
+from tracker.core.snapshot import UNTOLD, RunSnapshot, StepSnapshot
 from tracker.errors import PayloadError
 from tracker.import_export.event_json import EventLine, decode_event, is_event_line
 from tracker.sources.assistants.snapshots import step_snapshot
@@ -51,6 +53,10 @@ class _Frame(NamedTuple):
     observed_at: datetime
     # None if the age of the document is not known.
     asked_at: datetime | None
+    # `UNTOLD` if `asked_at` is only the moment of the arrival.
+    asked_since: datetime | None = None
+    # The call that this answers, if it made the run.
+    call: Literal["create"] | None = None
 
 
 def read_documents(
@@ -143,12 +149,16 @@ def _read_payload(payload: StreamPayload, frame: _Frame) -> Document:
 def _read_run(
     payload_format: PayloadFormat, document: Mapping[str, Any], frame: _Frame
 ) -> RunSnapshot:
-    return payload_format.snapshot(
+    snapshot = payload_format.snapshot(
         document,
         payload_format.name if frame.source is None else frame.source,
         observed_at=frame.observed_at,
         asked_at=frame.asked_at,
     )
+    if frame.asked_since is None and frame.call is None:
+        return snapshot
+    told = {"asked_since": frame.asked_since, "call": frame.call}
+    return snapshot.model_copy(update=told)
 
 
 def _read_step(document: Mapping[str, Any], frame: _Frame) -> StepLine:
@@ -163,21 +173,33 @@ def _read_step(document: Mapping[str, Any], frame: _Frame) -> StepLine:
 
 
 def _read_frame(document: Mapping[str, Any], frame: _Frame) -> _Frame:
-    asked_at = _read_time(document.get("observed_at"))
+    observed_at, asked_at = _read_time(document, "observed_at"), _read_time(document, "asked_at")
+    if observed_at is None and asked_at is not None:
+        raise PayloadError("asked_at: without observed_at, when the answer came")
+    if observed_at is not None and asked_at is not None and asked_at > observed_at:
+        raise PayloadError("asked_at: after observed_at, when the answer came")
+    call = document.get("call")
+    if call not in (None, "create"):
+        raise PayloadError('call: "create" for the answer to the call that made the run, or none')
     name = document.get("source") or frame.source
     if name is not None and not isinstance(name, str):
         raise PayloadError("source: not a text")
     if not isinstance(document["body"], dict | list):
         raise PayloadError("body: not a JSON object")
-    return _Frame(name, asked_at or frame.observed_at, asked_at)
+    if observed_at is None:
+        return _Frame(name, frame.observed_at, None)
+    if asked_at is None:
+        return _Frame(name, observed_at, observed_at, UNTOLD)
+    return _Frame(name, observed_at, asked_at, call=call)
 
 
-def _read_time(value: Any) -> datetime | None:
+def _read_time(document: Mapping[str, Any], name: str) -> datetime | None:
+    value = document.get(name)
     if value is None:
         return None
     try:
         return _moment.validate_python(value).astimezone(UTC)
     except (ValidationError, OverflowError):
         raise PayloadError(
-            f"observed_at: {value!r} is not a time; use unix seconds or ISO 8601 with its offset"
+            f"{name}: {value!r} is not a time; use unix seconds or ISO 8601 with its offset"
         ) from None

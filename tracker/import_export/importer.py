@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from tracker.core.events import run_stream
+from tracker.core.recent_dict import RecentDict
 from tracker.core.snapshot import RunSnapshot
 from tracker.core.state import RunState, is_on_another_thread
 from tracker.core.status import is_ended
@@ -34,6 +36,8 @@ HEADS_IN_MEMORY = 10_000
 _ENTRIES_AT_ONCE = 500
 # Enough to see what is wrong with a file.
 KEPT_BAD_LINES = 100
+# Runs of which the last look is kept in memory.
+_LAST_LOOKS = 100_000
 # Steps whose run may come later in the files.
 _EARLY_STEPS = 10_000
 
@@ -63,6 +67,13 @@ class ImportReport:
         self.bad_lines += 1
         if len(self.bad) < KEPT_BAD_LINES:
             self.bad.append(f"{line.file}:{line.number}: {reason}")
+
+
+class _LastLook(NamedTuple):
+    """The last dated look at a run; `asked_at` is None if nobody knows when it was asked for."""
+
+    asked_at: datetime | None
+    observed_at: datetime
 
 
 @dataclass
@@ -135,14 +146,16 @@ class _Importer:
         self._repository = RunRepository(store, open_runs=HEADS_IN_MEMORY)
         self._restorer = EventRestorer(store)
         self._report = ImportReport()
+        # The last dated look at each run, also if it changed nothing.
+        self._looks: RecentDict[str, _LastLook] = RecentDict(_LAST_LOOKS)
         # Steps of runs that are not known so far.
         self._early: list[tuple[Line, StepLine]] = []
 
     def record(self, batch: _Batch) -> None:
         """Records a batch."""
         self._restore_events(batch)
-        for looks in _split(_put_in_order(_limit_ages(batch.snapshots))):
-            self._record_snapshots(batch, looks)
+        for looks in _split(_put_in_order(batch.snapshots)):
+            self._record_snapshots(batch, self._bound_looks(looks))
         for steps in _split(batch.steps):
             self._record_steps(batch, steps)
         for index, reason in sorted(batch.bad):
@@ -163,6 +176,31 @@ class _Importer:
         for restored in self._restorer.add([event for _, event in batch.events]):
             self._report.recorded += restored.fitting
             batch.bad += [(batch.events[index][0], reason) for index, reason in restored.refused]
+
+    def _bound_looks(
+        self, read: Sequence[tuple[int, RunSnapshot]]
+    ) -> list[tuple[int, RunSnapshot]]:
+        """Returns snapshots with the look before each, if it is known."""
+        bounded = []
+        for index, snapshot in read:
+            observed_at, asked_at = snapshot.observed_at, snapshot.asked_at
+            if asked_at is not None:
+                stream = run_stream(snapshot.source, snapshot.run_id)
+                before = self._looks.get(stream)
+                told: dict[str, Any] = {}
+                if before is not None and before.observed_at <= observed_at:
+                    told["unchanged_until"] = before.asked_at
+                    if snapshot.asked_since is not None:
+                        # It was asked for no earlier than the answer before it came.
+                        asked_at = told["asked_since"] = before.observed_at
+                elif snapshot.asked_since is not None:
+                    asked_at = None
+                if told:
+                    snapshot = snapshot.model_copy(update=told)
+                if before is None or before.observed_at <= observed_at:
+                    self._looks.put(stream, _LastLook(asked_at, observed_at))
+            bounded.append((index, snapshot))
+        return bounded
 
     def _record_snapshots(self, batch: _Batch, read: Sequence[tuple[int, RunSnapshot]]) -> None:
         observations = [Observation.of(snapshot) for _, snapshot in read]
@@ -243,26 +281,3 @@ def _put_in_order(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSna
 
 def _start(entry: tuple[int, RunSnapshot]) -> datetime:
     return entry[1].started_at or datetime.min.replace(tzinfo=UTC)
-
-
-def _limit_ages(read: list[tuple[int, RunSnapshot]]) -> list[tuple[int, RunSnapshot]]:
-    """Returns the same snapshots; those of unknown age get an upper limit from others.
-
-    A snapshot of an open run is older than the run's next start, and than its end.
-    """
-    stamps: dict[tuple[str, str], set[datetime]] = {}
-    for _, snapshot in read:
-        of_run = stamps.setdefault((snapshot.source, snapshot.run_id), set())
-        of_run.update(filter(None, (snapshot.started_at, snapshot.ended_at)))
-    limited = []
-    for number, snapshot in read:
-        if snapshot.asked_at is None and not is_ended(snapshot.status):
-            started_at = snapshot.started_at or snapshot.created_at
-            later = [
-                stamp
-                for stamp in stamps[snapshot.source, snapshot.run_id]
-                if started_at is None or stamp > started_at
-            ]
-            snapshot = snapshot.model_copy(update={"not_after": min(later, default=None)})
-        limited.append((number, snapshot))
-    return limited

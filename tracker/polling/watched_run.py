@@ -94,7 +94,7 @@ class WatchedRun:
 
     def forget_answer(self) -> None:
         """Forgets the last answer: the next may show the same, and be news all the same."""
-        self.body = self.glance = self.page_entry = self.unchanged_until = None
+        self.body = self.glance = self.page_entry = None
 
     @property
     def last_error(self) -> RunfoldError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.core.decider import decide, fold
-from tracker.core.events import Event
+from tracker.core.events import Event, Look
 from tracker.core.snapshot import RunSnapshot
 
 
@@ -23,10 +23,12 @@ class Given:
         return self
 
     def then(self, *expected: Event | type[Event]) -> Given:
-        """Fails unless exactly these were decided: events, or their classes if no field matters."""
+        """Fails unless exactly these were decided: events, or their classes if no field matters.
+
+        The `asked_at` of an event matters only where it is expected.
+        """
         comparable = [
-            type(event) if isinstance(it, type) else event
-            for event, it in zip(self.decided, expected, strict=False)
+            _make_comparable(event, it) for event, it in zip(self.decided, expected, strict=False)
         ]
         assert comparable == list(expected), f"decided {self.decided}"
         assert len(self.decided) == len(expected), f"decided {self.decided}"
@@ -35,6 +37,14 @@ class Given:
     def then_nothing(self) -> Given:
         """Fails if anything was decided."""
         return self.then()
+
+
+def _make_comparable(event: Event, expected: Event | type[Event]) -> Event | type[Event]:
+    if isinstance(expected, type):
+        return type(event)
+    if isinstance(expected, Look) and expected.asked_at is None:
+        return event.model_copy(update={"asked_at": None})
+    return event
 
 
 def given(*events: Event) -> Given:

@@ -161,8 +161,8 @@ def _read_rows(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
     times: dict[Any, dict[str, Mapping[float, float]]] = defaultdict(dict)
     for row in page.answers.timing(by=by, percentiles=_PERCENTILES, **limits):
         # Percentiles of groups do not sum up: the rest has none.
-        if row.group[by] not in rest:
-            times[row.group[by]][row.phase] = row.percentiles
+        if row.group[by] not in rest and row.runs:
+            times[row.group[by]][row.phase] = row.known_percentiles
     rows = []
     for key in [*shown, *([_OTHERS] if rest else [])]:
         members = [it for it in counts if merged[it] is key]

@@ -281,11 +281,13 @@ class _Timing(NamedTuple):
 def _read_timing(page: Page, chosen: TimeRange) -> _Timing:
     question = _grouped(chosen, page)
     whole = page.answers.timing(**{**question, "by": None}, percentiles=(50, 95))
-    by_phase = {it.phase: it.percentiles for it in whole}
+    by_phase = {it.phase: it.known_percentiles for it in whole if it.runs}
     bars = chosen.bars(page.time)
     if chosen.unit in ("hour", "day"):
         found = page.answers.timing(**question, percentiles=(50, 95))
-        points = {(it.phase, chosen.bar_of(it.group, page.time)): it.percentiles for it in found}
+        points: dict[tuple[str, date], Mapping[float, float]] = {
+            (it.phase, chosen.bar_of(it.group, page.time)): it.known_percentiles for it in found
+        }
     else:
         # Percentiles of days do not sum up to those of a week.
         points = _read_periods(page, chosen, bars)
@@ -309,7 +311,7 @@ def _read_periods(
     edges = [page.time.midnight(bar.start) for bar in bars] + [chosen.until]
     for bar, since, until in zip(bars, edges, edges[1:], strict=False):
         for row in page.answers.timing(None, (50, 95), since, until):
-            points[row.phase, bar.start] = row.percentiles
+            points[row.phase, bar.start] = row.known_percentiles
     return points
 
 

@@ -65,10 +65,16 @@ def test_records_are_flat(views: Views) -> None:
         "source",
         "phase",
         "runs",
+        "unknown",
         "mean_seconds",
-        "uncertainty_seconds",
+        "mean_at_least_seconds",
+        "mean_at_most_seconds",
         "p50_seconds",
         "p99.9_seconds",
+        "p50_at_least_seconds",
+        "p50_at_most_seconds",
+        "p99.9_at_least_seconds",
+        "p99.9_at_most_seconds",
     ]
     assert views.runs().records() == [views.run("run_1").record()]
     assert views.status_counts(by="status").records() == [{"status": "completed", "runs": 1}]
