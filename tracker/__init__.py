@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from tracker.app.background import BackgroundTracker as BackgroundTracker
     from tracker.app.tracker import Tracker as Tracker
     from tracker.core.snapshot import RunSnapshot as RunSnapshot
@@ -45,6 +46,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("runfold")
     if name not in _HOMES:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

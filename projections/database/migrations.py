@@ -83,7 +83,7 @@ def refuse_foreign_tables(connection: Connection) -> None:
         place = f"the schema {current_schema(connection)!r}"
         cure = (
             "give runfold a schema of its own with `CREATE SCHEMA runfold` and a URL that ends "
-            "with ?options=-csearch_path%3Drunfold"
+            "with ?schema=runfold"
         )
     raise SchemaError(
         f"{place} has objects of other software under names that runfold needs: "

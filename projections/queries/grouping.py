@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, extract, func
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, extract, func, literal_column
 
 from projections.database.engine import JSON_MEMBER
 from projections.database.schema import runs
@@ -170,6 +171,18 @@ def check_limits(since: datetime | None, until: datetime | None) -> None:
 
 def created_between(query: _Query, since: datetime | None, until: datetime | None) -> _Query:
     """Limits a query to runs created from `since` on and before `until`; None is no limit."""
+    return query.where(*created_conditions(since, until))
+
+
+def open_between(
+    query: _Query, since: datetime | None, until: datetime | None, dialect: str
+) -> _Query:
+    """Limits a query to open runs created between two moments; they are found by their index."""
+    query = query.where(runs.c.outcome.is_(None))
+    if dialect == "sqlite":
+        # It would prefer the index of creations, which leads to all runs of the time.
+        created = literal_column("+runs.created_at", runs.c.created_at.type)
+        return query.where(*created_conditions(since, until, SimpleNamespace(created_at=created)))
     return query.where(*created_conditions(since, until))
 
 

@@ -20,6 +20,7 @@ from projections.queries.grouping import (
     created_between,
     group_column,
     local_times,
+    open_between,
     quarter_column,
 )
 
@@ -45,7 +46,11 @@ def read_groups(
     keys = [group_column(name, dialect).label(f"key_{at}") for at, name in enumerate(stored)]
     if not TIMES.isdisjoint(names):
         keys.append(quarter_column(dialect).label("quarter"))
-    query = created_between(select(*keys, *values, *sums), grouping.since, grouping.until)
+    query = select(*keys, *values, *sums)
+    if ended:
+        query = created_between(query, grouping.since, grouping.until)
+    else:
+        query = open_between(query, grouping.since, grouping.until, dialect)
     if joined is not None:
         query = query.join_from(runs, joined, joined.c.run_key == runs.c.run_key)
     is_open = runs.c.outcome.is_(None)

@@ -110,7 +110,7 @@ def _choose_runs(
 ) -> tuple[FromClause, list[ColumnElement[bool]], bool]:
     """Returns runs with their sort value, the conditions for them, and whether others may follow.
 
-    The columns are those of `runs`, and `sort_value`.
+    The columns are those that the conditions need, and `sort_value`.
     """
     filters, order = search.filters, search.order
     in_time = created_conditions(search.since, search.until)
@@ -153,7 +153,7 @@ def _unsorted_runs(search: Search, conditions: Sequence[ColumnElement[bool]]) ->
 
     The limit keeps a database from choosing another index, by which it would not have to sort.
     """
-    chosen = select(*runs.c, search.order.value.label("sort_value")).where(*conditions)
+    chosen = select(*_needed(search), search.order.value.label("sort_value")).where(*conditions)
     if search.order.value is NANODOLLARS:
         chosen = chosen.join_from(runs, run_costs, run_costs.c.run_key == runs.c.run_key)
     if not conditions:
@@ -173,16 +173,26 @@ def _sorted_runs(
         places = places.where(is_after(order, search.cursor, value, key))
     places = places.order_by(*sort_columns(order, value, key)).limit(limit)
     if value is not NANODOLLARS:
-        return places.add_columns(*(it for it in runs.c if it is not key)).where(*conditions)
+        others = (it for it in _needed(search) if it is not key)
+        return places.add_columns(*others).where(*conditions)
     if limit is None:
         joined = places.join_from(run_costs, runs, run_costs.c.run_key == runs.c.run_key)
-        return joined.add_columns(*(it for it in runs.c if it.name != key.name)).where(*conditions)
+        others = (it for it in _needed(search) if it.name != key.name)
+        return joined.add_columns(*others).where(*conditions)
     first = places.subquery("places")
     return (
-        select(*runs.c, first.c.sort_value)
+        select(*_needed(search), first.c.sort_value)
         .join_from(first, runs, first.c.run_key == runs.c.run_key)
         .where(*conditions)
     )
+
+
+def _needed(search: Search) -> list[Any]:
+    """Returns the columns of runs that the conditions need: reading all of them takes longer."""
+    names = dict.fromkeys(("run_key", "created_at", "outcome", *search.filters.columns))
+    if search.filters.metadata:
+        names["metadata"] = None
+    return [runs.c[name] for name in names]
 
 
 def _match(

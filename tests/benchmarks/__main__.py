@@ -28,6 +28,7 @@ NAMES = (
     "workers",
     "delivering",
     "starting",
+    "outages",
     "embedding",
     "capturing",
 )

@@ -96,7 +96,9 @@ def _detection(warm: float, measured: float, is_restart: bool = False) -> str:
     if is_restart and not hasattr(WatchList, "paces"):
         return "nothing is kept"
     kept = (polling_policy.learn(traffic, 9),) if is_restart else ()
-    outcomes = [polling_policy.simulate(traffic, seed, measured, *kept) for seed in SEEDS]
+    outcomes = [
+        polling_policy.simulate(traffic, seed, measured, *kept, of_all_ages=True) for seed in SEEDS
+    ]
     delays = sorted(delay for outcome in outcomes for delay in outcome.delays)
     unseen = sum(outcome.told + outcome.missed for outcome in outcomes)
     p95 = delays[int(0.95 * len(delays))]

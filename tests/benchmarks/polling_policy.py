@@ -60,7 +60,8 @@ class _Seconds:
 class Polled:
     """A service, the poller that follows its runs, and what came of it.
 
-    `paces` are those of an earlier poller. Runs of all ages are active at the start.
+    `paces` are those of an earlier poller. With `of_all_ages`, as many runs as later are active
+    from the start; without, they come one by one.
     """
 
     traffic: Traffic
@@ -68,6 +69,7 @@ class Polled:
     clock: VirtualClock
     measured: float = MEASURED
     paces: Mapping[str, Pace] = field(default_factory=dict)
+    of_all_ages: bool = False
     begun: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -100,7 +102,8 @@ class Polled:
     async def outcome(self) -> Outcome:
         """Lets the time of the scenario pass, and judges."""
         traffic = self.traffic
-        self._begin_earlier()
+        if self.of_all_ages:
+            self._begin_earlier()
         work = [asyncio.create_task(self._poll()), asyncio.create_task(self._begin())]
         await asyncio.sleep(traffic.warm)
         before, since = self.service.traffic, self._now()
@@ -163,11 +166,14 @@ def simulate(
     seed: int,
     measured: float = MEASURED,
     paces: Mapping[str, Pace] | None = None,
+    *,
+    of_all_ages: bool = False,
 ) -> Outcome:
     """What comes of so many seconds of a scenario, the same for the same seed."""
 
     async def scenario(clock: VirtualClock) -> Outcome:
-        return await Polled(traffic, seed, clock, measured, paces or {}).outcome()
+        polled = Polled(traffic, seed, clock, measured, paces or {}, of_all_ages)
+        return await polled.outcome()
 
     return run(scenario)
 

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from tests.benchmarks.databases import postgres_databases
 from tests.benchmarks.report import machine, middle, table, write
-from tests.support.many_workers import WORKERS, run_workers
+from tests.support.many_workers import WORKERS, Outcome, run_workers
 from tracker import open_event_store
 from tracker.core.state import RunState
 from tracker.leases.postgres import PostgresLeases
@@ -29,23 +29,40 @@ class Settings:
     seconds: float = 120
     kill_every: float = 5
     open_runs: int = 100_000
+    # Seconds for which one of four workers is stopped, before another is killed.
+    stop_for: float = 22
 
 
 FULL = Settings()
-TINY = Settings(seconds=4, kill_every=3, open_runs=500)
+TINY = Settings(seconds=4, kill_every=3, open_runs=500, stop_for=1)
 
 
 def kill_workers(url: str, folder: Path, settings: Settings) -> None:
     """Kills workers; fails if a transition was lost or recorded twice, or a run stays open."""
     seconds, kill_every = settings.seconds, settings.kill_every
     outcome = run_workers(url, folder, seconds=seconds, kill_every=kill_every)
+    what = f"{WORKERS} workers, one killed every {kill_every:g} s for {seconds:g} s"
+    show(what, outcome)
+
+
+def stop_worker(url: str, folder: Path, settings: Settings) -> None:
+    """Stops one of four workers for a while, and kills another; fails as `kill_workers` does."""
+    folder.mkdir()
+    outcome = run_workers(
+        url, folder, seconds=8, kill_every=5, number=4, stop_for=settings.stop_for
+    )
+    show(f"4 workers, one stopped for {settings.stop_for:g} s, one killed", outcome)
+
+
+def show(what: str, outcome: Outcome) -> None:
+    """Checks an outcome, and prints it."""
     assert outcome.open == 0
     assert outcome.twice == []
     ended = {entry.stream for entry in outcome.events if entry.event.topic == "run.completed"}
     assert {f"assistants:{run}" for run in outcome.noted} <= ended
     shown = sorted(outcome.shown)
     table(
-        f"{WORKERS} workers, one killed every {kill_every:g} s for {seconds:g} s",
+        what,
         (
             "kills",
             "runs",
@@ -106,6 +123,7 @@ def main(settings: Settings = FULL) -> None:
     write("\n# Workers: takeover within 10 s of a kill, no transition lost or twice")
     with postgres_databases(durable=False) as fresh, tempfile.TemporaryDirectory() as folder:
         kill_workers(fresh(), Path(folder), settings)
+        stop_worker(fresh(), Path(folder, "stopped"), settings)
         measure_costs(fresh(), settings.open_runs)
 
 

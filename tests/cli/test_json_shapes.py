@@ -34,6 +34,7 @@ CONFIGURATION = Configuration(
 )
 # Each command with `--json`, and the definition of its output.
 COMMANDS = {
+    "runs": "runs",
     "status": "status",
     "timing": "timing",
     "usage": "usage",

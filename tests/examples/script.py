@@ -19,7 +19,7 @@ def main(thread_id: str) -> int:
     def run_tools(delivery: Delivery) -> None:
         run = tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
         if run.status == "requires_action":
-            calls = run.required_action.submit_tool_outputs.tool_calls
+            calls = run.tool_calls
             outputs = [{"tool_call_id": call.id, "output": "42"} for call in calls]
             tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, outputs)
 

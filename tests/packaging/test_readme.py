@@ -47,7 +47,7 @@ def test_the_first_command_shows_the_demo(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("60 runs on 20 threads ")
-    for shown in ("runs by status", "seconds by phase", "tokens by model", "runfold-demo.db"):
+    for shown in ("runs by status", "time by phase", "tokens by model", "runfold-demo.db"):
         assert shown in done.stdout
     assert (tmp_path / "runfold-demo.db").is_file()
 

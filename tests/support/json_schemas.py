@@ -178,6 +178,7 @@ def _make_cli() -> Schema:
     )
     history = {"type": "array", "minItems": 1, "items": {"oneOf": _make_references(entries)}}
     commands = {
+        "runs": _make_rows(Views.runs),
         "status": _make_rows(Views.status_counts),
         "timing": _make_rows(Views.timing),
         "usage": _make_rows(Views.usage),

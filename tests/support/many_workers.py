@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -61,8 +62,19 @@ class Outcome:
         return [transition for transition, number in seen.items() if number > 1]
 
 
-def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) -> Outcome:
-    """Has three workers create and poll runs for a while, and waits for the runs to end."""
+def run_workers(
+    url: str,
+    folder: Path,
+    *,
+    seconds: float,
+    kill_every: float,
+    number: int = WORKERS,
+    stop_for: float = 0.0,
+) -> Outcome:
+    """Has workers create and poll runs for a while, and waits for the runs to end.
+
+    One is killed every so many seconds, and one is stopped for `stop_for` seconds first.
+    """
     chance, outcome = random.Random(), Outcome()
     notes, stop = folder / "notes", folder / "stop"
     notes.touch()
@@ -75,10 +87,14 @@ def run_workers(url: str, folder: Path, *, seconds: float, kill_every: float) ->
             module = [sys.executable, "-m", "tests.support.killed_worker"]
             return subprocess.Popen([*module, *arguments], cwd=ROOT)
 
-        workers = [start() for _ in range(WORKERS)]
+        workers = [start() for _ in range(number)]
         with _sampled(url, workers, outcome):
             try:
                 _wait_for_a_run(notes)
+                if stop_for:
+                    workers[0].send_signal(signal.SIGSTOP)
+                    time.sleep(stop_for)
+                    workers[0].send_signal(signal.SIGCONT)
                 until = time.monotonic() + seconds
                 while time.monotonic() + kill_every < until:
                     time.sleep(kill_every)

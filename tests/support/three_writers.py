@@ -42,7 +42,9 @@ def run_writers(url: str, seconds: float, *, maintain: bool = False) -> Outcome:
             while not stop.is_set():
                 number += 1
                 began = time.perf_counter()
-                store.append([Append(f"assistants:{name}_{number}", 0, [STATUS_CHANGED] * 3)])
+                store.append(
+                    [Append(f"assistants:{name}_{began}_{number}", 0, [STATUS_CHANGED] * 3)]
+                )
                 outcome.appends.append(time.perf_counter() - began)
 
     def read() -> None:

@@ -50,7 +50,7 @@ class TroubledProxy:
         if self._is_away:
             writer.transport.abort()
             return
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):
             theirs, to_database = await asyncio.open_connection("127.0.0.1", self._url.port)
             pair = {writer, to_database}
             self._writers |= pair

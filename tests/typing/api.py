@@ -59,6 +59,7 @@ from tracker.sources import (
     Run,
     RunListSource,
     RunStep,
+    RunToolCall,
     Source,
 )
 
@@ -95,6 +96,7 @@ async def follows_a_run(key: str, payload: Mapping[str, Any]) -> int | None:
         assert_type(tracker, Tracker)
         run = await tracker.runs.create("thread_1", assistant_id="asst_1", metadata={"team": "a"})
         assert_type(run, Run)
+        assert_type(run.tool_calls, list[RunToolCall])
         state = await tracker.wait(run.id, timeout=300, until="actionable")
         assert_type(state, RunState)
         while state.needs_action:

@@ -55,6 +55,10 @@ class Tracker(Acting):
     after a fork: an open tracker does not survive one. `requests_per_second` caps the requests to
     each source; below that cap, the tracker finds the rate that the service accepts.
 
+    While its database is away, a tracker keeps what was answered, and records it afterwards; calls
+    that record raise StoreUnavailable at once, or log it. A database that does not answer is waited
+    for a few seconds when the tracker is left.
+
     Several trackers may share a PostgreSQL database: they divide the threads among them, take
     over within ten seconds from one that dies, and poll every open run that any of them recorded;
     each may create, watch and wait for any run. An SQLite file has one tracker. With `resume`

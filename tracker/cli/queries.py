@@ -161,3 +161,88 @@ def stuck(
 
     with open_current_views(db, prices, quiet=json) as views:
         print_stuck(views, limit=limit, json=json)
+
+
+_RUN_COLUMNS = (
+    *("run_id", "created_at", "status", "error_code", "assistant_id", "model"),
+    *("total_seconds", "total_tokens", "total_dollars"),
+)
+
+_Values = list[str] | None
+
+
+def runs(
+    status: Annotated[_Values, typer.Option(metavar="STATUS", help="Only in this status.")] = None,
+    outcome: Annotated[_Values, typer.Option(metavar="STATUS", help="Only ended so.")] = None,
+    source: Annotated[_Values, typer.Option(metavar="NAME", help="Only of this source.")] = None,
+    assistant: Annotated[
+        _Values, typer.Option(metavar="ID", help="Only of this assistant.")
+    ] = None,
+    model: Annotated[_Values, typer.Option(metavar="NAME", help="Only of this model.")] = None,
+    thread: Annotated[_Values, typer.Option(metavar="ID", help="Only of this thread.")] = None,
+    metadata: Annotated[
+        _Values, typer.Option(metavar="KEY=VALUE", help="Only with this in the metadata.")
+    ] = None,
+    tz: Tz = "UTC",
+    since: Since = None,
+    until: Until = None,
+    order: Annotated[
+        str,
+        typer.Option(metavar="ORDER", help="newest, oldest, slowest, dearest or most_tokens."),
+    ] = "newest",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many runs.")] = 20,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Continue after an earlier page.")
+    ] = None,
+    json: Json = False,
+    prices: PriceSettings = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """List runs, the newest first.
+
+    A filter may be given several times: one of its values has to match. The command that lists the
+    runs that follow is said on stderr.
+    """
+    from projections.queries.grouping import in_zone, time_zone
+    from tracker.cli.tables import print_json, print_rows
+    from tracker.cli.terminal import stderr_console
+    from tracker.cli.views import open_current_views
+
+    zone = time_zone(tz)
+    with open_current_views(db, prices, quiet=json) as views:
+        page = views.runs(
+            status=status,
+            outcome=outcome,
+            source=source,
+            assistant_id=assistant,
+            model=model,
+            thread_id=thread,
+            metadata=_read_pairs(metadata),
+            since=since,
+            until=until,
+            order=order,  # type: ignore[arg-type]
+            limit=limit,
+            cursor=cursor,
+        )
+    if json:
+        print_json(page.records())
+    else:
+        rows = [{name: getattr(row, name) for name in _RUN_COLUMNS} for row in page]
+        for row in rows:
+            row["created_at"] = in_zone(row["created_at"], zone)
+        # Columns that say nothing of these runs leave room for the others.
+        used = [name for name in _RUN_COLUMNS if any(row[name] is not None for row in rows)]
+        print_rows("runs", [{name: row[name] for name in used} for row in rows])
+    if page.next_cursor is not None:
+        note = f"{page.note}; " if page.note else ""
+        stderr_console().print(f"{note}more: add --cursor {page.next_cursor}")
+
+
+def _read_pairs(given: list[str] | None) -> dict[str, str] | None:
+    """Returns the keys and values of texts like `customer=ann`. Raises BadParameter."""
+    if not given:
+        return None
+    for text in given:
+        if "=" not in text:
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--metadata")
+    return dict(text.split("=", 1) for text in given)

@@ -11,7 +11,8 @@ def open_event_store(url: str, *, create: bool = True) -> EventStore:
 
     `sqlite:///relative.db` and `sqlite:////absolute.db` are files, `postgresql://…` is a server
     (the `postgres` extra), and `memory://` is lost when closed. With `create` false, an SQLite
-    file that does not exist is not created.
+    file that does not exist is not created. A server's URL takes the parameters of libpq, and of
+    our own `schema`, which has to exist, and `pool_size`, the most connections of the pool (5).
 
     Raises SettingsError for any other URL, StoreUnavailable if the database cannot be reached or
     opened.

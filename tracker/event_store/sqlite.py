@@ -176,7 +176,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 def open_sqlite(url: str, *, create: bool = True) -> EventStore:
     """Opens the event store in the SQLite file of a URL; see `open_event_store`."""
     path = sqlite_path(url)
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be used as a database: {error}") from error
+    if not is_there:
         if not create:
             raise StoreUnavailable(
                 f"no database at {path}: check the path, or import or watch first"

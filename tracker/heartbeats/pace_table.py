@@ -30,15 +30,12 @@ class PaceTable:
 
     def create(self) -> None:
         """Creates the table if it is missing."""
-        with self._store.transaction(commit=True) as cursor:
-            if self._sign == "%s":
-                # PostgreSQL fails if several processes create one table at once.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{TABLE}'))")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {TABLE} (source text PRIMARY KEY, "
-                "rate double precision NOT NULL, refused_rate double precision, "
-                "hazards text NOT NULL)"
-            )
+        self._store.create_table(
+            TABLE,
+            f"CREATE TABLE IF NOT EXISTS {TABLE} (source text PRIMARY KEY, "
+            "rate double precision NOT NULL, refused_rate double precision, "
+            "hazards text NOT NULL)",
+        )
 
     def write(self, paces: Mapping[str, Pace]) -> None:
         """Replaces the paces of these sources."""

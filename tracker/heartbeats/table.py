@@ -81,16 +81,13 @@ class HeartbeatTable:
     def create(self) -> None:
         """Creates the table if it is missing."""
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-        with self._store.transaction(commit=True) as cursor:
-            if self._sign == "%s":
-                # PostgreSQL fails if several processes create one table at once.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{TABLE}'))")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {TABLE} (source text, worker text, "
-                f"written_at {{moment}} NOT NULL, {columns}, PRIMARY KEY (source, worker))".format(
-                    moment=self._dialect.moment
-                )
-            )
+        self._store.create_table(
+            TABLE,
+            f"CREATE TABLE IF NOT EXISTS {TABLE} (source text, worker text, "
+            f"written_at {{moment}} NOT NULL, {columns}, PRIMARY KEY (source, worker))".format(
+                moment=self._dialect.moment
+            ),
+        )
 
     def write(self, worker: str, rows: Mapping[str, Mapping[str, object]]) -> None:
         """Writes the rows of a worker, by source, and deletes those of silent workers."""

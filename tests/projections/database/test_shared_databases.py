@@ -109,7 +109,7 @@ def test_what_others_have_under_our_names_is_refused(database_url: str, name: st
     execute(database_url, "CREATE TABLE mine (id INTEGER)", FOREIGN[name])
     cure = "a file of its own"
     if database_url.startswith("postgresql"):
-        cure = "search_path%3Drunfold"
+        cure = "schema=runfold"
     with Views(database_url) as views:
         for call in (views.upgrade, views.prepare):
             with pytest.raises(SchemaError, match=rf"runfold needs: {name}; .*{cure}"):

@@ -123,6 +123,12 @@ class Run(Entity):
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
 
+    @property
+    def tool_calls(self) -> list[RunToolCall]:
+        """The calls whose outputs the run waits for; empty while it waits for none."""
+        outputs = self.required_action and self.required_action.submit_tool_outputs
+        return (outputs and outputs.tool_calls) or []
+
 
 class MessageCreation(Wire):
     """The message that a step wrote."""
