@@ -43,9 +43,10 @@ def test_tables_follow_while_the_tracker_is_open(database_url: str) -> None:
 
 def test_tables_may_begin_to_follow_an_open_tracker(database_url: str) -> None:
     async def run() -> None:
-        async with make_tracker(database_url) as tracker:
-            tracker.observe(run_body("run_1"))
-            with Views(database_url) as views:
+        # The tables follow until the tracker is left, and are closed after it.
+        with Views(database_url) as views:
+            async with make_tracker(database_url) as tracker:
+                tracker.observe(run_body("run_1"))
                 tracker.follow(views)
                 await until(lambda: len(views.runs()) == 1)
                 tracker.observe(run_body("run_2"))

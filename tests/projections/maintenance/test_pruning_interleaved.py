@@ -30,8 +30,10 @@ def sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def test_any_turns_of_pruning_leave_what_one_fold_says(
     sqlite_engine: Engine, steps: list[Append], data: st.DataObject
 ) -> None:
-    compare(sqlite_engine, steps, data)
-    sqlite_engine.dispose()
+    try:
+        compare(sqlite_engine, steps, data)
+    finally:
+        sqlite_engine.dispose()
 
 
 def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
@@ -42,8 +44,10 @@ def test_any_turns_of_pruning_on_postgresql(postgres_db: str) -> None:
     def check(steps: list[Append], data: st.DataObject) -> None:
         compare(engine, steps, data)
 
-    check()
-    engine.dispose()
+    try:
+        check()
+    finally:
+        engine.dispose()
 
 
 def compare(engine: Engine, steps: list[Append], data: st.DataObject) -> None:
