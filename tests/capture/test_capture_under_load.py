@@ -13,11 +13,12 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.support.silent_sources import SilentAssistants
 from tests.support.tracker_settings import QUEUED
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, block_until, until
 from tracker import Tracker, open_event_store
 from tracker.capture.client_capture import ClientCapture
-from tracker.core.events import RunCreated
+from tracker.core.events import RunCreated, run_stream
 from tracker.errors import StoreUnavailable
+from tracker.event_store import EventStore
 from tracker.simulator import Simulator
 
 KEY = "sk-test-4f1d9c22b7-7e0a"
@@ -99,6 +100,10 @@ class FailingStore:
         return getattr(self._store, name)
 
 
+def is_recorded(store: EventStore, run_id: str) -> bool:
+    return any(store.read_many([run_stream("assistants", run_id)]).values())
+
+
 def test_a_database_that_fails_is_told_once(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,7 +118,9 @@ def test_a_database_that_fails_is_told_once(
         assert len(tracker.watching) == 3
         store.fails = False
         runs.retrieve(made[0].id, thread_id=thread)
-        assert len(tracker.history(made[0].id)) == 1
+        # What was captured during the outage is kept, and recorded in the background.
+        block_until(lambda: all(is_recorded(store, run.id) for run in made))
+        assert all(len(tracker.history(run.id)) == 1 for run in made)
     told = [it.getMessage() for it in caplog.records if it.name == "runfold.capture"]
     assert sum("the database is gone" in message for message in told) == 1
     # Of the outage itself, too.

@@ -62,7 +62,7 @@ def test_twice_on_the_default_database(tmp_path: Path) -> None:
     assert len(ended) == 6
 
     assert "6 runs on 3 threads" in first.out
-    for title in ("runs by status", "seconds by phase", "tokens by model"):
+    for title in ("runs by status", "time by phase", "tokens by model"):
         assert f"\n{title}\n" in first.out
     tables = first.out[: first.out.index("The database is ")]
     assert max(map(len, tables.splitlines()[1:])) <= 80

@@ -57,7 +57,7 @@ VARIANTS = {
     },
 }
 # Fields with data of any shape.
-FREE = frozenset({"metadata", "settings", "tools", "peculiarities"})
+FREE = frozenset({"metadata", "settings", "tools", "peculiarities", "thread_usage"})
 
 
 def make_time(number: float) -> datetime:

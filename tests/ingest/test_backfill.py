@@ -62,8 +62,9 @@ def runs_on(simulator: Simulator, thread: str) -> list[str]:
 
 def read_histories(tracker: Tracker, runs: Sequence[str]) -> Histories:
     """Returns the events of each run, without the times of their observation."""
+    others = {"observed_at": NOW, "asked_at": None}
     return {
-        run: [entry.event.model_copy(update={"observed_at": NOW}) for entry in tracker.history(run)]
+        run: [entry.event.model_copy(update=others) for entry in tracker.history(run)]
         for run in runs
     }
 

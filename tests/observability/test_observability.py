@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from projections import Views
 from tests.support.poller_bench import ScriptedSource, body
-from tests.support.tracker_settings import QUICK
+from tests.support.tracker_settings import LONG, QUICK
 from tests.support.waiting import until
 from tracker import Tracker, open_event_store
 from tracker.core.events import RunCreated, RunFailed, RunUsageReported
@@ -78,12 +78,17 @@ def test_what_a_scrape_says(database_url: str, simulator: Simulator) -> None:
 
     async def scenario() -> None:
         async with tracker:
-            runs = [simulator.create_run() for _ in range(5)]
+            runs = [simulator.create_run(parameters=LONG) for _ in range(5)]
             # The event loop polls no run between the return of `watch` and the scrape.
             await tracker.watch(runs[0].thread_id, runs[0].run_id)
             assert samples(registry)["runfold_active_runs", "assistants", "unseen"] == 1
             for run in runs[1:]:
                 await tracker.watch(run.thread_id, run.run_id)
+            # A delay is counted of runs that were seen before.
+            await until(lambda: all(state.status for state in tracker.watching))
+            await until(lambda: min(simulator.traffic["429"], simulator.traffic["500"]) > 0)
+            for run in runs:
+                simulator.cancel(run.run_id)
             await asyncio.gather(*(tracker.wait(run.run_id, timeout=300) for run in runs))
             # Nothing is to be on its way while both sides are counted.
             assert await tracker.drain(120)

@@ -30,12 +30,17 @@ def _run_with_pause() -> list[dict[str, Any]]:
     """Returns a run that waited for tool outputs and continued."""
     first, second = BIRTH + 1, BIRTH + 9
     tokens = {"prompt_tokens": 900, "completion_tokens": 120, "total_tokens": 1020}
+    waiting = {"started_at": first, "required_action": _ACTION}
     return [
         _line(0.4, "run_1", "queued"),
-        _line(1.3, "run_1", "in_progress", started_at=first),
-        _line(5.2, "run_1", "requires_action", started_at=first, required_action=_ACTION),
+        _line(0.9, "run_1", "queued"),
+        _line(1.5, "run_1", "in_progress", started_at=first),
+        _line(4.6, "run_1", "in_progress", started_at=first),
+        _line(5.2, "run_1", "requires_action", **waiting),
+        _line(7.8, "run_1", "requires_action", **waiting),
         _line(8.4, "run_1", "queued", started_at=first),
         _line(9.1, "run_1", "in_progress", started_at=second),
+        _line(11.7, "run_1", "in_progress", started_at=second),
         _line(
             12.3,
             "run_1",
@@ -53,6 +58,7 @@ def _open_run() -> list[dict[str, Any]]:
     started = BIRTH + 2
     return [
         _line(2.0, "run_2", "in_progress", started_at=started, model="o4-mini"),
+        _line(29.5, "run_2", "in_progress", started_at=started, model="o4-mini"),
         _line(
             30.0,
             "run_2",
@@ -121,4 +127,4 @@ def _line(after: float, run_id: str, status: str, **more: Any) -> dict[str, Any]
         "metadata": {},
         **more,
     }
-    return {"observed_at": BIRTH + after, "body": body}
+    return {"asked_at": BIRTH + after - 0.1, "observed_at": BIRTH + after, "body": body}

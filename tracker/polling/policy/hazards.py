@@ -83,11 +83,8 @@ class Counts:
     def to_document(self) -> dict[str, list[float]]:
         """Returns the changes and the seconds of each bin that has any, by its number."""
         bins = zip(self.events, self.exposure, strict=True)
-        return {
-            str(number): [round(events, 3), round(seconds, 2)]
-            for number, (events, seconds) in enumerate(bins)
-            if events or seconds
-        }
+        rounded = ([round(events, 3), round(seconds, 2)] for events, seconds in bins)
+        return {str(number): counts for number, counts in enumerate(rounded) if any(counts)}
 
     @classmethod
     def of_document(cls, document: Mapping[str, Sequence[float]], most: float) -> Counts:
