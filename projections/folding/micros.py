@@ -32,7 +32,12 @@ def micros_or_none(moment: datetime | None) -> int | None:
 
 def moment_of(number: int | None) -> datetime | None:
     """Returns the datetime in UTC of a number of microseconds."""
-    return None if number is None else _EPOCH + timedelta(microseconds=number)
+    return None if number is None else to_moment(number)
+
+
+def to_moment(number: int) -> datetime:
+    """Returns the datetime in UTC of microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=number)
 
 
 def seconds(number: int | None) -> float | None:

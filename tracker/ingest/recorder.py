@@ -63,8 +63,13 @@ async def record(session: Session, resolved: ResolvedPayload) -> RunState:
         result = await session.commits.record(observation)
         if observation.stream == first:
             state = result.state
+            is_known = session.watch_list.find(first) is not None
             if not state.is_ended:
                 watch(session, resolved, state)
+            watched = session.watch_list.find(first)
+            if watched is not None and not is_known:
+                # The stream has just shown what a poll would show.
+                session.watch_list.schedule_next(watched)
         session.updates.on_recorded(resolved.origin, result)
     return state
 

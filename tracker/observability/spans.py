@@ -1,7 +1,6 @@
 """Conversion of a run's events to spans: one for the run, and a child for each of its phases.
 
-The phases come from the transitions only. The table `run_phases` is more exact if the steps of a
-run were read.
+The phases are those of the table `run_phases`, estimated from all events up to now.
 """
 
 from __future__ import annotations
@@ -11,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from projections.folding.durations import UNKNOWN, Phase
+from projections.folding.micros import to_moment
+from projections.folding.status_trace import Measured, StatusTrace, fold
 from tracker.core import events as e
-from tracker.core.status import EXPIRED, FAILED, QUEUED, REQUIRES_ACTION
+from tracker.core.status import EXPIRED, FAILED, REQUIRES_ACTION
 from tracker.core.usage import Usage
 from tracker.event_store import RecordedEvent
 from tracker.observability import attributes as a
@@ -37,52 +39,29 @@ class SpanData:
     error: str | None = None
 
 
-@dataclass(slots=True)
-class _Phase:
-    status: str
-    start: datetime
-    basis: str
-    tools: tuple[str, ...] = ()
-
-
 def build_spans(history: Sequence[RecordedEvent], provider: str) -> list[SpanData]:
     """Builds the spans of a run that has ended, its own first; none if it has not ended.
 
-    Times are the server's stamps if there are any, else those of our observation; the attribute
-    for the basis tells which, and is `inferred` if no poll saw a phase. Arguments and outputs of
-    tools, texts of the model and metadata are left out.
+    Times and bases are those of the table `run_phases`: a phase that nothing divides into queued
+    and working is `unknown` in both. Arguments and outputs of tools, texts of the model and
+    metadata are left out. Raises ValueError where an event of the history is missing.
     """
     created: e.RunCreated | None = None
     ended: e.RunEnded | None = None
     usage: Usage | None = None
-    phases: list[_Phase] = []
-    moments: list[datetime] = []
     for entry in history:
         event = entry.event
         match event:
             case e.RunCreated():
                 created = event
-                phases.append(_Phase(QUEUED, _add_moment(event, moments), _find_basis(event)))
-            case e.RunStatusChanged():
-                phases.append(_Phase(event.status, _add_moment(event, moments), _find_basis(event)))
-            case e.RunActionRequired():
-                if event.previous != REQUIRES_ACTION:
-                    moment = _add_moment(event, moments)
-                    phases.append(_Phase(REQUIRES_ACTION, moment, _find_basis(event)))
-                tools = (call.name or call.type for call in event.tool_calls)
-                phases[-1].tools = (*phases[-1].tools, *tools)
             case e.RunEnded():
                 ended, usage = event, event.usage or usage
-                _add_moment(event, moments)
             case e.RunUsageReported():
                 usage = event.usage
             case e.RunIdentified() if created is not None:
                 told = ("thread_id", "assistant_id", "model")
                 news = {name: it for name in told if (it := getattr(event, name)) is not None}
                 created = created.model_copy(update=news)
-                if event.created_at is not None:
-                    moments[0] = phases[0].start = min(moments[0], event.created_at)
-                    phases[0].basis = "server"
             case _:
                 pass
     if created is None or ended is None:
@@ -91,32 +70,38 @@ def build_spans(history: Sequence[RecordedEvent], provider: str) -> list[SpanDat
     digest = hashlib.sha256(stream.encode()).digest()
     trace_id, root_id = int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
     error = _find_error(ended)
+    measured = _measure(history)
+    phases = measured.estimate.told_phases()
     root = SpanData(
         a.INVOKE_AGENT,
         trace_id,
         root_id,
         None,
-        moments[0],
-        moments[-1],
+        to_moment(phases[0].entered_at),
+        to_moment(phases[-1].left_at),
         _build_root_attributes(created, ended, usage, provider, error),
         error,
     )
-    end_bases = [*(phase.basis for phase in phases[1:]), _find_basis(ended)]
     children = [
         SpanData(
             phase.status,
             trace_id,
             int.from_bytes(hashlib.sha256(f"{stream}/{number}".encode()).digest()[:8]),
             root_id,
-            phase.start,
-            end,
-            _build_phase_attributes(phase, end_basis),
+            to_moment(phase.entered_at),
+            to_moment(phase.left_at),
+            _build_phase_attributes(phase, measured),
         )
-        for number, (phase, end, end_basis) in enumerate(
-            zip(phases, moments[1:], end_bases, strict=True)
-        )
+        for number, phase in enumerate(phases)
     ]
     return [root, *children]
+
+
+def _measure(history: Sequence[RecordedEvent]) -> Measured:
+    trace = StatusTrace(history[0].stream)
+    for entry in history:
+        fold(trace, entry)
+    return trace.measure()
 
 
 def find_usage(history: Sequence[RecordedEvent]) -> Usage | None:
@@ -126,19 +111,6 @@ def find_usage(history: Sequence[RecordedEvent]) -> Usage | None:
         if isinstance(entry.event, e.RunEnded | e.RunUsageReported):
             usage = entry.event.usage or usage
     return usage
-
-
-def _add_moment(event: e.Change, moments: list[datetime]) -> datetime:
-    """Appends the moment of an event, but none earlier than the last; returns it."""
-    moment = event.occurred_at or min(event.observed_at, event.not_after or event.observed_at)
-    moments.append(max([moment, *moments[-1:]]))
-    return moments[-1]
-
-
-def _find_basis(event: e.Change) -> str:
-    if event.inferred:
-        return "inferred"
-    return "observed" if event.occurred_at is None else "server"
 
 
 def _find_error(ended: e.RunEnded) -> str | None:
@@ -175,8 +147,17 @@ def _build_root_attributes(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _build_phase_attributes(phase: _Phase, end_basis: str) -> dict[str, Value]:
-    basis = {phase.basis, end_basis}
-    weakest = next((each for each in ("inferred", "observed") if each in basis), "server")
-    values: dict[str, Value] = {a.PHASE_STATUS: phase.status, a.PHASE_BASIS: weakest}
-    return values | ({a.PHASE_TOOLS: phase.tools} if phase.tools else {})
+def _build_phase_attributes(phase: Phase, measured: Measured) -> dict[str, Value]:
+    values: dict[str, Value] = {a.PHASE_STATUS: phase.status, a.PHASE_BASIS: phase.basis}
+    # A phase that nothing divides may include a pause.
+    if phase.status not in (REQUIRES_ACTION, UNKNOWN):
+        return values
+    moments = measured.estimate.moments
+    waits = [
+        it.wait
+        for it in measured.pauses
+        if phase.entered_at <= moments[it.place] and moments[it.place + 1] <= phase.left_at
+    ]
+    calls = (it.call for wait in waits if wait is not None for it in wait.calls.values())
+    tools = tuple(name for call in calls if (name := call.name or call.type))
+    return values | ({a.PHASE_TOOLS: tools} if tools else {})
