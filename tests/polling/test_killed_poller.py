@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from projections import Views
+from projections.row_types import PhaseRow
 from tests.support.killed_poller import THAT_IS_ALL, poll
 from tracker import open_event_store
 from tracker.core import events as e
@@ -200,7 +201,12 @@ def check_history(events: Sequence[e.Event], truth: Truth) -> int:
 def fold_final(events: Sequence[e.Event]) -> RunState:
     """What is known of a run in the end, whichever way it was learnt."""
     state = fold(events)._replace(
-        observed_at=None, last_event_at=None, past=frozenset(), resumed=False, version=0
+        observed_at=None,
+        last_event_at=None,
+        asked_at=None,
+        past=frozenset(),
+        resumed=False,
+        version=0,
     )
     first = events[0]
     assert isinstance(first, e.RunCreated)
@@ -222,21 +228,29 @@ def steps_of(events: Sequence[e.Event]) -> dict[str, e.RunStepRecorded]:
     return by_id
 
 
-def pauses_of(url: str, run_ids: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
-    """When each run waited for an action, and until when, by the tables."""
-    found: dict[str, list[tuple[float, float]]] = {}
+def pauses_of(url: str, run_ids: Sequence[str]) -> dict[str, list[PhaseRow]]:
+    """The stays of each run in `requires_action`, by the tables."""
     with Views(url) as views:
         views.upgrade()
         views.catch_up()
-        for run_id in run_ids:
-            found[run_id] = []
-            for phase in views.phases(run_id):
-                if phase.status == "requires_action":
-                    assert phase.left_at is not None
-                    times = phase.entered_at.timestamp(), phase.left_at.timestamp()
-                    found[run_id].append(times)
         assert views.verify() == []
-    return found
+        return {
+            it: [phase for phase in views.phases(it) if phase.status == "requires_action"]
+            for it in run_ids
+        }
+
+
+def check_pauses(told: Sequence[PhaseRow], truth: Truth) -> None:
+    """Steps have stamps of whole seconds: each pause is within its second, and its bounds hold."""
+    pauses = true_pauses(truth)
+    assert len(told) == len(pauses)
+    for phase, (since, until) in zip(told, pauses, strict=True):
+        assert phase.left_at is not None
+        assert abs(phase.entered_at.timestamp() - since) < 1
+        assert abs(phase.left_at.timestamp() - until) < 1
+        assert phase.at_least_seconds is not None
+        assert phase.at_most_seconds is not None
+        assert phase.at_least_seconds <= until - since <= phase.at_most_seconds
 
 
 def true_pauses(truth: Truth) -> list[tuple[float, float]]:
@@ -281,10 +295,8 @@ def test_a_killed_poller_records_what_an_unharmed_one_does(
         check_finals(fold_final(killed[run_id]), fold_final(unharmed[run_id]), truth)
         assert steps_of(killed[run_id]) == steps_of(unharmed[run_id])
         assert steps_of(killed[run_id]).keys() == {step.id for step in truth.steps}
-    pauses = pauses_of(database_url, list(truths))
-    assert pauses == pauses_of(unharmed_url, list(truths))
-    for run_id, truth in truths.items():
-        whole = [(int(since), int(until)) for since, until in true_pauses(truth)]
-        assert pauses[run_id] == whole
+    for url in (database_url, unharmed_url):
+        for run_id, pauses in pauses_of(url, list(truths)).items():
+            check_pauses(pauses, truths[run_id])
     # 30 % of its answers and most of its processes were lost: states are, and not many.
     assert sum(left_out) < 0.5 * sum(len(truth.transitions) for truth in truths.values())

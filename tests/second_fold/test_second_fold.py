@@ -12,7 +12,7 @@ from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
-SLICES, DATABASES = 10, 100
+SLICES, DATABASES = 10, 60
 
 
 @pytest.fixture(scope="module")
