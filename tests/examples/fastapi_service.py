@@ -39,7 +39,7 @@ async def run_other_tools(delivery: Delivery) -> None:
     if run.status == "requires_action":
         calls = run.tool_calls
         # The tools above answer a run that needs no others.
-        if {call.function.name for call in calls} - {"get_weather", "issue_refund"}:
+        if {it.function and it.function.name for it in calls} - {"get_weather", "issue_refund"}:
             outputs = [{"tool_call_id": call.id, "output": look_up(call)} for call in calls]
             await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, outputs)
 
