@@ -179,7 +179,7 @@ def simulate(
 
 
 def learn(traffic: Traffic, seed: int, seconds: float = 120.0) -> Mapping[str, Pace]:
-    """What a poller of a scenario leaves to the next one after so many seconds."""
+    """Returns the paces that a poller leaves to the next one after so many seconds."""
 
     async def scenario(clock: VirtualClock) -> Mapping[str, Pace]:
         polled = Polled(replace(traffic, warm=seconds), seed, clock, 0.0)

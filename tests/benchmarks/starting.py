@@ -1,4 +1,4 @@
-"""How long a tracker takes to enter: 100 open runs among a million events.
+"""The time that a tracker takes to enter: 100 open runs among a million events.
 
 A first start reads all events, as there is no row of open runs yet. The second comes after the
 first was killed, the third after it was left, and the last after it was killed with 2,000 events

@@ -1,4 +1,4 @@
-"""What is found out about a source is there again at the next start."""
+"""Rates and hazards that were found for a source are there again at the next start."""
 
 import json
 import math

@@ -38,7 +38,7 @@ class Look(Event):
 
     @property
     def asked_moment(self) -> datetime | None:
-        """When the answer was asked for, by our clock."""
+        """Returns the time at which the answer was asked for, by our clock."""
         if self.asked_at is None:
             return None
         return self.observed_at - timedelta(microseconds=self.asked_at)

@@ -30,7 +30,7 @@ SET_UTC = b"SET TIME ZONE 'UTC'"
 
 
 class Patience:
-    """How long connections wait for their server; shorter once a tracker is being left."""
+    """The seconds that connections wait for their server; fewer once a tracker is being left."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self.seconds = STATEMENT_SECONDS if seconds is None else seconds

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Tz
 
 DEFAULT_FILE = "runfold-report.html"
 
@@ -29,15 +29,7 @@ def report(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Everything as it was known at this time.")
     ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            envvar="RUNFOLD_TZ",
-            help="Time zone of days and times.",
-            show_default="UTC",
-        ),
-    ] = None,
+    tz: Tz = "UTC",
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="Only the page of this run.")
     ] = None,

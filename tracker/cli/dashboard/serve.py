@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Tz
 
 
 def serve(
@@ -23,15 +23,7 @@ def serve(
             show_default="a new one",
         ),
     ] = None,
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            envvar="RUNFOLD_TZ",
-            help="Time zone of days and times.",
-            show_default="UTC",
-        ),
-    ] = None,
+    tz: Tz = "UTC",
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:

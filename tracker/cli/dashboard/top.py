@@ -10,22 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Tz
 
 _EVERY_SECONDS = 2.0
 
 
 def top(
     once: Annotated[bool, typer.Option("--once", help="Print once, and leave.")] = False,
-    tz: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            envvar="RUNFOLD_TZ",
-            help="Time zone of times.",
-            show_default="UTC",
-        ),
-    ] = None,
+    tz: Tz = "UTC",
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
