@@ -27,6 +27,9 @@ _AFTER_WORK = (COMPLETED, INCOMPLETE, REQUIRES_ACTION)
 _AFTER_START = (COMPLETED, FAILED, INCOMPLETE, REQUIRES_ACTION)
 
 
+_new = tuple.__new__
+
+
 def last_moment(stamp: int) -> int:
     """Returns the last microsecond that a stamp may stand for: services round them down.
 
@@ -74,7 +77,8 @@ def complete_line(
             elif status in _AFTER_WORK or (status in ENDED and it[3] == -inf):
                 before = line[-1] = before._replace(status=UNKNOWN)
         if _is_loose(before[0], status, never_pauses, has_start):
-            it = it._replace(is_loose=True)
+            # A third of the cost of `_replace`.
+            it = _new(Boundary, (status, *it[1:5], True, it[6], it[7]))
         line.append(it)
         before = it
         if status == IN_PROGRESS and it[1] > -inf:

@@ -174,7 +174,7 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
     run.first_seen_at = micros(event.observed_at)
     run.metadata = json_text(event.metadata or {})
     run.configuration_digest = stored_name(event.configuration_digest)
-    _touch(run, event)
+    run.last_changed_at = event.observed_at
 
 
 def _touch(run: RunHistory, event: e.Event) -> None:

@@ -77,18 +77,20 @@ class StatusTrace:
     def measure(self) -> Measured:
         """Returns the phases of the run, and those of them that are pauses."""
         line, calls, never_pauses = self._make_line()
-        pauses: list[Pause] = []
+        pauses: Sequence[Pause] = ()
         if calls:
             places = [at for at, it in enumerate(line) if it[0] == REQUIRES_ACTION]
             pauses = [Pause(at, *it) for at, it in zip(places, calls, strict=True)]
         return Measured(line, estimate(line, hides_pause=not never_pauses), pauses)
 
-    def _make_line(self) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]], bool]:
+    def _make_line(
+        self,
+    ) -> tuple[list[Boundary], Sequence[tuple[Wait | None, Step | None]], bool]:
         boundaries: Sequence[Boundary] = self.transitions
-        calls: list[tuple[Wait | None, Step | None]]
-        if self.steps or any(it.submitted_at is not None for it in self.waits):
+        calls: Sequence[tuple[Wait | None, Step | None]] = ()
+        if self.steps or (self.waits and any(it.submitted_at is not None for it in self.waits)):
             boundaries, calls = place_pauses(boundaries, self.steps, self.waits)
-        else:
+        elif self.waits:
             calls = [(it, None) for it in self.waits]
         # The list of steps is complete at the end.
         never_pauses = self.never_pauses or (bool(self.steps) and self.status in ENDED)
