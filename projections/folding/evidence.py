@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
 from projections.folding.durations import UNKNOWN
 from projections.folding.micros import SECOND
-from projections.folding.network import INFERRED, Boundary
+from projections.folding.network import INFERRED, NO_OFFSET, Boundary
 from tracker.core.status import (
     CANCELLING,
     COMPLETED,
@@ -43,6 +44,27 @@ def last_moment(stamp: int) -> int:
 def is_stamped(boundary: Boundary) -> bool:
     """True if a stamp of the service limits a boundary on both sides."""
     return boundary[1] > -inf and boundary[2] < inf
+
+
+def keep_one_clock(boundaries: Sequence[Boundary], sets: Sequence[int]) -> list[Boundary]:
+    """Returns the boundaries with the looks by one of our clocks alone: it was set before some.
+
+    That is the one by which most is known, or without any stamp the first.
+    """
+    clocks = [sum(it <= place for it in sets) for place in range(len(boundaries))]
+    known = Counter(
+        {
+            clock: sum((it.after > -inf) + (it.until < inf) for it in own)
+            for clock in set(clocks)
+            for own in [[it for it, its in zip(boundaries, clocks, strict=True) if its == clock]]
+        }
+    )
+    is_told = any(map(is_stamped, boundaries))
+    kept = max(known, key=lambda clock: (known[clock], clock)) if is_told else 0
+    return [
+        it if clock == kept else it._replace(after=-inf, until=inf, ahead=NO_OFFSET)
+        for it, clock in zip(boundaries, clocks, strict=True)
+    ]
 
 
 def complete_line(

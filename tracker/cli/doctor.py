@@ -143,7 +143,10 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
         name = f"{it.source} ({it.worker})"
         if it.advice is not None:
             _print_line(f"{name}: {it.advice}")
-        if it.clock_ahead:
+        if it.clock_ahead_at_least is not None and it.clock_ahead_at_most is not None:
+            bounds = f"{it.clock_ahead_at_least:+.2f} to {it.clock_ahead_at_most:+.2f} s"
+            _print_line(f"{name}: its clock is {bounds} ahead of ours, by the stamps of its runs")
+        elif it.clock_ahead:
             side = "ahead of" if it.clock_ahead > 0 else "behind"
             offset = f"{abs(it.clock_ahead):.0f} s {side} ours"
             _print_line(f"{name}: its clock is {offset}, which is taken into account")

@@ -38,6 +38,8 @@ _COLUMNS = {
     "peculiarities": "text NOT NULL",
     "set_aside": "bigint NOT NULL",
     "given_up": "bigint NOT NULL",
+    "clock_ahead_at_least": "double precision",
+    "clock_ahead_at_most": "double precision",
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from tracker.core.events import run_stream
@@ -56,7 +58,9 @@ class RunPolls(RunRequests):
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
         source, known = watched.source, watched.state.version
+        started = self._start_look([watched])
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
+        answer = self._check_clock([watched], answer, started)
         self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject)
         result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if answer.body != watched.body:
@@ -74,6 +78,7 @@ class RunPolls(RunRequests):
         assert thread_id is not None
         limit = dispatcher.page_limits.get(thread_id, PAGE_LIMIT)
         known = {watched: watched.state.version for watched in group}
+        started = self._start_look(group)
         try:
             answer, entries = await source.fetch_page(thread_id, limit)
         except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
@@ -85,6 +90,7 @@ class RunPolls(RunRequests):
             if isinstance(error, Misconfigured):
                 raise RequestRefused(str(error)) from error
             raise
+        answer = self._check_clock(group, answer, started)
         self._watch_list.apply_rate_headers(dispatcher, answer, group[0].subject)
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
         # The next page is only as long as it takes to show the oldest of them.
@@ -107,6 +113,20 @@ class RunPolls(RunRequests):
                 self._error_policy.on_poll_error(watched, dispatcher, result)
             elif isinstance(result, BaseException):
                 raise result
+
+    def _start_look(self, group: Sequence[WatchedRun]) -> float:
+        """Notes our clock for a look at runs. Returns the monotonic time of its start."""
+        for watched in group:
+            self._watch_list.check_clock(watched)
+        return self._clock.monotonic()
+
+    def _check_clock(self, group: Sequence[WatchedRun], answer: Answer, started: float) -> Answer:
+        """Returns an answer with all times by our clock as it is now, if it was set meanwhile."""
+        was_set = [self._watch_list.check_clock(watched) for watched in group]
+        if True not in was_set:
+            return answer
+        lasted = timedelta(seconds=self._clock.monotonic() - started)
+        return replace(answer, asked_at=answer.observed_at - lasted)
 
     def _reschedule_group(self, watched: WatchedRun, group: Sequence[WatchedRun]) -> None:
         """Schedules the other runs of a page that failed together with the first."""
@@ -145,12 +165,15 @@ class RunPolls(RunRequests):
         ).on_thread(watched.thread_id)
         if answer.given_id is not None:
             snapshot = await self._accept_id(watched, snapshot, answer.given_id)
+        if told := self._watch_list.describe_clocks(watched, watched.source):
+            snapshot = snapshot.model_copy(update=told)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
             if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
         result, predecessor = await self._commits.observe(snapshot, known, patient=True)
+        self._watch_list.apply_events(watched, watched.source, result.events)
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result
