@@ -263,6 +263,12 @@ class TableLedger:
         found = {name: self.read(name) for name in names}
         return {name: it for name, it in found.items() if it is not None}
 
+    def list_parked(self) -> list[str]:
+        """Returns the streams of all parked runs, of any name."""
+        with self._store.transaction(commit=False) as cursor:
+            self._execute(cursor, f"SELECT DISTINCT stream FROM {UNDELIVERED} WHERE is_parked = 1")
+            return [row["stream"] for row in cursor.fetchall()]
+
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
         changed = 0
         for stream in [None] if streams is None else streams:
