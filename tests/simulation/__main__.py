@@ -17,7 +17,7 @@ def main() -> int:
         arguments = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
         os.execve(sys.executable, arguments, {**os.environ, "PYTHONHASHSEED": "0"})
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("first", type=int, help="the first seed")
+    parser.add_argument("first", help="the first seed, or `regressions` for those of seeds.txt")
     parser.add_argument("count", type=int, nargs="?", default=1, help="the number of seeds")
     parser.add_argument("--minutes", type=float, default=15.0, help="of chaos, simulated")
     parser.add_argument("--off", default="", help="faults and settings to leave out, with commas")

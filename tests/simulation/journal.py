@@ -47,12 +47,11 @@ class Journal:
         self.faults[kind] += 1
         self.note("fault", kind)
 
-    def check(self, law: str, holds: object, detail: Callable[[], object]) -> bool:
-        """Counts a check of a law, and notes it if it is broken. Returns whether it holds."""
+    def check(self, law: str, holds: object, *detail: object) -> None:
+        """Counts a check of a law, and notes it if it is broken."""
         self.checked += 1
         if not holds:
-            self.breaks(law, detail())
-        return bool(holds)
+            self.breaks(law, detail)
 
     def breaks(self, law: str, detail: object) -> None:
         """Notes a broken law."""

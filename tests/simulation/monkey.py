@@ -92,7 +92,7 @@ class Monkey:
         run = world.create_run(now, thread_id, {"assistant_id": assistant_id})
         simulation.watch_list[run.id] = thread_id
         if program is not None:
-            program.act(lambda tracker: tracker.watch(thread_id, run.id))
+            program.watch(thread_id, run.id)
 
     def _observe(self, random: Random) -> None:
         simulation, program = self._simulation, self._choose_program(random)
@@ -114,7 +114,11 @@ class Monkey:
         """Delivers a webhook that names a run or contains it: late, and once or twice."""
         simulation, program = self._simulation, self._choose_program(random)
         run, age = self._choose_run(random, 30), random.choice((0, 0.5, 3, 20, 100))
-        at, times, is_whole = simulation.service.now() - age, random.choice((1, 1, 2)), random.random()
+        at, times, is_whole = (
+            simulation.service.now() - age,
+            random.choice((1, 1, 2)),
+            random.random(),
+        )
         if program is None or run is None or at < run.created_at:
             return
         body = simulation.service.document(run, at)

@@ -52,7 +52,9 @@ class Process:
         context.run(CURRENT.set, self)
         return self._loop.create_task(work, context=context)
 
-    def call(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
+    def call(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context
+    ) -> None:
         """Calls a callback of the process, or keeps it, or drops it."""
         if self.is_dead:
             return

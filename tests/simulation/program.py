@@ -34,6 +34,8 @@ class Program:
         self.process = process
         # The tracker while it is open.
         self.tracker: Tracker | None = None
+        # True once another process is to take its place.
+        self.is_replaced = False
         self._simulation, self._random = simulation, simulation.random("program")
         self._leaving = asyncio.Event()
 
@@ -62,6 +64,10 @@ class Program:
                 self._simulation.journal.breaks("calls raise documented errors", repr(error))
 
         self.process.run(perform())
+
+    def watch(self, thread_id: str, run_id: str) -> None:
+        """Has the tracker watch a run."""
+        self.act(lambda tracker: tracker.watch(thread_id, run_id))
 
     async def main(self) -> None:
         """Runs the program."""
@@ -130,11 +136,13 @@ class Program:
         """Answers the calls that a run waits for."""
         IS_OWN.set(True)
         tracker = self.tracker
-        if tracker is None or delivery.event.inferred:
+        event, thread_id = delivery.event, delivery.thread_id
+        if tracker is None or not isinstance(event, RunActionRequired) or event.inferred:
             return
         with suppress(SourceError):
-            run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
-            if run.status == "requires_action":
-                calls = run.required_action.submit_tool_outputs.tool_calls
-                outputs = [{"tool_call_id": it.id, "output": "1"} for it in calls]
-                await tracker.runs.submit_tool_outputs(delivery.thread_id, run.id, outputs)
+            run = await tracker.runs.retrieve(str(thread_id), delivery.run_id)
+            action = run.required_action
+            submit = action.submit_tool_outputs if action is not None else None
+            if run.status == "requires_action" and submit is not None:
+                outputs = [{"tool_call_id": it.id, "output": "1"} for it in submit.tool_calls or ()]
+                await tracker.runs.submit_tool_outputs(str(thread_id), run.id, outputs)

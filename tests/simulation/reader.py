@@ -74,7 +74,7 @@ class Reader:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, _record: object) -> None:
-            database.prepare(connection)
+            connection.execute("PRAGMA synchronous=OFF").close()
 
         @event.listens_for(engine, "before_cursor_execute")
         def before(*_: object) -> None:
@@ -92,7 +92,7 @@ class Reader:
             if self._hits("views_fail"):
                 raise sqlite3.OperationalError("injected after a commit")
 
-        engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+        engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
         return views
 
     def _hits(self, name: str, scale: float = 1.0) -> bool:

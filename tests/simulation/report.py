@@ -7,15 +7,14 @@ from pathlib import Path
 
 from tests.benchmarks.report import write
 from tests.simulation.outcome import Outcome
+from tests.simulation.regressions import read_regressions
 from tests.simulation.runner import Runner, Task
 
 
 def run(options: Namespace, folder: Path) -> int:
     """Runs the seeds of the options. Returns 1 if a law broke, else 0."""
-    off = tuple(filter(None, options.off.split(",")))
     runner = Runner(folder, is_verbose=options.verbose)
-    seeds = range(options.first, options.first + options.count)
-    tasks = [Task(seed, options.minutes, off) for seed in seeds]
+    tasks = _make_tasks(options)
     outcomes: list[Outcome] = []
     failed: list[Task] = []
     for outcome in runner.run(tasks, options.cores):
@@ -27,7 +26,7 @@ def run(options: Namespace, folder: Path) -> int:
         write(outcome.line)
         if not outcome.broken:
             continue
-        task = Task(outcome.seed, options.minutes, off)
+        task = next(it for it in tasks if it.seed == outcome.seed)
         failed.append(task)
         for law, detail, at in outcome.broken:
             write(f"    {law}, at {at:.2f} s: {detail}")
@@ -44,6 +43,14 @@ def run(options: Namespace, folder: Path) -> int:
         f"{sum(it.checked for it in outcomes)} laws checked, {len(failed)} seeds failed"
     )
     return 1 if failed else 0
+
+
+def _make_tasks(options: Namespace) -> list[Task]:
+    if options.first == "regressions":
+        return read_regressions()
+    off = tuple(filter(None, options.off.split(",")))
+    first = int(options.first)
+    return [Task(seed, options.minutes, off) for seed in range(first, first + options.count)]
 
 
 def command_of(task: Task) -> str:

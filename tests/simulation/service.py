@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.simulation.process import START
-from tracker.simulator.api.operations import OPERATIONS, ApiRequest, retrieve_run
+from tracker.simulator.api.operations import OPERATIONS, ApiRequest, Operation, retrieve_run
 from tracker.simulator.api.payloads import run_body
 from tracker.simulator.model.errors import Refused
 from tracker.simulator.model.parameters import Parameters
@@ -92,11 +92,10 @@ class Service:
             return self._refuse(headers, random.choice((500, 502, 503, 529, 408)), "oops")
         if method == "GET" and simulation.hits(random, "missing"):
             return self._refuse(headers, 404, "No run found")
-        for each, pattern, operation in _ROUTES:
-            if each == method and (found := pattern.match(path)):
-                break
-        else:
+        route = _find_route(method, path)
+        if route is None:
             return self._refuse(headers, 404, "nowhere")
+        operation, names = route
         age = 0.0
         if method == "GET" and is_chaos:
             if swarm.lag and int(passed / 97) % 3 == 0 and random.random() < 0.7:
@@ -104,7 +103,7 @@ class Service:
             elif simulation.hits(random, "stale_reads"):
                 age = random.uniform(0, 20)
         document = json.loads(content or b"{}")
-        request = ApiRequest(now, found.groupdict(), query, document, age=age)
+        request = ApiRequest(now, names, query, document, age=age)
         try:
             body = operation(self.world, request)
         except Refused as refused:
@@ -167,3 +166,10 @@ class Service:
         else:
             raw = b'{"error": {"message": "as a success"}}'
         return Reply(200, headers, raw)
+
+
+def _find_route(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+    for each, pattern, operation in _ROUTES:
+        if each == method and (found := pattern.match(path)):
+            return operation, found.groupdict()
+    return None

@@ -39,34 +39,34 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Returns the seconds since the start, as if they had passed."""
         return self._jumping.passed
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        context = context or copy_context()
+        context = copy_context() if context is None else context
         process = context.get(CURRENT)
         if process is None:
             return super().call_soon(callback, *args, context=context)
         return super().call_soon(process.call, callback, args, context, context=context)
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         return self.call_soon(callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        context = context or copy_context()
+        context = copy_context() if context is None else context
         process = context.get(CURRENT)
         if process is None:
             return super().call_at(when, callback, *args, context=context)
         return super().call_at(when, process.call, callback, args, context, context=context)
 
-    def run_in_executor(
+    def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Calls a function in a simulated thread, after some time; the executor is not used."""

@@ -7,6 +7,7 @@ import random as global_random
 import shutil
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from pathlib import Path
 from random import Random
 
@@ -113,17 +114,19 @@ class Simulation:
 
     def start_later(self, program: Program, seconds: float) -> None:
         """Starts a process in place of another."""
+        if program.is_replaced:
+            return
+        program.is_replaced = True
         place, _, number = program.process.name.partition(".")
         name = f"{place}.{int(number) + 1}"
-        self.loop.call_later(seconds, self._start, name, program)
+        # Not as code of the process that was killed in the middle of a call.
+        self.loop.call_later(seconds, self._start, name, program, context=Context())
 
     def check_stored(self, run_id: str, events: Sequence[Event]) -> None:
         """Checks that events that a call returned are durable."""
         stored = [it.event for it in self.database.open_store().read(run_stream(SOURCE, run_id))]
         for it in events:
-            self.journal.check(
-                "returned events are durable", it in stored, lambda it=it: (run_id, it)
-            )
+            self.journal.check("returned events are durable", it in stored, (run_id, it))
 
     def _start(self, name: str, previous: Program | None = None) -> Program:
         process = Process(name, self.loop)
@@ -171,7 +174,7 @@ class Simulation:
         for run_id, thread_id in self.watch_list.items():
             program = next((it for it in self.programs if it.is_up), None)
             if program is not None and run_stream(SOURCE, run_id) not in self.database.recorded:
-                program.act(lambda tracker, t=thread_id, r=run_id: tracker.watch(t, r))
+                program.watch(thread_id, run_id)
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         error = context.get("exception")

@@ -28,7 +28,8 @@ class Wire(httpx.AsyncBaseTransport):
     def __init__(self, simulation: Simulation, process: Process) -> None:
         self._simulation, self._process = simulation, process
         self._random = simulation.random("network")
-        self._held_until = -1.0
+        # Until when a path is not to be asked again, by the last refusal of it.
+        self._held: dict[str, float] = {}
         self._sent: list[float] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,7 +53,7 @@ class Wire(httpx.AsyncBaseTransport):
             simulation.journal.fault("lost answer")
             raise random.choice((httpx.ReadError, httpx.RemoteProtocolError))("injected")
         if reply.status == 429 and not is_own:
-            self._hold(reply.headers)
+            self._hold(request.url.path, reply.headers)
         return httpx.Response(
             reply.status, headers=reply.headers, stream=httpx.ByteStream(reply.body)
         )
@@ -63,10 +64,12 @@ class Wire(httpx.AsyncBaseTransport):
         journal.note("request", self._process.name, request.method, request.url.path)
         if is_own:
             return
+        path = request.url.path
+        early = self._held.get(path, 0.0) - now
         journal.check(
             "holds are kept",
-            now >= self._held_until - _TOLERANCE,
-            lambda: f"{request.url.path} is asked {self._held_until - now:.2f} s too early",
+            early <= _TOLERANCE,
+            f"{path} is asked {early:.2f} s too early",
         )
         ceiling = self._simulation.swarm.ceiling
         if ceiling:
@@ -75,15 +78,14 @@ class Wire(httpx.AsyncBaseTransport):
             journal.check(
                 "the ceiling of requests is kept",
                 len(self._sent) <= most,
-                lambda: f"{len(self._sent)} requests within {_WINDOW} s, at most {most} may be",
+                f"{len(self._sent)} requests within {_WINDOW} s, at most {most} may be",
             )
 
-    def _hold(self, headers: dict[str, str]) -> None:
+    def _hold(self, path: str, headers: dict[str, str]) -> None:
         wait = 0.0
         if "retry-after-ms" in headers:
             wait = float(headers["retry-after-ms"]) / 1000
         elif headers.get("retry-after", "").isdigit():
             wait = float(headers["retry-after"])
         if wait:
-            until = self._simulation.loop.time() + min(wait, _LONGEST_HOLD)
-            self._held_until = max(self._held_until, until)
+            self._held[path] = self._simulation.loop.time() + min(wait, _LONGEST_HOLD)
