@@ -107,7 +107,7 @@ class Program:
             await self._watch_again(tracker)
             await self._leaving.wait()
             if not simulation.is_chaos:
-                simulation.has_drained = await tracker.drain(_DRAIN_SECONDS)
+                simulation.drained.append(await tracker.drain(_DRAIN_SECONDS))
             self.tracker = None
 
     async def _watch_again(self, tracker: Tracker) -> None:
