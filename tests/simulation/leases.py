@@ -46,6 +46,18 @@ class LeaseTables:
             raise psycopg.OperationalError("injected")
 
 
+class _Connection:
+    """A connection that is there, and is not used."""
+
+    closed = False
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+_CONNECTION: Any = _Connection()
+
+
 class SimulatedLeases(PostgresLeases):
     """The leases of one worker: its statements change the shared tables."""
 
@@ -53,16 +65,12 @@ class SimulatedLeases(PostgresLeases):
         self, tables: LeaseTables, sources: Sequence[str], worker: str, *, keeps_excess: bool
     ) -> None:
         super().__init__({}, sources, worker, keeps_excess=keeps_excess)
-        self._tables, self._has_renewed = tables, False
-
-    def release(self) -> None:
-        """Releases all leases."""
-        for source in self._sources:
-            self._execute(postgres._LEAVE, source)
-            self._execute(postgres._RELEASE, source, shards=list(range(SHARDS)))
+        self._tables = tables
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:
         tables, worker = self._tables, self._worker
+        # What is told that the database failed knows of no connection any more.
+        self._connection = _CONNECTION
         tables.strike()
         now, seconds = tables.simulation.loop.time(), postgres.SHARD_LEASE_SECONDS
         held: Held = tables.leases.setdefault(source, dict.fromkeys(range(SHARDS), (None, 0.0)))

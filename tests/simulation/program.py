@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _DRAIN_SECONDS = 120.0
+_DELIVERY_SECONDS = 15.0
 
 
 class HandlerFailed(Exception):
@@ -108,6 +109,8 @@ class Program:
             await self._leaving.wait()
             if not simulation.is_chaos:
                 simulation.drained.append(await tracker.drain(_DRAIN_SECONDS))
+                # The steps are events too, which are delivered to handlers.
+                await asyncio.sleep(_DELIVERY_SECONDS)
             self.tracker = None
 
     async def _watch_again(self, tracker: Tracker) -> None:
