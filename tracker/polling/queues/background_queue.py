@@ -12,8 +12,9 @@ from tracker.errors import RunfoldError
 from tracker.polling.policy import rate_limiter
 from tracker.sources.source import Source
 
-# After this time in the queue, a request has its full reserved share.
-_FULL_RESERVE_SECONDS = 60.0
+# After this time in the queue, a request has its full reserved share. The backlog of step reads is
+# what ends in it.
+_FULL_RESERVE_SECONDS = 20.0
 # Places of requests that were moved or removed, until they are dropped.
 _OBSOLETE_PLACES = 1024
 
