@@ -133,7 +133,9 @@ def refused(limit: RateLimit, now: float, accepted: int, *, is_first: bool) -> R
     since the source answered.
     """
     if is_first:
-        limit = limit._replace(between_refusals=_rate_since(limit, limit.refused_from, now, accepted))
+        limit = limit._replace(
+            between_refusals=_rate_since(limit, limit.refused_from, now, accepted)
+        )
     return limit._replace(refused_from=(now, accepted))
 
 

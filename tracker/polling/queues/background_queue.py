@@ -49,7 +49,7 @@ class BackgroundQueue(Generic[RequestT]):
     """The background requests of one type and source, the longest due first, one for each key.
 
     They use `max_share` of the source's rate at most. While polls could use up the whole rate,
-    the queue gets `reserved_share` of it, in full once a request has waited for a minute.
+    the queue gets `reserved_share` of it, in full once a request has waited for 20 seconds.
     """
 
     def __init__(self, max_share: float, reserved_share: float) -> None:
