@@ -32,7 +32,7 @@ class DeliveryLeases:
             for name, numbers in given_up.items()
             for number in numbers
         }
-        held, renew_in, excess = self._leases.renew(shards)
+        held, renew_in, excess, _ = self._leases.renew(shards)
         return Share(self._by_name(held), self._by_name(excess), renew_in)
 
     def release(self) -> None:
