@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,18 @@ EVENTS_PER_TRANSACTION = 250
 class RecorderEventStore:
     """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`.
 
-    `file` is that of the database, if it is one.
+    `file` is that of the database, if it is one. `open_leases` opens leases by which trackers share
+    their work, for a store without a URL; its arguments are those of `PostgresLeases` without the
+    database.
     """
 
-    def __init__(self, recorder: Recorder, file: Path | None = None) -> None:
-        self._recorder, self.file = recorder, file
+    def __init__(
+        self,
+        recorder: Recorder,
+        file: Path | None = None,
+        open_leases: Callable[..., Any] | None = None,
+    ) -> None:
+        self._recorder, self.file, self.open_leases = recorder, file, open_leases
 
     def append(self, batch: Sequence[Append]) -> None:
         rows = [
