@@ -58,10 +58,11 @@ class RunPolls(RunRequests):
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
         source, known = watched.source, watched.state.version
-        started = self._start_look([watched])
+        began = self._start_look([watched])
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
-        answer = self._check_clock([watched], answer, started)
-        self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject)
+        seconds = self._clock.monotonic() - began
+        answer = self._check_clock([watched], answer, seconds)
+        self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject, seconds)
         result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if answer.body != watched.body:
             glance = source.glance(answer.body)
@@ -90,7 +91,7 @@ class RunPolls(RunRequests):
             if isinstance(error, Misconfigured):
                 raise RequestRefused(str(error)) from error
             raise
-        answer = self._check_clock(group, answer, started)
+        answer = self._check_clock(group, answer, self._clock.monotonic() - started)
         self._watch_list.apply_rate_headers(dispatcher, answer, group[0].subject)
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
         # The next page is only as long as it takes to show the oldest of them.
@@ -120,13 +121,13 @@ class RunPolls(RunRequests):
             self._watch_list.check_clock(watched)
         return self._clock.monotonic()
 
-    def _check_clock(self, group: Sequence[WatchedRun], answer: Answer, started: float) -> Answer:
-        """Returns an answer with all times by our clock as it is now, if it was set meanwhile."""
+    def _check_clock(self, group: Sequence[WatchedRun], answer: Answer, seconds: float) -> Answer:
+        """Returns an answer, that took `seconds`, with all times by our clock as it is now."""
         was_set = [self._watch_list.check_clock(watched) for watched in group]
         if True not in was_set:
             return answer
-        lasted = timedelta(seconds=self._clock.monotonic() - started)
-        return replace(answer, asked_at=answer.observed_at - lasted)
+        # It was set meanwhile.
+        return replace(answer, asked_at=answer.observed_at - timedelta(seconds=seconds))
 
     def _reschedule_group(self, watched: WatchedRun, group: Sequence[WatchedRun]) -> None:
         """Schedules the other runs of a page that failed together with the first."""
