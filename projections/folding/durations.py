@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from projections.folding.micros import SECOND
 from projections.folding.network import (
@@ -102,7 +102,9 @@ def measure(
 ) -> Estimate:
     """Returns the estimate of a line from the ends of its boundaries."""
     moments = _find_moments(line, solution)
-    known = _show_moments(moments, line, solution) if None in moments else moments
+    known = cast("list[int]", moments)
+    if None in moments:
+        known = _show_moments(moments, line, solution)
     phases = _find_phases(line, solution, moments, known)
     if is_disputed:
         phases = [it._replace(basis=DISPUTED) for it in phases]
