@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from projections.database.refusals import is_refusal
+from projections.database.refusals import is_refusal, is_unavailable
 from projections.database.run_deletion import delete_rows, delete_runs
 from projections.folding.batch_fold import BatchFold
 from projections.folding.kept_histories import KeptHistories
 from projections.folding.micros import micros
+from projections.projectors.own_batch import RunsRefused
 from projections.projectors.projection import Batch, FoldedBatch, Projection
 from projections.runner.checkpoint import CheckpointMoved, read_pruned_before
 from tracker.core.events import Unreadable, is_run_stream
 from tracker.event_store.store import EventStore, RecordedEvent
+
+
+class MustRunAlone(Exception):
+    """A projection of the application failed in a batch that it shared with others."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has to run alone")
+        self.name = name
 
 
 class SharedBatch:
@@ -45,6 +54,8 @@ class SharedBatch:
             *([FoldedBatch(self._fold)] if has_pruned else []),
         ]
         self._streams: dict[str, None] = {}
+        # What the functions of an application raised, by the runs that are set aside for it.
+        self.errors: dict[str, Exception] = {}
 
     @property
     def aside(self) -> dict[str, str]:
@@ -76,7 +87,8 @@ class SharedBatch:
     def write(self, connection: Connection) -> None:
         """Writes the rows of all runs but those that are set aside.
 
-        Raises CheckpointMoved if runs were pruned for the first time since the batch began.
+        Raises CheckpointMoved if runs were pruned for the first time since the batch began, and
+        MustRunAlone where a projection of the application fails that shares the batch.
         """
         before = read_pruned_before(connection)
         if before is not None:
@@ -99,10 +111,15 @@ class SharedBatch:
         try:
             with connection.begin_nested():
                 self._delete_forgotten(connection, streams)
-                for batch in self._batches:
-                    batch.write(connection, _public)
+                self._write_batches(connection)
+        except RunsRefused as error:
+            self.errors |= error.errors
+            for stream, reason in error.errors.items():
+                self.aside[stream] = _describe(reason)
+            self._write_runs(connection, [it for it in streams if it not in error.errors])
+            return
         except Exception as error:
-            if not is_refusal(error):
+            if isinstance(error, MustRunAlone) or not is_refusal(error):
                 raise
             if len(streams) == 1:
                 self.aside[streams[0]] = _describe(error)
@@ -112,6 +129,16 @@ class SharedBatch:
         middle = len(streams) // 2
         self._write_runs(connection, streams[:middle])
         self._write_runs(connection, streams[middle:])
+
+    def _write_batches(self, connection: Connection) -> None:
+        for projection, batch in zip(self._projections, self._batches, strict=True):
+            try:
+                batch.write(connection, _public)
+            except Exception as error:
+                is_gone = isinstance(error, DBAPIError) and is_unavailable(error)
+                if projection.is_own and len(self._projections) > 1 and not is_gone:
+                    raise MustRunAlone(projection.name) from error
+                raise
 
     def _delete_forgotten(self, connection: Connection, streams: Sequence[str]) -> None:
         """Deletes the rows of new runs: those of a history that was forgotten, if any."""
