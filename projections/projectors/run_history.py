@@ -64,7 +64,7 @@ class RunHistory:
         *,
         prices: PriceList | None = None,
     ) -> None:
-        self.__dict__ |= {"run_key": run_key, "_source": events, "_prices": prices}
+        self.__dict__.update(run_key=run_key, _source=events, _prices=prices)
 
     @classmethod
     def of_folded(
@@ -77,7 +77,7 @@ class RunHistory:
     ) -> Self:
         """Returns the history of a run that is folded already."""
         history = cls(run_key, events, prices=prices)
-        history.__dict__ |= {"_measured": measured, "_values": values}
+        history.__dict__.update(_measured=measured, _values=values)
         return history
 
     def __setattr__(self, name: str, value: object) -> NoReturn:

@@ -189,13 +189,18 @@ def _apply_batch(
             batch.write(connection)
             write_notes(connection, names, position, batch.aside)
         batch.keep_long_histories()
+        told: set[str] = set()
         for stream, reason in batch.aside.items():
+            error = batch.errors.get(stream)
+            # Of a thousand runs with one error, one traceback is enough.
+            is_new = error is not None and repr(error) not in told
+            told.add(repr(error))
             logger.warning(
                 "%s is set aside, and left out of %s: %s; `runfold doctor` names the cure",
                 stream,
                 ", ".join(names),
                 reason,
-                exc_info=batch.errors.get(stream),
+                exc_info=error if is_new else None,
             )
     return count, reached
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from projections.database.refusals import is_refusal, is_unavailable
+from projections.database.refusals import is_refusal, is_unavailable, is_wrong_statement
 from projections.database.run_deletion import delete_rows, delete_runs
 from projections.folding.batch_fold import BatchFold
 from projections.folding.kept_histories import KeptHistories
@@ -25,6 +25,10 @@ class MustRunAlone(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} has to run alone")
         self.name = name
+
+
+class TableFailed(Exception):
+    """The table of a projection of the application cannot be written at all."""
 
 
 class SharedBatch:
@@ -119,7 +123,7 @@ class SharedBatch:
             self._write_runs(connection, [it for it in streams if it not in error.errors])
             return
         except Exception as error:
-            if isinstance(error, MustRunAlone) or not is_refusal(error):
+            if isinstance(error, MustRunAlone | TableFailed) or not is_refusal(error):
                 raise
             if len(streams) == 1:
                 self.aside[streams[0]] = _describe(error)
@@ -135,9 +139,14 @@ class SharedBatch:
             try:
                 batch.write(connection, _public)
             except Exception as error:
-                is_gone = isinstance(error, DBAPIError) and is_unavailable(error)
-                if projection.is_own and len(self._projections) > 1 and not is_gone:
+                is_wrong = isinstance(error, DBAPIError) and is_wrong_statement(error)
+                is_gone = isinstance(error, DBAPIError) and is_unavailable(error) and not is_wrong
+                if not projection.is_own or is_gone:
+                    raise
+                if len(self._projections) > 1:
                     raise MustRunAlone(projection.name) from error
+                if is_wrong:
+                    raise TableFailed(str(getattr(error, "orig", error))) from error
                 raise
 
     def _delete_forgotten(self, connection: Connection, streams: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ PUBLIC = {
         "ManualClock",
         "Parameters",
         "Refused",
+        "Replay",
         "SimulatedClock",
         "Simulator",
         "SpeedClock",

@@ -71,7 +71,7 @@ def print_history(
     out.print()
     print_table(_make_event_table(recorded, run.created_at))
     out.print()
-    _print_chart(phases)
+    print_chart(phases)
 
 
 def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
@@ -105,24 +105,25 @@ def _make_event_table(recorded: list[RecordedEvent], created_at: datetime) -> Ta
     for entry in recorded:
         event = entry.event
         occurred_at = event.occurred_at if isinstance(event, Change) else None
-        observed = _format_time(event.observed_at, created_at)
+        observed = format_time(event.observed_at, created_at)
         table.add_row(
             str(entry.version),
-            _format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
+            format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
             f"{observed}.{event.observed_at.microsecond // 1000:03}",
             type(event).__name__,
-            Text(escape_controls(_format_details(event))),
+            Text(escape_controls(format_details(event))),
         )
     return table
 
 
-def _format_time(moment: datetime, created_at: datetime) -> str:
+def format_time(moment: datetime, created_at: datetime) -> str:
     """Formats the time of day, with the date if it differs from that of the creation."""
     is_same_day = moment.date() == created_at.date()
     return f"{moment:%H:%M:%S}" if is_same_day else f"{moment:%m-%d %H:%M:%S}"
 
 
-def _format_details(event: Event) -> str:
+def format_details(event: Event) -> str:
+    """Formats the fields of an event that no other column shows."""
     fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_HIDDEN_FIELDS))
     statuses = [
         fields.pop(name) for name in ("previous", "status") if isinstance(fields.get(name), str)
@@ -145,7 +146,7 @@ def _format_value(value: Any) -> str:
     return str(value)
 
 
-def _print_chart(phases: list[PhaseRow]) -> None:
+def print_chart(phases: list[PhaseRow]) -> None:
     """Prints one bar for each phase, to scale: solid as long as it surely took, then shaded."""
     from rich.text import Text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, select, text
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, text
 
 from projections import RowProjection, RunHistory, SumProjection, Views
 from projections.database.engine import open_engine
@@ -19,6 +19,8 @@ from tests.support.own_projections import (
     TenantTokens2,
     ToolTimes,
     ToolTimes2,
+    histories_of,
+    read_table,
     tenant_tokens,
     tool_times,
 )
@@ -36,28 +38,12 @@ def appends(histories: Mapping[str, list[Event]]) -> list[Append]:
     return [Append(key, 0, events) for key, events in histories.items()]
 
 
-def read(url: str, table: Table) -> dict[tuple[Any, ...], dict[str, Any]]:
-    engine = open_engine(url)
-    with engine.connect() as connection:
-        rows = [dict(it) for it in connection.execute(select(table)).mappings()]
-    engine.dispose()
-    keys = [it.name for it in table.primary_key]
-    return {tuple(row[it] for it in keys): row for row in rows}
-
-
 @pytest.fixture
 def store() -> Iterator[EventStore]:
     store = open_event_store("memory://")
     store.append(appends(random_histories(7, 60)))
     yield store
     store.close()
-
-
-def histories_of(store: EventStore) -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = {}
-    for recorded in store.read_all(limit=10_000):
-        found.setdefault(recorded.stream, []).append(recorded.event)
-    return found
 
 
 class OnBoth(ProjectionContract):
@@ -92,22 +78,26 @@ def test_a_new_version_is_rebuilt_with_its_new_columns(
     with Views(database_url, store=store, projections=BOTH) as views:
         views.upgrade()
         views.catch_up()
-        assert read(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
+        assert read_table(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
         newer = (ToolTimes2(), TenantTokens2())
         with Views(database_url, store=store, projections=newer) as upgraded:
             assert {it.name: it.state for it in upgraded.doctor().projections}[
                 "tool_times"
             ] == "outdated"
             upgraded.catch_up()
-            assert read(database_url, ToolTimes2.table) == loop(ToolTimes2(), histories_of(store))
-            assert read(database_url, tenant_tokens) == loop(TenantTokens2(), histories_of(store))
+            assert read_table(database_url, ToolTimes2.table) == loop(
+                ToolTimes2(), histories_of(store)
+            )
+            assert read_table(database_url, tenant_tokens) == loop(
+                TenantTokens2(), histories_of(store)
+            )
             assert upgraded.verify() == []
         store.append(appends({"assistants:new": random_histories(3, 1)["assistants:run_0"]}))
         # The older version keeps all other tables in step, and says which it leaves out.
         with pytest.raises(SchemaError, match="newer"):
             views.catch_up()
         assert views.run("assistants:new").run_key == "assistants:new"
-        assert read(database_url, ToolTimes2.table) == loop(
+        assert read_table(database_url, ToolTimes2.table) == loop(
             ToolTimes2(), {k: v for k, v in histories_of(store).items() if k != "assistants:new"}
         )
 
@@ -137,8 +127,8 @@ def test_a_run_that_a_function_refuses_is_set_aside_for_that_table_alone(
         assert "a bug of the application" in caplog.text
         assert "Traceback" in caplog.text
         good = {k: v for k, v in histories_of(store).items() if k not in Picky.refused}
-        assert read(database_url, tool_times) == loop(ToolTimes(), good)
-        assert read(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
+        assert read_table(database_url, tool_times) == loop(ToolTimes(), good)
+        assert read_table(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
         assert len(views.runs(limit=None)) == 60
         assert views.verify() == []
         # Their later events are left out, those of all others are not.
@@ -147,12 +137,12 @@ def test_a_run_that_a_function_refuses_is_set_aside_for_that_table_alone(
         last = store.read("assistants:run_3")[-1]
         store.append([Append("assistants:run_3", last.version, [_metadata_changed(last.event)])])
         views.catch_up()
-        assert read(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
+        assert read_table(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
         assert views.verify() == []
     with Views(database_url, store=store, projections=BOTH) as views:
         assert views.retry().completed == 2
         assert views.doctor().is_healthy
-        assert read(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
+        assert read_table(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
         assert views.verify() == []
 
 
@@ -200,7 +190,7 @@ def test_rows_that_the_table_does_not_take(
         found = views.doctor().set_aside
         assert len(found) == 2
         assert all(reason in it.reason and it.projections == ("wrong",) for it in found)
-        assert read(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
+        assert read_table(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
         assert views.verify() == []
 
 
@@ -216,7 +206,7 @@ def test_a_table_that_is_gone_harms_no_other(database_url: str, store: EventStor
         with pytest.raises(ProjectionFailed, match="tool_times"):
             views.catch_up()
         assert views.run("assistants:new").run_key == "assistants:new"
-        assert read(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
+        assert read_table(database_url, tenant_tokens) == loop(TenantTokens(), histories_of(store))
     with (
         Views(database_url, store=store, projections=BOTH) as views,
         pytest.raises(SchemaError, match=r"Views\.upgrade"),
@@ -225,7 +215,7 @@ def test_a_table_that_is_gone_harms_no_other(database_url: str, store: EventStor
     with Views(database_url, store=store, projections=BOTH) as views:
         views.upgrade()
         views.rebuild("tool_times")
-        assert read(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
+        assert read_table(database_url, tool_times) == loop(ToolTimes(), histories_of(store))
 
 
 def test_earlier_states_exports_and_forgotten_runs(
@@ -234,16 +224,16 @@ def test_earlier_states_exports_and_forgotten_runs(
     with Views(database_url, store=store, projections=BOTH) as views:
         views.upgrade()
         views.catch_up()
-        rows = read(database_url, tool_times)
+        rows = read_table(database_url, tool_times)
         assert views.export("tool_times", tmp_path / "all.jsonl") == len(rows)
         assert views.export_all(tmp_path / "tables")["tenant_tokens"] > 0
         with views.as_of(store.last_position() // 2) as past:
             assert past.export("tool_times", tmp_path / "past.jsonl") < len(rows)
         key = next(iter(rows))[0]
-        forget_run(store, key)
+        forget_run(store, key, force=True)
         views.remove_runs([key])
         kept = {it: row for it, row in rows.items() if it[0] != key}
-        assert read(database_url, tool_times) == kept
+        assert read_table(database_url, tool_times) == kept
 
 
 @pytest.mark.parametrize(
@@ -311,7 +301,7 @@ def test_names_that_sql_reserves(database_url: str, store: EventStore) -> None:
         views.upgrade()
         views.catch_up()
         views.rebuild("order")
-        assert read(database_url, order) == loop(Ordered(), histories_of(store))
+        assert read_table(database_url, order) == loop(Ordered(), histories_of(store))
         assert views.verify() == []
 
 
