@@ -57,6 +57,12 @@ class Recorder:
         for body in bodies:
             await self._record(body, moment)
 
+    def is_open(self, key: str, continued: set[str]) -> bool:
+        """True if a response runs, or waits for an answer to its calls."""
+        body = self.shown[key][0]
+        calls = any(it["type"] == "function_call" for it in body["output"])
+        return not is_ended(body["status"]) or (calls and key not in continued)
+
     async def _record(self, body: Mapping[str, Any], moment: datetime) -> None:
         key, known = body["id"], self.shown.get(body["id"])
         self.shown[key] = (body, moment)
@@ -112,23 +118,11 @@ async def record_simulation() -> tuple[EventStore, str, list[str]]:
                 ]
                 more = {"previous_response_id": key, "input": outputs, "tools": [FUNCTION]}
                 responses.append(simulator.create_response(**more).run_id)
-        waits = any(
-            not is_ended(recorder.shown[it][0]["status"])
-            or (
-                it not in continued
-                and recorder.shown[it][0]["output"][-1:]
-                and _calls(recorder, it)
-            )
-            for it in responses
-        )
-        if second > RUNS and len(recorder.ended) == RUNS and not waits:
+        waits = any(it not in recorder.shown or recorder.is_open(it, continued) for it in responses)
+        if second > RUNS // 4 and len(recorder.ended) == RUNS and not waits:
             break
     await recorder.client.aclose()
     return recorder.store, thread_id, responses
-
-
-def _calls(recorder: Recorder, key: str) -> bool:
-    return any(it["type"] == "function_call" for it in recorder.shown[key][0]["output"])
 
 
 async def record_replay(store: EventStore, thread_id: str, responses: list[str]) -> EventStore:
@@ -149,7 +143,14 @@ def told(history: RunHistory) -> dict[str, Any]:
     changes = [it for it in events if isinstance(it, e.Change)]
     run = history.run
     return {
-        "transitions": [(type(it).__name__, getattr(it, "status", None)) for it in changes],
+        # The status at first sight depends on when we looked.
+        "transitions": [
+            (
+                type(it).__name__,
+                None if isinstance(it, e.RunCreated) else getattr(it, "status", None),
+            )
+            for it in changes
+        ],
         "calls": [it.tool_calls for it in changes if isinstance(it, e.RunActionRequired)],
         "ends": [
             (it.status, it.occurred_at, it.usage, it.error, it.reason)

@@ -35,9 +35,9 @@ def replay(
     from rich.text import Text
 
     from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
-    from tracker.cli.views import open_views
+    from tracker.cli.views import open_current_views
 
-    with open_views(db) as views:
+    with open_current_views(db) as views:
         history = views.history(run, source)
     out = stdout_console()
     title = f"{history.run_key}, thread {history.run.thread_id or UNKNOWN}"
