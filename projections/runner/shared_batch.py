@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
@@ -100,7 +101,8 @@ class SharedBatch:
                 raise CheckpointMoved("runs were pruned for the first time during the batch")
             pruned = self._fold.mark_pruned(micros(before))
             for projection in self._projections:
-                delete_runs(connection, projection.tables, pruned)
+                with self._isolate(projection):
+                    delete_runs(connection, projection.tables, pruned)
         self._write_runs(connection, [it for it in self._streams if it not in self.aside])
 
     def keep_long_histories(self) -> None:
@@ -114,8 +116,7 @@ class SharedBatch:
         self._fold.choose(streams)
         try:
             with connection.begin_nested():
-                self._delete_forgotten(connection, streams)
-                self._write_batches(connection)
+                self._write_batches(connection, streams)
         except RunsRefused as error:
             self.errors |= error.errors
             for stream, reason in error.errors.items():
@@ -134,28 +135,31 @@ class SharedBatch:
         self._write_runs(connection, streams[:middle])
         self._write_runs(connection, streams[middle:])
 
-    def _write_batches(self, connection: Connection) -> None:
-        for projection, batch in zip(self._projections, self._batches, strict=True):
-            try:
-                batch.write(connection, _public)
-            except Exception as error:
-                is_wrong = isinstance(error, DBAPIError) and is_wrong_statement(error)
-                is_gone = isinstance(error, DBAPIError) and is_unavailable(error) and not is_wrong
-                if not projection.is_own or is_gone:
-                    raise
-                if len(self._projections) > 1:
-                    raise MustRunAlone(projection.name) from error
-                if is_wrong:
-                    raise TableFailed(str(getattr(error, "orig", error))) from error
-                raise
-
-    def _delete_forgotten(self, connection: Connection, streams: Sequence[str]) -> None:
-        """Deletes the rows of new runs: those of a history that was forgotten, if any."""
+    def _write_batches(self, connection: Connection, streams: Sequence[str]) -> None:
         new = self._fold.new_keys(streams)
-        for projection in self._projections:
-            for table in projection.tables:
-                if "run_key" in table.c:
-                    delete_rows(connection, table, new)
+        for projection, batch in zip(self._projections, self._batches, strict=True):
+            with self._isolate(projection):
+                # The rows of new runs are those of a history that was forgotten, if any.
+                for table in projection.tables:
+                    if "run_key" in table.c:
+                        delete_rows(connection, table, new)
+                batch.write(connection, _public)
+
+    @contextmanager
+    def _isolate(self, projection: Projection) -> Iterator[None]:
+        """Raises MustRunAlone, or TableFailed, for errors in the table of an application."""
+        try:
+            yield
+        except Exception as error:
+            is_wrong = isinstance(error, DBAPIError) and is_wrong_statement(error)
+            is_gone = isinstance(error, DBAPIError) and is_unavailable(error) and not is_wrong
+            if not projection.is_own or is_gone:
+                raise
+            if len(self._projections) > 1:
+                raise MustRunAlone(projection.name) from error
+            if is_wrong:
+                raise TableFailed(str(getattr(error, "orig", error))) from error
+            raise
 
 
 def _public(table: Table) -> Table:
