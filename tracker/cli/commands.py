@@ -23,11 +23,10 @@ from tracker.cli.demo import demo, simulate
 from tracker.cli.doctor import doctor
 from tracker.cli.exit_codes import CommandGroup
 from tracker.cli.export import export
-from tracker.cli.history import history
+from tracker.cli.history import history, replay
 from tracker.cli.import_ import import_
 from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, runs, status, stuck, timing, usage
-from tracker.cli.replay import replay
 from tracker.cli.watch import watch
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {

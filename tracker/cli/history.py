@@ -1,7 +1,8 @@
-"""`runfold history`: the events of one run, and a chart of its phases."""
+"""`runfold history` and `replay`: the events of one run, and a chart of its phases."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from projections import RunHistory
     from projections.row_types import PhaseRow
     from tracker.core.events import Event
     from tracker.event_store import RecordedEvent
@@ -43,6 +45,70 @@ def history(
     print_history(db, run, source=source, json=json, prices=prices)
 
 
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="NAME", help="Source of the run, if several have this id."
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(metavar="X", min=0.001, help="Speed of time; 60 is a minute a second.")
+    ] = 1.0,
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter before each event.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Step through the events of a run, with its status and phases after each.
+
+    The pauses between them are those of then, by our clock; `--speed` makes them shorter.
+    """
+    from rich.text import Text
+
+    from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db) as views:
+        history = views.history(run, source)
+    out = stdout_console()
+    title = f"{history.run_key}, thread {history.run.thread_id or UNKNOWN}"
+    out.print(Text(escape_controls(title), style="bold"))
+    shown_at = history.events[0].event.observed_at
+    for past in history.replay():
+        moment = past.events[-1].event.observed_at
+        if step and past.version > 1:
+            typer.prompt("", default="", prompt_suffix="", show_default=False)
+        elif not step and moment > shown_at:
+            time.sleep((moment - shown_at).total_seconds() / speed)
+        shown_at = max(shown_at, moment)
+        out.print(_make_line(past))
+    out.print()
+    _print_chart(list(history.phases))
+
+
+def _make_line(past: RunHistory) -> object:
+    from rich.text import Text
+
+    from tracker.cli.durations import format_duration
+    from tracker.cli.terminal import escape_controls
+
+    event = past.events[-1].event
+    seen = _format_time(event.observed_at, past.run.created_at)
+    phase = past.phases[-1]
+    left = [
+        f"{it.status} {format_duration(it.seconds, it.at_least_seconds, it.at_most_seconds)}"
+        for it in past.phases
+        if it.left_at is not None
+    ]
+    line = Text(f"{past.version:>3}  {seen}.{event.observed_at.microsecond // 1000:03}  ")
+    line.append(type(event).__name__, style="bold")
+    details = _format_details(event)
+    line.append(escape_controls(f"  {details}" if details else ""))
+    told = "; ".join([*left, f"{phase.status} lasts" if phase.left_at is None else past.status])
+    line.append(f"\n     {escape_controls(told)}", style="bright_black")
+    return line
+
+
 def print_history(
     db: str, run_id: str, *, source: str | None, json: bool, prices: str | None = None
 ) -> None:
@@ -71,7 +137,7 @@ def print_history(
     out.print()
     print_table(_make_event_table(recorded, run.created_at))
     out.print()
-    print_chart(phases)
+    _print_chart(phases)
 
 
 def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
@@ -105,25 +171,24 @@ def _make_event_table(recorded: list[RecordedEvent], created_at: datetime) -> Ta
     for entry in recorded:
         event = entry.event
         occurred_at = event.occurred_at if isinstance(event, Change) else None
-        observed = format_time(event.observed_at, created_at)
+        observed = _format_time(event.observed_at, created_at)
         table.add_row(
             str(entry.version),
-            format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
+            _format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
             f"{observed}.{event.observed_at.microsecond // 1000:03}",
             type(event).__name__,
-            Text(escape_controls(format_details(event))),
+            Text(escape_controls(_format_details(event))),
         )
     return table
 
 
-def format_time(moment: datetime, created_at: datetime) -> str:
+def _format_time(moment: datetime, created_at: datetime) -> str:
     """Formats the time of day, with the date if it differs from that of the creation."""
     is_same_day = moment.date() == created_at.date()
     return f"{moment:%H:%M:%S}" if is_same_day else f"{moment:%m-%d %H:%M:%S}"
 
 
-def format_details(event: Event) -> str:
-    """Formats the fields of an event that no other column shows."""
+def _format_details(event: Event) -> str:
     fields = event.model_dump(mode="json", exclude_defaults=True, exclude=set(_HIDDEN_FIELDS))
     statuses = [
         fields.pop(name) for name in ("previous", "status") if isinstance(fields.get(name), str)
@@ -146,7 +211,7 @@ def _format_value(value: Any) -> str:
     return str(value)
 
 
-def print_chart(phases: list[PhaseRow]) -> None:
+def _print_chart(phases: list[PhaseRow]) -> None:
     """Prints one bar for each phase, to scale: solid as long as it surely took, then shaded."""
     from rich.text import Text
 
