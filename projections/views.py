@@ -125,7 +125,6 @@ class Views(Answers):
         with self._open_engine(create=create) as engine:
             if migrations.current(engine) is None:
                 migrations.upgrade(engine)
-            migrations.check(engine)
             self._create_own_tables(engine)
 
     def catch_up(self, progress: Progress | None = None) -> int:

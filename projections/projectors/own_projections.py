@@ -71,6 +71,10 @@ def _check_table(projection: OwnProjection, table: Table) -> None:
             f"the table of {name!r} needs names of up to 48 letters, digits and underscores, and "
             f"no schema but that of the URL: {', '.join(wrong) or table.schema} cannot be used"
         )
+    if table.foreign_keys:
+        raise SettingsError(
+            f"the table of {name!r} has foreign keys, which a rebuild would break: leave them out"
+        )
     columns, keys = list(table.columns), list(table.primary_key)
     if not keys or columns[: len(keys)] != keys:
         raise SettingsError(f"the table of {name!r} needs a primary key, whose columns come first")

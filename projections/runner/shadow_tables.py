@@ -57,6 +57,9 @@ def shadow_of(table: Table) -> Table:
     # Each in metadata of its own: two versions of a table of an application have one name.
     shadow = table.to_metadata(MetaData(), name=SHADOW_PREFIX + table.name)
     shadow.indexes.clear()
+    for constraint in shadow.constraints:
+        # That of the table has the name, which may be one of the whole schema.
+        constraint.name = None
     return shadow
 
 
@@ -80,8 +83,7 @@ def swap_in(connection: Connection, table: Table) -> None:
     shadow = shadow_of(table)
     old, new = quoted(table.name), quoted(shadow.name)
     if column_names(connection, table.name) != set(table.columns.keys()):
-        connection.exec_driver_sql(f"DROP TABLE {old}")
-        connection.exec_driver_sql(f"ALTER TABLE {new} RENAME TO {old}")
+        _replace(connection, old, new)
         for index in table.indexes:
             index.create(connection)
         return
@@ -93,10 +95,17 @@ def swap_in(connection: Connection, table: Table) -> None:
         return
     own = {"table": table.name.lower()}
     indexes_and_triggers = connection.execute(_OF_TABLE, own).scalars().all()
-    # Without it, the rename fails on views that refer to the dropped table.
-    connection.exec_driver_sql("PRAGMA legacy_alter_table=ON")
-    connection.exec_driver_sql(f"DROP TABLE {old}")
-    connection.exec_driver_sql(f"ALTER TABLE {new} RENAME TO {old}")
-    connection.exec_driver_sql("PRAGMA legacy_alter_table=OFF")
+    _replace(connection, old, new)
     for statement in indexes_and_triggers:
         connection.exec_driver_sql(statement)
+
+
+def _replace(connection: Connection, old: str, new: str) -> None:
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
+        # Without it, the rename fails on views that refer to the dropped table.
+        connection.exec_driver_sql("PRAGMA legacy_alter_table=ON")
+    connection.exec_driver_sql(f"DROP TABLE {old}")
+    connection.exec_driver_sql(f"ALTER TABLE {new} RENAME TO {old}")
+    if is_sqlite:
+        connection.exec_driver_sql("PRAGMA legacy_alter_table=OFF")

@@ -3,12 +3,23 @@
 import inspect
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from projections import RowProjection, RunHistory, SumProjection, Views
 from projections.database.engine import open_engine
@@ -279,6 +290,52 @@ def test_earlier_states_exports_and_forgotten_runs(
 def test_what_is_no_projection(projection: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Views("sqlite:///none.db", projections=[projection])
+
+
+def test_several_runners_apply_each_event_once(database_url: str) -> None:
+    store = open_event_store(database_url)
+    histories = random_histories(9, 40)
+    with Views(database_url, projections=BOTH) as views:
+        views.upgrade()
+    for key, events in histories.items():
+        store.append([Append(key, 0, events)])
+
+    def catch_up_alone(_: int) -> None:
+        with Views(database_url, projections=BOTH) as views:
+            views.catch_up()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(catch_up_alone, range(3)))
+    assert read_table(database_url, tool_times) == loop(ToolTimes(), histories)
+    assert read_table(database_url, tenant_tokens) == loop(TenantTokens(), histories)
+    store.close()
+
+
+def test_new_versions_with_other_columns_and_named_constraints(
+    database_url: str, store: EventStore
+) -> None:
+    def make(version: int, *more: Column[Any]) -> RowProjection:
+        table = Table(
+            "named",
+            MetaData(),
+            Column("run_key", Text, primary_key=True),
+            *more,
+            UniqueConstraint("run_key", name="only_one"),
+        )
+        row = {it.name: 1 for it in more}
+        kind = {"name": "named", "version": version, "table": table, "rows": lambda _s, _r: [row]}
+        found: RowProjection = type("Named", (RowProjection,), kind)()
+        return found
+
+    for version, names in enumerate((("a",), ("a", "b"), ("b",), ("b",)), 1):
+        projection = make(version, *(Column(it, Integer) for it in names))
+        with Views(database_url, store=store, projections=[projection]) as views:
+            views.upgrade()
+            views.catch_up()
+            rows = read_table(database_url, projection.table)
+            assert len(rows) == 60
+            assert {tuple(it) for it in rows.values()} == {("run_key", *names)}
+            assert views.verify() == []
 
 
 def test_names_that_sql_reserves(database_url: str, store: EventStore) -> None:
