@@ -21,11 +21,13 @@ class ActionsProjection(RowProjection):
 
     def start_batch(self, fold: BatchFold) -> ActionsBatch:
         """Returns an empty batch."""
-        return ActionsBatch(fold, run_actions)
+        return ActionsBatch(fold)
 
 
 class ActionsBatch(RowBatch):
     """The actions of the runs of one batch."""
+
+    table = run_actions
 
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns the actions of a run."""

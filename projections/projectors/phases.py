@@ -21,11 +21,13 @@ class PhasesProjection(RowProjection):
 
     def start_batch(self, fold: BatchFold) -> PhasesBatch:
         """Returns an empty batch."""
-        return PhasesBatch(fold, run_phases)
+        return PhasesBatch(fold)
 
 
 class PhasesBatch(RowBatch):
     """The phases of the runs of one batch."""
+
+    table = run_phases
 
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns the phases of a run."""

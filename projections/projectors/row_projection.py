@@ -59,9 +59,7 @@ class RowProjection:
 class RowBatch(FoldedBatch):
     """The rows of the runs of one batch, for one table."""
 
-    def __init__(self, fold: BatchFold, table: Table) -> None:
-        super().__init__(fold)
-        self._table = table
+    table: Table
 
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns the rows of a run, as `upsert` takes them."""
@@ -73,7 +71,7 @@ class RowBatch(FoldedBatch):
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes the rows of each run; deletes those that it has no longer."""
-        table = target(self._table)
+        table = target(self.table)
         new: list[list[Any]] = []
         known: list[list[Any]] = []
         left: list[str] = []
@@ -90,7 +88,8 @@ class _OwnRowBatch(RowBatch):
     """The rows of one batch of a projection of the application."""
 
     def __init__(self, fold: BatchFold, projection: RowProjection) -> None:
-        super().__init__(fold, projection.table)
+        super().__init__(fold)
+        self.table = projection.table
         self._projection = projection
         self._runs = OwnRuns[list[list[Any]]](fold, projection.prices)
 
@@ -106,7 +105,7 @@ class _OwnRowBatch(RowBatch):
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes the rows of each run. Raises RunsRefused for those that the function refused."""
-        converter = ValueConverter(self._table, connection.dialect)
+        converter = ValueConverter(self.table, connection.dialect)
         rows = self._projection.rows
 
         def make(run: FoldedRun) -> list[list[Any]]:

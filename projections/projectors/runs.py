@@ -20,11 +20,13 @@ class RunsProjection(RowProjection):
 
     def start_batch(self, fold: BatchFold) -> RunsBatch:
         """Returns an empty batch."""
-        return RunsBatch(fold, runs)
+        return RunsBatch(fold)
 
 
 class RunsBatch(RowBatch):
     """The rows of one batch."""
+
+    table = runs
 
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns the row of a run."""
