@@ -35,6 +35,13 @@ def test_a_seed_always_runs_the_same_way() -> None:
     assert len(traces) == 1
 
 
+@pytest.mark.parametrize("name", ["open runs are not resumed", "a run is counted twice"])
+def test_a_planted_bug_is_found(name: str) -> None:
+    code, said = simulate("planted", name)
+    assert code == 0, said
+    assert "1 of 1 planted bugs found" in said
+
+
 def test_seeds_that_once_broke_a_law_hold() -> None:
     code, said = simulate("regressions", "--no-shrink")
     assert code == 0, said
