@@ -31,6 +31,9 @@ NAMES = (
     "outages",
     "embedding",
     "capturing",
+    "kills",
+    "soaking",
+    "bursting",
 )
 
 

@@ -64,10 +64,11 @@ BUGS = {
         "            self._heads.pop(stream)\n            changes",
         "            changes",
     ),
-    "events are not committed": PlantedBug(
-        "tracker.event_store.sqlite",
-        "with self.datastore.transaction(commit=True) as c:",
-        "with self.datastore.transaction(commit=False) as c:",
+    "a failed commit counts as done": PlantedBug(
+        "tracker.event_store.recorder_store",
+        "            raise ConcurrencyError(self._conflict(batch)) from None\n",
+        "            raise ConcurrencyError(self._conflict(batch)) from None\n"
+        "        except StoreUnavailable:\n            return\n",
     ),
     "a handler that failed counts as done": PlantedBug(
         "tracker.delivery.subscription", "elif error is None:", "elif error is None or True:"
