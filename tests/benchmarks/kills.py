@@ -45,7 +45,7 @@ def kill_demos(settings: Settings) -> None:
 def kill_workers(settings: Settings) -> None:
     """Kills workers that share a PostgreSQL database."""
     seconds = (settings.worker_kills + 1.5) * settings.kill_every
-    with postgres_databases() as fresh, tempfile.TemporaryDirectory() as folder:
+    with postgres_databases(durable=False) as fresh, tempfile.TemporaryDirectory() as folder:
         outcome = run_workers(
             fresh(), Path(folder), seconds=seconds, kill_every=settings.kill_every
         )
