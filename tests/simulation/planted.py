@@ -59,11 +59,6 @@ BUGS = {
     "a pause is invented": PlantedBug(
         "tracker.core.decider", "    if is_working:\n", "    if True:\n"
     ),
-    "a conflict is not read again": PlantedBug(
-        "tracker.recording.repository",
-        "            self._heads.pop(stream)\n            changes",
-        "            changes",
-    ),
     "a failed commit counts as done": PlantedBug(
         "tracker.event_store.recorder_store",
         "            raise ConcurrencyError(self._conflict(batch)) from None\n",
