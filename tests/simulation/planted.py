@@ -59,11 +59,10 @@ BUGS = {
     "a pause is invented": PlantedBug(
         "tracker.core.decider", "    if is_working:\n", "    if True:\n"
     ),
-    "a failed commit counts as done": PlantedBug(
-        "tracker.event_store.recorder_store",
-        "            raise ConcurrencyError(self._conflict(batch)) from None\n",
-        "            raise ConcurrencyError(self._conflict(batch)) from None\n"
-        "        except StoreUnavailable:\n            return\n",
+    "an end has the time of the creation": PlantedBug(
+        "tracker.core.decider",
+        'occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,',
+        'occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.created_at,',
     ),
     "a handler that failed counts as done": PlantedBug(
         "tracker.delivery.subscription", "elif error is None:", "elif error is None or True:"
