@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,8 +76,6 @@ def show(
 def _drain(number: int) -> bool:
     """Reads what is there, so that nobody waits for a full pipe; true always."""
     if select.select([number], [], [], 0)[0]:
-        try:
+        with suppress(OSError):
             os.read(number, 65_536)
-        except OSError:
-            pass
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from projections.web.serving import TokenGuard
 from tests.support import hostile_runs
 from tests.support.browser import CHROMIUM, open_browser, serving
 from tests.support.screenshots import list_pages
+from tests.support.shown_sources import list_hostile_reports, list_reports
 from tests.support.shown_week import NOW, fill_week
 from tests.support.waiting import block_until
 
@@ -48,7 +50,8 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def app(week: str) -> Iterator[Dashboard]:
     with Views(week) as views:
-        yield Dashboard(PageMaker(views, tz=ZONE, clock=lambda: NOW))
+        sources = partial(list_reports, NOW)
+        yield Dashboard(PageMaker(views, tz=ZONE, clock=lambda: NOW, sources=sources))
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +186,15 @@ def test_hostile_texts_do_nothing(browser: Any, tmp_path: Path) -> None:
     asked: list[str] = []
     with Views(url) as views:
         names = {it: f"{it}'\"" for it in hostile_runs.HOSTILE}
-        app = Dashboard(PageMaker(views, clock=lambda: hostile_runs.NOW, names=names))
+        reports = [
+            report
+            for text in hostile_runs.HOSTILE
+            for report in list_hostile_reports(hostile_runs.NOW, text)
+        ]
+        maker = PageMaker(
+            views, clock=lambda: hostile_runs.NOW, names=names, sources=lambda: reports
+        )
+        app = Dashboard(maker)
         with serving(app) as base, opened(browser) as (page, said):
             page.on("request", lambda it: asked.append(it.url))
             page.goto(f"{base}/runs?since=all")
