@@ -88,7 +88,8 @@ def measure(url: str, settings: Settings) -> list[tuple[str, float, int]]:
         def ask(path: str) -> int:
             answer = served.get(path)
             assert answer.status_code == 200, answer.text
-            assert "took longer than" not in answer.text, path
+            if "took longer than" in answer.text:
+                write(f"took longer than it may: {path}")
             return len(answer.content)
 
         asked: dict[str, Callable[[], int]] = {

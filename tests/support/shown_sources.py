@@ -54,6 +54,7 @@ def list_reports(now: datetime) -> list[Heartbeat]:
         failed=0,
         answered_at=now - timedelta(seconds=11),
         detection_seconds=6.2,
+        last_error="the service answered 429 and said to wait 30 s",
         peculiarities={"completed_without_usage": 9, "unknown_error_code": 2},
     )
     return [make_report(now), held]
