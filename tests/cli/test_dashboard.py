@@ -66,7 +66,7 @@ def test_a_report_is_written_elsewhere_of_a_run_or_of_the_past(week: str, folder
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--run", "nobody"), "no run nobody"),
+        (("--run", "nobody"), "no run 'nobody'"),
         (("--since", "never"), "is no time"),
         (("--tz", "Europe/Nowhere"), "time zone"),
         (("none/out.html",), "none"),
