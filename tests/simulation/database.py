@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from eventsourcing.persistence import OperationalError
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
 
+from tests.simulation.leases import LeaseTables
 from tests.simulation.process import CURRENT, START
 from tests.simulation.thread_call import Blocked, Killed, ThreadCall
 from tracker.event_store.recorder import EVENTS_TABLE, NewRow
@@ -83,6 +84,7 @@ class Database:
         self.recorded: set[str] = set()
         self._simulation = simulation
         self._random: Random = simulation.random("database")
+        self._leases = LeaseTables(simulation)
         self._waiting: list[ThreadCall] = []
         self._reader = sqlite3.connect(path, isolation_level=None)
 
@@ -99,7 +101,8 @@ class Database:
         recorder = Recorder(datastore, pool)
         recorder.database = datastore.database = pool.database = self
         pool.remember_file()
-        return RecorderEventStore(recorder, self.path)
+        is_shared = self._simulation.swarm.trackers > 1
+        return RecorderEventStore(recorder, self.path, self._leases.open if is_shared else None)
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Gives a connection the virtual time."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _DRAIN_SECONDS = 120.0
+_DELIVERY_SECONDS = 15.0
 
 
 class HandlerFailed(Exception):
@@ -107,7 +108,9 @@ class Program:
             await self._watch_again(tracker)
             await self._leaving.wait()
             if not simulation.is_chaos:
-                simulation.has_drained = await tracker.drain(_DRAIN_SECONDS)
+                simulation.drained.append(await tracker.drain(_DRAIN_SECONDS))
+                # The steps are events too, which are delivered to handlers.
+                await asyncio.sleep(_DELIVERY_SECONDS)
             self.tracker = None
 
     async def _watch_again(self, tracker: Tracker) -> None:

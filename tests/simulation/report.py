@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.report import write
 from tests.simulation.outcome import Outcome
+from tests.simulation.planted import BUGS, search
 from tests.simulation.regressions import read_regressions
 from tests.simulation.runner import Runner, Task
 
@@ -33,6 +34,8 @@ def run(options: Namespace, folder: Path) -> int:
         if not options.no_shrink:
             task = runner.shrink(task, {it.law for it in outcome.broken}, options.cores)
         write(f"    {command_of(task)}")
+        if options.until_broken:
+            break
     cpu = sum(it.cpu for it in outcomes) / 60
     hours = sum(it.hours for it in outcomes)
     write(
@@ -49,8 +52,20 @@ def _make_tasks(options: Namespace) -> list[Task]:
     if options.first == "regressions":
         return read_regressions()
     off = tuple(filter(None, options.off.split(",")))
-    first = int(options.first)
-    return [Task(seed, options.minutes, off) for seed in range(first, first + options.count)]
+    first, count = int(options.first), int(options.count)
+    return [Task(seed, options.minutes, off) for seed in range(first, first + count)]
+
+
+def search_planted(options: Namespace) -> int:
+    """Searches for planted bugs, or for the one of the options. Returns 1 if one is not found."""
+    names = [options.count] if options.count in BUGS else list(BUGS)
+    missed = 0
+    for name in names:
+        found = search(name, min(options.minutes, 4.0), options.cores)
+        missed += found is None
+        write(f"{name}: {found or 'NOT FOUND'}")
+    write(f"{len(names) - missed} of {len(names)} planted bugs found")
+    return 1 if missed else 0
 
 
 def command_of(task: Task) -> str:

@@ -55,7 +55,8 @@ class Simulation:
         self.journal = Journal(self.loop.time, is_verbose=is_verbose)
         # True while there are faults.
         self.is_chaos = True
-        self.has_drained = False
+        # For each tracker that was left in peace, whether all steps were read by then.
+        self.drained: list[bool] = []
         # The runs that the application knows of, with their threads.
         self.watch_list: dict[str, str] = {}
         self.deliveries: list[tuple[str, int]] = []
@@ -140,7 +141,8 @@ class Simulation:
         return program
 
     async def _main(self) -> None:
-        self._start("tracker.1")
+        for number in range(self.swarm.trackers):
+            self._start(f"tracker {number + 1}.1")
         if self.swarm.views:
             Process("reader", self.loop).run(self.reader.main())
         await Monkey(self).run(self.minutes * 60)

@@ -14,7 +14,8 @@ class Swarm:
     Chances are shares from 0 to 1 of requests, calls or transactions, and rates are a second.
     """
 
-    # The load.
+    # The load. Several trackers share a database as they do on PostgreSQL.
+    trackers: int = 1
     runs_rate: float = 0.1
     shared_threads: float = 0.0
     expires_after: float = 200.0
@@ -93,6 +94,7 @@ def draw_swarm(seed: int) -> Swarm:
         return random.uniform(low, high) if random.random() < chance else 0.0
 
     return Swarm(
+        trackers=draw("trackers").choice((1, 1, 2, 3)),
         runs_rate=draw("runs_rate").choice((0.02, 0.05, 0.15, 0.4)),
         shared_threads=draw("shared_threads").choice((0.0, 0.3, 0.8)),
         expires_after=draw("expires_after").choice((60.0, 200.0, 600.0)),

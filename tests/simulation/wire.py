@@ -83,6 +83,9 @@ class Wire(httpx.AsyncBaseTransport):
 
     def _hold(self, path: str, headers: dict[str, str]) -> None:
         wait = 0.0
+        if path.endswith("/runs"):
+            # Pages, new runs and backfills of a thread are asked for apart from one another.
+            return
         if "retry-after-ms" in headers:
             wait = float(headers["retry-after-ms"]) / 1000
         elif headers.get("retry-after", "").isdigit():

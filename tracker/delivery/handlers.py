@@ -12,7 +12,7 @@ from tracker.errors import SettingsError
 
 Since = Literal["now", "start"]
 
-CONCURRENCY = 16
+CONCURRENCY = 32
 GIVE_UP_SECONDS = 86_400.0
 
 

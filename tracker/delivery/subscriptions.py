@@ -8,12 +8,13 @@ from contextlib import suppress
 from uuid import uuid4
 
 from tracker.core.events import Event
+from tracker.delivery.event_reader import ReadStates
 from tracker.delivery.handlers import AnyHandler, DeliveryProgress, HandlerSet, Since
 from tracker.delivery.ledger import Ledger, open_ledger
 from tracker.delivery.listener import StoreListener
 from tracker.delivery.sharing import NameLeases, ShardLeases, Sharing
 from tracker.delivery.store_access import StoreAccess
-from tracker.delivery.subscription import ReadStates, Subscription
+from tracker.delivery.subscription import Subscription
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
 from tracker.runtime.clock import Clock
