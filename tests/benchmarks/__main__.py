@@ -18,6 +18,7 @@ NAMES = (
     "size",
     "catching_up",
     "asking",
+    "looking",
     "odd_times",
     "importing",
     "importing_lines",
@@ -32,6 +33,9 @@ NAMES = (
     "outages",
     "embedding",
     "capturing",
+    "kills",
+    "soaking",
+    "bursting",
 )
 
 
