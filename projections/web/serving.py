@@ -69,7 +69,7 @@ class TokenGuard:
 def run_server(app: ASGIApp, host: str, port: int) -> None:
     """Serves an application until Ctrl-C, without a log of requests, whose URLs may have tokens.
 
-    Raises KeyboardInterrupt on Ctrl-C, and SystemExit if the port is taken.
+    Raises SystemExit if the port is taken.
     """
     uvicorn.run(app, host=host, port=port, log_level="error", access_log=False, server_header=False)
 

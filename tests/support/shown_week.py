@@ -81,6 +81,8 @@ class _Life:
         self.birth = self.now = birth
         self.status = "queued"
         self.events: list[e.Event] = []
+        # The names, beginnings and ends of the steps that used a tool.
+        self._tools: list[tuple[str, datetime, datetime]] = []
 
     @property
     def last_seen_at(self) -> datetime:
@@ -115,7 +117,11 @@ class _Life:
         is_bad = _BAD_HOUR <= self.birth < _BAD_HOUR + timedelta(hours=2)
         self.work(rng.lognormvariate(0.3, 1.0))
         for _ in range(rng.randrange(self._kind[5] + 1)):
+            begun = self.now
             self.spend(rng.lognormvariate(0, 0.5) * self._kind[4] / 2)
+            if self._kind[0] == "asst_research":
+                name = rng.choice(["read_page", "web_search"])
+                self._tools.append((name, begun, self.now))
             self.ask(rng.lognormvariate(0, 0.9) * self._kind[6])
         kind = rng.choices(
             [e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunExpired, e.RunIncomplete],
@@ -137,6 +143,7 @@ class _Life:
         """Records a call, and its answer after so many seconds."""
         rng = self._rng
         name, arguments = _CALLS[rng.randrange(3) if call is None else call]
+        asked_at = self.now
         call_id = "call_" + "".join(rng.choices(_LETTERS, k=16))
         self.events.append(
             e.RunActionRequired(
@@ -152,6 +159,12 @@ class _Life:
         self.events.append(
             e.ToolOutputsSubmitted(observed_at=times["observed_at"], tool_call_ids=(call_id,))
         )
+        # The service takes the outputs in, and queues the run again.
+        self.events.append(
+            e.RunStatusChanged(**self.spend(1), previous=self.status, status="queued")
+        )
+        self.status = "queued"
+        self._tools.append((name, asked_at, self.now))
         self.work(1)
 
     def end(self, kind: type[e.RunEnded], after: float, *, is_bad: bool = False) -> None:
@@ -171,15 +184,17 @@ class _Life:
                 error=error,
             )
         )
-        for number in range(rng.choice([1, 1, 2])):
+        steps = [*self._tools, ("", self.now - timedelta(seconds=min(3, after)), self.now)]
+        for number, (tool, begun, ended) in enumerate(steps):
             self.events.append(
                 e.RunStepRecorded(
                     observed_at=times["observed_at"] + timedelta(seconds=1.5),
                     step_id=f"step_{self.run_id[4:12]}{number}",
-                    type="message_creation",
+                    type="tool_calls" if tool else "message_creation",
                     status="completed",
-                    created_at=self.now - timedelta(seconds=min(3, (number + 1))),
-                    ended_at=self.now,
+                    tools=(tool,) if tool else (),
+                    created_at=begun.replace(microsecond=0),
+                    ended_at=ended.replace(microsecond=0),
                     usage=Usage(prompt_tokens=900, completion_tokens=126, total_tokens=1_026),
                 )
             )
