@@ -37,7 +37,8 @@ def create(request: HttpRequest, thread_id: str) -> JsonResponse:
 
 
 def list_runs(request: HttpRequest) -> JsonResponse:
-    page = views.runs(limit=5, cursor=request.GET.get("cursor"))
+    cursor = str(request.GET["cursor"]) if "cursor" in request.GET else None
+    page = views.runs(limit=5, cursor=cursor)
     return JsonResponse({"runs": page.records(), "next": page.next_cursor})
 
 
