@@ -16,16 +16,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-async def test_it_takes_the_database_and_the_service(
+def test_it_takes_the_database_and_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("RUNFOLD_DB", f"sqlite:///{tmp_path}/mine.db")
-    async with Tracker.from_env(resume=False) as tracker:
+    with Tracker.from_env(resume=False).in_background() as tracker:
         assert list(tracker.sources_status()) == ["assistants"]
     assert (tmp_path / "mine.db").is_file()
     monkeypatch.delenv("RUNFOLD_DB")
-    async with Tracker.from_env(LangGraph, resume=False) as tracker:
+    with Tracker.from_env(LangGraph, resume=False).in_background() as tracker:
         assert list(tracker.sources_status()) == ["langgraph"]
     assert (tmp_path / "runfold.db").is_file()
 

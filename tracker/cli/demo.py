@@ -257,6 +257,8 @@ def _describe_database(db: str) -> str:
     from sqlalchemy import make_url
 
     url = make_url(db)
+    if url.password is None and "password" not in url.query:
+        return shlex.quote(db)
     if "password" in url.query:
         url = url.update_query_dict({"password": "***"})
     return shlex.quote(url.render_as_string(hide_password=True))

@@ -126,6 +126,8 @@ class RunLife:
         self.birth = self.now = birth
         self.status = "queued"
         self.events: list[e.Event] = []
+        # Calls that were answered: id, name, and when the service asked and had the answer.
+        self._calls: list[tuple[str, str, datetime, datetime]] = []
 
     @property
     def last_seen_at(self) -> datetime:
@@ -198,14 +200,15 @@ class RunLife:
         self.status = "requires_action"
         if answered_after is None:
             return
+        asked_at = self.now
         times = self.spend(answered_after)
+        self._calls.append((call_id, name, asked_at, self.now))
         at = times["observed_at"]
         self.events += [
             e.ToolOutputsSubmitted(observed_at=at, tool_call_ids=(call_id,)),
             # The answer to our own call shows it.
             e.RunStatusChanged(
                 observed_at=at,
-                asked_at=at,
                 not_before=at - timedelta(seconds=0.1),
                 previous=self.status,
                 status="queued",
@@ -231,6 +234,19 @@ class RunLife:
                 error=error,
             )
         )
+        for number, (call_id, name, asked_at, answered_at) in enumerate(self._calls):
+            self.events.append(
+                e.RunStepRecorded(
+                    observed_at=times["observed_at"] + timedelta(seconds=1.5),
+                    step_id=f"step_{self.run_id[4:12]}c{number}",
+                    type="tool_calls",
+                    status="completed",
+                    tools=(name,),
+                    tool_call_ids=(call_id,),
+                    created_at=asked_at,
+                    ended_at=answered_at,
+                )
+            )
         for number in range(rng.choice([1, 1, 2])):
             self.events.append(
                 e.RunStepRecorded(
