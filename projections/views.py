@@ -68,7 +68,7 @@ class Views(Answers):
         self, url: str, *, store: EventStore | None = None, prices: PriceList | None = None
     ) -> None:
         self._url = url
-        self._engine = open_engine(url)
+        self._opened: Engine | None = open_engine(url)
         self._store = store
         if prices is None and is_installed():
             prices = Prices()
@@ -84,13 +84,23 @@ class Views(Answers):
         return self._url
 
     def close(self) -> None:
-        """Closes the connections; a `store` that was passed in stays open."""
-        self._engine.dispose()
+        """Closes the connections; a `store` that was passed in stays open.
+
+        All calls raise SettingsError from then on.
+        """
+        engine, self._opened = self._opened, None
+        if engine is not None:
+            engine.dispose()
 
     def upgrade(self) -> None:
-        """Creates the tables, or migrates them to this release. Safe from several processes."""
+        """Creates the tables, or migrates them to this release. Safe from several processes.
+
+        Also creates those of the events, so that a tracker needs no right to do so.
+        """
         with self._open_engine(create=True) as engine:
             migrations.upgrade(engine)
+            with self._open_store():
+                pass
 
     def prepare(self, *, create: bool = False) -> None:
         """Creates the tables if there are none; does not migrate those of another release.
@@ -275,8 +285,20 @@ class Views(Answers):
             if store is not self._store:
                 store.close()
 
+    @property
+    def _engine(self) -> Engine:
+        return self._require_open()
+
+    def _require_open(self) -> Engine:
+        if self._opened is None:
+            raise SettingsError(
+                "these views are closed: make others with Views(url), or close these later"
+            )
+        return self._opened
+
     @contextmanager
     def _open_engine(self, *, create: bool) -> Iterator[Engine]:
+        self._require_open()
         engine = open_engine(self._url, create=create)
         try:
             with translate_errors(engine):

@@ -43,6 +43,7 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
         return _sqlite_engine(Path(parsed.database or ""), create)
     if find_spec("psycopg") is None:
         raise SettingsError('PostgreSQL needs its driver: pip install "runfold[postgres]"')
+    from tracker.event_store.postgres_connections import connect_patiently
     from tracker.event_store.postgres_schema import check_schema
     from tracker.event_store.postgres_url import engine_settings
 
@@ -57,6 +58,10 @@ def open_engine(url: str, *, create: bool = False) -> Engine:
         max_overflow=size,
         json_deserializer=read_json,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _record: object, _args: object, settings: Any) -> Any:
+        return connect_patiently(settings)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, literal_column, select
 
+from projections.database.plans import without
 from projections.database.schema import runs
 from projections.queries.filters import Filters, filter_conditions
 from projections.queries.grouping import created_conditions
@@ -32,8 +33,17 @@ def count_failures(
     """
     if filters.metadata:
         raise SettingsError("failures cannot be filtered by metadata: use `runs`")
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    with without(connection, "enable_seqscan"):
+        return _count(connection, filters, since, until, limit)
+
+
+def _count(
+    connection: Connection,
+    filters: Filters,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+) -> tuple[list[FailureRow], int | None]:
     most = MOST_FILTERED if filters.columns else MOST_COUNTED
     # Written out, as in the condition of the index.
     has_failed = runs.c.outcome == literal_column(f"'{FAILED}'")

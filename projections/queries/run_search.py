@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select
 
+from projections.database.plans import without
 from projections.database.schema import run_costs, runs
 from projections.folding.rates import dollars
 from projections.queries.filters import Filters, filter_conditions
@@ -64,10 +65,14 @@ def find_runs(connection: Connection, search: Search) -> Found:
     """Returns a page of runs. Raises SettingsError for a bad limit or cursor."""
     limit = check_limit(search.limit)
     is_bounded = limit is not None and limit < MOST_READ
-    if is_bounded and connection.dialect.name == "postgresql":
-        # Its estimates may prefer to read and sort all runs, also where the index leads to few.
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+    if not is_bounded:
+        return _find(connection, search, limit, is_bounded=False)
+    # The planner may prefer to read and sort all runs, also where the index leads to few.
+    with without(connection, "enable_seqscan", "enable_bitmapscan"):
+        return _find(connection, search, limit, is_bounded=True)
+
+
+def _find(connection: Connection, search: Search, limit: int | None, *, is_bounded: bool) -> Found:
     source, rest, is_cut = _choose_runs(connection, search, is_bounded)
     places = _match(connection, search, source, rest)
     more = limit is not None and len(places) > limit

@@ -55,10 +55,6 @@ class GuardedAnswers(Answers):
         if self._connection is None:
             self._connection = self._open()
         self._deadline = monotonic() + self._seconds
-        if self._connection.dialect.name == "postgresql":
-            # A question may have chosen its plan, which is not that of the next.
-            for setting in ("enable_seqscan", "enable_bitmapscan"):
-                self._connection.exec_driver_sql(f"SET LOCAL {setting} = on")
         with translate_errors(self._connection.engine):
             try:
                 yield self._connection

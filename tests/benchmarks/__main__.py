@@ -12,6 +12,7 @@ from tests.benchmarks.report import machine, write
 
 NAMES = (
     "appending",
+    "maintaining",
     "polling_nothing_new",
     "remembering",
     "size",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tracker import EventStore, open_event_store
+from tracker.delivery import ledger as ledgers
 from tracker.delivery.backlog import Save, UndeliveredRun
 from tracker.delivery.ledger import Ledger, open_ledger
 from tracker.errors import SettingsError, StoreUnavailable
@@ -110,6 +111,24 @@ def test_parked_runs_are_retried_by_name_and_stream(ledger: Ledger) -> None:
     assert ledger.retry("a") == 1
     assert ledger.retry() == 2
     assert ledger.retry() == 0
+
+
+def test_all_parked_runs_are_found(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledgers, "_MOST_LISTED", 2)
+    with closing(open_event_store(database_url)) as store:
+        ledger = open_ledger(store)
+        assert isinstance(ledger, ledgers.TableLedger)
+        ledger.create("a", 1, 0)
+        ledger.claim("a", [0], "one")
+        rows = [row(number, 0, is_parked=number < 4) for number in range(1, 6)]
+        ledger.save("a", "one", Save({0: 9}, rows, [], []))
+        standing = ledger.read("a")
+        assert standing is not None
+        assert len(standing.runs) == 2
+        parked = ledger.list_parked()
+        assert sorted(parked) == [f"assistants:run_{number}" for number in range(1, 4)]
+        assert ledger.retry(None, parked) == 3
+        assert ledger.list_parked() == []
 
 
 def test_rows_are_forgotten_with_their_events(database_url: str) -> None:

@@ -20,8 +20,8 @@ from tracker.core.events import (
     RunEnded,
 )
 from tracker.core.snapshot import Configuration
-from tracker.delivery import subscription
-from tracker.delivery.subscription import retry_pause
+from tracker.delivery import event_reader, subscription
+from tracker.delivery.dispatcher import retry_pause
 from tracker.errors import SettingsError
 from tracker.event_store import Append, RecordedEvent
 from tracker.simulator import Parameters, Simulator
@@ -81,7 +81,7 @@ def test_a_handler_runs_the_tools_of_every_run(database_url: str, simulator: Sim
 def test_what_happened_while_nobody_was_there_is_delivered(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "_PAGE_SIZE", 20)
+    monkeypatch.setattr(event_reader, "_PAGE_SIZE", 20)
     store = open_event_store(database_url)
     store.append([created(0)])
     seen: list[Delivery] = []

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.undelivered_events import completed, created, unpolled_tracke
 from tests.support.waiting import until
 from tracker import Delivery, Tracker, open_event_store
 from tracker.core.events import RunCreated, RunEnded
-from tracker.delivery import subscription
+from tracker.delivery import event_reader, subscription
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +41,7 @@ def test_twenty_runs_take_the_time_of_one_and_one_that_fails_is_parked(
         await until(lambda: len(done) == 19)
 
     handler = work if is_plain else work_on_loop
-    tracker.on(RunCreated, RunEnded, concurrency=20, give_up_after=0.05)(handler)
+    tracker.on(RunCreated, RunEnded, give_up_after=0.05)(handler)
 
     async def scenario() -> None:
         async with tracker:
@@ -59,6 +60,61 @@ def test_twenty_runs_take_the_time_of_one_and_one_that_fails_is_parked(
     store.close()
     assert sorted(done) == sorted(f"run_{n}" for n in range(20) if n != 7)
     assert "run_7: parked after" in caplog.text
+
+
+async def without_parameters() -> None:
+    pass
+
+
+def stops(delivery: Delivery) -> None:
+    raise StopIteration
+
+
+def exits(delivery: Delivery) -> None:
+    raise SystemExit(1)
+
+
+async def cancels(delivery: Delivery) -> None:
+    raise asyncio.CancelledError
+
+
+class Awaited:
+    """A handler that returns an awaitable, which fails."""
+
+    def __call__(self, delivery: Delivery) -> object:
+        return self._fail()
+
+    async def _fail(self) -> None:
+        await asyncio.sleep(0)
+        raise ValueError("failed on the loop")
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (without_parameters, "TypeError: "),
+        (stops, "RuntimeError: the handler raised StopIteration"),
+        (exits, "SystemExit: 1"),
+        (cancels, "RuntimeError: the handler was cancelled"),
+        (Awaited(), "ValueError: failed on the loop"),
+    ],
+)
+def test_a_call_fails_in_whatever_way(handler: Any, error: str) -> None:
+    store = open_event_store("memory://")
+    store.append([created(number) for number in range(5)])
+    tracker = unpolled_tracker(store)
+    # Fewer at once than runs: a place that is not given back would be missed.
+    tracker.on(RunCreated, since="start", concurrency=2, give_up_after=0.001)(handler)
+
+    async def scenario() -> None:
+        async with tracker:
+            await until(lambda: len(tracker.deliveries()[0].parked) == 5)
+            [progress] = tracker.deliveries()
+            assert progress.running == 0
+            assert {it.error.startswith(error) for it in progress.parked} == {True}
+
+    asyncio.run(scenario())
+    store.close()
 
 
 def test_no_more_run_at_once_than_are_allowed(tmp_path: Path) -> None:
@@ -167,7 +223,7 @@ def test_events_wait_in_the_database_if_handlers_are_slow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "MOST_WAITING", 20)
-    monkeypatch.setattr(subscription, "_PAGE_SIZE", 10)
+    monkeypatch.setattr(event_reader, "_PAGE_SIZE", 10)
     url = f"sqlite:///{tmp_path}/runs.db"
     store = open_event_store(url)
     for start in range(0, 200, 50):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -18,15 +19,19 @@ from projections.database.engine import open_engine, translate_errors
 from tests.support.paths import ROOT
 from tests.support.postgres import PostgresServer
 from tests.support.run_builder import STATUS_CHANGED, created_runs
-from tracker import open_event_store
+from tests.support.tracker_settings import TOOLS, tracker_of
+from tests.support.waiting import until
+from tracker import Delivery, open_event_store
+from tracker.core.events import RunEnded
 from tracker.delivery.ledger import open_ledger
-from tracker.errors import SettingsError, StoreUnavailable
+from tracker.errors import RunfoldError, SettingsError, StoreUnavailable
 from tracker.event_store import Append, postgres_connections
 from tracker.event_store.postgres_url import connection_settings, read_pool_size
 from tracker.event_store.recorder_store import RecorderEventStore
-from tracker.heartbeats.pace_table import PaceTable
-from tracker.heartbeats.table import HeartbeatTable
+from tracker.heartbeats.pace_table import paces_in
+from tracker.heartbeats.table import heartbeats_in
 from tracker.leases.postgres import PostgresLeases
+from tracker.simulator import Simulator
 
 pytestmark = pytest.mark.integration
 
@@ -51,17 +56,13 @@ def roles(postgres: PostgresServer, postgres_db: str) -> Iterator[tuple[str, str
         make_url(f"{postgres_db}?schema=app").set(username=name).render_as_string(False)
         for name in ("runfold", *names.values())
     ]
-    store = open_event_store(urls[0])
-    assert isinstance(store, RecorderEventStore)
-    with closing(store), Views(urls[0]) as views:
-        store.append(created_runs(3))
+    with Views(urls[0]) as views:
         views.upgrade()
-        views.catch_up()
-        for table in (HeartbeatTable(store), PaceTable(store)):
-            table.create()
-        open_ledger(store)
     with psycopg.connect(postgres_db) as connection:
         connection.execute(GRANTS.format(**names).encode())
+    with closing(open_event_store(urls[1])) as store, Views(urls[1]) as views:
+        store.append(created_runs(3))
+        views.catch_up()
     yield urls[0], urls[1], urls[2]
     with psycopg.connect(postgres_db) as connection:
         connection.execute(f"DROP OWNED BY {names['writer']}, {names['reader']}".encode())
@@ -76,14 +77,56 @@ def test_a_writer_needs_no_right_to_create(roles: tuple[str, str, str]) -> None:
     with closing(store), Views(url) as views:
         store.append([Append("assistants:run_0", 1, [STATUS_CHANGED])])
         assert store.wait(3, 60)
-        for table in (HeartbeatTable(store), PaceTable(store)):
-            table.create()
         assert open_ledger(store).create("handlers", 4, 0) == 0
         leases = PostgresLeases(url, ["assistants"], "worker")
         assert leases.renew().held
         leases.release()
         assert views.catch_up() == 1
         assert store.forget(["assistants:run_1"]) == 1
+        with pytest.raises(RunfoldError, match=r"permission denied|must be owner"):
+            views.rebuild("runs")
+
+
+def test_a_tracker_needs_no_right_to_create(
+    roles: tuple[str, str, str], simulator: Simulator
+) -> None:
+    """With handlers, tools, heartbeats and tables that follow it."""
+    simulator.parameters = TOOLS
+    tracker = tracker_of(roles[1], simulator)
+    ended: list[str] = []
+
+    @tracker.tool
+    def get_weather(city: str, unit: str = "celsius") -> str:
+        return "mild"
+
+    @tracker.on(RunEnded)
+    def note(delivery: Delivery) -> None:
+        ended.append(delivery.run_id)
+
+    async def scenario() -> None:
+        with Views(roles[1]) as views:
+            tracker.follow(views)
+            async with tracker:
+                tool = {"type": "function", "function": {"name": "get_weather"}}
+                run = await tracker.runs.create(
+                    simulator.create_thread(), assistant_id="asst_1", tools=[tool]
+                )
+                assert (await tracker.wait(run.id, timeout=300)).status == "completed"
+                await until(lambda: ended == [run.id])
+            assert run.id in {it.run_id for it in views.runs(status="completed")}
+
+    asyncio.run(scenario())
+    with closing(open_event_store(roles[2])) as store:
+        # Deleted by a tracker that leaves, and its paces stay.
+        assert heartbeats_in(store) == []
+        assert paces_in(store)
+
+
+def test_tables_that_are_missing_are_said(roles: tuple[str, str, str]) -> None:
+    with psycopg.connect(roles[0].partition("?")[0]) as connection:
+        connection.execute("DROP TABLE app.runfold_tool_calls")
+    with pytest.raises(StoreUnavailable, match="have the owner of the schema run `runfold upgr"):
+        open_event_store(roles[1])
 
 
 def test_a_reader_needs_no_right_to_write(roles: tuple[str, str, str]) -> None:

@@ -4,7 +4,10 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
+from projections import Views
+from projections.database.engine import translate_errors
 from tests.support.postgres import PostgresServer
 from tests.support.run_builder import STATUS_CHANGED
 from tests.support.troubled_proxy import troubled_proxy
@@ -17,6 +20,13 @@ from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.leases.postgres import PostgresLeases
 
 pytestmark = pytest.mark.integration
+
+LOST_HOST = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
 
 
 def test_a_connection_that_goes_silent_is_given_up(
@@ -84,3 +94,58 @@ def test_the_wait_of_a_statement_ends_within_a_transaction(postgres_db: str) -> 
     with pytest.raises(psycopg.OperationalError, match="did not answer"), connection.transaction():
         connection.execute("SELECT pg_sleep(30)")
     assert connection.closed
+
+
+def test_views_ask_again_on_other_connections(
+    postgres_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connections, "STATEMENT_SECONDS", 0.3)
+    monkeypatch.setattr(postgres_connections, "_ARRIVAL_SECONDS", 0.1)
+    with troubled_proxy(postgres_db) as proxy, Views(proxy.url) as views:
+        views.upgrade()
+        assert views.runs() == []
+        proxy.silence()
+        # Connections of the pool are tried out before they are used.
+        assert views.runs() == []
+        with views._connect() as connection:
+            connection.execute(text("SELECT 1"))
+            proxy.silence()
+            with (
+                pytest.raises(StoreUnavailable, match="did not answer within"),
+                translate_errors(connection.engine),
+            ):
+                connection.execute(text("SELECT 1"))
+        assert views.runs() == []
+        proxy.leave()
+        with pytest.raises(StoreUnavailable):
+            views.runs()
+        proxy.come_back()
+        assert views.runs() == []
+
+
+def test_a_question_takes_as_long_as_the_server_works_at_it(
+    postgres_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connections, "STATEMENT_SECONDS", 0.1)
+    with Views(postgres_db) as views:
+        views.upgrade()
+        with views._connect() as connection:
+            assert connection.execute(text("SELECT 7 FROM pg_sleep(0.7)")).scalar() == 7
+
+
+def test_a_lost_host_is_noticed_on_all_connections(postgres_db: str) -> None:
+    """By the operating system, with the settings of libpq."""
+    with closing(open_event_store(postgres_db)) as store, Views(postgres_db) as views:
+        views.upgrade()
+        assert isinstance(store, RecorderEventStore)
+        leases = connect(connection_settings(postgres_db), Patience())
+        with (
+            store.transaction(commit=False) as cursor,
+            views._connect() as connection,
+            closing(leases),
+        ):
+            of_views = connection.connection.driver_connection
+            assert isinstance(of_views, psycopg.Connection)
+            for it in (cursor.connection, of_views, leases):
+                given = it.info.get_parameters()
+                assert {name: given[name] for name in LOST_HOST} == LOST_HOST

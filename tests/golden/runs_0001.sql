@@ -172,6 +172,13 @@ CREATE TABLE public.runfold_checkpoints (
     pruned_before timestamp with time zone,
     settings text
 );
+CREATE TABLE public.runfold_deliveries (
+    name text NOT NULL,
+    shard integer NOT NULL,
+    "position" bigint NOT NULL,
+    holder text,
+    held_until double precision
+);
 CREATE TABLE public.runfold_events (
     "position" bigint NOT NULL,
     originator_id text NOT NULL,
@@ -204,6 +211,54 @@ CREATE TABLE public.runfold_open_runs (
     "position" bigint NOT NULL,
     runs text NOT NULL,
     CONSTRAINT runfold_open_runs_one_check CHECK ((one = 1))
+);
+CREATE TABLE public.runfold_paces (
+    source text NOT NULL,
+    rate double precision NOT NULL,
+    refused_rate double precision,
+    hazards text NOT NULL
+);
+CREATE TABLE public.runfold_sources (
+    source text NOT NULL,
+    worker text NOT NULL,
+    written_at timestamp with time zone NOT NULL,
+    rate double precision NOT NULL,
+    breaker text NOT NULL,
+    held_until timestamp with time zone,
+    refusing text,
+    refusing_since timestamp with time zone,
+    denied text,
+    watched bigint NOT NULL,
+    due bigint NOT NULL,
+    waiting bigint NOT NULL,
+    asked bigint NOT NULL,
+    refused bigint NOT NULL,
+    failed bigint NOT NULL,
+    last_error text,
+    last_error_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    detected bigint NOT NULL,
+    detection_seconds double precision,
+    clock_ahead double precision NOT NULL,
+    peculiarities text NOT NULL,
+    set_aside bigint NOT NULL,
+    given_up bigint NOT NULL
+);
+CREATE TABLE public.runfold_tool_calls (
+    stream text NOT NULL,
+    call_id text NOT NULL,
+    output text
+);
+CREATE TABLE public.runfold_undelivered (
+    name text NOT NULL,
+    stream text NOT NULL,
+    shard integer NOT NULL,
+    version bigint NOT NULL,
+    "position" bigint NOT NULL,
+    attempts bigint NOT NULL,
+    error text,
+    failing_since double precision,
+    is_parked integer NOT NULL
 );
 CREATE TABLE public.runfold_workers (
     source text NOT NULL,
@@ -670,6 +725,8 @@ ALTER TABLE ONLY public.runfold_alembic_version
     ADD CONSTRAINT runfold_alembic_version_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.runfold_checkpoints
     ADD CONSTRAINT runfold_checkpoints_pkey PRIMARY KEY (projection);
+ALTER TABLE ONLY public.runfold_deliveries
+    ADD CONSTRAINT runfold_deliveries_pkey PRIMARY KEY (name, shard);
 ALTER TABLE ONLY public.runfold_events
     ADD CONSTRAINT runfold_events_originator_id_originator_version_key UNIQUE (originator_id, originator_version);
 ALTER TABLE ONLY public.runfold_events
@@ -680,6 +737,14 @@ ALTER TABLE ONLY public.runfold_leases
     ADD CONSTRAINT runfold_leases_pkey PRIMARY KEY (source, shard);
 ALTER TABLE ONLY public.runfold_open_runs
     ADD CONSTRAINT runfold_open_runs_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY public.runfold_paces
+    ADD CONSTRAINT runfold_paces_pkey PRIMARY KEY (source);
+ALTER TABLE ONLY public.runfold_sources
+    ADD CONSTRAINT runfold_sources_pkey PRIMARY KEY (source, worker);
+ALTER TABLE ONLY public.runfold_tool_calls
+    ADD CONSTRAINT runfold_tool_calls_pkey PRIMARY KEY (stream, call_id);
+ALTER TABLE ONLY public.runfold_undelivered
+    ADD CONSTRAINT runfold_undelivered_pkey PRIMARY KEY (name, stream);
 ALTER TABLE ONLY public.runfold_workers
     ADD CONSTRAINT runfold_workers_pkey PRIMARY KEY (source, worker);
 ALTER TABLE ONLY public.runs

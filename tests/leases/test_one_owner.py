@@ -59,7 +59,7 @@ class Worker:
     def hold(self, numbers: set[int]) -> None:
         """Takes the shards of these numbers."""
         held = frozenset(Shard("assistants", number) for number in numbers)
-        self.coordinator._update_shards(held)
+        self.coordinator._update_shards(held, 1)
 
     def follow(self) -> None:
         """Follows all events that were recorded since."""

@@ -65,8 +65,8 @@ def test_they_claim_more_the_longer_they_wait_and_nothing_while_held_or_not_due(
     steps.add(request("run_1"), 5.0)
     assert steps.reserved_part(4.9) == 0.0
     assert steps.reserved_part(5.0) == 0.0
-    assert steps.reserved_part(35.0) == 0.125
-    assert steps.reserved_part(65.0) == steps.reserved_part(1000.0) == 0.25
+    assert steps.reserved_part(15.0) == 0.125
+    assert steps.reserved_part(25.0) == steps.reserved_part(1000.0) == 0.25
     steps.held_until = 90.0
     assert steps.reserved_part(89.0) == 0.0
     assert steps.pop_due(89.0, 5.0) is None

@@ -77,6 +77,26 @@ def test_the_budget_is_spent_and_the_total_is_the_sum_of_the_shares() -> None:
     assert bench.dispatcher.run_count == 60
 
 
+@pytest.mark.parametrize("rate", [7.0, 12.0, 17.0, 23.0])
+def test_what_is_sent_early_uses_the_whole_rate_whatever_the_length_of_a_tick(rate: float) -> None:
+    dispatcher = SourceDispatcher(Cadence(), RequestLimiter(rate_limiter.initial(rate, rate)))
+    state = RunState(assistant_id="asst_1", status="in_progress")
+    for number in range(2_000):
+        watched = WatchedRun(cast("Any", None), f"t_{number}", "r", f"a:{number}", state)
+        dispatcher.add(watched, 0.0, 0.0)
+        watched.share = 1.0
+        # None is due for minutes.
+        dispatcher.timer.add(watched, 300.0 + number / 100)
+    dispatcher.total_share = 2_000.0
+    sent, now = 0, 1.0
+    while now < 61.0:
+        dispatcher.enqueue_due(now)
+        dispatcher.enqueue_early(now)
+        sent += len(dispatcher.next_polls(now, most=100))
+        now += 0.05
+    assert 0.97 * 60 * rate <= sent <= 60 * rate + 3
+
+
 def test_what_was_learned_halves_the_delay_of_a_fixed_interval() -> None:
     bench = DispatcherBench(4.0, 40, {"asst_0": 30.0, "asst_1": 120.0})
     bench.run_until(600.0)

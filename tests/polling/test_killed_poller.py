@@ -9,7 +9,9 @@ import multiprocessing
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from projections import Views
 from projections.row_types import PhaseRow
 from tests.support.killed_poller import THAT_IS_ALL, poll
+from tests.support.pending_comparison import compare_pending
 from tracker import open_event_store
 from tracker.core import events as e
 from tracker.core.decider import fold
@@ -132,6 +135,14 @@ class PolledRuns:
             process.kill()
             process.join()
             assert process.exitcode == -9, "it had ended by itself"
+            check_pending(url)
+
+
+def check_pending(url: str) -> None:
+    """Compares what the next start knows of open runs with a reading of all events."""
+    now = datetime.now(UTC)
+    with closing(open_event_store(url)) as store:
+        compare_pending(store, now - timedelta(hours=24), now)
 
 
 def finish(process: ForkServerProcess) -> None:

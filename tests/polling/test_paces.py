@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.poller_bench import KNOWN, ScriptedSource, body
+from tests.support.poller_bench import KNOWN, ScriptedSource, body, others
 from tracker.polling.policy.hazards import BINS, Counts, HazardModels
 from tracker.polling.policy.pace import Pace, known_limit
 from tracker.polling.policy.rate_limiter import FLOOR, MOST
@@ -71,6 +71,20 @@ def test_polling_begins_at_the_rate_that_was_found_before() -> None:
     assert (limit.rate, limit.refused_rate) == (40.0, 44.0)
     # Nothing is known of it yet that is worth keeping.
     assert watch_list.paces() == {}
+
+
+def test_one_of_several_workers_begins_with_its_part_before_it_owns_any_run() -> None:
+    clock = FakeClock()
+    source = ScriptedSource(clock, body("in_progress"))
+    watch_list = WatchList(clock, paces={"assistants": Pace(40.0, 44.0)})
+    watch_list.set_ownership(others, workers=4)
+    limit = watch_list.dispatcher(source).limiter.limit
+    assert (limit.rate, limit.refused_rate, limit.part) == (10.0, 11.0, 0.25)
+    watch_list.set_ownership(others, workers=2)
+    limit = watch_list.dispatcher(source).limiter.limit
+    assert (limit.rate, limit.part) == (20.0, 0.5)
+    watch_list.set_ownership(lambda source, thread_id: True)
+    assert watch_list.dispatcher(source).limiter.limit.rate == 40.0
 
 
 @pytest.mark.parametrize(

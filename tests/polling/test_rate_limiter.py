@@ -79,6 +79,71 @@ def test_once_it_is_answered_again_the_rate_is_what_was_accepted(rate: float, pa
     assert resumed.held_until < 0
 
 
+def after_episode(pause: float) -> RequestLimiter:
+    """Returns a limiter that was refused twice, at 10 a second, and probed after guessed pauses."""
+    limiter = RequestLimiter(rate_limiter.initial(12.0, None))
+    limiter.limit = limiter.limit._replace(refused_rate=12.0, measured_from=(0.0, 0))
+    for number in range(2):
+        refused_at = 20.0 * (1 + number)
+        limiter.limit = limiter.limit._replace(rate=12.0)
+        limiter.count(refused_at, 201)
+        limiter.on_refusal(f"thread_{number}", refused_at, pause, is_asked=False)
+        limiter.count(refused_at + pause)
+        limiter.on_answer("another", refused_at + pause)
+        limiter.on_answer(f"thread_{number}", refused_at + pause)
+    return limiter
+
+
+@pytest.mark.parametrize("pause", [0.5, 2.0, 6.0])
+def test_the_accepted_rate_counts_from_refusal_to_refusal_whatever_pause_was_guessed(
+    pause: float,
+) -> None:
+    # A bucket that fills at 10 a second is empty at both.
+    assert after_episode(pause).rate == pytest.approx(0.94 * 10.0, rel=0.02)
+
+
+def test_a_few_accepted_requests_show_that_a_rate_far_above_them_is_too_high() -> None:
+    limit = rate_limiter.initial(5.0, None)._replace(measured_from=(0.0, 0))
+    limit = rate_limiter.on_429(limit, 4.0, 1.0)
+    assert rate_limiter.resumed(limit, 5.0, 5, 5).rate == pytest.approx(0.94)
+    # They do not raise it.
+    assert rate_limiter.resumed(limit, 1.2, 9, 9).rate == pytest.approx(3.5)
+
+
+def test_no_burst_follows_the_probe_that_is_answered() -> None:
+    limiter = RequestLimiter(rate_limiter.initial(10.0, None))
+    limiter.on_refusal("thread_1", 0.0, 1.0)
+    assert limiter.allowance(1.0) == 1
+    limiter.count(1.0)
+    limiter.on_answer("thread_2", 1.1)
+    assert limiter.allowance(1.1) == 0
+    assert limiter.allowance(1.1 + 1.1 / limiter.rate) == 1
+
+
+def test_a_moment_that_was_named_and_is_refused_again_cuts_the_rate() -> None:
+    limiter = RequestLimiter(rate_limiter.initial(10.0, None))
+    limiter.on_refusal("thread_0", 0.0, 1.0, is_asked=True)
+    rates = [limiter.rate]
+    for number in range(1, 4):
+        limiter.count(5.0 * number)
+        limiter.on_refusal(f"thread_{number}", 5.0 * number, 1.0, is_asked=True)
+        rates.append(limiter.rate)
+    assert rates == pytest.approx([7.0, 4.9, 3.43, 2.401])
+
+
+def test_refusals_of_single_runs_are_no_tries_of_the_source() -> None:
+    limiter = RequestLimiter(rate_limiter.initial(10.0, None))
+    for moment in range(1, 40):
+        limiter.count(moment)
+        limiter.on_refusal("thread_1", moment, 1.0)
+        limiter.count(moment + 0.4, 4)
+        for number in range(4):
+            limiter.on_answer(f"thread_{number + 2}", moment + 0.5)
+    assert limiter.refusals.is_own("thread_1")
+    limiter.on_refusal("thread_1", 50.0, 1.0)
+    assert limiter.next_refused_tries == 1
+
+
 @given(st.lists(st.integers(0, 40), max_size=300))
 def test_refusals_name_every_subject_its_own_or_the_rates(subjects: list[int]) -> None:
     refusals = Refusals()

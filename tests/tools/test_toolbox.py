@@ -78,6 +78,35 @@ def test_tools_of_both_colours_answer_their_calls(database_url: str, simulator: 
     assert all(it.startswith("runfold-tools") for it in threads)
 
 
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_twenty_runs_that_wait_are_answered_at_once(
+    tmp_path: Path, simulator: Simulator, is_plain: bool
+) -> None:
+    tracker = tracker_of(f"sqlite:///{tmp_path}/runs.db", simulator)
+    begun: list[str] = []
+
+    def look_up(city: str, unit: str = "celsius") -> str:
+        begun.append(city)
+        # The first calls of all runs are under way at once, or this fails.
+        block_until(lambda: len(begun) >= 20)
+        return "mild"
+
+    async def look_up_on_loop(city: str, unit: str = "celsius") -> str:
+        begun.append(city)
+        await until(lambda: len(begun) >= 20)
+        return "mild"
+
+    tracker.tool("get_weather")(look_up if is_plain else look_up_on_loop)
+
+    async def scenario() -> None:
+        async with tracker:
+            runs = [await create(tracker, simulator, WEATHER) for _ in range(20)]
+            for run in runs:
+                assert (await tracker.wait(run, timeout=300)).status == "completed"
+
+    asyncio.run(scenario())
+
+
 def test_an_error_is_an_output_in_words(tmp_path: Path, simulator: Simulator) -> None:
     tracker = tracker_of(f"sqlite:///{tmp_path}/runs.db", simulator)
     sent: list[str] = []

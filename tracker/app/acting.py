@@ -40,7 +40,7 @@ class Acting:
         Delivers each at least once, from the checkpoint that `name` has in the database; a new
         name begins `since` now, or at the start of the recorded events. The function may be a
         coroutine function. The events of a run are delivered in order, one at a time, those of
-        different runs at once, up to `concurrency` (16). If a function raises, or takes longer
+        different runs at once, up to `concurrency` (32). If a function raises, or takes longer
         than `timeout` seconds, it is called again, and only the other events of its run wait for
         that; after `give_up_after` seconds (a day) the run is parked, see `retry_deliveries`.
         These three belong to the name. The processes of one name share its runs on PostgreSQL,

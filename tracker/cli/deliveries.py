@@ -71,15 +71,10 @@ def _retry(store: EventStore, run: str | None, name: str | None) -> None:
     from tracker.delivery.ledger import find_ledger
 
     ledger = find_ledger(store)
-    standings = {} if ledger is None else ledger.read_all()
     streams: Sequence[str] | None = None
     if run is not None:
-        streams = [
-            it.stream
-            for standing in standings.values()
-            for it in standing.runs
-            if it.is_parked and run in (it.stream, it.stream.partition(":")[2])
-        ]
+        parked = [] if ledger is None else ledger.list_parked()
+        streams = [it for it in parked if run in (it, it.partition(":")[2])]
         if not streams:
             raise UnknownRun(f"{run} is not parked: see `runfold deliveries`")
     number = 0 if ledger is None else ledger.retry(name, streams)

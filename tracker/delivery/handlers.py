@@ -18,7 +18,7 @@ EventT = TypeVar("EventT", bound=Event, default=Event)
 EventT_co = TypeVar("EventT_co", bound=Event, default=Event, covariant=True)
 Result = TypeVar("Result", default=object)
 
-CONCURRENCY = 16
+CONCURRENCY = 32
 GIVE_UP_SECONDS = 86_400.0
 
 

@@ -11,9 +11,8 @@ from tracker.delivery.backlog import Save, UndeliveredRun
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
-from tracker.event_store.side_tables import UNDELIVERED, exists
+from tracker.event_store.side_tables import CHECKPOINTS, UNDELIVERED
 
-CHECKPOINTS = "runfold_deliveries"
 _COLUMNS = UndeliveredRun._fields
 _LONGEST_ERROR = 1000
 # Rows of a statement: the driver's pipeline was seen to hang with many.
@@ -171,29 +170,6 @@ class TableLedger:
             else "((julianday('now') - 2440587.5) * 86400.0)"
         )
 
-    def create_tables(self) -> None:
-        """Creates the tables if they are missing."""
-        with self._store.transaction(commit=False) as cursor:
-            # A role may have no right to create tables.
-            if exists(cursor, self._store.placeholder, UNDELIVERED):
-                return
-        with self._store.transaction(commit=True) as cursor:
-            if self._store.placeholder == "%s":
-                # Without the lock, processes that create a table at the same time fail.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{CHECKPOINTS}'))")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {CHECKPOINTS} "
-                "(name text, shard integer, position bigint NOT NULL, "
-                "holder text, held_until double precision, PRIMARY KEY (name, shard))"
-            )
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {UNDELIVERED} "
-                "(name text, stream text, shard integer NOT NULL, version bigint NOT NULL, "
-                "position bigint NOT NULL, attempts bigint NOT NULL, error text, "
-                "failing_since double precision, is_parked integer NOT NULL, "
-                "PRIMARY KEY (name, stream))"
-            )
-
     def create(self, name: str, shards: int, position: int) -> int:
         values = ", ".join(f"(?, {shard}, {int(position)})" for shard in range(shards))
         with self._store.transaction(commit=True) as cursor:
@@ -287,6 +263,12 @@ class TableLedger:
         found = {name: self.read(name) for name in names}
         return {name: it for name, it in found.items() if it is not None}
 
+    def list_parked(self) -> list[str]:
+        """Returns the streams of all parked runs, of any name."""
+        with self._store.transaction(commit=False) as cursor:
+            self._execute(cursor, f"SELECT DISTINCT stream FROM {UNDELIVERED} WHERE is_parked = 1")
+            return [row["stream"] for row in cursor.fetchall()]
+
     def retry(self, name: str | None = None, streams: Collection[str] | None = None) -> int:
         changed = 0
         for stream in [None] if streams is None else streams:
@@ -340,10 +322,9 @@ _IN_MEMORY: WeakKeyDictionary[RecorderEventStore, MemoryLedger] = WeakKeyDiction
 
 
 def open_ledger(store: EventStore) -> Ledger:
-    """Opens the ledger of an event store, and creates its tables if they are missing.
+    """Opens the ledger of an event store.
 
-    Raises SettingsError for an event store of the application's own, which has no place for them,
-    and StoreUnavailable if the database fails.
+    Raises SettingsError for an event store of the application's own, which has no place for it.
     """
     if not isinstance(store, RecorderEventStore):
         raise SettingsError(
@@ -352,18 +333,14 @@ def open_ledger(store: EventStore) -> Ledger:
         )
     if not store.placeholder:
         return _IN_MEMORY.setdefault(store, MemoryLedger())
-    ledger = TableLedger(store)
-    ledger.create_tables()
-    return ledger
+    return TableLedger(store)
 
 
 def find_ledger(store: EventStore) -> TableLedger | None:
-    """Returns the ledger of a database; None if no tracker with handlers was ever opened on it."""
+    """Returns the ledger of a database; None for a store without one."""
     if not isinstance(store, RecorderEventStore) or not store.placeholder:
         return None
-    with store.transaction(commit=False) as cursor:
-        has_tables = exists(cursor, store.placeholder, UNDELIVERED)
-    return TableLedger(store) if has_tables else None
+    return TableLedger(store)
 
 
 def _list(shards: Iterable[int]) -> str:

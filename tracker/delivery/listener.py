@@ -1,13 +1,14 @@
-"""A thread that notices events of other processes."""
+"""A task that notices events of other processes."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
 from collections.abc import Callable
 
 from tracker.errors import StoreError
 from tracker.event_store import EventStore
+from tracker.runtime.worker_threads import ExitSafeExecutor
 
 logger = logging.getLogger("runfold.delivery")
 
@@ -20,38 +21,54 @@ class StoreListener:
     """Calls `on_events` when events are appended to a store, by any process, until it is stopped.
 
     It only makes deliveries prompt: subscriptions also check for events by themselves. It has a
-    thread of its own because it blocks all the time, and the worker threads are few.
+    thread of its own because it waits all the time, and the worker threads are few.
     """
 
     def __init__(self, store: EventStore, on_events: Callable[[], None]) -> None:
         self._store = store
         self._on_events = on_events
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="runfold-events", daemon=True)
+        self._stopping = asyncio.Event()
+        self._thread = ExitSafeExecutor(1, thread_name_prefix="runfold-events")
+        self._task: asyncio.Task[None] | None = None
+        # The last position that was seen; None before the first.
+        self._position: int | None = None
 
     def start(self) -> None:
-        """Starts to listen."""
-        self._thread.start()
+        """Starts to listen; needs a running event loop."""
+        self._task = asyncio.create_task(self._listen())
 
     def stop(self) -> None:
-        """Makes the thread end; does not wait for that."""
+        """Makes the task end; does not wait for that."""
         self._stopping.set()
 
-    def join(self) -> None:
-        """Waits for the end of the thread, a quarter of a second after `stop` at the latest."""
-        self._thread.join()
+    async def join(self) -> None:
+        """Waits for the end of the task, a quarter of a second after `stop` at the latest."""
+        if self._task is not None:
+            await self._task
+        self._thread.shutdown(wait=False)
 
-    def _listen(self) -> None:
-        position: int | None = None
-        has_failed = False
+    async def _listen(self) -> None:
+        loop, has_failed = asyncio.get_running_loop(), False
         while not self._stopping.is_set():
             try:
-                if position is None or self._store.wait(position, _WAIT_SECONDS):
-                    position = self._store.last_position()
+                if await loop.run_in_executor(self._thread, self._wait):
                     self._on_events()
                 has_failed = False
             except StoreError as error:
                 if not has_failed:
                     logger.warning("events of other processes may be delivered late: %s", error)
                 has_failed = True
-                self._stopping.wait(_RETRY_SECONDS)
+                await self._rest()
+
+    def _wait(self) -> bool:
+        """Returns True if there are new events, False if there were none for a while."""
+        if self._position is not None and not self._store.wait(self._position, _WAIT_SECONDS):
+            return False
+        self._position = self._store.last_position()
+        return True
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), _RETRY_SECONDS)
+        except TimeoutError:
+            return

@@ -15,23 +15,12 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any
 
-from tracker.core.events import ConfigurationRecorded, Unreadable
-from tracker.core.state import RunState
-from tracker.delivery.backlog import Backlog, Entry, PendingRun, UndeliveredRun
-from tracker.delivery.caller import HandlerCaller, find_error
-from tracker.delivery.handlers import (
-    CONCURRENCY,
-    GIVE_UP_SECONDS,
-    Delivery,
-    DeliveryProgress,
-    Handler,
-    HandlerSet,
-    ParkedRun,
-)
+from tracker.delivery.backlog import Backlog, UndeliveredRun
+from tracker.delivery.dispatcher import Dispatcher, retry_pause
+from tracker.delivery.event_reader import EventReader, ReadStates
+from tracker.delivery.handlers import DeliveryProgress, HandlerSet, ParkedRun
 from tracker.delivery.ledger import Ledger
 from tracker.delivery.store_access import StoreAccess
 from tracker.errors import StoreError, StoreUnavailable
@@ -41,37 +30,15 @@ from tracker.runtime.log_fields import of_handlers, of_run
 
 logger = logging.getLogger("runfold.delivery")
 
-_PAGE_SIZE = 500
 # Reading pauses while so many events wait in memory, or so many runs are held up by failures.
 MOST_WAITING = 500
 MOST_FAILING = 10_000
 # A wake-up may be missing: the listener may fail, and does not see every writer.
 FALLBACK_SECONDS = 1.0
-STOP_SECONDS = 30.0
 # The checkpoints of many shards are stored this often, though no handler was called.
 _SWEEP_SECONDS = 1.0
-_LONGEST_ERROR = 1000
 # What waits for the database is delivered soon after it is back.
 _UNAVAILABLE_SECONDS = 2.0
-
-# Returns the recorded states of the runs of streams, as far as they can be read.
-ReadStates = Callable[[Sequence[str]], dict[str, RunState]]
-
-
-def retry_pause(attempts: int, jitter: float) -> float:
-    """Returns the seconds until a handler is called again.
-
-    `jitter`, from 0 to 1, shortens them by up to half.
-    """
-    return min(0.5 * 2.0 ** min(attempts - 1, 7), 60.0) * (1 - jitter / 2)
-
-
-class _Page(NamedTuple):
-    """A page of events, and those among them that cannot be read."""
-
-    entries: list[Entry]
-    last: int
-    unreadable: list[tuple[int, RecordedEvent, str]]
 
 
 class Subscription:
@@ -95,18 +62,15 @@ class Subscription:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = handlers.name
-        self._handlers, self._store, self._ledger = handlers, store, ledger
-        self._read_states, self._access, self._clock = read_states, access, clock
+        self._since, self._store, self._ledger, self._access = handlers.since, store, ledger, access
         self._shards, self._holder, self._jitter = shards, holder, jitter
-        self._free = concurrency = handlers.concurrency or CONCURRENCY
-        self._give_up_after = handlers.give_up_after or GIVE_UP_SECONDS
-        self._caller = HandlerCaller(handlers.name, concurrency)
-        self._backlog = Backlog()
-        self._calls: set[asyncio.Task[object]] = set()
-        # Calls whose time is over, but which have not ended.
-        self._late: set[asyncio.Task[object]] = set()
         self._wake_up, self._stopping = asyncio.Event(), asyncio.Event()
         self._save_due = asyncio.Event()
+        self._backlog = backlog = Backlog()
+        self._reader = reader = EventReader(store, handlers, read_states, shards)
+        self._dispatcher = Dispatcher(
+            handlers, backlog, reader, access, clock, jitter, self._save_due.set, self._add_parked
+        )
         self._swept_at = 0.0
         # True while reading waits for handlers; and once nothing more is to be stored.
         self._is_paused = self._is_finished = False
@@ -123,13 +87,12 @@ class Subscription:
         if len(backlog.shards) == self._shards:
             position = backlog.find_done_position()
         oldest = min(backlog.failing.values(), key=lambda it: it.position, default=None)
-        running = len(self._calls)
         here = DeliveryProgress(
             self.name,
             position,
             error=self._error,
             here=bool(backlog.shards),
-            running=running,
+            running=self._dispatcher.running,
             waiting=backlog.count_ready(),
             failing_runs=len(backlog.failing),
             parked=self._parked,
@@ -159,15 +122,7 @@ class Subscription:
         if not tasks:
             return
         try:
-            if self._calls:
-                await asyncio.wait(self._calls, timeout=STOP_SECONDS)
-            if self._calls:
-                logger.warning(
-                    "the handler %r has not finished in %.0f s: its event will be delivered again",
-                    self.name,
-                    STOP_SECONDS,
-                    extra=of_handlers(self.name),
-                )
+            await self._dispatcher.stop()
             self._is_finished = True
             self._save_due.set()
             await asyncio.gather(*tasks)
@@ -175,10 +130,10 @@ class Subscription:
         except StoreError as error:
             self._warn("store what is done", error)
         finally:
-            for task in (*tasks, *self._calls):
+            for task in tasks:
                 task.cancel()
+            self._dispatcher.close()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._caller.close()
 
     # The share of the runs that is delivered here.
 
@@ -196,7 +151,7 @@ class Subscription:
             by_shard.setdefault(row.shard, []).append(row)
         for shard, position in positions.items():
             backlog.gain(shard, position, by_shard.get(shard, ()))
-        self._dispatch()
+        self._dispatcher.dispatch()
         self._wake_up.set()
 
     def give_up(self, excess: Collection[int]) -> list[int]:
@@ -215,7 +170,7 @@ class Subscription:
 
     def _create_checkpoints(self) -> int:
         last, name = self._store.last_position(), self.name
-        start = last if self._handlers.since == "now" else 0
+        start = last if self._since == "now" else 0
         position = self._ledger.create(name, self._shards, start)
         if position > last:
             logger.warning(
@@ -277,7 +232,7 @@ class Subscription:
             await self._refresh()
         elif not self._is_paused:
             epoch, after = backlog.epoch, backlog.position
-            page = await self._access.run(self._read_page, after)
+            page = await self._access.run(self._reader.read_page, after, backlog.accepts)
             self._error = None
             if epoch != backlog.epoch:
                 return
@@ -285,7 +240,7 @@ class Subscription:
                 if backlog.accepts(shard, recorded.position):
                     self._warn_of_unreadable(recorded, reason)
             backlog.add(page.entries, page.last)
-            self._dispatch()
+            self._dispatcher.dispatch()
             is_caught_up = page.last == after
             if not backlog.is_saved and self._is_sweep_due(is_caught_up):
                 self._save_due.set()
@@ -305,38 +260,6 @@ class Subscription:
         elapsed = asyncio.get_running_loop().time() - self._swept_at
         return elapsed >= _SWEEP_SECONDS or (is_caught_up and self._shards == 1)
 
-    def _read_page(self, after: int) -> _Page:
-        entries, unreadable, last = [], [], after
-        wanted: dict[str, RunState] = {}
-        selected = []
-        for recorded in self._store.read_all(after, _PAGE_SIZE):
-            last, event = recorded.position, recorded.event
-            shard = self._shard_of(recorded.stream)
-            if isinstance(event, Unreadable):
-                unreadable.append((shard, recorded, event.reason))
-            elif (
-                not isinstance(event, ConfigurationRecorded)
-                and self._backlog.accepts(shard, recorded.position)
-                and self._handlers.select(event)
-            ):
-                selected.append((shard, recorded))
-        if selected:
-            wanted = self._read_states(list({it.stream for _, it in selected}))
-        for shard, it in selected:
-            state = wanted[it.stream]
-            # One without a state may have been forgotten since the page was read.
-            is_stored = state.run_id or self._is_stored(it)
-            delivery = _make_delivery(it, state) if is_stored else None
-            entries.append(Entry(it.position, it.stream, shard, delivery))
-        return _Page(entries, last, unreadable)
-
-    def _is_stored(self, recorded: RecordedEvent) -> bool:
-        stored = self._store.read(recorded.stream, recorded.version - 1)
-        return any(it.position == recorded.position for it in stored)
-
-    def _shard_of(self, stream: str) -> int:
-        return crc32(stream.encode(errors="surrogatepass")) % self._shards
-
     async def _refresh(self) -> None:
         """Reads the progress in all processes; takes up parked runs that are to be retried."""
         standing = await self._access.run(self._ledger.read, self.name)
@@ -345,7 +268,10 @@ class Subscription:
         self._stored_position = standing.position
         self._set_parked(standing.runs)
         self._backlog.resume(it for it in standing.runs if not it.is_parked)
-        self._dispatch()
+        self._dispatcher.dispatch()
+
+    def _add_parked(self, row: UndeliveredRun) -> None:
+        self._parked = (*self._parked, describe_parked(self.name, row))
 
     def _set_parked(self, rows: Sequence[UndeliveredRun]) -> None:
         self._parked = tuple(describe_parked(self.name, it) for it in rows if it.is_parked)
@@ -359,170 +285,6 @@ class Subscription:
             reason,
             extra=of_run(recorded.stream) | of_handlers(self.name),
         )
-
-    # Calling.
-
-    def _dispatch(self) -> None:
-        """Starts the handlers whose turn it is."""
-        while self._free > 0 and not self._stopping.is_set():
-            run = self._backlog.take()
-            if run is None:
-                return
-            self._free -= 1
-            if run.is_loaded:
-                self._call(run)
-            else:
-                self._track(asyncio.create_task(self._load(run)), lambda _: None)
-
-    def _track(
-        self, call: asyncio.Task[object], on_end: Callable[[asyncio.Task[object]], None]
-    ) -> None:
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        call.add_done_callback(on_end)
-
-    async def _load(self, run: PendingRun) -> None:
-        """Reads the events of a run that was held up, and calls the handler with the first one."""
-        known = self._backlog.find_known(run.shard)
-        self._backlog.prepare_loading(run)
-        try:
-            deliveries = await self._access.run(self._read_run, run.stream, run.version, known)
-        except Exception as error:
-            self._free += 1
-            self._on_failure(run, error)
-            return
-        if self._backlog.runs.get(run.stream) is not run:
-            self._free += 1
-            self._backlog.release(run.stream)
-        elif self._backlog.load(run, deliveries):
-            self._call(run)
-            return
-        else:
-            self._free += 1
-            self._save_due.set()
-        self._dispatch()
-
-    def _read_run(self, stream: str, version: int, known: int) -> list[Delivery]:
-        events = [it for it in self._store.read(stream, version - 1) if it.position <= known]
-        chosen = [
-            it
-            for it in events
-            if not isinstance(it.event, Unreadable) and self._handlers.select(it.event)
-        ]
-        if not chosen:
-            return []
-        state = self._read_states([stream])[stream]
-        return [_make_delivery(it, state) for it in chosen]
-
-    def _call(self, run: PendingRun) -> None:
-        """Calls the next handler with the first event of a run."""
-        delivery = run.deliveries[0]
-        handlers = self._handlers.select(delivery.event)
-        if run.handlers_done >= len(handlers):
-            self._backlog.acknowledge(run)
-            self._free += 1
-            self._save_due.set()
-            return
-        handler = handlers[run.handlers_done]
-        call = self._caller.start(handler, delivery)
-        timer = None
-        if self._handlers.timeout is not None:
-            timer = asyncio.get_running_loop().call_later(
-                self._handlers.timeout, self._on_timeout, run, handler, call
-            )
-        self._track(call, partial(self._on_end, run, len(handlers), timer))
-
-    def _on_timeout(self, run: PendingRun, handler: Handler, call: asyncio.Task[object]) -> None:
-        """Counts a call that takes too long as failed, and gives its place to another one."""
-        if call.done():
-            return
-        self._late.add(call)
-        self._free += 1
-        if self._backlog.runs.get(run.stream) is run:
-            error = TimeoutError(f"the handler has not finished in {self._handlers.timeout:g} s")
-            self._note_failure(run, error)
-        self._caller.abandon(handler, call)
-        self._dispatch()
-
-    def _on_end(
-        self,
-        run: PendingRun,
-        handlers: int,
-        timer: asyncio.TimerHandle | None,
-        call: asyncio.Task[object],
-    ) -> None:
-        if timer is not None:
-            timer.cancel()
-        error, is_late = find_error(call), call in self._late
-        self._late.discard(call)
-        if not is_late:
-            self._free += 1
-        if self._backlog.runs.get(run.stream) is not run:
-            # The run was lost meanwhile: another process delivers its event again.
-            self._backlog.release(run.stream)
-        elif error is None:
-            run.handlers_done += 1
-            if run.handlers_done < handlers and not self._stopping.is_set() and not is_late:
-                self._free -= 1
-                self._call(run)
-                return
-            if run.handlers_done < handlers:
-                self._hold_back(run)
-            else:
-                self._backlog.acknowledge(run)
-                self._save_due.set()
-        elif is_late:
-            self._hold_back(run)
-        elif not self._stopping.is_set() or not call.cancelled():
-            self._on_failure(run, error)
-        self._dispatch()
-
-    def _on_failure(self, run: PendingRun, error: BaseException) -> None:
-        self._note_failure(run, error)
-        self._hold_back(run)
-
-    def _note_failure(self, run: PendingRun, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
-        self._backlog.fail(run, error, text, self._clock.now().timestamp())
-
-    def _hold_back(self, run: PendingRun) -> None:
-        """Has a run that failed wait for its next attempt, or parks it."""
-        now, since = self._clock.now().timestamp(), run.failing_since
-        lasts = 0.0 if since is None else now - since
-        is_over = lasts >= self._give_up_after
-        extra = of_run(run.stream) | of_handlers(self.name)
-        if is_over:
-            logger.error(
-                "%s: parked after %d failures of the handler %r at position %d, within %.0f s; "
-                "cure: runfold deliveries retry %s",
-                *(run.stream, run.attempts, self.name, run.position, lasts),
-                run.stream.partition(":")[2],
-                exc_info=run.error,
-                extra=extra,
-            )
-            parked = describe_parked(self.name, run.make_row())
-            self._parked = (*self._parked, parked)
-        elif run.error is not None:
-            pause = retry_pause(run.attempts, self._jitter())
-            # One that would come after its time is over comes when it is over.
-            pause = min(pause, max(self._give_up_after - lasts, 0.0) + 0.01)
-            logger.warning(
-                "%s: the handler %r raised at position %d, and is called again in %.1f s",
-                *(run.stream, self.name, run.position, pause),
-                exc_info=run.error,
-                extra=extra,
-            )
-            asyncio.get_running_loop().call_later(pause, self._retry, run)
-        else:
-            asyncio.get_running_loop().call_soon(self._retry, run)
-        self._backlog.hold_back(run, park=is_over)
-        self._save_due.set()
-
-    def _retry(self, run: PendingRun) -> None:
-        self._backlog.retry(run)
-        self._dispatch()
-
-    # Storing what is done.
 
     async def _save(self) -> None:
         """Stores what is done, as soon as something is."""
@@ -546,7 +308,7 @@ class Subscription:
             raise
         self._backlog.confirm(save)
         self._backlog.drop(lost)
-        self._dispatch()
+        self._dispatcher.dispatch()
         if self._is_paused and self._has_room():
             self._wake_up.set()
 
@@ -557,19 +319,6 @@ def describe_parked(name: str, row: UndeliveredRun) -> ParkedRun:
     since = datetime.fromtimestamp(row.failing_since or 0.0, UTC)
     return ParkedRun(
         name, source, run_id, row.position, row.version, row.attempts, row.error or "", since
-    )
-
-
-def _make_delivery(recorded: RecordedEvent, state: RunState) -> Delivery:
-    # Not the ids of the state: it has none if the first event of the run cannot be read.
-    source, _, run_id = recorded.stream.partition(":")
-    return Delivery(
-        state.source or source,
-        state.thread_id or "",
-        state.run_id or run_id,
-        recorded.position,
-        recorded.version,
-        recorded.event,
     )
 
 

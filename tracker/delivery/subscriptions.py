@@ -8,12 +8,13 @@ from contextlib import suppress
 from uuid import uuid4
 
 from tracker.core.events import Event
+from tracker.delivery.event_reader import ReadStates
 from tracker.delivery.handlers import DeliveryProgress, Handler, HandlerSet, Since
 from tracker.delivery.ledger import Ledger, open_ledger
 from tracker.delivery.listener import StoreListener
 from tracker.delivery.sharing import NameLeases, ShardLeases, Sharing
 from tracker.delivery.store_access import StoreAccess
-from tracker.delivery.subscription import ReadStates, Subscription
+from tracker.delivery.subscription import Subscription
 from tracker.errors import SettingsError
 from tracker.event_store import EventStore
 from tracker.runtime.clock import Clock
@@ -31,7 +32,6 @@ class Subscriptions:
         self._subscriptions: list[Subscription] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: StoreListener | None = None
-        self._threads: WorkerThreads | None = None
         self._access: StoreAccess | None = None
         self._sharing: Sharing | None = None
         self._ledger: Ledger | None = None
@@ -87,7 +87,7 @@ class Subscriptions:
         """Starts to deliver from the checkpoints. Raises SettingsError, StoreUnavailable."""
         if not self._handlers:
             return
-        self._loop, self._threads = asyncio.get_running_loop(), threads
+        self._loop = asyncio.get_running_loop()
         self._access = StoreAccess(threads)
         ledger = self._ledger = await threads.run(open_ledger, store)
         holder, names = uuid4().hex, list(self._handlers)
@@ -131,7 +131,7 @@ class Subscriptions:
     async def stop(self) -> None:
         """Lets handlers that are running finish, and calls no other."""
         stopping, self._subscriptions = self._subscriptions, []
-        listener, self._listener, threads = self._listener, None, self._threads
+        listener, self._listener = self._listener, None
         sharing, self._sharing, access, self._access = self._sharing, None, self._access, None
         if listener is not None:
             listener.stop()
@@ -143,5 +143,5 @@ class Subscriptions:
             # A database must not be closed while a thread uses it.
             if access is not None:
                 access.close()
-            if listener is not None and threads is not None:
-                await threads.run(listener.join)
+            if listener is not None:
+                await listener.join()

@@ -13,7 +13,6 @@ from eventsourcing.persistence import (
 )
 
 from tracker.errors import SettingsError, StoreUnavailable
-from tracker.event_store.open_runs import CREATE_OPEN_RUNS, OPEN_RUNS
 from tracker.event_store.postgres_url import connection_settings, explain, read_pool_size
 from tracker.event_store.recorder import (
     ANOMALY_INDEX,
@@ -25,6 +24,7 @@ from tracker.event_store.recorder import (
     to_notifications,
 )
 from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.side_tables import list_side_tables
 from tracker.event_store.store import EventStore
 
 try:
@@ -61,11 +61,11 @@ _TABLES = {
     ANOMALY_INDEX: CREATE_ANOMALY_INDEX,
     _FORGOTTEN: f"CREATE TABLE IF NOT EXISTS {_FORGOTTEN} "
     "(one boolean PRIMARY KEY CHECK (one), position bigint NOT NULL)",
-    OPEN_RUNS: CREATE_OPEN_RUNS,
     LEASES: f"CREATE TABLE IF NOT EXISTS {LEASES} (source text, shard integer, worker text, "
     "since timestamptz, expires_at timestamptz, PRIMARY KEY (source, shard))",
     WORKERS: f"CREATE TABLE IF NOT EXISTS {WORKERS} (source text, worker text, "
     "expires_at timestamptz NOT NULL, PRIMARY KEY (source, worker))",
+    **list_side_tables("timestamptz"),
 }
 # With the lock, positions are in the order of commits, for readers by position. A lock on the
 # table would do the same, but VACUUM and ANALYZE would wait for it and make all writers wait. The
@@ -251,5 +251,8 @@ def open_postgres(url: str) -> EventStore:
         recorder.create_table()
     except PersistenceError as error:
         datastore.close()
-        raise StoreUnavailable(f"the events table cannot be created: {error}") from error
+        raise StoreUnavailable(
+            f"the tables cannot be created: {error}; if this role may not create tables, "
+            "have the owner of the schema run `runfold upgrade`"
+        ) from error
     return RecorderEventStore(recorder)

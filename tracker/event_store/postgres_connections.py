@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any
 
 import psycopg
 from eventsourcing.persistence import OperationalError
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 # A statement that takes longer has lost its server: those of the event store take milliseconds,
 # and a connection to a lost host would otherwise be waited for without end.
@@ -21,6 +22,10 @@ _HURRIED_SECONDS = 3.0
 # firewalls end idle connections, some without telling.
 _TRUSTED_SECONDS = 1.0
 _TRY_SECONDS = 5.0
+# The bound of a question whose server cannot be asked about it, because a pooler is between.
+_POOLED_SECONDS = 600.0
+# An answer that is on its way arrives within this time.
+_ARRIVAL_SECONDS = 1.0
 # The longest wait for a connection of the pool.
 POOL_TIMEOUT_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
@@ -58,20 +63,69 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.used_at = monotonic()
 
     def _limit(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        started = monotonic()
+        started = checked = monotonic()
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if not ready and monotonic() - started > self.patience.seconds:
+                if not ready and monotonic() - checked > self.patience.seconds:
+                    if not self._is_lost():
+                        checked = monotonic()
+                        continue
                     self.patience.suspects_before = started
                     self.close()
                     raise psycopg.OperationalError(
-                        f"the server did not answer within {self.patience.seconds:.0f} s"
+                        f"the server did not answer within {monotonic() - started:.0f} s"
                     )
                 wanted = gen.send(ready)
         except StopIteration as result:
             return result.value
+
+    def _is_lost(self) -> bool:
+        """True if the answer is not to be waited for any longer."""
+        return True
+
+
+class PatientConnection(BoundedConnection):
+    """A connection that waits as long as its server works at the statement.
+
+    The server is asked on another connection. Behind a pooler, which has connections of its own to
+    the server, it waits ten minutes.
+    """
+
+    settings: dict[str, Any]
+
+    def _is_lost(self) -> bool:
+        try:
+            with BoundedConnection.connect(
+                **{**self.settings, "connect_timeout": int(_TRY_SECONDS)}, autocommit=True
+            ) as other:
+                other.patience = Patience(_TRY_SECONDS)
+                other.row_factory = tuple_row
+                found = other.execute(
+                    "SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active'",
+                    (self.info.backend_pid,),
+                ).fetchall()
+        except psycopg.Error:
+            return True
+        return not found and not self._is_arriving()
+
+    def _is_arriving(self) -> bool:
+        with DefaultSelector() as selector:
+            selector.register(self.fileno(), EVENT_READ)
+            return bool(selector.select(_ARRIVAL_SECONDS))
+
+
+def connect_patiently(settings: dict[str, Any]) -> PatientConnection:
+    """Connects for questions, which may take long. Raises psycopg.Error."""
+    connection = PatientConnection.connect(**settings, autocommit=True)
+    connection.settings, connection.patience = settings, Patience()
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute("SELECT pg_backend_pid()").fetchone()
+    if row != (connection.info.backend_pid,):
+        connection.patience = Patience(_POOLED_SECONDS)
+    connection.autocommit = False
+    return connection
 
 
 def connect(settings: dict[str, Any], patience: Patience, **more: Any) -> BoundedConnection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,22 @@ from tracker.event_store.store import Append, RecordedEvent
 # driver's pipeline was seen to hang (700 events).
 EVENTS_PER_TRANSACTION = 250
 
-_EXISTS_IN_POSTGRES = (
-    "SELECT EXISTS (SELECT FROM pg_class WHERE relname = %s "
-    "AND relnamespace = to_regnamespace(quote_ident(current_schema()))) AS found"
-)
-
 
 class RecorderEventStore:
     """Typed events in a recorder's rows. The methods' promises are documented at `EventStore`.
 
-    `file` is that of the database, if it is one.
+    `file` is that of the database, if it is one. `open_leases` opens leases by which trackers share
+    their work, for a store without a URL; its arguments are those of `PostgresLeases` without the
+    database.
     """
 
-    def __init__(self, recorder: Recorder, file: Path | None = None) -> None:
-        self._recorder, self.file = recorder, file
+    def __init__(
+        self,
+        recorder: Recorder,
+        file: Path | None = None,
+        open_leases: Callable[..., Any] | None = None,
+    ) -> None:
+        self._recorder, self.file, self.open_leases = recorder, file, open_leases
 
     def append(self, batch: Sequence[Append]) -> None:
         rows = [
@@ -108,19 +110,11 @@ class RecorderEventStore:
         with _translate_errors(), recorder.datastore.transaction(commit=commit) as cursor:
             yield cursor
 
-    def create_table(self, name: str, statement: str) -> None:
-        """Creates a table beside the events if it is missing.
-
-        Where it exists, no right to create tables is needed.
-        """
-        with self.transaction(commit=True) as cursor:
-            if self.placeholder == "%s":
-                cursor.execute(_EXISTS_IN_POSTGRES, (name,))
-                if cursor.fetchone()["found"]:
-                    return
-                # Without the lock, processes that create a table at the same time fail.
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
-            cursor.execute(statement)
+    def create_tables(self) -> None:
+        """Creates the tables that are missing. Not for a store in memory."""
+        recorder: Any = self._recorder
+        with _translate_errors():
+            recorder.create_table()
 
     def hurry(self) -> None:
         """Shortens all waits for the database, as far as it can: a tracker is being left."""

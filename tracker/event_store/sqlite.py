@@ -20,7 +20,6 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from tracker.errors import SettingsError, StoreUnavailable
 from tracker.event_store.database_file import create_private
-from tracker.event_store.open_runs import CREATE_OPEN_RUNS
 from tracker.event_store.recorder import (
     CREATE_ANOMALY_INDEX,
     EVENTS_TABLE,
@@ -30,6 +29,7 @@ from tracker.event_store.recorder import (
     to_notifications,
 )
 from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.side_tables import list_side_tables
 from tracker.event_store.sqlite_pool import LOCK_TIMEOUT_SECONDS, DurableConnectionPool
 from tracker.event_store.store import EventStore
 
@@ -72,7 +72,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             "state BLOB NOT NULL, "
             "UNIQUE (originator_id, originator_version))",
             CREATE_ANOMALY_INDEX,
-            CREATE_OPEN_RUNS,
+            *list_side_tables("text").values(),
         ]
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:

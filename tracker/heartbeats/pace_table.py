@@ -8,14 +8,8 @@ from typing import Any
 
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.side_tables import PACES
 from tracker.polling.policy.pace import Pace
-
-TABLE = "runfold_paces"
-
-_EXISTS = {
-    "?": f"SELECT name AS found FROM sqlite_master WHERE name = '{TABLE}'",
-    "%s": f"SELECT to_regclass('{TABLE}')::text AS found",
-}
 
 
 class PaceTable:
@@ -28,15 +22,6 @@ class PaceTable:
         self._store = store
         self._sign = store.placeholder
 
-    def create(self) -> None:
-        """Creates the table if it is missing."""
-        self._store.create_table(
-            TABLE,
-            f"CREATE TABLE IF NOT EXISTS {TABLE} (source text PRIMARY KEY, "
-            "rate double precision NOT NULL, refused_rate double precision, "
-            "hazards text NOT NULL)",
-        )
-
     def write(self, paces: Mapping[str, Pace]) -> None:
         """Replaces the paces of these sources."""
         signs = ", ".join([self._sign] * 4)
@@ -44,20 +29,16 @@ class PaceTable:
             for source, pace in sorted(paces.items()):
                 hazards = json.dumps(pace.hazards, separators=(",", ":"))
                 cursor.execute(
-                    f"INSERT INTO {TABLE} (source, rate, refused_rate, hazards) VALUES ({signs}) "
+                    f"INSERT INTO {PACES} (source, rate, refused_rate, hazards) VALUES ({signs}) "
                     "ON CONFLICT (source) DO UPDATE SET rate = excluded.rate, "
                     "refused_rate = excluded.refused_rate, hazards = excluded.hazards",
                     (source, pace.rate, pace.refused_rate, hazards.replace("\\u0000", "?")),
                 )
 
     def read(self) -> dict[str, Pace]:
-        """Returns the paces by source; none if the table does not exist."""
+        """Returns the paces by source."""
         with self._store.transaction(commit=False) as cursor:
-            cursor.execute(_EXISTS[self._sign])
-            row = cursor.fetchone()
-            if row is None or row["found"] is None:
-                return {}
-            cursor.execute(f"SELECT * FROM {TABLE}")
+            cursor.execute(f"SELECT * FROM {PACES}")
             return {row["source"]: _read(row) for row in cursor.fetchall()}
 
 

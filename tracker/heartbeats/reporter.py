@@ -61,7 +61,7 @@ class Reporter:
         self._threads = threads
         self._is_alone = is_alone
         self._lock = Lock()
-        self._has_table = self._is_failing = self._is_closed = False
+        self._has_written = self._is_failing = self._is_closed = False
         # The last report: its time, and what of each source was urgent.
         self._written = -math.inf
         self._urgent: dict[str, object] = {}
@@ -82,7 +82,7 @@ class Reporter:
             # Once, and not each second while the database is away: failed polls show that too.
             if not self._is_failing:
                 logger.warning("cannot write heartbeat: %s", error)
-            self._is_failing, self._has_table = True, False
+            self._is_failing, self._has_written = True, False
         else:
             self._is_failing, self._urgent, self._written = False, urgent, started
 
@@ -97,12 +97,10 @@ class Reporter:
         with self._lock:
             if self._is_closed:
                 return
-            if not self._has_table:
-                self._table.create()
-                self._pace_table.create()
+            if not self._has_written:
                 if self._is_alone:
                     self._table.remove_others(self._worker)
-                self._has_table = True
+                self._has_written = True
             self._table.write(self._worker, rows)
             self._pace_table.write(paces)
             self._open_runs.advance(self._clock.now() - KEPT_FOR)
@@ -111,10 +109,9 @@ class Reporter:
         # A database must not be closed under a thread that still uses it.
         with self._lock:
             self._is_closed = True
-            if self._has_table:
+            if self._has_written:
                 self._table.remove(self._worker)
             if paces:
-                self._pace_table.create()
                 self._pace_table.write(paces)
             self._open_runs.advance(self._clock.now() - KEPT_FOR, always=True)
 

@@ -9,60 +9,53 @@ from typing import Any, NamedTuple
 
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
+from tracker.event_store.side_tables import HEARTBEATS
 from tracker.heartbeats.heartbeat import SILENT_SECONDS, Heartbeat
-
-TABLE = "runfold_sources"
 
 # The text of an error may be a whole page of a proxy.
 _LONGEST_TEXT = 1000
 
-_COLUMNS = {
-    "rate": "double precision NOT NULL",
-    "breaker": "text NOT NULL",
-    "held_until": "{moment}",
-    "refusing": "text",
-    "refusing_since": "{moment}",
-    "denied": "text",
-    "watched": "bigint NOT NULL",
-    "due": "bigint NOT NULL",
-    "waiting": "bigint NOT NULL",
-    "asked": "bigint NOT NULL",
-    "refused": "bigint NOT NULL",
-    "failed": "bigint NOT NULL",
-    "last_error": "text",
-    "last_error_at": "{moment}",
-    "answered_at": "{moment}",
-    "detected": "bigint NOT NULL",
-    "detection_seconds": "double precision",
-    "clock_ahead": "double precision NOT NULL",
-    "peculiarities": "text NOT NULL",
-    "set_aside": "bigint NOT NULL",
-    "given_up": "bigint NOT NULL",
-}
+_COLUMNS = (
+    "rate",
+    "breaker",
+    "held_until",
+    "refusing",
+    "refusing_since",
+    "denied",
+    "watched",
+    "due",
+    "waiting",
+    "asked",
+    "refused",
+    "failed",
+    "last_error",
+    "last_error_at",
+    "answered_at",
+    "detected",
+    "detection_seconds",
+    "clock_ahead",
+    "peculiarities",
+    "set_aside",
+    "given_up",
+)
+_MOMENTS = ("written_at", "held_until", "refusing_since", "last_error_at", "answered_at")
 
 
 class _Dialect(NamedTuple):
     """The SQL that differs between the databases. Without a type for times, they are UTC texts."""
 
-    moment: str
     now: str
     age: str
-    exists: str
 
 
 _DIALECTS = {
     "?": _Dialect(
-        "text",
         "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')",
         "(julianday('now') - julianday(written_at)) * 86400.0",
-        f"SELECT name AS found FROM sqlite_master WHERE name = '{TABLE}'",
     ),
     "%s": _Dialect(
-        "timestamptz",
         "clock_timestamp()",
         "extract(epoch FROM clock_timestamp() - written_at)::float8",
-        f"SELECT tablename AS found FROM pg_tables WHERE tablename = '{TABLE}' "
-        "AND schemaname = current_schema()",
     ),
 }
 
@@ -78,17 +71,6 @@ class HeartbeatTable:
         self._sign = store.placeholder
         self._dialect = _DIALECTS[store.placeholder]
 
-    def create(self) -> None:
-        """Creates the table if it is missing."""
-        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-        self._store.create_table(
-            TABLE,
-            f"CREATE TABLE IF NOT EXISTS {TABLE} (source text, worker text, "
-            f"written_at {{moment}} NOT NULL, {columns}, PRIMARY KEY (source, worker))".format(
-                moment=self._dialect.moment
-            ),
-        )
-
     def write(self, worker: str, rows: Mapping[str, Mapping[str, object]]) -> None:
         """Writes the rows of a worker, by source, and deletes those of silent workers."""
         names = ("source", "worker", "written_at", *_COLUMNS)
@@ -96,12 +78,12 @@ class HeartbeatTable:
         signs = ", ".join((sign, sign, now, *[sign] * len(_COLUMNS)))
         changes = ", ".join(f"{name} = excluded.{name}" for name in names[2:])
         upsert = (
-            f"INSERT INTO {TABLE} ({', '.join(names)}) VALUES ({signs}) "
+            f"INSERT INTO {HEARTBEATS} ({', '.join(names)}) VALUES ({signs}) "
             f"ON CONFLICT (source, worker) DO UPDATE SET {changes}"
         )
         # This worker has taken over from one that is silent: the problem is solved.
         delete_silent = (
-            f"DELETE FROM {TABLE} WHERE source = {sign} AND {self._dialect.age} > {sign}"
+            f"DELETE FROM {HEARTBEATS} WHERE source = {sign} AND {self._dialect.age} > {sign}"
         )
         with self._store.transaction(commit=True) as cursor:
             for source, values in sorted(rows.items()):
@@ -112,22 +94,19 @@ class HeartbeatTable:
     def remove(self, worker: str) -> None:
         """Deletes the rows of a worker."""
         with self._store.transaction(commit=True) as cursor:
-            cursor.execute(f"DELETE FROM {TABLE} WHERE worker = {self._sign}", (worker,))
+            cursor.execute(f"DELETE FROM {HEARTBEATS} WHERE worker = {self._sign}", (worker,))
 
     def remove_others(self, worker: str) -> None:
         """Deletes all rows but those of a worker."""
         with self._store.transaction(commit=True) as cursor:
-            cursor.execute(f"DELETE FROM {TABLE} WHERE worker <> {self._sign}", (worker,))
+            cursor.execute(f"DELETE FROM {HEARTBEATS} WHERE worker <> {self._sign}", (worker,))
 
     def read(self) -> list[Heartbeat]:
-        """Returns all heartbeats by source and worker; none if the table does not exist."""
+        """Returns all heartbeats by source and worker."""
         with self._store.transaction(commit=False) as cursor:
-            cursor.execute(self._dialect.exists)
-            row = cursor.fetchone()
-            if row is None or row["found"] is None:
-                return []
             cursor.execute(
-                f"SELECT *, {self._dialect.age} AS age_seconds FROM {TABLE} ORDER BY source, worker"
+                f"SELECT *, {self._dialect.age} AS age_seconds FROM {HEARTBEATS} "
+                "ORDER BY source, worker"
             )
             return [_read(row) for row in cursor.fetchall()]
 
@@ -152,9 +131,9 @@ def _to_column(value: object) -> object:
 
 def _read(row: Any) -> Heartbeat:
     values = {name: row[name] for name in Heartbeat._fields}
-    for name, kind in {**_COLUMNS, "written_at": "{moment}"}.items():
-        if kind == "{moment}" and values[name] is not None:
-            moment = values[name]
+    for name in _MOMENTS:
+        moment = values[name]
+        if moment is not None:
             moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
             values[name] = moment.astimezone(UTC)
     values["peculiarities"] = json.loads(values["peculiarities"])

@@ -13,7 +13,12 @@ from tracker.errors import StoreError
 from tracker.event_store.store import EventStore, RecordedEvent
 from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 from tracker.leases.shards import Shard, shard_of
-from tracker.polling.recovery import pending_since, resume_ended_runs, unknown_run
+from tracker.polling.recovery import (
+    pending_since,
+    resume_ended_runs,
+    resume_looks,
+    unknown_run,
+)
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
@@ -72,6 +77,7 @@ class ShardCoordinator:
         self._sources = sources
         self._leases = leases
         self._held: frozenset[Shard] = frozenset()
+        self._workers = 1
         self._clock = clock
         self._threads = threads
         self._since = partial(pending_since, sources, clock)
@@ -89,7 +95,7 @@ class ShardCoordinator:
         self._watch_list.set_ownership(self.owns)
         started = asyncio.get_running_loop().time()
         renewal = await self._threads.run(self._leases.renew)
-        self._update_shards(renewal.held)
+        self._update_shards(renewal.held, renewal.workers)
         self._tasks = [
             asyncio.create_task(self._renew(started, renewal.renew_in)),
             asyncio.create_task(self._follow()),
@@ -116,26 +122,28 @@ class ShardCoordinator:
             renewing = asyncio.create_task(self._threads.run(self._leases.renew))
             expires_in = last + SHARD_LEASE_SECONDS - started
             if not (await asyncio.wait([renewing], timeout=expires_in))[0]:
-                self._update_shards(frozenset())
+                self._update_shards(frozenset(), self._workers)
             try:
-                held, pause, _ = await renewing
+                held, pause, _, workers = await renewing
             except Exception as error:
                 if self._stopping.is_set():
                     return
                 _log_failure("cannot renew the leases", error)
                 pause = _RETRY_SECONDS
                 if clock() - last > SHARD_LEASE_SECONDS:
-                    self._update_shards(frozenset())
+                    self._update_shards(frozenset(), self._workers)
             else:
                 last = started
-                self._update_shards(held)
+                self._update_shards(held, workers)
 
-    def _update_shards(self, held: frozenset[Shard]) -> None:
+    def _update_shards(self, held: frozenset[Shard], workers: int) -> None:
         gained, lost = held - self._held, self._held - held
+        if not gained and not lost and workers == self._workers:
+            return
+        self._held, self._workers = held, workers
+        self._watch_list.set_ownership(self.owns, workers)
         if not gained and not lost:
             return
-        self._held = held
-        self._watch_list.set_ownership(self.owns)
         adopted, without_steps = (
             [state for state in states if shard_of(state.source, state.division_key) in gained]
             for states in self._pending.pending
@@ -144,8 +152,7 @@ class ShardCoordinator:
         for number, state in enumerate(adopted):
             self._watch(state, spread * number / len(adopted))
             if state.vanished and state.source in self._sources:
-                source, error = self._sources[state.source], unknown_run(state.run_id)
-                self._watch_list.look_again(source, state.thread_id, state.run_id, state, error)
+                resume_looks(self._watch_list, self._sources[state.source], state)
         # The previous holder may have read none of these steps; there is no way to know.
         resume_ended_runs(self._updates, self._sources, without_steps)
         logger.info(

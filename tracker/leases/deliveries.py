@@ -32,7 +32,7 @@ class DeliveryLeases:
             for name, numbers in given_up.items()
             for number in numbers
         }
-        held, renew_in, excess = self._leases.renew(shards)
+        held, renew_in, excess, _ = self._leases.renew(shards)
         return Share(self._by_name(held), self._by_name(excess), renew_in)
 
     def release(self) -> None:
@@ -49,12 +49,17 @@ class DeliveryLeases:
 def open_delivery_leases(
     store: EventStore, names: Sequence[str], worker: str
 ) -> ShardLeases | None:
-    """Returns the leases on the deliveries of a PostgreSQL database; None for any other store."""
-    settings = store.connection_settings if isinstance(store, RecorderEventStore) else None
-    if settings is None:
+    """Returns the leases on the deliveries of a database that several trackers share, else None."""
+    if not isinstance(store, RecorderEventStore):
+        return None
+    settings = store.connection_settings
+    if settings is None and store.open_leases is None:
         return None
     from tracker.leases.postgres import SHARD_LEASE_SECONDS, PostgresLeases
 
     sources = [_PREFIX + name for name in names]
-    leases = PostgresLeases(settings, sources, worker, keeps_excess=True)
+    if store.open_leases is not None:
+        leases: PostgresLeases = store.open_leases(sources, worker, keeps_excess=True)
+    else:
+        leases = PostgresLeases(settings or {}, sources, worker, keeps_excess=True)
     return DeliveryLeases(leases, names, SHARD_LEASE_SECONDS)

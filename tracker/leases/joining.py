@@ -7,8 +7,10 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tracker.event_store.recorder_store import RecorderEventStore
 from tracker.event_store.store import EventStore
 from tracker.polling.recovery import pending_since, resume
 from tracker.polling.run_updates import RunUpdates
@@ -17,6 +19,9 @@ from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
 from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.source import Source
+
+if TYPE_CHECKING:
+    from tracker.leases.postgres import PostgresLeases
 
 
 def worker_name() -> str:
@@ -46,6 +51,7 @@ async def join(
     Raises AlreadyPolled if the database allows one tracker and has one.
     """
     scheme = url.partition(":")[0].partition("+")[0] if isinstance(url, str) else ""
+    leases: PostgresLeases | None = None
     if scheme == "sqlite" and isinstance(url, str):
         from tracker.event_store.sqlite import sqlite_path
         from tracker.leases.sqlite import FileLock
@@ -53,10 +59,14 @@ async def join(
         lock = await threads.run(FileLock, sqlite_path(url))
         stack.callback(lock.close)
     elif scheme in ("postgresql", "postgres") and isinstance(url, str):
-        from tracker.leases.coordinator import ShardCoordinator
         from tracker.leases.postgres import PostgresLeases
 
         leases = PostgresLeases(url, sorted(sources), worker)
+    elif isinstance(store, RecorderEventStore) and store.open_leases is not None:
+        leases = store.open_leases(sorted(sources), worker)
+    if leases is not None:
+        from tracker.leases.coordinator import ShardCoordinator
+
         coordinator = ShardCoordinator(
             store, repository, watch_list, updates, sources, leases, clock, threads
         )

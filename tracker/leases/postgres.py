@@ -75,6 +75,8 @@ class Renewal(NamedTuple):
     renew_in: float
     # Of the held shards, those above the share, which are to be given up.
     excess: frozenset[Shard] = frozenset()
+    # Live workers that divide the sources, this one included.
+    workers: int = 1
 
 
 class PostgresLeases:
@@ -126,7 +128,9 @@ class PostgresLeases:
             ) from error
         held = frozenset(shard for part in parts for shard in part.held)
         excess = frozenset(shard for part in parts for shard in part.excess)
-        return Renewal(held, min((part.renew_in for part in parts), default=_RENEW_SECONDS), excess)
+        renew_in = min((part.renew_in for part in parts), default=_RENEW_SECONDS)
+        workers = max((part.workers for part in parts), default=1)
+        return Renewal(held, renew_in, excess, workers)
 
     def release(self) -> None:
         """Releases all leases, for others to claim at once. Raises StoreUnavailable."""
@@ -172,6 +176,7 @@ class PostgresLeases:
             frozenset(Shard(source, shard) for shard in held),
             pause,
             frozenset(Shard(source, shard) for shard in excess),
+            max(workers, 1),
         )
 
     def _execute(self, statement: str, source: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +25,8 @@ _STAMP_SECONDS = 0.5
 _LONGEST_INITIAL_DELAY = 5.0
 # Runs that were refused and are passed over to find another one for a probe.
 _MOST_PASSED_OVER = 20
+# Seconds between two calls of `enqueue_early`.
+TICK_SECONDS = 0.05
 # Polls that are sent before they are due, in one tick.
 _MOST_EARLY = 20.0
 
@@ -110,9 +113,10 @@ class SourceDispatcher:
             return
         if step(self.cadence, self.total_share, self._poll_rate) <= self.cadence.step:
             return
-        unused = (now - self.limiter.arrival) * self.limiter.rate
-        if unused >= 0.0:
-            for watched in self.timer.pop_early(now, 1 + int(min(unused, _MOST_EARLY))):
+        # Whatever is earned until the next tick: else the rest of each tick would be lost.
+        unused = (now + TICK_SECONDS - self.limiter.arrival) * self.limiter.rate
+        if unused > 0.0:
+            for watched in self.timer.pop_early(now, math.ceil(min(unused, _MOST_EARLY))):
                 watched.due = now
                 self.poll_queue.add(watched)
 

@@ -42,6 +42,7 @@ REFUSALS_BEFORE_SET_ASIDE, REFUSED_FOR_SECONDS = 3, 60.0
 PROBE_SECONDS = 60.0
 # Where a service does not say how long its refusal lasts.
 LONGEST_GUESSED_HOLD, GUESSED_REQUESTS = 20.0, 6.0
+_MOST_DOUBLINGS = 3
 # For a background request about one run.
 MAX_TRIES = 6
 
@@ -238,7 +239,13 @@ class ErrorPolicy:
         # Never at once: a source that refuses gets one request after each pause.
         jitter = 0.5 + 0.5 * self._jitter()
         hold = backoff(limiter.next_refused_tries + 1, asked=error.retry_after, jitter=jitter)
-        if error.retry_after is None:
+        if error.retry_after is not None:
+            tries = limiter.next_refused_tries
+            if limiter.limit.part < 1.0 or tries > 1:
+                # Others who send to the source were told the same moment.
+                spread = self._jitter() * 2.0 ** min(tries - 1, _MOST_DOUBLINGS) / limiter.rate
+                hold += min(spread, LONGEST_GUESSED_HOLD)
+        else:
             # At a low rate, each of these requests is a large part of all.
             hold = min(max(hold, jitter * GUESSED_REQUESTS / limiter.rate), LONGEST_GUESSED_HOLD)
         verdict = limiter.on_refusal(subject, now, hold, is_asked=error.retry_after is not None)

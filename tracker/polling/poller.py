@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 
+from tracker.polling.dispatcher import TICK_SECONDS as TICK_SECONDS
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_queue import BackgroundQueue, RequestT
@@ -19,8 +20,6 @@ from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit
 from tracker.runtime.clock import Clock
-
-TICK_SECONDS = 0.05
 
 _Send = Callable[[RequestT, SourceDispatcher], Coroutine[None, None, None]]
 

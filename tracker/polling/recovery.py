@@ -9,7 +9,7 @@ from datetime import datetime
 from tracker.core.state import RunState
 from tracker.errors import NotFound
 from tracker.polling.run_updates import RECHECKS_WITHIN, STEPS_WITHIN, RunUpdates
-from tracker.polling.watch_list import WatchList
+from tracker.polling.watch_list import LOOKED_AT_FOR, WatchList
 from tracker.recording.pending_runs import Pending
 from tracker.runtime.clock import Clock
 from tracker.sources.source import SettlingSource, Source, StepSource
@@ -26,7 +26,7 @@ def resume(
     """Watches the open runs of `sources` again, and queues the requests for ended runs.
 
     The first polls are due at once, those likeliest to have changed first; the rate decides.
-    Vanished runs are looked at again.
+    Vanished runs are looked at again until a day past their expiry.
     """
     open_runs = [state for state in pending.open if state.source in sources]
     known = sorted((state for state in open_runs if not state.vanished), key=_turn)
@@ -40,8 +40,7 @@ def resume(
         )
     for state in open_runs:
         if state.vanished:
-            source, error = sources[state.source], unknown_run(state.run_id)
-            watch_list.look_again(source, state.thread_id, state.run_id, state, error)
+            resume_looks(watch_list, sources[state.source], state)
     if known:
         logger.info("resuming %d open runs", len(known))
     resume_ended_runs(updates, sources, pending.without_steps)
@@ -55,6 +54,14 @@ def pending_since(sources: Mapping[str, Source], clock: Clock, name: str) -> dat
     if isinstance(source, StepSource):
         return now - STEPS_WITHIN
     return now - RECHECKS_WITHIN if isinstance(source, SettlingSource) else None
+
+
+def resume_looks(watch_list: WatchList, source: Source, state: RunState) -> None:
+    """Queues the looks at a vanished run again, unless it was given up: a day past its expiry."""
+    known_until = state.expires_at or state.created_at
+    if known_until is None or watch_list.service_time(source) - known_until < LOOKED_AT_FOR:
+        error = unknown_run(state.run_id)
+        watch_list.look_again(source, state.thread_id, state.run_id, state, error)
 
 
 def unknown_run(run_id: str) -> NotFound:

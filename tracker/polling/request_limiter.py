@@ -117,7 +117,7 @@ class RequestLimiter:
     def on_answer(self, subject: str, now: float, seconds: float | None = None) -> None:
         """Applies an answer to a request about a subject that took so many seconds."""
         self.on_success()
-        self.refused_tries = 0
+        refused_tries, self.refused_tries = self.refused_tries, 0
         if seconds is not None:
             self.fastest = min(self.fastest + _FASTEST_DRIFT * self.usual, max(seconds, 0.0))
             self.usual += _SMOOTHING * (seconds - self.usual)
@@ -133,7 +133,13 @@ class RequestLimiter:
             self._undo_cut(now)
             self.limit = rate_limiter.released(self.limit, now, self.sent)
             return
-        self.limit = rate_limiter.resumed(self.limit, now, self.sent, self._accepted)
+        # A bucket is empty now: a burst would be refused.
+        rate = self.limit.rate
+        self.arrival = max(self.arrival, now + rate_limiter.burst(rate) / rate)
+        is_window = self.is_hold_asked or refused_tries > 1
+        self.limit = rate_limiter.resumed(
+            self.limit, now, self.sent, self._accepted, is_window=is_window
+        )
 
     def on_refusal(
         self, subject: str, now: float, hold: float, *, is_asked: bool = True
@@ -143,20 +149,26 @@ class RequestLimiter:
         `hold` is the pause in seconds; `is_asked` is true if the service asked for it.
         """
         self.refused += 1
-        self.refused_tries = self.next_refused_tries
+        next_refused_tries = self.next_refused_tries
+        # The service named this moment, and refuses at it: others use what it allows.
+        is_crowded = self.is_probing and self.is_hold_asked
         self.is_probing = False
         before, verdict = self.limit, self.refusals.on_refusal(subject)
         if verdict == "own":
             if not self.refusals.is_cut_in_doubt:
                 self._undo_cut(now)
             return verdict
+        self.refused_tries = next_refused_tries
         if verdict == "doubt" and self.refusals.in_a_row == 1 and not self.needs_probe:
             # Others are answered, and what is refused more often than now and then cuts again.
             return verdict
         self.is_hold_asked = is_asked
         was_held, self.needs_probe, self.refused_at = self.needs_probe, True, now
+        self.limit = rate_limiter.refused(self.limit, now, self._accepted, is_first=not was_held)
         if verdict == "doubt" or was_held:
             self.limit = rate_limiter.held(self.limit, now, hold)
+            if was_held and is_crowded:
+                self.limit = rate_limiter.cut(self.limit)
             return verdict
         self.limit = rate_limiter.on_429(self.limit, now, hold)
         if self.limit_before is None:
@@ -187,5 +199,6 @@ class RequestLimiter:
             refused_rate=before.refused_rate,
             # The pauses say nothing about the limit of the source.
             measured_from=None,
+            refused_from=None,
             idle=0.0,
         )

@@ -135,6 +135,7 @@ class RunUpdates:
         queue = dispatcher.steps_queue(hides_pause=hides_pause)
         if request is None and len(queue) >= MAX_STEPS_REQUESTS:
             self._warn_of_full_queue(source.name)
+            dispatcher.given_up += 1
             return
         if request is None:
             self._is_full = False
@@ -168,8 +169,12 @@ class RunUpdates:
     ) -> None:
         if not isinstance(source, SettlingSource):
             return
-        queue = self._watch_list.dispatcher(source).usage_rechecks
-        if queue.find(state.run_id) is not None or len(queue) >= MAX_USAGE_RECHECKS:
+        dispatcher = self._watch_list.dispatcher(source)
+        queue = dispatcher.usage_rechecks
+        if queue.find(state.run_id) is not None:
+            return
+        if len(queue) >= MAX_USAGE_RECHECKS:
+            dispatcher.given_up += 1
             return
         passed = 0.0
         if state.ended_at is not None:

@@ -47,5 +47,6 @@ class SourceStatus(NamedTuple):
     # Runs that vanished or whose requests are refused, and runs whose steps or late usage were
     # denied or failed six times: they are tried again after 1, 10 and 60 minutes, then each hour.
     set_aside: int = 0
-    # Those of them that were given up: a run a day past its expiry, the others after a day.
+    # Those of them that were given up: a run a day past its expiry, the others after a day, or at
+    # once where too many waited.
     given_up: int = 0

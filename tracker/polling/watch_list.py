@@ -32,7 +32,7 @@ _SAME_CLOCK_SECONDS = 2.0
 # A run that was set aside is looked at again after so long, then each hour, for a day past its
 # expiry.
 SECOND_LOOK_SECONDS = (60.0, 600.0, 3600.0)
-_DAY = timedelta(days=1)
+LOOKED_AT_FOR = timedelta(days=1)
 # Threads whose owner is looked up, to know the part of all threads that is polled here.
 _SAMPLE_THREADS = 1_000
 
@@ -64,6 +64,7 @@ class WatchList:
         self._elsewhere: dict[str, WatchedRun] = {}
         self._unconfirmed: set[str] = set()
         self._owns: Owns = lambda source, thread_id: True
+        self._workers = 1
         self._shares: dict[str, float] = {}
         self._dispatchers: dict[str, SourceDispatcher] = {}
 
@@ -120,14 +121,14 @@ class WatchList:
         """True if this tracker polls the runs of the thread that a run is on."""
         return self._owns(source.name, state.division_key)
 
-    def set_ownership(self, owns: Owns) -> None:
+    def set_ownership(self, owns: Owns, workers: int = 1) -> None:
         """Polls only the runs that `owns` is true for, from now on.
 
         The states of the others come from the trackers that poll them. A run whose state is not
         known is polled here, since no other tracker knows of it. The rate of each source, and its
-        ceiling, is divided as the threads are.
+        ceiling, is divided as the threads are, or among the `workers` while none is owned here.
         """
-        self._owns = owns
+        self._owns, self._workers = owns, workers
         for name, dispatcher in self._dispatchers.items():
             before = self._shares.pop(name, 1.0)
             part = self._rate_share(name) / before
@@ -141,7 +142,7 @@ class WatchList:
         if share is None:
             owned = sum(self._owns(name, f"thread_{number}") for number in range(_SAMPLE_THREADS))
             # One that polls none yet may have runs that nobody has seen.
-            share = self._shares[name] = owned / _SAMPLE_THREADS or 1.0
+            share = self._shares[name] = owned / _SAMPLE_THREADS or 1.0 / self._workers
         return share
 
     def take_unconfirmed(self) -> list[str]:
@@ -217,7 +218,7 @@ class WatchList:
         error: RunfoldError,
     ) -> None:
         """Queues the looks at a run that is not watched because of an error."""
-        now, lasts = self._clock.monotonic(), _DAY
+        now, lasts = self._clock.monotonic(), LOOKED_AT_FOR
         if state.expires_at is not None:
             lasts += max(state.expires_at - self.service_time(source), timedelta())
         request = SecondLook(
@@ -249,14 +250,19 @@ class WatchList:
             return now
 
     def apply_rate_headers(
-        self, dispatcher: SourceDispatcher, answer: Answer, subject: str
+        self,
+        dispatcher: SourceDispatcher,
+        answer: Answer,
+        subject: str,
+        seconds: float | None = None,
     ) -> None:
         """Applies that a source answered, and the headers about its rate limit and its clock.
 
-        `subject` names the run or the request that was answered, as its refusals are counted.
+        `subject` names the run or the request that was answered, as its refusals are counted. The
+        `seconds` that it took say whether answers slow down, if others of its type are compared.
         """
         now, limiter = self._clock.monotonic(), dispatcher.limiter
-        limiter.on_answer(subject, now, (answer.observed_at - answer.asked_at).total_seconds())
+        limiter.on_answer(subject, now, seconds)
         limiter.answered_at = answer.observed_at
         limiter.charge(answer.requests - 1, now)
         if answer.date is not None:

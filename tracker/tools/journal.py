@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from tracker.event_store import EventStore
 from tracker.event_store.recorder_store import RecorderEventStore
-from tracker.event_store.side_tables import TOOL_CALLS, exists
+from tracker.event_store.side_tables import TOOL_CALLS
 
 # In place of the id of a call: the submission of all outputs of a run.
 SUBMISSION = ""
@@ -61,18 +61,6 @@ class TableJournal:
 
     def __init__(self, store: RecorderEventStore) -> None:
         self._store = store
-        with store.transaction(commit=False) as cursor:
-            # A role may have no right to create tables.
-            if exists(cursor, store.placeholder, TOOL_CALLS):
-                return
-        with store.transaction(commit=True) as cursor:
-            if store.placeholder == "%s":
-                # Without the lock, processes that create a table at the same time fail.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{TOOL_CALLS}'))")
-            cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS {TOOL_CALLS} "
-                "(stream text, call_id text, output text, PRIMARY KEY (stream, call_id))"
-            )
 
     def begin(self, stream: str, call_id: str) -> Begun | None:
         with self._store.transaction(commit=True) as cursor:
@@ -114,10 +102,7 @@ _IN_MEMORY: WeakKeyDictionary[EventStore, MemoryJournal] = WeakKeyDictionary()
 
 
 def open_journal(store: EventStore) -> Journal:
-    """Opens the journal of an event store, and creates its table if it is missing.
-
-    Raises StoreUnavailable if the database fails.
-    """
+    """Opens the journal of an event store."""
     if isinstance(store, RecorderEventStore) and store.placeholder:
         return TableJournal(store)
     return _IN_MEMORY.setdefault(store, MemoryJournal())

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import event
 from projections import RunRow, Views
 from projections.database.engine import open_engine
 from projections.queries import run_search
+from projections.web.guarded_answers import GuardedAnswers
 from tests.support.cost_fixtures import price_list
 from tests.support.run_builder import BIRTH, created, ended, second, started, waiting
 from tracker.core import events as e
@@ -340,3 +342,36 @@ def test_wrong_questions_are_refused(views: Views) -> None:
             ask(metadata={"team": "a"})
     with pytest.raises(UnknownRun, match="pass the id of a run"):
         views.run("")
+
+
+def test_a_question_leaves_no_setting_behind(postgres_db: str) -> None:
+    """Other questions follow in the same transaction, as those of a page do."""
+    with Views(postgres_db) as views:
+        views.upgrade()
+        with closing(GuardedAnswers(views)) as answers:
+
+            def read_settings() -> list[str]:
+                with answers.connect() as connection:
+                    names = ("enable_seqscan", "enable_bitmapscan")
+                    return [str(connection.exec_driver_sql(f"SHOW {it}").scalar()) for it in names]
+
+            assert read_settings() == ["on", "on"]
+            answers.runs(limit=5)
+            answers.failures()
+            with pytest.raises(SettingsError):
+                answers.runs(limit=5, cursor="of another order")
+            assert read_settings() == ["on", "on"]
+            with answers.connect() as connection:
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            answers.runs(limit=5)
+            assert read_settings() == ["off", "on"]
+
+
+def test_closed_views_say_so(database_url: str) -> None:
+    with Views(database_url) as views:
+        views.upgrade()
+        past = views.as_of(0)
+    views.close()
+    for call in (views.runs, views.catch_up, views.doctor, views.upgrade, views.verify, past.runs):
+        with pytest.raises(SettingsError, match="closed"):
+            call()

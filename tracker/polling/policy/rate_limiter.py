@@ -1,8 +1,8 @@
 """The rate of requests to a service, and the moment of the next request.
 
 The rate doubles each second until the first refusal or until answers slow down (slow start). A
-refusal cuts it; once the service answers again, the rate becomes what it accepted since the last
-time that it did so. From there it grows slowly, and faster far from the rate that was refused.
+refusal cuts it; once the service answers again, the rate becomes what it accepted between its last
+two refusals. From there it grows slowly, and faster far from the rate that was refused.
 Requests are let out by the generic cell rate algorithm (GCRA, ITU-T I.371). Times are monotonic
 seconds, rates requests a second.
 """
@@ -27,6 +27,8 @@ _REFUSED_PART, _USED_PART = 0.98, 0.94
 # With fewer accepted requests or seconds, or if so much of the time was not used, the accepted rate
 # says too little about the limit.
 _MEASURED_REQUESTS, _MEASURED_SECONDS, _MEASURED_IDLE = 10, 2.0, 0.3
+# So few say only that a rate far above them is too high.
+_ROUGH_REQUESTS, _ROUGH_SECONDS = 3, 1.0
 # A rate that is not used says nothing about what the service would accept.
 _USED_TO_INCREASE = 0.5
 # With fewer requests, the remaining number that the service reports is too coarse to use.
@@ -52,6 +54,12 @@ class RateLimit(NamedTuple):
     # the seconds since then in which the rate was not used.
     measured_from: tuple[float, int] | None = None
     idle: float = 0.0
+    # The last refusal, with the requests accepted until then; and the rate that was accepted
+    # between the one before and it.
+    refused_from: tuple[float, int] | None = None
+    between_refusals: float | None = None
+    # The part of the source's requests that is sent from here; others send the rest.
+    part: float = 1.0
     # A moment, the remaining requests that the service reported then, and those sent until then.
     sample: tuple[float, float, int] | None = None
     # True if the remaining requests last for a while.
@@ -110,19 +118,37 @@ def on_429(limit: RateLimit, now: float, hold: float) -> RateLimit:
     limit = held(limit, now, hold)._replace(sample=None, is_ample=False)
     if now - limit.cut_at < 1.0:
         return limit
-    rate = min(max(limit.rate * _CUT, FLOOR), limit.ceiling)
-    return limit._replace(rate=rate, refused_rate=limit.rate, cut_at=now)
+    return cut(limit)._replace(refused_rate=limit.rate, cut_at=now)
 
 
-def accepted_rate(limit: RateLimit, now: float, accepted: int) -> float | None:
-    """Returns the rate that the service accepted; None if that says too little about its limit."""
-    if limit.measured_from is None:
+def cut(limit: RateLimit) -> RateLimit:
+    """Returns the limit with a lower rate."""
+    return limit._replace(rate=min(max(limit.rate * _CUT, FLOOR), limit.ceiling))
+
+
+def refused(limit: RateLimit, now: float, accepted: int, *, is_first: bool) -> RateLimit:
+    """Returns the limit after it was found out that the source refuses at this moment.
+
+    `accepted` is the total of the accepted requests; `is_first` is true for the first refusal
+    since the source answered.
+    """
+    if is_first:
+        limit = limit._replace(
+            between_refusals=_rate_since(limit, limit.refused_from, now, accepted)
+        )
+    return limit._replace(refused_from=(now, accepted))
+
+
+def _rate_since(
+    limit: RateLimit, since: tuple[float, int] | None, now: float, accepted: int
+) -> float | None:
+    """Returns the accepted rate since a moment; None if that says too little about the limit."""
+    if since is None:
         return None
-    since, before = limit.measured_from
-    passed, number = now - since, accepted - before
-    if number < _MEASURED_REQUESTS or passed < _MEASURED_SECONDS:
+    passed, number = now - since[0], accepted - since[1]
+    if number < _ROUGH_REQUESTS or passed < _ROUGH_SECONDS or limit.idle > _MEASURED_IDLE * passed:
         return None
-    return None if limit.idle > _MEASURED_IDLE * passed else number / passed
+    return number / passed
 
 
 def held(limit: RateLimit, now: float, hold: float) -> RateLimit:
@@ -136,20 +162,30 @@ def released(limit: RateLimit, now: float, sent: int) -> RateLimit:
     return limit._replace(held_until=-math.inf, increased_at=now, sent=sent)
 
 
-def resumed(limit: RateLimit, now: float, sent: int, accepted: int) -> RateLimit:
+def resumed(
+    limit: RateLimit, now: float, sent: int, accepted: int, *, is_window: bool = True
+) -> RateLimit:
     """Returns the limit once the service answers again after refusals.
 
-    `accepted` is the total of the accepted requests. A token bucket is empty both times, and a
-    window begins both times, so that what was accepted in between is the limit itself. Cut by a
-    constant only, the rate would need several refusals to come down to it, or lie far below it.
+    `accepted` is the total of the accepted requests. A window begins each time that a service
+    answers again, and a token bucket is empty at each refusal, so that what was accepted in
+    between is the limit itself. Cut by a constant only, the rate would need several refusals to
+    come down to it, or lie far below it. `is_window` is false if the service may have been ready
+    to answer for a while, since it did not say when, and refused nothing meanwhile.
     """
     limit = released(limit, now, sent)
-    measured = accepted_rate(limit, now, accepted)
+    measured = _rate_since(limit, limit.measured_from, now, accepted)
+    if not is_window and limit.between_refusals is not None:
+        measured = max(measured or 0.0, limit.between_refusals)
+    limit = limit._replace(between_refusals=None)
     if measured is None:
         return limit
+    since, before = limit.measured_from or (now, accepted)
     if limit.refused_rate is not None:
         measured = min(measured, limit.refused_rate)
     rate = min(max(measured * _USED_PART, FLOOR), limit.ceiling)
+    if accepted - before < _MEASURED_REQUESTS or now - since < _MEASURED_SECONDS:
+        return limit._replace(rate=min(limit.rate, rate))
     return limit._replace(
         rate=rate,
         refused_rate=max(measured * _REFUSED_PART, rate),
@@ -168,7 +204,9 @@ def divided(limit: RateLimit, part: float) -> RateLimit:
         ceiling=limit.ceiling * part,
         refused_rate=refused_rate,
         measured_from=None,
+        refused_from=None,
         sample=None,
+        part=limit.part * part,
     )
 
 

@@ -12,8 +12,9 @@ from tracker.errors import RunfoldError
 from tracker.polling.policy import rate_limiter
 from tracker.sources.source import Source
 
-# After this time in the queue, a request has its full reserved share.
-_FULL_RESERVE_SECONDS = 60.0
+# After this time in the queue, a request has its full reserved share. The backlog of step reads is
+# what ends in it.
+_FULL_RESERVE_SECONDS = 20.0
 # Places of requests that were moved or removed, until they are dropped.
 _OBSOLETE_PLACES = 1024
 
@@ -48,7 +49,7 @@ class BackgroundQueue(Generic[RequestT]):
     """The background requests of one type and source, the longest due first, one for each key.
 
     They use `max_share` of the source's rate at most. While polls could use up the whole rate,
-    the queue gets `reserved_share` of it, in full once a request has waited for a minute.
+    the queue gets `reserved_share` of it, in full once a request has waited for 20 seconds.
     """
 
     def __init__(self, max_share: float, reserved_share: float) -> None:

@@ -55,9 +55,10 @@ class RunPolls(RunRequests):
             self._reschedule_group(watched, group)
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
-        source, known = watched.source, watched.state.version
+        source, known, began = watched.source, watched.state.version, self._clock.monotonic()
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
-        self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject)
+        seconds = self._clock.monotonic() - began
+        self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject, seconds)
         result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if answer.body != watched.body:
             glance = source.glance(answer.body)

@@ -1,0 +1,47 @@
+"""Simulations of a few seeds break no law, and a seed always runs the same way."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import ROOT
+
+pytestmark = [pytest.mark.integration, pytest.mark.seeds]
+
+
+def simulate(*arguments: str) -> tuple[int, str]:
+    """Runs the command. Returns its exit code and what it printed."""
+    command = [sys.executable, "-m", "tests.simulation", *arguments, "--cores", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("first", [1, 6])
+def test_five_seeds_break_no_law(first: int) -> None:
+    code, said = simulate(str(first), "5", "--minutes", "2", "--no-shrink")
+    assert code == 0, said
+    assert "5 seeds," in said.splitlines()[-1]
+    assert "0 seeds failed" in said.splitlines()[-1]
+
+
+def test_a_seed_always_runs_the_same_way() -> None:
+    traces = {re.findall("trace ([0-9a-f]+)", simulate("3", "--minutes", "2")[1])[0] for _ in "12"}
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("name", ["open runs are not resumed", "a run is counted twice"])
+def test_a_planted_bug_is_found(name: str) -> None:
+    code, said = simulate("planted", name)
+    assert code == 0, said
+    assert "1 of 1 planted bugs found" in said
+
+
+def test_seeds_that_once_broke_a_law_hold() -> None:
+    code, said = simulate("regressions", "--no-shrink")
+    assert code == 0, said
