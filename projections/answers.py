@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, Unpack
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from projections.export.atomic_files import make_folder, open_atomic, refuse_database
 from projections.export.formats import Format, format_of
@@ -115,8 +115,9 @@ class Answers(ABC):
     ) -> int:
         """Writes a table or view to a file, and returns the number of rows.
 
-        `table` is one of `TABLES` of `projections.export.tables`. The format is `format`, or else
-        the suffix of the file: JSON lines, plain (`.jsonl`) or gzip (`.jsonl.gz`), or `.parquet`.
+        `table` is one of `TABLES` of `projections.export.tables`, or one of your own. The format is
+        `format`, or else the suffix of the file: JSON lines, plain (`.jsonl`) or gzip
+        (`.jsonl.gz`), or `.parquet`.
         The rows are those of one snapshot, ordered by key; they are streamed, not held in memory.
         An existing file is replaced when the new one is complete. `since` and `until` apply to
         tables of runs. `progress` is called with the number of rows written so far. Raises
@@ -132,7 +133,7 @@ class Answers(ABC):
         with self._connect() as connection:
             if isinstance(file, str | PathLike):
                 self._refuse_databases(Path(file))
-            query = table_query(connection, table, now, since, until)
+            query = table_query(connection, table, now, since, until, self._own_tables())
             [count] = export_tables(connection, [TableExport(query, opened)], chosen, progress)
         return count
 
@@ -151,15 +152,21 @@ class Answers(ABC):
         path, chosen, now = Path(folder), format_of(None, format), self._now()
         with self._connect() as connection:
             make_folder(path)
-            files = {it: path / f"{it}.{chosen}" for it in TABLES}
+            own = self._own_tables()
+            names = (*TABLES, *(it.name for it in own))
+            files = {it: path / f"{it}.{chosen}" for it in names}
             for file in files.values():
                 self._refuse_databases(file)
             exports = [
-                TableExport(table_query(connection, table, now), open_atomic(file))
+                TableExport(table_query(connection, table, now, own=own), open_atomic(file))
                 for table, file in files.items()
             ]
             counts = export_tables(connection, exports, chosen, progress)
-        return dict(zip(TABLES, counts, strict=True))
+        return dict(zip(names, counts, strict=True))
+
+    def _own_tables(self) -> Sequence[Table]:
+        """Returns the tables of the application's own projections."""
+        return ()
 
     @abstractmethod
     def _database_files(self) -> Sequence[Path]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Table, func, select
 
 from projections.answers import Answers
 from projections.database.engine import translate_errors
@@ -19,6 +19,7 @@ from projections.database.schema import runs
 from projections.projectors.costs import CostsProjection
 from projections.projectors.prices import require_prices
 from projections.projectors.projection import Projection
+from projections.runner.own_tables import own_tables
 from projections.runner.replay import StoreAtMoment, StoreAtPosition, replay
 from tracker.errors import SettingsError
 from tracker.event_store.store import EventStore
@@ -69,6 +70,9 @@ class PastAnswers(Answers):
             engine = self._engine or self._replay()
         with translate_errors(engine), engine.connect() as connection:
             yield connection
+
+    def _own_tables(self) -> Sequence[Table]:
+        return own_tables(self._projections)
 
     def _database_files(self) -> Sequence[Path]:
         return self._find_database_files()

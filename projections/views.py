@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from projections.answers import Answers
 from projections.as_of import PastAnswers
@@ -28,9 +29,11 @@ from projections.maintenance.retrying import Retried, retry
 from projections.maintenance.verify import Difference, verify
 from projections.projectors.actions import ActionsProjection
 from projections.projectors.costs import CostsProjection
+from projections.projectors.own_projections import OwnProjection, prepare_own
 from projections.projectors.phases import PhasesProjection
 from projections.projectors.prices import Prices, is_installed, require_prices
 from projections.projectors.projection import Projection
+from projections.projectors.run_history import RunHistory
 from projections.projectors.runs import RunsProjection
 from projections.projectors.steps import StepsProjection
 from projections.projectors.timing import TimingProjection
@@ -38,9 +41,13 @@ from projections.projectors.usage import UsageProjection
 from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import read_pruned_before
 from projections.runner.follow import follow
+from projections.runner.histories import fold_events, read_history
+from projections.runner.own_tables import check_own_tables, create_own_tables, own_tables
 from projections.runner.rebuild import find_outdated_projections, rebuild, split_by_settings
 from tracker.errors import SettingsError
-from tracker.event_store import EventStore, open_event_store
+from tracker.event_store import EventStore, RecordedEvent, open_event_store
+
+T = TypeVar("T")
 
 PROJECTIONS: tuple[Projection, ...] = (
     RunsProjection(),
@@ -62,10 +69,19 @@ class Views(Answers):
     With the extra `cost`, ended runs are priced as well, by `prices`, which can map the names of
     deployments: see `Prices`. A run keeps its price until `rebuild("costs")`. All processes that
     apply costs to one database need prices of the same settings, which are kept there.
+
+    `projections` are tables of your own: instances of subclasses of `RowProjection` and
+    `SumProjection`. They are kept in step by the views that they are passed to, and by no others.
+    Raises SettingsError for one that cannot be kept.
     """
 
     def __init__(
-        self, url: str, *, store: EventStore | None = None, prices: PriceList | None = None
+        self,
+        url: str,
+        *,
+        store: EventStore | None = None,
+        prices: PriceList | None = None,
+        projections: Sequence[OwnProjection] = (),
     ) -> None:
         self._url = url
         self._opened: Engine | None = open_engine(url)
@@ -75,6 +91,9 @@ class Views(Answers):
         self._projections: tuple[Projection, ...] = PROJECTIONS
         if prices is not None:
             self._projections = (*PROJECTIONS, CostsProjection(prices))
+        self._prices = prices
+        names = [*(it.name for it in PROJECTIONS), CostsProjection.name]
+        self._projections += tuple(prepare_own(projections, names, prices))
         self._is_checked = False
         self._kept = KeptHistories()
 
@@ -82,6 +101,11 @@ class Views(Answers):
     def url(self) -> str:
         """Returns the URL of the database, with its password if it has one."""
         return self._url
+
+    @property
+    def projections(self) -> tuple[Projection, ...]:
+        """Returns the projections whose tables are kept, those of the application at the end."""
+        return self._projections
 
     def close(self) -> None:
         """Closes the connections; a `store` that was passed in stays open.
@@ -99,6 +123,7 @@ class Views(Answers):
         """
         with self._open_engine(create=True) as engine:
             migrations.upgrade(engine)
+            self._create_own_tables(engine)
             with self._open_store():
                 pass
 
@@ -110,6 +135,7 @@ class Views(Answers):
         with self._open_engine(create=create) as engine:
             if migrations.current(engine) is None:
                 migrations.upgrade(engine)
+            self._create_own_tables(engine)
 
     def catch_up(self, progress: Progress | None = None) -> int:
         """Applies all events since the last call; returns how many this call applied.
@@ -222,12 +248,13 @@ class Views(Answers):
         during a rebuild.
         """
         with self._open_checked_store() as store:
-            return remove_thread(self._engine, store, thread_id, source)
+            own = own_tables(self._projections)
+            return remove_thread(self._engine, store, thread_id, source, own)
 
     def remove_runs(self, run_keys: Sequence[str]) -> Pruned:
         """Deletes the rows of runs after their events, by their keys; as `remove_thread` does."""
         with self._open_checked_store() as store:
-            return remove_runs(self._engine, store, run_keys)
+            return remove_runs(self._engine, store, run_keys, own_tables(self._projections))
 
     def doctor(self) -> Diagnosis:
         """Returns the state of the tables with remedies, also for missing or other tables.
@@ -236,6 +263,31 @@ class Views(Answers):
         """
         with translate_errors(self._engine):
             return diagnose(self._engine, self._open_store, self._projections)
+
+    def history(self, run_id: str, source: str | None = None) -> RunHistory:
+        """Returns a run as its events tell it, and at each of them; by its id or its key.
+
+        It is read from the events, also if the run was pruned or is newer than the tables. Raises
+        UnknownRun if it has no events, and SettingsError, which names them, if several sources
+        have a run with that id and `source` is not given.
+        """
+        with self._open_checked_store() as store, self._engine.connect() as connection:
+            return read_history(connection, store, run_id, source, self._prices)
+
+    def fold(
+        self,
+        step: Callable[[T, RecordedEvent], T],
+        initial: T,
+        since: datetime | int | None = None,
+    ) -> T:
+        """Returns a state of your own after all events: `step` is called for each, in order.
+
+        The events are streamed, so memory stays flat. `since` is a position, after which it begins,
+        or a moment: events that were observed earlier are left out. An event that this release
+        cannot read comes as `Unreadable`. Raises SettingsError for a moment without a time zone.
+        """
+        with self._open_checked_store() as store:
+            return fold_events(store, step, initial, since)
 
     def as_of(self, place: datetime | int) -> PastAnswers:
         """Returns all answers as of a moment, or as of a position of the event store.
@@ -258,12 +310,39 @@ class Views(Answers):
         wanted = [it for it in self._projections if it.name not in without]
         chosen, refusal = split_by_settings(self._engine, wanted)
         outdated = find_outdated_projections(self._engine, chosen)
-        if outdated:
-            rebuild(self._engine, store, outdated, progress)
-        count = catch_up(self._engine, store, chosen, progress=progress, kept=self._kept)
+        own = [it for it in outdated if it.is_own]
+        if len(own) < len(outdated):
+            rebuild(self._engine, store, [it for it in outdated if it not in own], progress)
+        ready = [it for it in chosen if it not in own]
+        count = catch_up(self._engine, store, ready, progress=progress, kept=self._kept)
+        for projection in own:
+            self._rebuild_beside(store, projection, ready, progress)
+        if own:
+            count = max(count, catch_up(self._engine, store, chosen, progress=progress))
         if refusal is not None:
             raise refusal
         return count
+
+    def _rebuild_beside(
+        self,
+        store: EventStore,
+        projection: Projection,
+        others: Sequence[Projection],
+        progress: Progress | None,
+    ) -> None:
+        """Rebuilds a table of the application, and keeps the other tables in step meanwhile."""
+
+        def continue_others(position: int, last: int) -> None:
+            catch_up(self._engine, store, others, kept=self._kept)
+            if progress is not None:
+                progress(position, last)
+
+        rebuild(self._engine, store, [projection], continue_others)
+
+    def _create_own_tables(self, engine: Engine) -> None:
+        if any(it.is_own for it in self._projections):
+            with migrations.begin_exclusive(engine) as connection:
+                create_own_tables(connection, self._projections)
 
     def open_store(self) -> AbstractContextManager[EventStore]:
         """Opens the event store of the views for a `with` block, after a check of the tables."""
@@ -313,6 +392,9 @@ class Views(Answers):
             with self._engine.connect() as connection:
                 yield connection
 
+    def _own_tables(self) -> Sequence[Table]:
+        return own_tables(self._projections)
+
     def _database_files(self) -> list[Path]:
         files = [getattr(self._store, "file", None)]
         if self._engine.dialect.name == "sqlite":
@@ -320,7 +402,7 @@ class Views(Answers):
         return [Path(it) for it in files if it]
 
     def _require_costs(self) -> None:
-        require_prices(self._projections != PROJECTIONS)
+        require_prices(self._prices is not None)
 
     def _check_prices(self) -> None:
         """Raises PricesDiffer where the database is priced with other settings."""
@@ -336,4 +418,7 @@ class Views(Answers):
     def _check_revision(self) -> None:
         if not self._is_checked:
             migrations.check(self._engine)
+            if any(it.is_own for it in self._projections):
+                with self._engine.connect() as connection:
+                    check_own_tables(connection, self._projections)
             self._is_checked = True

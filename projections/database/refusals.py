@@ -29,6 +29,13 @@ def is_unavailable(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and not is_refusal(error)
 
 
+def is_wrong_statement(error: DBAPIError) -> bool:
+    """True if a statement names what the database does not have, such as a dropped table."""
+    if state := _sqlstate(error):
+        return state[:2] == "42"
+    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR"
+
+
 def is_refusal(error: Exception) -> bool:
     """True if the database refused a row, or its values could not be made or passed on."""
     if not isinstance(error, DBAPIError):

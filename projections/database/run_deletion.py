@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table
 
 from projections.database.schema import SHADOW_PREFIX
+from projections.database.upsert import quoted
 
 # Of one transaction: other writers wait for a few hundredths of a second.
 RUNS_PER_BATCH = 1000
 _IS_ONE_OF = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(%s)"}
-# Without `run_costs`: its rows are small, and a late correction needs the earlier cost.
-_PRUNED_TABLES = frozenset(("runs", "run_phases", "run_actions", "run_steps"))
+# Their rows are small, and a late correction needs the earlier cost.
+_KEPT_TABLES = frozenset(("run_costs",))
 
 
 def delete_runs(connection: Connection, tables: Sequence[Table], keys: Sequence[str]) -> int:
@@ -28,10 +29,11 @@ def delete_rows(connection: Connection, table: Table, keys: Sequence[str]) -> in
     dialect = connection.dialect.name
     # One parameter: to compile a thousand of them takes longer than to delete.
     parameter: object = json.dumps(list(keys)) if dialect == "sqlite" else list(keys)
-    statement = f"DELETE FROM {table.name} WHERE run_key {_IS_ONE_OF[dialect]}"
+    statement = f"DELETE FROM {quoted(table.name)} WHERE run_key {_IS_ONE_OF[dialect]}"
     return connection.exec_driver_sql(statement, (parameter,)).rowcount
 
 
 def is_pruned(table: Table) -> bool:
     """True if pruning applies to the table, or to the one that it is the shadow of."""
-    return table.name.removeprefix(SHADOW_PREFIX) in _PRUNED_TABLES
+    name = table.name.removeprefix(SHADOW_PREFIX)
+    return "run_key" in table.c and name not in _KEPT_TABLES

@@ -47,7 +47,7 @@ def insert(
     _times_to_text(rows, _time_indexes(table), zoned_text)
     try:
         with connection.begin_nested():
-            _copy(connection, table.name, table, rows)
+            _copy(connection, quoted(table.name), table, rows)
     except IntegrityError:
         _upsert_by_copy(connection, table, rows, _or_overwrite(table))
 
@@ -55,6 +55,23 @@ def insert(
 def add(connection: Connection, table: Table, rows: Sequence[list[Any]]) -> None:
     """Inserts `rows`, or adds their values to the row of the same key; NULL adds nothing."""
     _insert_or(connection, table, rows, _or_add(table))
+
+
+def remove_zeros(connection: Connection, table: Table, keys: Sequence[list[Any]]) -> None:
+    """Deletes the rows of these keys whose other values are all 0. The lists are changed."""
+    if not keys:
+        return
+    dialect = connection.dialect.name
+    _times_to_text(keys, _time_indexes(table), text_format(dialect))
+    statement = _delete_zeros(table, "?" if dialect == "sqlite" else "%s")
+    with _cursor(connection, statement) as cursor:
+        for key in keys:
+            cursor.execute(statement, key)
+
+
+def quoted(name: str) -> str:
+    """Returns the name of a table or column of an application as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _insert_or(
@@ -90,7 +107,8 @@ def _upsert_by_copy(
 ) -> None:
     name = _copy_name(table)
     connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} (LIKE {table.name}) ON COMMIT DELETE ROWS"
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} "
+        f"(LIKE {quoted(table.name)}) ON COMMIT DELETE ROWS"
     )
     _copy(connection, name, table, rows)
     connection.exec_driver_sql(_from_copy(table, conflict))
@@ -126,7 +144,7 @@ def _time_indexes(table: Table) -> tuple[int, ...]:
 
 
 def _copy_name(table: Table) -> str:
-    return f"runfold_new_{table.name}"
+    return quoted(f"runfold_new_{table.name}")
 
 
 @lru_cache
@@ -136,38 +154,45 @@ def _statement(table: Table, conflict: str, mark: str) -> str:
 
 
 @lru_cache
+def _delete_zeros(table: Table, mark: str) -> str:
+    keys = [f"{quoted(column.name)} = {mark}" for column in table.primary_key]
+    zeros = [f"{name} = 0" for name in _others(table)]
+    return f"DELETE FROM {quoted(table.name)} WHERE {' AND '.join([*keys, *zeros])}"
+
+
+@lru_cache
 def _from_copy(table: Table, conflict: str) -> str:
     rows = f"SELECT {_names(table)} FROM {_copy_name(table)}"
     return f"{_insert(table)} {rows} {conflict}"
 
 
 def _insert(table: Table) -> str:
-    return f"INSERT INTO {table.name} ({_names(table)})"
+    return f"INSERT INTO {quoted(table.name)} ({_names(table)})"
 
 
 def _names(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
+    return ", ".join(quoted(column.name) for column in table.columns)
 
 
 @lru_cache
 def _or_overwrite(table: Table) -> str:
     new = ", ".join(f"{name} = excluded.{name}" for name in _others(table))
-    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}"
+    return f"ON CONFLICT ({_keys(table)}) DO " + (f"UPDATE SET {new}" if new else "NOTHING")
 
 
 @lru_cache
 def _or_add(table: Table) -> str:
     new = ", ".join(
-        f"{name} = coalesce({table.name}.{name} + excluded.{name}, excluded.{name}, "
-        f"{table.name}.{name})"
+        f"{name} = coalesce({quoted(table.name)}.{name} + excluded.{name}, excluded.{name}, "
+        f"{quoted(table.name)}.{name})"
         for name in _others(table)
     )
     return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {new}"
 
 
 def _keys(table: Table) -> str:
-    return ", ".join(column.name for column in table.primary_key)
+    return ", ".join(quoted(column.name) for column in table.primary_key)
 
 
 def _others(table: Table) -> list[str]:
-    return [column.name for column in table.columns if not column.primary_key]
+    return [quoted(column.name) for column in table.columns if not column.primary_key]

@@ -11,7 +11,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Text,
+    String,
+    Table,
     select,
 )
 
@@ -52,20 +53,24 @@ def table_query(
     now: datetime,
     since: datetime | None = None,
     until: datetime | None = None,
+    own: Sequence[Table] = (),
 ) -> Select[Any]:
     """Returns the query for all rows of a table or view, ordered by key, with ages at `now`.
 
     `since` and `until` limit the rows to runs created from the one on and before the other. Raises
-    SettingsError for an unknown table, or for limits where rows do not belong to single runs.
+    SettingsError for an unknown table, or for limits where rows do not belong to single runs. `own`
+    are tables of the application.
     """
-    if name not in TABLES:
-        raise SettingsError(f"no table {name!r} to export: {', '.join(TABLES)}")
+    tables = {it.name: it for it in (*metadata.tables.values(), *own)}
+    names = (*TABLES, *(it.name for it in own))
+    if name not in names:
+        raise SettingsError(f"no table {name!r} to export: {', '.join(names)}")
     dialect = connection.dialect.name
     is_view = name in OPEN_RUN_VIEWS
-    found = view_at(name, dialect, now) if is_view else metadata.tables[name]
+    found = view_at(name, dialect, now) if is_view else tables[name]
     query = select(*(it for it in found.c if not it.name.startswith("_")))
     if since is not None or until is not None:
-        if name not in _TABLES_OF_RUNS:
+        if "run_key" not in found.c:
             raise SettingsError(
                 f"{name} has sums over runs: since and until apply to {', '.join(_TABLES_OF_RUNS)}"
             )
@@ -74,7 +79,7 @@ def table_query(
     keys: list[ColumnElement[Any]] = list(found.primary_key) or [found.c.run_key]
     if dialect != "sqlite":
         # The order of SQLite: locale rules differ from server to server.
-        keys = [it.collate("C") if isinstance(it.type, Text) else it for it in keys]
+        keys = [it.collate("C") if isinstance(it.type, String) else it for it in keys]
     return query.order_by(*keys)
 
 

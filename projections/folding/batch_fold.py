@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from projections.folding.kept_histories import KeptHistories, KeptHistory
-from projections.folding.run_row import RunHistory, row_values
+from projections.folding.run_row import RunTrace, row_values
 from projections.folding.status_trace import Measured, fold
 from projections.folding.waits import estimate_bytes
 from projections.row_types import RunRow, field_names
@@ -57,7 +57,7 @@ class BatchFold:
         # The positions of the last events of long histories.
         self._last: dict[str, int] = {}
         self._earlier: dict[str, list[RecordedEvent]] = {}
-        self._histories: dict[str, RunHistory] = {}
+        self._histories: dict[str, RunTrace] = {}
         self._before: dict[str, list[Any]] = {}
         self._new: set[str] = set()
         self._phases_before: dict[str, int] = {}
@@ -88,8 +88,8 @@ class BatchFold:
         if page[-1].position <= self._folded_to:
             return
         histories = self._histories
-        known: dict[str, RunHistory] = {}
-        added: list[RunHistory] = []
+        known: dict[str, RunTrace] = {}
+        added: list[RunTrace] = []
         shortest = self._kept.shortest
         for position, key, version, event in page:
             if version == 1 and key in histories:
@@ -99,7 +99,7 @@ class BatchFold:
                 self._last[key] = position
             if key not in histories and type(event) is not ConfigurationRecorded:
                 kept = self._take(key, version) if version > shortest else None
-                history = histories[key] = kept or RunHistory(key)
+                history = histories[key] = kept or RunTrace(key)
                 added.append(history)
                 if version == 1:
                     self._new.add(key)
@@ -175,7 +175,7 @@ class BatchFold:
                 row = run.values if is_ended else None
                 self._kept.keep(KeptHistory(history, position, run.measured.count_phases(), row))
 
-    def _take(self, key: str, version: int) -> RunHistory | None:
+    def _take(self, key: str, version: int) -> RunTrace | None:
         """Returns the history of a run before the batch, if it is kept and still the right one."""
         kept = self._kept.take(key)
         if kept is None or kept.history.version != version - 1:
@@ -189,7 +189,7 @@ class BatchFold:
             self._before[key] = list(kept.row)
         return kept.history
 
-    def _fold_earlier(self, known: dict[str, RunHistory]) -> None:
+    def _fold_earlier(self, known: dict[str, RunTrace]) -> None:
         for key, events in self.read_earlier(known).items():
             history = known[key]
             for recorded in events:
@@ -219,7 +219,7 @@ class BatchFold:
                 self.aside[key] = f"its rows cannot be made: {type(error).__name__}: {error}"
         return found
 
-    def _make_run(self, run: RunHistory) -> FoldedRun:
+    def _make_run(self, run: RunTrace) -> FoldedRun:
         measured = run.measure()
         before = self._before.get(run.key)
         has_fewer = measured.count_phases() < self._phases_before.get(run.key, 0)

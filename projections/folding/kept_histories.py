@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from projections.folding.run_row import RunHistory
+from projections.folding.run_row import RunTrace
 
 # Shorter histories are read again in a few milliseconds.
 _LONG = 100
@@ -17,7 +17,7 @@ _RUNS = 100
 class KeptHistory(NamedTuple):
     """A history after its event at a position, with what the tables have of it."""
 
-    history: RunHistory
+    history: RunTrace
     position: int
     phases: int
     # The row if the run has ended, else None.

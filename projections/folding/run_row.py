@@ -28,7 +28,7 @@ _COUNTS = attrgetter(*TOKEN_COUNTS)
 _NO_USAGE = (None,) * len(TOKEN_COUNTS)
 
 
-class RunHistory(StatusTrace):
+class RunTrace(StatusTrace):
     """The trace of a run and the other values of its row: times in microseconds."""
 
     __slots__ = (
@@ -91,7 +91,7 @@ def stored_name(name: str | None) -> str | None:
     return key_text(name) if name else name
 
 
-def row_values(run: RunHistory, measured: Measured) -> list[Any]:
+def row_values(run: RunTrace, measured: Measured) -> list[Any]:
     """Returns the row of a run, in the order of `RunRow`, times in microseconds.
 
     Durations are the sums of the phases that were left, None before the first of their kind;
@@ -137,7 +137,7 @@ def row_values(run: RunHistory, measured: Measured) -> list[Any]:
     ]
 
 
-def _find_creation(run: RunHistory) -> int:
+def _find_creation(run: RunTrace) -> int:
     """Returns the stamp of the creation, or else the first moment at which the run is known."""
     if run.created_at is not None:
         return run.created_at
@@ -158,7 +158,7 @@ def _find_uncertainty(durations: Sequence[Duration | None]) -> int | None:
     return largest
 
 
-def _on_created(run: RunHistory, event: e.RunCreated) -> None:
+def _on_created(run: RunTrace, event: e.RunCreated) -> None:
     status_trace.on_created(run, event)
     run.identity = (
         event.source,
@@ -177,13 +177,13 @@ def _on_created(run: RunHistory, event: e.RunCreated) -> None:
     _touch(run, event)
 
 
-def _touch(run: RunHistory, event: e.Event) -> None:
+def _touch(run: RunTrace, event: e.Event) -> None:
     """Records when the run changed; news of an earlier time does not move it back."""
     if event.observed_at > run.last_changed_at:
         run.last_changed_at = event.observed_at
 
 
-def _on_identified(run: RunHistory, event: e.RunIdentified) -> None:
+def _on_identified(run: RunTrace, event: e.RunIdentified) -> None:
     status_trace.on_identified(run, event)
     told = (
         *(None, None, event.thread_id, event.assistant_id, event.model),
@@ -200,12 +200,12 @@ def _on_identified(run: RunHistory, event: e.RunIdentified) -> None:
     _touch(run, event)
 
 
-def _on_submitted(run: RunHistory, event: e.ToolOutputsSubmitted) -> None:
+def _on_submitted(run: RunTrace, event: e.ToolOutputsSubmitted) -> None:
     status_trace.on_submitted(run, event)
     _touch(run, event)
 
 
-def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
+def _on_status_changed(run: RunTrace, event: e.RunStatusChanged) -> None:
     status_trace.on_status_changed(run, event)
     if event.status == IN_PROGRESS and event.occurred_at is not None:
         run.started_at = micros(event.occurred_at)
@@ -213,13 +213,13 @@ def _on_status_changed(run: RunHistory, event: e.RunStatusChanged) -> None:
     _touch(run, event)
 
 
-def _on_action_required(run: RunHistory, event: e.RunActionRequired) -> None:
+def _on_action_required(run: RunTrace, event: e.RunActionRequired) -> None:
     status_trace.on_action_required(run, event)
     run.is_vanished = False
     _touch(run, event)
 
 
-def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
+def _on_ended(run: RunTrace, event: e.RunEnded) -> None:
     status_trace.on_ended(run, event)
     run.ended_at = micros_or_none(event.occurred_at)
     if event.usage is not None:
@@ -232,7 +232,7 @@ def _on_ended(run: RunHistory, event: e.RunEnded) -> None:
     _touch(run, event)
 
 
-def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
+def _on_usage_reported(run: RunTrace, event: e.RunUsageReported) -> None:
     # A count that a later report leaves out is still valid.
     run.tokens = tuple(
         old if new is None else new
@@ -242,7 +242,7 @@ def _on_usage_reported(run: RunHistory, event: e.RunUsageReported) -> None:
     _touch(run, event)
 
 
-def _on_thread_usage_reported(run: RunHistory, event: e.ThreadUsageReported) -> None:
+def _on_thread_usage_reported(run: RunTrace, event: e.ThreadUsageReported) -> None:
     counts = zip(TOKEN_COUNTS, plausible_tokens(event.usage), strict=True)
     told = {name: count for name, count in counts if count is not None}
     run.thread_usage = json_text(
@@ -251,47 +251,47 @@ def _on_thread_usage_reported(run: RunHistory, event: e.ThreadUsageReported) -> 
     _touch(run, event)
 
 
-def _on_environment_reported(run: RunHistory, event: e.EnvironmentReported) -> None:
+def _on_environment_reported(run: RunTrace, event: e.EnvironmentReported) -> None:
     run.environment_status = stored_name(event.status)
     _touch(run, event)
 
 
-def _set_tier(run: RunHistory, usage: Usage | None) -> None:
+def _set_tier(run: RunTrace, usage: Usage | None) -> None:
     if usage is not None and usage.service_tier is not None:
         run.service_tier = stored_name(usage.service_tier)
 
 
-def _on_metadata_changed(run: RunHistory, event: e.RunMetadataChanged) -> None:
+def _on_metadata_changed(run: RunTrace, event: e.RunMetadataChanged) -> None:
     run.metadata = json_text(event.metadata)
     _touch(run, event)
 
 
-def _on_times_changed(run: RunHistory, event: e.RunTimesChanged) -> None:
+def _on_times_changed(run: RunTrace, event: e.RunTimesChanged) -> None:
     status_trace.on_times_changed(run, event)
     run.started_at = micros_or_none(event.started_at) or run.started_at
     _touch(run, event)
 
 
-def _on_step_recorded(run: RunHistory, event: e.RunStepRecorded) -> None:
+def _on_step_recorded(run: RunTrace, event: e.RunStepRecorded) -> None:
     status_trace.on_step_recorded(run, event)
     _touch(run, event)
 
 
-def _on_vanished(run: RunHistory, event: e.RunVanished) -> None:
+def _on_vanished(run: RunTrace, event: e.RunVanished) -> None:
     run.is_vanished = True
     _touch(run, event)
 
 
-def _on_reappeared(run: RunHistory, event: e.RunReappeared) -> None:
+def _on_reappeared(run: RunTrace, event: e.RunReappeared) -> None:
     run.is_vanished = False
     _touch(run, event)
 
 
-def _on_other(run: RunHistory, event: e.Event) -> None:
+def _on_other(run: RunTrace, event: e.Event) -> None:
     _touch(run, event)
 
 
-RunHistory.handlers = {
+RunTrace.handlers = {
     **dict.fromkeys(status_trace.HANDLERS, _on_other),
     e.RunCreated: _on_created,
     e.RunIdentified: _on_identified,

@@ -147,7 +147,7 @@ def _diagnose_projection(
         state, cure = NEWER, _NEWER_CURE
     elif version is not None and row.get("settings") != projection.settings:
         state = DIFFERS
-        cure = describe_other_prices(row.get("settings"), projection.settings)
+        cure = describe_other_prices(row.get("settings"), projection.settings, name)
     elif failure is not None:
         state, cure = FAILED, "read the failure, then run: runfold catch-up"
         if row.get("failure") is None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, update
 
 from projections.database.conflicts import retry_conflicts
 from projections.database.engine import translate_errors
@@ -97,7 +97,13 @@ def _prune_batch(
         return cut, {it.name: delete_runs(connection, [it], keys) for it in (runs, *others)}
 
 
-def remove_thread(engine: Engine, store: EventStore, thread_id: str, source: str | None) -> Pruned:
+def remove_thread(
+    engine: Engine,
+    store: EventStore,
+    thread_id: str,
+    source: str | None,
+    own: Sequence[Table] = (),
+) -> Pruned:
     """Deletes the rows of the runs of a thread whose events are deleted.
 
     Raises ViewsError during a rebuild.
@@ -107,30 +113,35 @@ def remove_thread(engine: Engine, store: EventStore, thread_id: str, source: str
         mine = mine.where(runs.c.source == source)
     with translate_errors(engine), engine.connect() as connection:
         keys = list(connection.execute(mine).scalars())
-    return remove_runs(engine, store, keys)
+    return remove_runs(engine, store, keys, own)
 
 
-def remove_runs(engine: Engine, store: EventStore, keys: Sequence[str]) -> Pruned:
+def remove_runs(
+    engine: Engine, store: EventStore, keys: Sequence[str], own: Sequence[Table] = ()
+) -> Pruned:
     """Deletes all rows of runs whose events are deleted; those of other runs stay.
 
+    `own` are tables of the application, of which those with rows of runs lose them too.
     Raises ViewsError during a rebuild.
     """
     counts = Counter[str]()
     with translate_errors(engine):
         for at in range(0, len(keys), RUNS_PER_BATCH):
             some = keys[at : at + RUNS_PER_BATCH]
-            counts.update(retry_conflicts(partial(_remove_batch, engine, store, some)))
+            counts.update(retry_conflicts(partial(_remove_batch, engine, store, some, own)))
     return _make_result(counts)
 
 
-def _remove_batch(engine: Engine, store: EventStore, keys: Sequence[str]) -> dict[str, int]:
+def _remove_batch(
+    engine: Engine, store: EventStore, keys: Sequence[str], own: Sequence[Table]
+) -> dict[str, int]:
     with begin_exclusive(engine) as connection:
         _check_no_rebuild(connection)
         lock_checkpoints(connection)
         # Read here, since a run may be observed again after it was forgotten.
         found = store.read_many(keys)
         gone = [key for key, events in found.items() if not events]
-        tables = [it for it in metadata.tables.values() if "run_key" in it.c]
+        tables = [it for it in (*metadata.tables.values(), *own) if "run_key" in it.c]
         return {it.name: delete_rows(connection, it, gone) for it in tables}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, Text, select
+from sqlalchemy import Connection, Engine, String, Table, select
 
 from projections.database.engine import read_snapshot
 from projections.database.schema import checkpoints
@@ -116,7 +116,7 @@ def _read_rows(table: Table, connection: Connection) -> Iterator[tuple[Any, ...]
     """Yields the rows in the order of their keys, which both databases sort as Python does."""
     is_binary = connection.dialect.name == "sqlite"
     order = [
-        column if is_binary or not isinstance(column.type, Text) else column.collate("C")
+        column if is_binary or not isinstance(column.type, String) else column.collate("C")
         for column in table.primary_key
     ]
     result = connection.execution_options(stream_results=True).execute(

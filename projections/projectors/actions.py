@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, Table
-
-from projections.database.run_deletion import delete_rows
 from projections.database.schema import run_actions
-from projections.database.upsert import upsert
 from projections.folding.actions import action_rows
-from projections.folding.batch_fold import BatchFold
-from projections.projectors.projection import FoldedBatch, Target
+from projections.folding.batch_fold import BatchFold, FoldedRun
+from projections.projectors.row_projection import RowBatch, RowProjection
 
 
-class ActionsProjection:
+class ActionsProjection(RowProjection):
     """The calls that runs waited for: a batch writes those of each run that it changed."""
 
     name = "actions"
     version = 1
-    settings = None
-    tables: Sequence[Table] = (run_actions,)
+    table = run_actions
+    is_own = False
 
     def start_batch(self, fold: BatchFold) -> ActionsBatch:
         """Returns an empty batch."""
         return ActionsBatch(fold)
 
 
-class ActionsBatch(FoldedBatch):
+class ActionsBatch(RowBatch):
     """The actions of the runs of one batch."""
 
-    def write(self, connection: Connection, target: Target) -> None:
-        """Writes the actions; deletes the old ones where pauses may have other numbers now."""
-        table = target(run_actions)
-        runs = [it for it in self.fold.unpruned_runs() if it.has_moved_pauses or it.measured.pauses]
-        delete_rows(connection, table, [it.key for it in runs if it.has_moved_pauses])
-        rows = [row for it in runs for row in action_rows(it.key, it.measured)]
-        upsert(connection, table, rows)
+    table = run_actions
+
+    def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
+        """Returns the actions of a run."""
+        return action_rows(run.key, run.measured) if run.measured.pauses else ()
+
+    def may_leave_rows(self, run: FoldedRun) -> bool:
+        """True if its pauses may have other numbers than before."""
+        return run.has_moved_pauses

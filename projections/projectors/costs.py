@@ -37,6 +37,7 @@ class CostsProjection:
 
     name = "costs"
     version = 1
+    is_own = False
     tables: Sequence[Table] = (run_costs, cost_hourly, cost_totals)
 
     def __init__(self, prices: PriceList, reference: Connection | None = None) -> None:

@@ -54,6 +54,11 @@ class Projection(Protocol):
     @property
     def tables(self) -> Sequence[Table]: ...
 
+    @property
+    def is_own(self) -> bool:
+        """True for one of the application: an error in it concerns no other projection."""
+        ...
+
     def start_batch(self, fold: BatchFold) -> Batch:
         """Returns an empty batch over the fold that it shares with other projections."""
         ...

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Table
-
 from projections.database.schema import runs
-from projections.database.upsert import insert, upsert
-from projections.folding.batch_fold import BatchFold
-from projections.projectors.projection import FoldedBatch, Target
+from projections.folding.batch_fold import BatchFold, FoldedRun
+from projections.projectors.row_projection import RowBatch, RowProjection
 
 
-class RunsProjection:
+class RunsProjection(RowProjection):
     """The rows of runs: a batch writes that of each run that it changed."""
 
     name = "runs"
     version = 1
-    settings = None
-    tables: Sequence[Table] = (runs,)
+    table = runs
+    is_own = False
 
     def start_batch(self, fold: BatchFold) -> RunsBatch:
         """Returns an empty batch."""
         return RunsBatch(fold)
 
 
-class RunsBatch(FoldedBatch):
+class RunsBatch(RowBatch):
     """The rows of one batch."""
 
-    def write(self, connection: Connection, target: Target) -> None:
-        """Writes the row of each run."""
-        new: list[list[Any]] = []
-        known: list[list[Any]] = []
-        for run in self.fold.unpruned_runs():
-            (new if run.is_new else known).append(list(run.values))
-        insert(connection, target(runs), new)
-        upsert(connection, target(runs), known)
+    table = runs
+
+    def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
+        """Returns the row of a run."""
+        return [list(run.values)]

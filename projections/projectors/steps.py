@@ -25,6 +25,7 @@ class StepsProjection:
 
     name = "steps"
     version = 1
+    is_own = False
     settings = None
     tables: Sequence[Table] = (run_steps,)
 

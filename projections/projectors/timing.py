@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, Table, and_, delete
+from sqlalchemy import Table
 
 from projections.database.schema import timing_buckets, timing_totals
-from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
-from projections.folding.rollups import Key, add_counts, sum_over_time, timing_changes
-from projections.projectors.projection import FoldedBatch, Target
-from projections.projectors.rollup_rows import is_row, join_keys
-
-COUNTS = ("count", "at_least_count", "at_most_count")
+from projections.folding.rollups import add_counts, sum_over_time, timing_changes
+from projections.projectors.rollup_rows import join_keys
+from projections.projectors.sum_projection import Changes, SumBatch, SumProjection
 
 
-class TimingProjection:
+class TimingProjection(SumProjection):
     """Histograms of the durations of ended runs, which late events make more exact."""
 
     name = "timing"
     version = 1
-    settings = None
-    tables: Sequence[Table] = (timing_buckets, timing_totals)
+    is_own = False
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """Returns the table by hour, and that over all time."""
+        return (timing_buckets, timing_totals)
 
     def start_batch(self, fold: BatchFold) -> TimingBatch:
         """Returns an empty batch."""
         return TimingBatch(fold)
 
 
-class TimingBatch(FoldedBatch):
+class TimingBatch(SumBatch):
     """The durations of the runs of one batch."""
 
-    def write(self, connection: Connection, target: Target) -> None:
-        """Adds to the counts, and deletes those that become zero."""
+    def changes(self) -> Iterator[tuple[Table, Changes]]:
+        """Yields both tables with the changes of their counts."""
         changes = timing_changes(self.fold.runs())
-        _add(connection, target(timing_buckets), join_keys(changes))
-        _add(connection, target(timing_totals), sum_over_time(changes, add_counts))
-
-
-def _add(connection: Connection, table: Table, changes: Mapping[Key, Sequence[Any]]) -> None:
-    add(connection, table, [[*key, *counts] for key, counts in changes.items() if any(counts)])
-    is_empty = and_(*(table.c[name] == 0 for name in COUNTS))
-    for key, counts in changes.items():
-        if min(counts) < 0:
-            connection.execute(delete(table).where(is_row(table, key), is_empty))
+        yield timing_buckets, join_keys(changes)
+        yield timing_totals, sum_over_time(changes, add_counts)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from projections.database.conflicts import retry_conflicts
 from projections.database.engine import translate_errors
 from projections.database.refusals import is_unavailable
+from projections.database.schema import SHADOW_SUFFIX
 from projections.folding.kept_histories import KeptHistories
 from projections.projectors.projection import Projection
 from projections.runner.checkpoint import (
@@ -24,7 +25,7 @@ from projections.runner.checkpoint import (
 )
 from projections.runner.gc_pause import collect_less_often
 from projections.runner.set_aside import has_notes, write_notes
-from projections.runner.shared_batch import SharedBatch
+from projections.runner.shared_batch import MustRunAlone, SharedBatch
 from projections.runner.skipped_runs import NotesDiffer, SkippedRuns
 from tracker.errors import ProjectionFailed, RunfoldError
 from tracker.event_store.store import EventStore
@@ -70,7 +71,8 @@ def catch_up(
 
     A run with an event that cannot be read or applied, or with a row that the database refuses,
     is set aside: noted in the table `set_aside` and in the log, its rows left as they are, and its
-    later events left out until it is retried or the tables are rebuilt.
+    later events left out until it is retried or the tables are rebuilt. If the function of a
+    projection of the application raises, the run is set aside for that projection alone.
 
     Raises ProjectionFailed where the tables of a projection cannot be written at all, after all
     other projections have reached the end; its checkpoint has the reason. Raises Outdated where
@@ -118,7 +120,11 @@ def _run(
                 cursor.position = ensure_checkpoint(engine, cursor.projection).position
             continue
         except NotesDiffer:
-            _separate(group, position + batch)
+            own = [it for it in group if it.projection.is_own]
+            _separate(own if 0 < len(own) < len(group) else group, position + batch)
+            continue
+        except MustRunAlone as failed:
+            _separate([it for it in group if it.projection.name == failed.name], position + batch)
             continue
         except RunfoldError:
             raise
@@ -183,12 +189,18 @@ def _apply_batch(
             batch.write(connection)
             write_notes(connection, names, position, batch.aside)
         batch.keep_long_histories()
+        told: set[str] = set()
         for stream, reason in batch.aside.items():
+            error = batch.errors.get(stream)
+            # Of a thousand runs with one error, one traceback is enough.
+            is_new = error is not None and repr(error) not in told
+            told.add(repr(error))
             logger.warning(
                 "%s is set aside, and left out of %s: %s; `runfold doctor` names the cure",
                 stream,
                 ", ".join(names),
                 reason,
+                exc_info=error if is_new else None,
             )
     return count, reached
 
@@ -223,5 +235,5 @@ def _make_failure(projection: Projection, position: int, error: Exception) -> Pr
         f"{type(error).__name__}: {getattr(error, 'orig', error)}"
     )
     failure.__cause__ = error
-    failure.projections = (projection.name,)
+    failure.projections = (projection.name.removesuffix(SHADOW_SUFFIX),)
     return failure

@@ -94,13 +94,20 @@ def refuse_newer(projection: Projection, found: Checkpoint | None) -> None:
 def check_settings(projection: Projection, checkpoint: Checkpoint | None) -> None:
     """Raises PricesDiffer where the rows of a projection depend on other settings."""
     if checkpoint is not None and checkpoint.settings != projection.settings:
-        error = PricesDiffer(describe_other_prices(checkpoint.settings, projection.settings))
+        error = PricesDiffer(
+            describe_other_prices(checkpoint.settings, projection.settings, projection.name)
+        )
         error.projections = (projection.name,)
         raise error
 
 
-def describe_other_prices(kept: str | None, ours: str | None) -> str:
+def describe_other_prices(kept: str | None, ours: str | None, name: str = "costs") -> str:
     """Describes the settings of the prices of a database and of a process, and what helps."""
+    if name != "costs":
+        return (
+            f"the table of the projection {name!r} has costs {kept}, and this process has {ours}: "
+            f"use the same prices, or rebuild it with `Views.rebuild({name!r}, reprice=True)`"
+        )
     kept, ours = (f"with the settings {it}" if it else "without settings" for it in (kept, ours))
     return (
         f"the costs of this database are priced {kept}, and those of this process are {ours}: "

@@ -35,7 +35,7 @@ from projections.runner.shadow_tables import (
     shadow_of,
     swap_in,
 )
-from tracker.errors import PricesDiffer
+from tracker.errors import PricesDiffer, SchemaError
 from tracker.event_store.store import EventStore
 
 
@@ -82,14 +82,22 @@ def find_outdated_projections(
 
 def split_by_settings(
     engine: Engine, projections: Sequence[Projection]
-) -> tuple[list[Projection], PricesDiffer | None]:
-    """Returns the projections that this process may write, and the reason to leave out others."""
-    allowed, refusal = [], None
+) -> tuple[list[Projection], PricesDiffer | SchemaError | None]:
+    """Returns the projections that this process may write, and the reason to leave out others.
+
+    Left out are those whose rows depend on other prices, and those of the application that a newer
+    version of it has filled.
+    """
+    allowed: list[Projection] = []
+    refusal: PricesDiffer | SchemaError | None = None
     with translate_errors(engine), engine.connect() as connection:
         for projection in projections:
+            found = read_checkpoint(connection, projection.name)
             try:
-                check_settings(projection, read_checkpoint(connection, projection.name))
-            except PricesDiffer as error:
+                if projection.is_own:
+                    refuse_newer(projection, found)
+                check_settings(projection, found)
+            except (PricesDiffer, SchemaError) as error:
                 refusal = error
             else:
                 allowed.append(projection)

@@ -16,6 +16,7 @@ from projections.database.engine import open_engine
 from projections.projectors.projection import Projection
 from projections.runner.catch_up import Progress, catch_up
 from projections.runner.checkpoint import Checkpoint, set_checkpoint
+from projections.runner.own_tables import create_own_tables
 from projections.runner.set_aside import copy_notes
 from tracker.errors import ViewsError
 from tracker.event_store.store import Append, EventStore, RecordedEvent
@@ -110,6 +111,7 @@ def replay(
     try:
         migrations.upgrade(engine)
         with engine.begin() as connection:
+            create_own_tables(connection, projections)
             for it in projections:
                 fresh = Checkpoint(0, it.version, None, pruned_before, it.settings)
                 set_checkpoint(connection, it.name, fresh)

@@ -17,7 +17,7 @@ from projections.runner.checkpoint import (
     read_pruned_before,
 )
 from projections.runner.set_aside import delete_notes, read_notes, write_notes
-from projections.runner.shared_batch import SharedBatch
+from projections.runner.shared_batch import MustRunAlone, SharedBatch
 from tracker.event_store.store import EventStore
 
 _EVENTS_PER_PAGE = 500
@@ -45,6 +45,10 @@ def retry_run(
             try:
                 apply = partial(_apply, engine, store, group, stream, place)
                 is_complete &= retry_conflicts(apply)
+                break
+            except MustRunAlone:
+                alone = [retry_run(engine, store, [it], stream) for it in group]
+                is_complete &= all(alone)
                 break
             except CheckpointMoved:
                 found = _find_places(engine, group, stream)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from projections.database.refusals import is_refusal
+from projections.database.refusals import is_refusal, is_unavailable, is_wrong_statement
 from projections.database.run_deletion import delete_rows, delete_runs
 from projections.folding.batch_fold import BatchFold
 from projections.folding.kept_histories import KeptHistories
 from projections.folding.micros import micros
+from projections.projectors.own_batch import RunsRefused
 from projections.projectors.projection import Batch, FoldedBatch, Projection
 from projections.runner.checkpoint import CheckpointMoved, read_pruned_before
 from tracker.core.events import Unreadable, is_run_stream
 from tracker.event_store.store import EventStore, RecordedEvent
+
+
+class MustRunAlone(Exception):
+    """A projection of the application failed in a batch that it shared with others."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has to run alone")
+        self.name = name
+
+
+class TableFailed(Exception):
+    """The table of a projection of the application cannot be written at all."""
 
 
 class SharedBatch:
@@ -45,6 +59,8 @@ class SharedBatch:
             *([FoldedBatch(self._fold)] if has_pruned else []),
         ]
         self._streams: dict[str, None] = {}
+        # What the functions of an application raised, by the runs that are set aside for it.
+        self.errors: dict[str, Exception] = {}
 
     @property
     def aside(self) -> dict[str, str]:
@@ -76,7 +92,8 @@ class SharedBatch:
     def write(self, connection: Connection) -> None:
         """Writes the rows of all runs but those that are set aside.
 
-        Raises CheckpointMoved if runs were pruned for the first time since the batch began.
+        Raises CheckpointMoved if runs were pruned for the first time since the batch began, and
+        MustRunAlone where a projection of the application fails that shares the batch.
         """
         before = read_pruned_before(connection)
         if before is not None:
@@ -84,7 +101,8 @@ class SharedBatch:
                 raise CheckpointMoved("runs were pruned for the first time during the batch")
             pruned = self._fold.mark_pruned(micros(before))
             for projection in self._projections:
-                delete_runs(connection, projection.tables, pruned)
+                with self._isolate(projection):
+                    delete_runs(connection, projection.tables, pruned)
         self._write_runs(connection, [it for it in self._streams if it not in self.aside])
 
     def keep_long_histories(self) -> None:
@@ -98,11 +116,15 @@ class SharedBatch:
         self._fold.choose(streams)
         try:
             with connection.begin_nested():
-                self._delete_forgotten(connection, streams)
-                for batch in self._batches:
-                    batch.write(connection, _public)
+                self._write_batches(connection, streams)
+        except RunsRefused as error:
+            self.errors |= error.errors
+            for stream, reason in error.errors.items():
+                self.aside[stream] = _describe(reason)
+            self._write_runs(connection, [it for it in streams if it not in error.errors])
+            return
         except Exception as error:
-            if not is_refusal(error):
+            if isinstance(error, MustRunAlone | TableFailed) or not is_refusal(error):
                 raise
             if len(streams) == 1:
                 self.aside[streams[0]] = _describe(error)
@@ -113,13 +135,31 @@ class SharedBatch:
         self._write_runs(connection, streams[:middle])
         self._write_runs(connection, streams[middle:])
 
-    def _delete_forgotten(self, connection: Connection, streams: Sequence[str]) -> None:
-        """Deletes the rows of new runs: those of a history that was forgotten, if any."""
+    def _write_batches(self, connection: Connection, streams: Sequence[str]) -> None:
         new = self._fold.new_keys(streams)
-        for projection in self._projections:
-            for table in projection.tables:
-                if "run_key" in table.c:
-                    delete_rows(connection, table, new)
+        for projection, batch in zip(self._projections, self._batches, strict=True):
+            with self._isolate(projection):
+                # The rows of new runs are those of a history that was forgotten, if any.
+                for table in projection.tables:
+                    if "run_key" in table.c:
+                        delete_rows(connection, table, new)
+                batch.write(connection, _public)
+
+    @contextmanager
+    def _isolate(self, projection: Projection) -> Iterator[None]:
+        """Raises MustRunAlone, or TableFailed, for errors in the table of an application."""
+        try:
+            yield
+        except Exception as error:
+            is_wrong = isinstance(error, DBAPIError) and is_wrong_statement(error)
+            is_gone = isinstance(error, DBAPIError) and is_unavailable(error) and not is_wrong
+            if not projection.is_own or is_gone:
+                raise
+            if len(self._projections) > 1:
+                raise MustRunAlone(projection.name) from error
+            if is_wrong:
+                raise TableFailed(str(getattr(error, "orig", error))) from error
+            raise
 
 
 def _public(table: Table) -> Table:

@@ -32,6 +32,9 @@ NAMES = (
     "outages",
     "embedding",
     "capturing",
+    "kills",
+    "soaking",
+    "bursting",
 )
 
 

@@ -59,15 +59,10 @@ BUGS = {
     "a pause is invented": PlantedBug(
         "tracker.core.decider", "    if is_working:\n", "    if True:\n"
     ),
-    "a conflict is not read again": PlantedBug(
-        "tracker.recording.repository",
-        "            self._heads.pop(stream)\n            changes",
-        "            changes",
-    ),
-    "events are not committed": PlantedBug(
-        "tracker.event_store.sqlite",
-        "with self.datastore.transaction(commit=True) as c:",
-        "with self.datastore.transaction(commit=False) as c:",
+    "an end has the time of the creation": PlantedBug(
+        "tracker.core.decider",
+        'occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.ended_at,',
+        'occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.created_at,',
     ),
     "a handler that failed counts as done": PlantedBug(
         "tracker.delivery.subscription", "elif error is None:", "elif error is None or True:"

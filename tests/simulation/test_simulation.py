@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from tests.simulation.planted import BUGS
 from tests.support.paths import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.seeds]
+pytestmark = pytest.mark.integration
 
 
 def simulate(*arguments: str) -> tuple[int, str]:
@@ -22,6 +23,7 @@ def simulate(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.seeds
 @pytest.mark.parametrize("first", [1, 6])
 def test_five_seeds_break_no_law(first: int) -> None:
     code, said = simulate(str(first), "5", "--minutes", "2", "--no-shrink")
@@ -30,18 +32,26 @@ def test_five_seeds_break_no_law(first: int) -> None:
     assert "0 seeds failed" in said.splitlines()[-1]
 
 
+@pytest.mark.seeds
 def test_a_seed_always_runs_the_same_way() -> None:
     traces = {re.findall("trace ([0-9a-f]+)", simulate("3", "--minutes", "2")[1])[0] for _ in "12"}
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("name", ["open runs are not resumed", "a run is counted twice"])
-def test_a_planted_bug_is_found(name: str) -> None:
-    code, said = simulate("planted", name)
+@pytest.mark.seeds
+def test_a_planted_bug_is_found() -> None:
+    code, said = simulate("planted", "a run is counted twice")
     assert code == 0, said
     assert "1 of 1 planted bugs found" in said
 
 
+@pytest.mark.parametrize("name", BUGS)
+def test_the_line_of_a_planted_bug_is_there_once(name: str) -> None:
+    bug = BUGS[name]
+    assert (ROOT / f"{bug.module.replace('.', '/')}.py").read_text("utf-8").count(bug.line) == 1
+
+
+@pytest.mark.seeds
 def test_seeds_that_once_broke_a_law_hold() -> None:
     code, said = simulate("regressions", "--no-shrink")
     assert code == 0, said

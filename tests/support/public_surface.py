@@ -56,6 +56,7 @@ MODULES = (
     "tracker.testing",
     "tracker.webhooks",
     "projections",
+    "projections.testing",
 )
 # The methods and fields of their classes are promised too; events have a table of their own.
 _MODULES_OF_CLASSES = (

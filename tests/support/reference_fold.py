@@ -10,7 +10,7 @@ from projections.database import migrations
 from projections.database.engine import open_engine
 from projections.database.schema import STATE_TABLES, metadata, runs
 from projections.folding.histogram import bucket_of
-from projections.folding.run_row import RunHistory
+from projections.folding.run_row import RunTrace
 from projections.folding.status_trace import fold
 from projections.projectors.costs import CostsProjection
 from projections.row_types import RunRow
@@ -114,11 +114,11 @@ def appends(draw: st.DrawFn) -> list[Append]:
 
 def fold_tables(store: EventStore) -> Tables:
     """Returns the tables as a fold of each stream from its beginning gives them."""
-    streams: dict[str, RunHistory] = {}
+    streams: dict[str, RunTrace] = {}
     for recorded in store.read_all(0, 100_000):
         key = recorded.stream
         if not isinstance(recorded.event, e.ConfigurationRecorded):
-            fold(streams.setdefault(key, RunHistory(key)), recorded)
+            fold(streams.setdefault(key, RunTrace(key)), recorded)
     made = [rows_of(history) for _, history in sorted(streams.items())]
     read = {key: [it.event for it in store.read(key)] for key in sorted(streams)}
     return {

@@ -9,7 +9,7 @@ from typing import Any
 from projections.folding.actions import action_rows
 from projections.folding.micros import moment_of
 from projections.folding.phases import phase_rows
-from projections.folding.run_row import RunHistory, row_values
+from projections.folding.run_row import RunTrace, row_values
 from projections.folding.status_trace import fold
 from projections.projectors.steps import step_values
 from projections.row_types import ActionRow, PhaseRow, RunRow, StepRow, field_names
@@ -93,22 +93,22 @@ def rows_after(*events: e.Event) -> tuple[RunRow, list[PhaseRow]]:
     return rows_of(history_of("assistants:run_1", events))
 
 
-def history_of(key: str, events: Sequence[e.Event]) -> RunHistory:
+def history_of(key: str, events: Sequence[e.Event]) -> RunTrace:
     """Returns the folded history of a run."""
-    history = RunHistory(key)
+    history = RunTrace(key)
     for version, event in enumerate(events, 1):
         fold(history, RecordedEvent(version + 100, key, version, event))
     return history
 
 
-def rows_of(history: RunHistory) -> tuple[RunRow, list[PhaseRow]]:
+def rows_of(history: RunTrace) -> tuple[RunRow, list[PhaseRow]]:
     """Returns the row and the phases of a history."""
     values = phase_rows(history.key, history.measure())
     phases = [PhaseRow(*it[:3], moment_of(it[3]), moment_of(it[4]), *it[5:]) for it in values]
     return run_row(history), phases
 
 
-def run_row(history: RunHistory) -> RunRow:
+def run_row(history: RunTrace) -> RunRow:
     """Returns the row of a run as it is read, with moments in UTC."""
     row = RunRow(*row_values(history, history.measure()))
     moments: dict[str, Any] = {

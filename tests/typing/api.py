@@ -22,6 +22,7 @@ from projections import (
     Prices,
     Pruned,
     Rows,
+    RunHistory,
     RunRow,
     StatusCount,
     StepRow,
@@ -30,6 +31,7 @@ from projections import (
     UnpricedRow,
     UsageRow,
     Views,
+    fold,
     metadata,
 )
 from tracker import (
@@ -275,3 +277,15 @@ def brings_a_store_of_its_own(api: Assistants) -> tuple[Tracker, Views]:
         assert_type(simulator.base_url, str)
     prices = Prices(models={"our-deployment": "gpt-4o"}, provider="azure")
     return Tracker(store, api), Views("sqlite:///views.db", store=store, prices=prices)
+
+
+def histories(views: Views) -> None:
+    """Histories and folds of one's own."""
+    history = views.history("run_1")
+    assert_type(history, RunHistory)
+    assert_type(history.at(3).phases, tuple[PhaseRow, ...])
+    assert_type(history.usage, Usage | None)
+    assert_type(history.cost, Decimal | None)
+    assert_type(history.diff(1, 2).events, tuple[RecordedEvent, ...])
+    assert_type(fold(history, 0, lambda count, recorded: count + recorded.version), int)
+    assert_type(views.fold(lambda count, recorded: count + 1, 0, since=0), int)

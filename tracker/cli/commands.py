@@ -23,7 +23,7 @@ from tracker.cli.demo import demo, simulate
 from tracker.cli.doctor import doctor
 from tracker.cli.exit_codes import CommandGroup, PlainCommand
 from tracker.cli.export import export
-from tracker.cli.history import history
+from tracker.cli.history import history, replay
 from tracker.cli.import_ import import_
 from tracker.cli.maintenance import catch_up, follow, forget, prune, rebuild, retry, upgrade, verify
 from tracker.cli.queries import actions, cost, runs, status, stuck, timing, usage
@@ -32,7 +32,7 @@ from tracker.cli.watch import watch
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Try it": (demo, simulate),
     "Record runs": (watch, backfill, import_),
-    "Query runs": (runs, status, timing, usage, cost, actions, stuck, history, export),
+    "Query runs": (runs, status, timing, usage, cost, actions, stuck, history, replay, export),
     "Look at runs": (report, serve, top),
     "Maintain the tables": (upgrade, catch_up, follow, rebuild, retry, verify, deliveries, doctor),
     "Delete data": (prune, forget),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.exit_codes import INTERRUPTED
-from tracker.cli.options import Db
+from tracker.cli.options import Db, Since, Until
 from tracker.errors import RunfoldError
 
 if TYPE_CHECKING:
@@ -281,13 +281,25 @@ def simulate(
     speed: Annotated[
         float, typer.Option(metavar="X", min=0.001, help="Speed of time; 2 is twice as fast.")
     ] = 1.0,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Serve the runs that this database has, as of then."),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
 ) -> None:
     """Serve simulated runs over HTTP until interrupted.
 
     The server supports the Assistants API and the Responses API in background mode, at /v1, with
-    any API key.
+    any API key. With `--replay` it shows recorded runs again, as their service showed them then.
     """
     from tracker.simulator import Simulator
+
+    if replay is not None:
+        _serve_replay(replay, since, until, speed=speed, host=host, port=port)
+        return
+    if since or until:
+        raise typer.BadParameter("--since and --until choose the runs of --replay URL")
 
     # The seed determines all ids, so two simulators with one seed would collide in a database.
     seed = random.randrange(10_000) if seed is None else seed
@@ -301,4 +313,35 @@ def simulate(
         typer.echo("Ctrl-C ends it.")
 
     simulator.serve(announce)
+    raise typer.Exit(INTERRUPTED)
+
+
+def _serve_replay(
+    url: str,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    speed: float,
+    host: str,
+    port: int,
+) -> None:
+    from tracker.event_store import open_event_store
+    from tracker.simulator import Replay
+
+    store = open_event_store(url, create=False)
+    try:
+        replay = Replay(store, since=since, until=until, speed=speed, host=host, port=port)
+    finally:
+        store.close()
+    first, last = (datetime.fromtimestamp(it, UTC) for it in replay.period)
+    minutes = (last - first).total_seconds() / speed / 60
+    number = f"{len(replay.run_ids):,} runs on {len(replay.thread_ids):,} threads"
+
+    def announce(base_url: str) -> None:
+        typer.echo(
+            f"serving at {base_url}: {number}, from {first:%Y-%m-%d %H:%M:%S} to "
+            f"{last:%Y-%m-%d %H:%M:%S} UTC, which takes {minutes:,.1f} minutes"
+        )
+
+    replay.serve(announce)
     raise typer.Exit(INTERRUPTED)

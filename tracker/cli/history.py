@@ -1,7 +1,8 @@
-"""`runfold history`: one run as a picture, and its events."""
+"""`runfold history` and `replay`: one run as a picture, and its events."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from projections import RunHistory
     from projections.row_types import RunRow
     from tracker.core.events import Event
     from tracker.event_store import RecordedEvent
@@ -44,6 +46,71 @@ def history(
 ) -> None:
     """Show a run as a picture of its phases, calls and steps, then its events."""
     print_history(db, run, source=source, json=json, prices=prices, tz=tz)
+
+
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="NAME", help="Source of the run, if several have this id."
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(metavar="X", min=0.001, help="Speed of time; 60 is a minute a second.")
+    ] = 1.0,
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter before each event.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Step through the events of a run, with its status and phases after each.
+
+    The pauses between them are those of then, by our clock; `--speed` makes them shorter.
+    """
+    from rich.text import Text
+
+    from tracker.cli.layout.timeline import draw_timeline, make_lanes
+    from tracker.cli.views import open_current_views
+
+    with open_current_views(db) as views:
+        history = views.history(run, source)
+    out = stdout_console()
+    title = f"{history.run_key}, thread {history.run.thread_id or UNKNOWN}"
+    out.print(Text(escape_controls(title), style="bold"))
+    shown_at = history.events[0].event.observed_at
+    for past in history.replay():
+        moment = past.events[-1].event.observed_at
+        if step and past.version > 1:
+            typer.prompt("", default="", prompt_suffix="", show_default=False)
+        elif not step and moment > shown_at:
+            time.sleep((moment - shown_at).total_seconds() / speed)
+        shown_at = max(shown_at, moment)
+        out.print(_make_line(past))
+    out.print()
+    lanes = make_lanes(history.run, history.phases, history.actions, history.steps)
+    for drawn in draw_timeline(lanes, out.width if out.is_terminal else _PIPE_WIDTH):
+        out.print(drawn)
+
+
+def _make_line(past: RunHistory) -> object:
+    from rich.text import Text
+
+    from tracker.cli.durations import format_duration
+
+    event = past.events[-1].event
+    seen = _format_time(event.observed_at, past.run.created_at)
+    phase = past.phases[-1]
+    left = [
+        f"{it.status} {format_duration(it.seconds, it.at_least_seconds, it.at_most_seconds)}"
+        for it in past.phases
+        if it.left_at is not None
+    ]
+    line = Text(f"{past.version:>3}  {seen}.{event.observed_at.microsecond // 1000:03}  ")
+    line.append(type(event).__name__, style="bold")
+    details = _format_details(event)
+    line.append(escape_controls(f"  {details}" if details else ""))
+    told = "; ".join([*left, f"{phase.status} lasts" if phase.left_at is None else past.status])
+    line.append(f"\n     {escape_controls(told)}", style="bright_black")
+    return line
 
 
 def print_history(

@@ -7,6 +7,7 @@ from tracker.simulator.model.errors import Refused
 from tracker.simulator.model.faults import Faults
 from tracker.simulator.model.parameters import Parameters
 from tracker.simulator.model.truth import TrueStep, Truth
+from tracker.simulator.replay import Replay
 from tracker.simulator.server import Simulator, serve
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ManualClock",
     "Parameters",
     "Refused",
+    "Replay",
     "SimulatedClock",
     "Simulator",
     "SpeedClock",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tracker.errors import SettingsError
 from tracker.simulator.api.payloads import Version, run_body
 from tracker.simulator.api.responses import create_response
 from tracker.simulator.api.sessions import add_turn, create_session, find_session, session_body
+from tracker.simulator.http_service import HttpService, import_app
 from tracker.simulator.model.clock import SimulatedClock, SpeedClock
 from tracker.simulator.model.errors import not_found_error
 from tracker.simulator.model.faults import Faults
@@ -28,10 +25,8 @@ from tracker.simulator.model.world import World
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from tracker.simulator.http.uvicorn_server import Server
 
-
-class Simulator:
+class Simulator(HttpService):
     """A server of the Assistants API, the Responses API in background mode, and the Agents API.
 
     Durations and faults of its runs and responses are configurable. A request with `stream`
@@ -86,20 +81,7 @@ class Simulator:
             latency=latency,
             throttle=Throttle(per_minute, burst=burst) if per_minute is not None else None,
         )
-        self._host = host
-        self._port = port
-        self._address: tuple[str, int] | None = None
-        self._server: Server | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def base_url(self) -> str:
-        """The base URL for clients. Raises SettingsError while the simulator does not serve."""
-        if self._address is None:
-            raise SettingsError("the simulator is not serving: use it in a with block")
-
-        host, port = self._address
-        return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        super().__init__(host, port)
 
     @property
     def faults(self) -> Faults:
@@ -128,7 +110,7 @@ class Simulator:
     @property
     def app(self) -> Starlette:
         """The ASGI application, for a server or a test transport of your own."""
-        return _import_app(self._service)
+        return import_app(self._service)
 
     def create_thread(self, thread_id: str | None = None) -> str:
         """Creates a thread as another client would. Returns its id, which may be given."""
@@ -253,56 +235,6 @@ class Simulator:
             now = self.clock.now() if at is None else at
             return deepcopy(run_body(run, self._service.world.get_life(run), now, version))
 
-    def __enter__(self) -> Self:
-        if self._thread is not None:
-            raise SettingsError("the simulator is serving already")
-
-        server = _import_server(self.app)
-        listener = _listen(self._host, self._port)
-        thread = threading.Thread(
-            target=server.run,
-            kwargs={"sockets": [listener]},
-            name="runfold-simulator",
-            daemon=True,
-        )
-        thread.start()
-        while not server.ready.wait(0.1):
-            if not thread.is_alive():
-                listener.close()
-                raise SettingsError("the simulator's server did not start")
-
-        self._address = listener.getsockname()[:2]
-        self._server, self._thread = server, thread
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._server is not None and self._thread is not None:
-            self._server.stop()
-            self._thread.join()
-        self._address = self._server = self._thread = None
-
-    def serve(self, announce: Callable[[str], None] | None = None) -> None:
-        """Serves in the calling thread until it is interrupted.
-
-        `announce` is called with the base URL. Raises SettingsError if the address cannot be used.
-        """
-        server = _import_server(self.app)
-        listener = _listen(self._host, self._port)
-        self._address = listener.getsockname()[:2]
-        try:
-            if announce is not None:
-                announce(self.base_url)
-            with contextlib.suppress(KeyboardInterrupt):
-                server.run(sockets=[listener])
-        finally:
-            listener.close()
-            self._address = None
-
     def _open_run(self, run_id: str) -> RunRecord:
         """Returns a run or a turn. Raises Refused."""
         return self._service.world.turns.get(run_id) or self._run(run_id)
@@ -325,31 +257,3 @@ def serve(
 ) -> None:
     """Serves a simulator until it is interrupted; `options` are parameters of Simulator."""
     Simulator(host=host, port=port, seed=seed, speed=speed, **options).serve(announce)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host} port {port}: {error}") from error
-
-
-def _import_app(service: Service) -> Starlette:
-    try:
-        from tracker.simulator.http.app import build_app
-    except ImportError as error:
-        raise _missing_extra_error(error) from error
-    return build_app(service)
-
-
-def _import_server(app: Any) -> Server:
-    try:
-        from tracker.simulator.http.uvicorn_server import Server
-    except ImportError as error:
-        raise _missing_extra_error(error) from error
-    return Server(app)
-
-
-def _missing_extra_error(error: ImportError) -> SettingsError:
-    return SettingsError(f"the simulator needs: pip install 'runfold[demo]' ({error})")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projections.folding.run_row import RunHistory
+from projections.folding.run_row import RunTrace
 from projections.folding.status_trace import fold
 from tests.support.run_builder import created, ended, rows_after, run_row, second, seen, started
 from tracker.core import events as e
@@ -68,7 +68,7 @@ def test_names_of_any_length_fit_into_an_index() -> None:
 
 
 def test_events_known_already_change_nothing() -> None:
-    history = RunHistory("assistants:run_1")
+    history = RunTrace("assistants:run_1")
     recorded = RecordedEvent(1, "assistants:run_1", 1, created())
     fold(history, recorded)
     row = run_row(history)
@@ -93,7 +93,7 @@ def test_events_known_already_change_nothing() -> None:
 def test_what_is_no_history_is_refused(
     events: list[tuple[int, e.Event]], error: type[Exception], words: str
 ) -> None:
-    history = RunHistory("assistants:run_1")
+    history = RunTrace("assistants:run_1")
     *before, last = [RecordedEvent(v, "assistants:run_1", v, event) for v, event in events]
     for recorded in before:
         fold(history, recorded)

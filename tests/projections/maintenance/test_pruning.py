@@ -170,7 +170,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
         statements.append((sql, parameters))
 
     assert prune(engine, PROJECTIONS, second(3600), 4).runs == 30
-    deletes = [it for it in statements if it[0].startswith("DELETE FROM runs")]
+    deletes = [it for it in statements if it[0].startswith('DELETE FROM "runs"')]
     assert len(deletes) == 8
     reads = [it for it in statements if "ended_at" in it[0] and it[0].startswith("SELECT")]
     engine.dispose()
@@ -180,7 +180,7 @@ def test_a_transaction_is_small_and_finds_its_runs_by_an_index(
         if not is_sqlite:
             # PostgreSQL would read so few rows without an index.
             connection.exec_driver_sql("SET enable_seqscan = off")
-        others = [it for it in statements if it[0].startswith("DELETE FROM run_")]
+        others = [it for it in statements if it[0].startswith('DELETE FROM "run_')]
         for sql, parameters in (deletes[1], reads[0], *others[:3]):
             explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
             plan = str(connection.exec_driver_sql(explain + sql, parameters).all())

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 RUNS = 5
 NEWER_MODEL = "as version 2 has it"
 # The statement by which a swap removes the old rows.
-REMOVAL = {"sqlite": "DROP TABLE {}", "postgresql": "DELETE FROM {}"}
+REMOVAL = {"sqlite": 'DROP TABLE "{}"', "postgresql": 'DELETE FROM "{}"'}
 
 
 class NewerRuns(RunsProjection):

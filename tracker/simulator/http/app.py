@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -37,11 +37,13 @@ _STATUS = {"invalid": 400, "unknown": 404, "key": 401}
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def build_app(service: Service) -> Starlette:
+def build_app(
+    service: Service, operations: Sequence[tuple[str, str, Operation]] = OPERATIONS
+) -> Starlette:
     """Builds the application of a service, with its operations under /v1."""
     routes = [
         Route(f"/v1{path}", _make_endpoint(service, operation), methods=[method])
-        for method, path, operation in OPERATIONS
+        for method, path, operation in operations
     ]
     routes.append(Route("/health", _health, methods=["GET"]))
     routes.append(Route("/{rest:path}", _reject_path, methods=["GET", "POST", "DELETE", "PUT"]))

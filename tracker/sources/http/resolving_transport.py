@@ -11,20 +11,21 @@ import httpx
 
 from tracker.runtime.clock import Clock
 from tracker.runtime.worker_threads import WorkerThreads
+from tracker.sources.http.connections import Connections
 
 # Addresses are looked up again after so many seconds, and when none of them can be reached.
 _KEPT_SECONDS = 60.0
 
 
-class ResolvingTransport(httpx.AsyncHTTPTransport):
-    """The transport of httpx, for hosts whose names are looked up here.
+class ResolvingTransport(httpx.AsyncBaseTransport):
+    """Connections to one service, for hosts whose names are looked up here.
 
     An event loop looks names up in its default executor, which the application may have filled:
     then no new connection would be made. TLS and the `Host` header keep the name.
     """
 
     def __init__(self, clock: Clock, *, trust_env: bool, limits: httpx.Limits) -> None:
-        super().__init__(trust_env=trust_env, limits=limits)
+        self._connections = Connections(clock, trust_env=trust_env, limits=limits)
         self._clock = clock
         self._threads = WorkerThreads()
         # The addresses of each host, and until when they are used; monotonic seconds.
@@ -34,7 +35,7 @@ class ResolvingTransport(httpx.AsyncHTTPTransport):
         """Sends a request to the first address of its host that accepts a connection."""
         url, host = request.url, request.url.host
         if _is_address(host):
-            return await super().handle_async_request(request)
+            return await self._connections.handle_async_request(request)
         key = (host, url.port or (443 if url.scheme == "https" else 80))
         extensions = {"sni_hostname": host, **request.extensions}
         error: httpx.HTTPError | None = None
@@ -47,7 +48,7 @@ class ResolvingTransport(httpx.AsyncHTTPTransport):
                 extensions=extensions,
             )
             try:
-                return await super().handle_async_request(there)
+                return await self._connections.handle_async_request(there)
             except (httpx.ConnectError, httpx.ConnectTimeout) as failed:
                 error = failed
         self._addresses.pop(key, None)
@@ -55,7 +56,7 @@ class ResolvingTransport(httpx.AsyncHTTPTransport):
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        await super().aclose()
+        await self._connections.aclose()
         self._threads.close()
 
     async def _resolve(self, host: str, port: int, request: httpx.Request) -> Sequence[str]:
