@@ -48,7 +48,7 @@ def find_run(connection: Connection, run_id: str, source: str | None) -> RunRow:
         sources = _read_sources(connection)
         if sources is not None:
             found = _find_keys(connection, [run_stream(it, run_id) for it in sources])
-        if not found:
+        else:
             found = connection.execute(select_rows().where(runs.c.run_id == run_id)).all()
     if not found and source is None:
         found = _find_keys(connection, [run_id])

@@ -143,15 +143,11 @@ def phase_seconds(phases: Sequence[PhaseRow], now: datetime) -> list[tuple[str, 
     ]
 
 
-def find_bounds(
-    seconds: float | None, uncertainty: float | None
-) -> tuple[float | None, float | None]:
-    """Returns the least and the most that a duration can be; None where nothing limits it."""
-    if seconds is None:
-        return None, None
-    if uncertainty is None:
-        return 0.0, None
-    return max(0.0, seconds - uncertainty), seconds + uncertainty
+def find_duration(run: RunRow, phase: str) -> tuple[float | None, float | None, float | None]:
+    """Returns the seconds of a phase, or of `total`, with the least and the most they can be."""
+    names = f"{phase}_seconds", f"{phase}_at_least_seconds", f"{phase}_at_most_seconds"
+    seconds, least, most = (getattr(run, name) for name in names)
+    return seconds, least, most
 
 
 def safe(text: str | None) -> str | None:

@@ -63,14 +63,19 @@ def make_lines(
                 [_write_open(page, it, width) for it in opened],
                 max(0, number - len(opened)),
             ),
-            ("Last ended", [_write_ended(page, it, width) for it in ended], 0),
-            ("Sources", [_write_source(it) for it in sources] or ["no tracker polls now"], 0),
+            ("Last ended", [_write_ended(page, it, width) for it in ended], None),
+            ("Sources", [_write_source(it) for it in sources] or ["  no tracker polls now"], 0),
         ]
     return [_fit(line, width) for line in _lay_out(status, sections, height)]
 
 
-def _lay_out(status: str, sections: Sequence[tuple[str, list[str], int]], height: int) -> list[str]:
-    """Returns all lines, with as many of each list as there is room for, shared evenly."""
+def _lay_out(
+    status: str, sections: Sequence[tuple[str, list[str], int | None]], height: int
+) -> list[str]:
+    """Returns all lines, with as many of each list as there is room for, shared evenly.
+
+    Each list has the number of what it leaves out already; None if nobody counts that.
+    """
     room = height - 1 - 2 * len(sections)
     shares = dict.fromkeys(range(len(sections)), 0)
     needed = {at: len(rows) + bool(more) for at, (_, rows, more) in enumerate(sections)}
@@ -82,7 +87,9 @@ def _lay_out(status: str, sections: Sequence[tuple[str, list[str], int]], height
     for at, (title, rows, more) in enumerate(sections):
         lines += ["", title]
         shown = shares[at]
-        if shown < needed[at] or more:
+        if more is None:
+            lines += rows[:shown]
+        elif shown < needed[at] or more:
             kept = rows[: max(0, shown - 1)]
             left = len(rows) - len(kept) + more
             lines += [*kept, f"  and {left:,} more"] if shown else []
@@ -116,7 +123,7 @@ def _write_ended(page: Page, run: RunRow, width: int) -> str:
     status = shorten(describe_status(run.outcome or run.status), 16)
     code = shorten(run.error_code or "", 20)
     return _end(
-        f"  {when:<12} {shorten_id(run.run_id):<12} {assistant:<16} {status:<16} "
+        f"  {when:<15} {shorten_id(run.run_id):<12} {assistant:<16} {status:<14} "
         f"{format_duration(run.total_seconds)}{'  ' + code if code else ''}",
         width,
     )

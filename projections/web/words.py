@@ -148,10 +148,11 @@ def format_duration(seconds: float | None, *, is_fine: bool = False) -> str:
 def format_bounded(seconds: float | None, low: float | None, high: float | None) -> str:
     """Returns a duration with its bounds, if they tell anything: `2 s (1–3)`.
 
-    The bounds are in seconds; None for `high` means that nothing limits it.
+    The bounds are in seconds; None for `high` means that nothing limits it. Of a duration that is
+    not known, the bounds alone are told: `2–9 s`.
     """
     if seconds is None:
-        return UNKNOWN
+        return _format_limits(low, high)
     is_fine = not (is_whole(seconds) and (low is None or is_whole(low)))
     value = format_duration(seconds, is_fine=is_fine)
     if low is None:
@@ -165,6 +166,25 @@ def format_bounded(seconds: float | None, low: float | None, high: float | None)
     if least == most:
         return value
     return f"{value} ({_join_bounds(value, least, most)})"
+
+
+def _format_limits(low: float | None, high: float | None) -> str:
+    """Returns what is known of a duration that is not."""
+    if low is None or (high is None and low == 0):
+        return UNKNOWN
+    is_fine = not (is_whole(low) and (high is None or is_whole(high)))
+    least = format_duration(low, is_fine=is_fine)
+    if high is None:
+        return f"at least {least}"
+    most = format_duration(high, is_fine=is_fine)
+    if low == 0:
+        return f"at most {most}"
+    return most if least == most else f"{_join_bounds(most, least, most)}{_unit_of(least, most)}"
+
+
+def _unit_of(least: str, most: str) -> str:
+    """Returns the unit that both bounds were joined without."""
+    return "" if " – " in _join_bounds(most, least, most) else f" {most.rpartition(' ')[2]}"
 
 
 def _join_bounds(value: str, least: str, most: str) -> str:

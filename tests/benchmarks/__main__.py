@@ -18,6 +18,7 @@ NAMES = (
     "size",
     "catching_up",
     "asking",
+    "looking",
     "odd_times",
     "importing",
     "importing_lines",

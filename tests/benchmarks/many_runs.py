@@ -29,15 +29,15 @@ _TRANSACTION = 250
 _SECOND = timedelta(seconds=1)
 
 
-def fill(store: EventStore, runs: int, *, seed: int = 0) -> int:
+def fill(store: EventStore, runs: int, *, seed: int = 0, days: float = DAYS) -> int:
     """Appends the events of `runs` runs, and returns how many there were.
 
-    They begin all through thirty days, a thousand and more beside one another. One in a
+    They begin all through so many days, a thousand and more beside one another. One in a
     hundred has its usage corrected later. Another `seed` gives other runs of the same days.
     """
     waiting: list[Append] = []
     count = total = 0
-    for entry in _entries(runs, seed):
+    for entry in _entries(runs, seed, days):
         waiting.append(entry)
         count += 1
         if count >= _TRANSACTION:
@@ -55,10 +55,10 @@ def _together(entries: list[Append]) -> list[Append]:
     return [Append(stream, *entry) for stream, entry in streams.items()]
 
 
-def _entries(runs: int, seed: int) -> Iterator[Append]:
+def _entries(runs: int, seed: int, days: float) -> Iterator[Append]:
     """Single events, in the order of the moments at which they were seen."""
     rng = Random(seed)
-    pause = DAYS * 86_400 / runs
+    pause = days * 86_400 / runs
     heap: list[tuple[datetime, str, int, Event]] = []
     for number in range(runs):
         born = FIRST + timedelta(seconds=int(number * pause))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from projections import Views
@@ -14,6 +15,7 @@ from projections.web.app import Dashboard
 from projections.web.page_maker import PageMaker
 from projections.web.report import make_report
 from tests.support.browser import open_browser, serving
+from tests.support.shown_sources import list_reports
 from tests.support.shown_week import NOW, SOURCE, fill_week
 
 WIDTHS = (390, 1200)
@@ -46,7 +48,8 @@ def take(url: str, folder: Path, names: list[str] | None = None) -> None:
     with Views(url) as views, open_browser() as browser:
         report = folder / "report.html"
         report.write_bytes(make_report(views, until="2026-11-27", since="2026-11-20", tz=ZONE))
-        app = Dashboard(PageMaker(views, tz=ZONE, clock=lambda: NOW))
+        sources = partial(list_reports, NOW)
+        app = Dashboard(PageMaker(views, tz=ZONE, clock=lambda: NOW, sources=sources))
         with serving(app) as base:
             pages = {name: f"{base}/{path}" for name, path in list_pages(views).items()}
             pages["report"] = report.absolute().as_uri()

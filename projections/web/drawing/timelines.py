@@ -22,6 +22,8 @@ _SHARP = 0.25
 # A phase is labelled inside if this many per cent are free for each letter, and a few at the ends.
 _LETTER, _PADDING = 0.92, 1.6
 _PHASE_HEIGHT, _LANE_HEIGHT = 24, 20
+# Between two folds whose lengths are written, in per cent.
+_FOLD_ROOM, _NARROW_FOLD_ROOM = 7.0, 20.0
 
 
 class Span(NamedTuple):
@@ -91,17 +93,23 @@ def draw_axis(axis: TimeAxis) -> Markup:
 
 
 def draw_fold_axis(axis: TimeAxis) -> Markup:
-    """Draws how long each fold is, where there is room for it."""
-    last, parts = -100.0, []
+    """Draws how long each fold is, where there is room for it; on a narrow screen fewer."""
+    last, last_narrow, parts = -100.0, -100.0, []
     for fold in axis.folds:
         place = (axis.place(fold.start) + axis.place(fold.end)) / 2
-        if place - last < 6:
+        if place - last < _FOLD_ROOM:
             continue
         last = place
-        text = format_duration(fold.end - fold.start)
+        is_narrow = place - last_narrow >= _NARROW_FOLD_ROOM
+        last_narrow = place if is_narrow else last_narrow
         parts.append(
             make_element(
-                "text", Markup("{}").format(text), x=percent(place), y=11, text_anchor="middle"
+                "text",
+                Markup("{}").format(format_duration(fold.end - fold.start)),
+                x=percent(place),
+                y=11,
+                text_anchor="middle",
+                class_=None if is_narrow else "opt",
             )
         )
     return make_element("svg", *parts, class_="lane", width="100%", height=19, aria_hidden="true")

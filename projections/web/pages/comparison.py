@@ -15,7 +15,8 @@ from projections.web import page_queries
 from projections.web.drawing.svg import make_element, percent
 from projections.web.drawing.timelines import draw_shares
 from projections.web.page import Page
-from projections.web.pages.overview import Legend, read_costs
+from projections.web.pages.chart_part import Legend
+from projections.web.pages.model_charts import count_tokens, read_costs
 from projections.web.time_range import DEFAULT_RANGE, RANGES, TimeRange, choose_range
 from projections.web.words import (
     OUTCOMES,
@@ -184,12 +185,7 @@ def _read_rows(page: Page, chosen: TimeRange, by: str) -> list[Compared]:
                 sum(status.values()),
                 sum(status[it] for it in OUTCOMES),
                 status,
-                sum(
-                    (it.prompt_tokens or 0) + (it.completion_tokens or 0)
-                    if it.total_tokens is None
-                    else it.total_tokens
-                    for it in used
-                ),
+                sum(map(count_tokens, used)),
                 sum(it.runs - it.runs_without_usage for it in used),
                 sum(money, Decimal()) if money else None,
                 sum(it.runs - it.runs_without_usage - it.unpriced_runs for it in priced),

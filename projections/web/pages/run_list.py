@@ -8,7 +8,7 @@ from projections.queries.filters import RunFilters
 from projections.queries.run_cursor import Order
 from projections.web import page_queries
 from projections.web.page import Page
-from projections.web.pages.overview import RunLine, make_lines
+from projections.web.pages.ranked_runs import RunLine, make_lines
 from projections.web.words import OUTCOMES, STATUS_WORDS
 from tracker.errors import SettingsError, UnknownRun
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from projections.row_types import ActionRow, RunRow
-from projections.web.page import Page, find_bounds
+from projections.web.page import Page, find_duration
 from projections.web.pages.run_events import EventLine, describe_event, says_when
 from projections.web.pages.run_timeline import Timeline, draw_timeline
 from projections.web.words import (
@@ -83,20 +83,19 @@ def gather(page: Page, source: str, run_id: str) -> dict[str, Any]:
 
 
 def _describe_wait(action: ActionRow) -> str:
-    low, high = find_bounds(action.waited_seconds, action.uncertainty_seconds)
-    return format_bounded(action.waited_seconds, low, high)
+    return format_bounded(action.waited_seconds, action.at_least_seconds, action.at_most_seconds)
 
 
 def _list_facts(page: Page, run: RunRow) -> list[Fact]:
-    def lasted(name: str, seconds: float | None) -> Fact:
-        return Fact(name, format_bounded(seconds, *find_bounds(seconds, run.uncertainty_seconds)))
+    def lasted(name: str, phase: str) -> Fact:
+        return Fact(name, format_bounded(*find_duration(run, phase)))
 
     total = run.total_seconds
     if total is None:
         total = max(0.0, (page.now - run.created_at).total_seconds())
         in_all = Fact("Time in all", f"{format_bounded(total, total, total)} so far")
     else:
-        in_all = lasted("Time in all", total)
+        in_all = lasted("Time in all", "total")
     tokens = [f"{it:,} {name}" for name, it in _list_tokens(run) if it is not None]
     assistant = run.assistant_id
     return [
@@ -113,9 +112,9 @@ def _list_facts(page: Page, run: RunRow) -> list[Fact]:
         Fact("Ended", "", moment=run.ended_at),
         in_all,
         Fact("Expires", "", moment=run.expires_at),
-        lasted("Queued", run.queued_seconds),
-        lasted("Running", run.running_seconds),
-        lasted("Waiting for us", run.action_seconds),
+        lasted("Queued", "queued"),
+        lasted("Running", "running"),
+        lasted("Waiting for us", "action"),
         Fact(
             "Tokens",
             format_count(run.total_tokens) if run.total_tokens is not None or not tokens else "",

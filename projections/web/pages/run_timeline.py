@@ -19,9 +19,10 @@ from projections.web.drawing.timelines import (
     draw_phases,
     draw_spans,
 )
-from projections.web.page import Page, find_bounds
+from projections.web.page import Page, find_duration
 from projections.web.pages.run_events import find_change_bounds
 from projections.web.words import (
+    UNKNOWN,
     count_noun,
     describe_status,
     format_bounded,
@@ -136,8 +137,7 @@ def _write_total(run: RunRow, page: Page) -> str:
     if run.total_seconds is None:
         seconds = (page.now - run.created_at).total_seconds()
         return f"{format_duration(seconds)} so far"
-    bounds = find_bounds(run.total_seconds, run.uncertainty_seconds)
-    return format_bounded(run.total_seconds, *bounds)
+    return format_bounded(*find_duration(run, "total"))
 
 
 def _make_phases(
@@ -160,8 +160,7 @@ def _make_phases(
         if phase.left_at is None:
             length = f"{format_duration(end - start)} so far"
         else:
-            limits = find_bounds(phase.seconds, phase.uncertainty_seconds)
-            length = format_bounded(phase.seconds, *limits)
+            length = format_bounded(phase.seconds, phase.at_least_seconds, phase.at_most_seconds)
         spans.append(
             Span(
                 status_class(phase.status),
@@ -230,8 +229,9 @@ def _make_calls(
         if action.resolved_at is None:
             length = f"{format_duration(end - start)} so far"
         else:
-            limits = find_bounds(action.waited_seconds, action.uncertainty_seconds)
-            length = format_bounded(action.waited_seconds, *limits)
+            length = format_bounded(
+                action.waited_seconds, action.at_least_seconds, action.at_most_seconds
+            )
         name = action.name or action.type or "a call that nobody saw"
         spans.append(
             Span(
@@ -252,12 +252,13 @@ def _make_step(step: StepRow, zero: datetime) -> Span:
     start = (step.created_at - zero).total_seconds()
     ended = step.ended_at or step.created_at
     end = max(start, (ended - zero).total_seconds())
+    # A stamp in whole seconds stands for the second that begins with it.
     width = 0.0 if step.created_at.microsecond else 1.0
     end_width = 0.0 if ended.microsecond or step.ended_at is None else 1.0
     seconds = step.seconds
-    length = format_bounded(
-        seconds, *(find_bounds(seconds, max(width, end_width)) if seconds else (0.0, 1.0))
-    )
+    length = UNKNOWN
+    if seconds is not None:
+        length = format_bounded(seconds, max(0.0, seconds - width), seconds + end_width)
     tokens = f", {count_noun(step.total_tokens, 'token')}" if step.total_tokens else ""
     name = ", ".join(step.tools) or step.type
     if name == "message_creation":

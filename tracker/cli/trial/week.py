@@ -126,8 +126,8 @@ class RunLife:
         self.birth = self.now = birth
         self.status = "queued"
         self.events: list[e.Event] = []
-        # Calls that were answered: id, name, and when the service asked and had the answer.
-        self._calls: list[tuple[str, str, datetime, datetime]] = []
+        # The names, beginnings and ends of the steps that used a tool.
+        self._tools: list[tuple[str, datetime, datetime]] = []
 
     @property
     def last_seen_at(self) -> datetime:
@@ -167,7 +167,11 @@ class RunLife:
         is_bad = self._week.is_bad(self.birth)
         self.work(rng.lognormvariate(0.3, 1.0))
         for _ in range(rng.randrange(self._kind[5] + 1)):
+            begun = self.now
             self.spend(rng.lognormvariate(0, 0.5) * self._kind[4] / 2)
+            if self._kind[0] == "asst_research":
+                name = rng.choice(["read_page", "web_search"])
+                self._tools.append((name, begun, self.now))
             self.ask(rng.lognormvariate(0, 0.9) * self._kind[6])
         kind = rng.choices(
             [e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunExpired, e.RunIncomplete],
@@ -189,6 +193,7 @@ class RunLife:
         """Records a call, and its answer after so many seconds."""
         rng = self._rng
         name, arguments = _CALLS[rng.randrange(3) if call is None else call]
+        asked_at = self.now
         call_id = "call_" + "".join(rng.choices(_LETTERS, k=16))
         self.events.append(
             e.RunActionRequired(
@@ -200,21 +205,16 @@ class RunLife:
         self.status = "requires_action"
         if answered_after is None:
             return
-        asked_at = self.now
         times = self.spend(answered_after)
-        self._calls.append((call_id, name, asked_at, self.now))
-        at = times["observed_at"]
-        self.events += [
-            e.ToolOutputsSubmitted(observed_at=at, tool_call_ids=(call_id,)),
-            # The answer to our own call shows it.
-            e.RunStatusChanged(
-                observed_at=at,
-                not_before=at - timedelta(seconds=0.1),
-                previous=self.status,
-                status="queued",
-            ),
-        ]
+        self.events.append(
+            e.ToolOutputsSubmitted(observed_at=times["observed_at"], tool_call_ids=(call_id,))
+        )
+        # The service takes the outputs in, and queues the run again.
+        self.events.append(
+            e.RunStatusChanged(**self.spend(1), previous=self.status, status="queued")
+        )
         self.status = "queued"
+        self._tools.append((name, asked_at, self.now))
         self.work(1)
 
     def end(self, kind: type[e.RunEnded], after: float, *, is_bad: bool = False) -> None:
@@ -234,28 +234,17 @@ class RunLife:
                 error=error,
             )
         )
-        for number, (call_id, name, asked_at, answered_at) in enumerate(self._calls):
-            self.events.append(
-                e.RunStepRecorded(
-                    observed_at=times["observed_at"] + timedelta(seconds=1.5),
-                    step_id=f"step_{self.run_id[4:12]}c{number}",
-                    type="tool_calls",
-                    status="completed",
-                    tools=(name,),
-                    tool_call_ids=(call_id,),
-                    created_at=asked_at,
-                    ended_at=answered_at,
-                )
-            )
-        for number in range(rng.choice([1, 1, 2])):
+        steps = [*self._tools, ("", self.now - timedelta(seconds=min(3, after)), self.now)]
+        for number, (tool, begun, ended) in enumerate(steps):
             self.events.append(
                 e.RunStepRecorded(
                     observed_at=times["observed_at"] + timedelta(seconds=1.5),
                     step_id=f"step_{self.run_id[4:12]}{number}",
-                    type="message_creation",
+                    type="tool_calls" if tool else "message_creation",
                     status="completed",
-                    created_at=self.now - timedelta(seconds=min(3, (number + 1))),
-                    ended_at=self.now,
+                    tools=(tool,) if tool else (),
+                    created_at=begun.replace(microsecond=0),
+                    ended_at=ended.replace(microsecond=0),
                     usage=Usage(prompt_tokens=900, completion_tokens=126, total_tokens=1_026),
                 )
             )
