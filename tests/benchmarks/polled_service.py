@@ -41,6 +41,15 @@ SCENARIOS = {
     "10 active runs a thread, 100 in all": Traffic(100, a_thread=10),
 }
 
+# At a service that lets much through, of which nothing is known at first.
+GENEROUS = {
+    "1,000 active runs, no limit": Traffic(1_000, per_minute=None, latency=0.005, warm=30.0),
+    "2,000 active runs, no limit": Traffic(2_000, per_minute=None, latency=0.005, warm=30.0),
+    "1,000 active runs, 5,000 a minute, from the start": Traffic(
+        1_000, per_minute=5_000.0, burst=250.0, latency=0.005, warm=0.0
+    ),
+}
+
 
 class _Clock:
     """The machine's time, which can be set back."""
