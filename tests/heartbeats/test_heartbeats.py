@@ -217,7 +217,8 @@ def test_a_tracker_that_is_the_only_one_takes_out_what_others_left(tmp_path: Pat
             "INSERT INTO runfold_sources SELECT 'other', 'dead', written_at, rate, breaker,"
             "held_until, refusing, refusing_since, denied, watched, due, waiting, asked, refused,"
             "failed, last_error, last_error_at, answered_at, detected, detection_seconds,"
-            "clock_ahead, peculiarities, set_aside, given_up FROM runfold_sources",
+            "clock_ahead, peculiarities, set_aside, given_up, clock_ahead_at_least,"
+            "clock_ahead_at_most FROM runfold_sources",
         )
 
     async def second(tracker: Tracker, clock: SkippingClock) -> None:
