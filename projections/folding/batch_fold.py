@@ -222,7 +222,8 @@ class BatchFold:
     def _make_run(self, run: RunTrace) -> FoldedRun:
         measured = run.measure()
         before = self._before.get(run.key)
-        has_fewer = measured.count_phases() < self._phases_before.get(run.key, 0)
+        phases_before = self._phases_before.get(run.key, 0)
+        has_fewer = phases_before > 0 and measured.count_phases() < phases_before
         is_new = run.key in self._new
         values = row_values(run, measured)
         has_moved = not is_new and bool(run.steps)

@@ -108,7 +108,7 @@ def row_values(run: RunTrace, measured: Measured) -> list[Any]:
     if outcome is not None:
         ended_at = run.ended_at
         if ended_at is None:
-            ended_at = estimate.moments[-1] if estimate.has_last else int(line[-1].until)
+            ended_at = _find_end(run, measured)
     columns = [duration_columns(it) for it in durations]
     return [
         run.key,
@@ -135,6 +135,15 @@ def row_values(run: RunTrace, measured: Measured) -> list[Any]:
         run.environment_status,
         run.version,
     ]
+
+
+def _find_end(run: RunTrace, measured: Measured) -> int:
+    """Returns the estimate of an end without a stamp, or else the time of our observation."""
+    line, estimate, _ = measured
+    if estimate.has_last:
+        return estimate.moments[-1]
+    seen = line[-1].until
+    return micros(run.last_changed_at) if seen == inf else int(seen)
 
 
 def _find_creation(run: RunTrace) -> int:
@@ -174,7 +183,7 @@ def _on_created(run: RunTrace, event: e.RunCreated) -> None:
     run.first_seen_at = micros(event.observed_at)
     run.metadata = json_text(event.metadata or {})
     run.configuration_digest = stored_name(event.configuration_digest)
-    _touch(run, event)
+    run.last_changed_at = event.observed_at
 
 
 def _touch(run: RunTrace, event: e.Event) -> None:

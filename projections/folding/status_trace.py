@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from projections.folding.durations import UNKNOWN, Estimate
 from projections.folding.estimator import estimate
-from projections.folding.evidence import complete_line, last_moment
+from projections.folding.evidence import complete_line, keep_one_clock, last_moment
 from projections.folding.micros import micros, micros_or_none
 from projections.folding.network import INFERRED, NO_OFFSET, OBSERVED, SERVER, Boundary
 from projections.folding.pauses import Pause, Step, place_pauses, step_of
@@ -38,6 +38,7 @@ class StatusTrace:
     """The changes of status of one run while its events are folded."""
 
     __slots__ = (
+        "clock_sets",
         "expires_at",
         "has_start",
         "key",
@@ -54,6 +55,8 @@ class StatusTrace:
         # The version of the last event; 0 before the first one.
         self.version = 0
         self.transitions: list[Boundary] = []
+        # Before which of `transitions` our clock was set.
+        self.clock_sets: list[int] = []
         self.steps: list[Step] = []
         # Those of `transitions` that are stays in `requires_action`.
         self.waits: list[Wait] = []
@@ -77,19 +80,25 @@ class StatusTrace:
     def measure(self) -> Measured:
         """Returns the phases of the run, and those of them that are pauses."""
         line, calls, never_pauses = self._make_line()
-        pauses: list[Pause] = []
+        pauses: Sequence[Pause] = ()
         if calls:
             places = [at for at, it in enumerate(line) if it[0] == REQUIRES_ACTION]
             pauses = [Pause(at, *it) for at, it in zip(places, calls, strict=True)]
         return Measured(line, estimate(line, hides_pause=not never_pauses), pauses)
 
-    def _make_line(self) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]], bool]:
+    def _make_line(
+        self,
+    ) -> tuple[list[Boundary], Sequence[tuple[Wait | None, Step | None]], bool]:
         boundaries: Sequence[Boundary] = self.transitions
-        calls: list[tuple[Wait | None, Step | None]]
-        if self.steps or any(it.submitted_at is not None for it in self.waits):
-            boundaries, calls = place_pauses(boundaries, self.steps, self.waits)
-        else:
-            calls = [(it, None) for it in self.waits]
+        waits: Sequence[Wait] = self.waits
+        if self.clock_sets:
+            boundaries = keep_one_clock(boundaries, self.clock_sets)
+            waits = [it.without_looks() for it in waits]
+        calls: Sequence[tuple[Wait | None, Step | None]] = ()
+        if self.steps or (waits and any(it.submitted_at is not None for it in waits)):
+            boundaries, calls = place_pauses(boundaries, self.steps, waits)
+        elif waits:
+            calls = [(it, None) for it in waits]
         # The list of steps is complete at the end.
         never_pauses = self.never_pauses or (bool(self.steps) and self.status in ENDED)
         line = complete_line(boundaries, never_pauses=never_pauses, has_start=self.has_start)
@@ -125,6 +134,7 @@ def on_created(trace: StatusTrace, event: e.RunCreated) -> None:
     trace.never_pauses = event.never_pauses
     trace.expires_at = micros_or_none(event.expires_at)
     trace.transitions.append(_bound(event, QUEUED))
+    _add_offset(trace, event.ahead)
 
 
 def _bound(event: e.Change, status: str) -> Boundary:
@@ -140,6 +150,11 @@ def _bound(event: e.Change, status: str) -> Boundary:
     return _new(Boundary, (status, low, high, since, micros(seen), False, basis, NO_OFFSET))
 
 
+def _add_offset(trace: StatusTrace, ahead: tuple[int, int] | None) -> None:
+    if ahead is not None:
+        trace.transitions[-1] = trace.transitions[-1]._replace(ahead=ahead)
+
+
 # Half of the cost of the constructor.
 _new = tuple.__new__
 
@@ -148,6 +163,8 @@ def add_transition(trace: StatusTrace, event: e.Change, status: str) -> None:
     """Records a change of status."""
     if trace.transitions[-1][0] in ENDED:
         raise ValueError(f"the run had already ended as {trace.transitions[-1][0]}")
+    if event.clock_was_set:
+        trace.clock_sets.append(len(trace.transitions))
     trace.transitions.append(_bound(event, status))
 
 
@@ -168,6 +185,8 @@ def on_action_required(trace: StatusTrace, event: e.RunActionRequired) -> None:
         if over is None or not wait.calls.keys().isdisjoint(calls):
             _, low, high, after, until, *_ = _bound(event, REQUIRES_ACTION)
             wait.replace(calls, Moment(low, high, after, until))
+            if event.clock_was_set:
+                trace.clock_sets.append(len(trace.transitions))
             return
         trace.transitions.append(Boundary(UNKNOWN, until=over, basis=INFERRED))
     add_transition(trace, event, REQUIRES_ACTION)
@@ -185,6 +204,7 @@ def on_ended(trace: StatusTrace, event: e.RunEnded) -> None:
     add_transition(trace, event, event.status)
     if event.status == EXPIRED and event.occurred_at is None and trace.expires_at is not None:
         trace.transitions[-1] = trace.transitions[-1]._replace(low=trace.expires_at)
+    _add_offset(trace, event.ahead)
 
 
 def on_times_changed(trace: StatusTrace, event: e.RunTimesChanged) -> None:

@@ -48,6 +48,15 @@ class Wait:
         self.index = index
         self.calls = {it.id: WaitedCall(it, None) for it in calls}
 
+    def without_looks(self) -> Wait:
+        """Returns the same without the times by our clock, which was set meanwhile."""
+        copy = Wait(self.index, ())
+        for call_id, it in self.calls.items():
+            call = WaitedCall(it.call, _without_looks(it.required))
+            call.resolved, call.is_submitted = _without_looks(it.resolved), it.is_submitted
+            copy.calls[call_id] = call
+        return copy
+
     @property
     def submitted_at(self) -> float | None:
         """Returns when our own client had answered all calls; None if it did not."""
@@ -82,6 +91,10 @@ class Wait:
             call = self.calls.get(call_id)
             if call is not None and call.resolved is None:
                 call.resolved, call.is_submitted = Moment(until=moment), True
+
+
+def _without_looks(moment: Moment | None) -> Moment | None:
+    return None if moment is None else moment._replace(after=-inf, until=inf)
 
 
 def estimate_bytes(calls: Iterable[ToolCall]) -> int:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from projections.queries.grouping import in_zone
-from tracker.errors import SettingsError
+from projections.queries.moments import find_midnight, parse_moment
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
-_AGO = re.compile(r"(\d{1,6})\s*(min|m|h|d|w)")
-_SPANS = {
-    "m": timedelta(minutes=1),
-    "min": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(days=7),
-}
 
 
 class LocalTime:
@@ -75,37 +66,14 @@ class LocalTime:
 
     def midnight(self, day: date) -> datetime:
         """Returns the first moment of a day of the zone, in UTC."""
-        local = datetime.combine(day, time(), self.zone)
-        # Where clocks skip midnight, the day begins after the gap.
-        return local.astimezone(UTC)
+        return find_midnight(day, self.zone)
 
     def parse(self, text: str) -> datetime | None:
         """Returns the moment of `1h`, `7d`, `today`, a date or a moment; None for `all`.
 
-        Days are those of the zone, today included: `7d` begins with the midnight six days ago.
         Raises SettingsError for anything else.
         """
-        given = text.strip()
-        lowered = given.lower()
-        if lowered == "all":
-            return None
-        if lowered in ("today", "yesterday"):
-            return self.midnight(self._today - timedelta(days=lowered == "yesterday"))
-        try:
-            if ago := _AGO.fullmatch(lowered):
-                number, unit = int(ago[1]), ago[2]
-                if unit in "dw":
-                    return self.midnight(self._today - number * _SPANS[unit] + timedelta(days=1))
-                return self.now - number * _SPANS[unit]
-            moment = datetime.fromisoformat(given)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=self.zone)
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise SettingsError(
-                f"{text!r} is no time: use 1h, 7d, today, yesterday, a date such as 2026-01-31, "
-                "a moment such as 2026-01-31T16:42, or all"
-            ) from None
+        return parse_moment(text, self.zone, self.now)
 
     def _year(self, day: date) -> str:
         return "" if day.year == self._today.year else f" {day.year}"

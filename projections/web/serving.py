@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import socket
 from urllib.parse import parse_qsl, quote, urlencode
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from projections.web.app import PAGE_HEADERS
+from tracker.errors import SettingsError
 
 COOKIE = "runfold_token"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -66,12 +68,22 @@ class TokenGuard:
         return self._host in ("0.0.0.0", "::") and _is_address(name)
 
 
-def run_server(app: ASGIApp, host: str, port: int) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens; port 0 is any free one. Raises SettingsError if taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error}") from error
+
+
+def run_server(app: ASGIApp, listener: socket.socket) -> None:
     """Serves an application until Ctrl-C, without a log of requests, whose URLs may have tokens.
 
-    Raises SystemExit if the port is taken.
+    Raises KeyboardInterrupt on Ctrl-C.
     """
-    uvicorn.run(app, host=host, port=port, log_level="error", access_log=False, server_header=False)
+    config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _strip_port(header: str) -> str:

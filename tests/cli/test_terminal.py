@@ -89,7 +89,15 @@ def test_a_table_that_does_not_fit_loses_nothing(database: str) -> None:
     by = "source,thread_id,assistant_id,model,status,outcome"
     shown = run_in_terminal("usage", "--by", by, "--db", database)
     piped = runfold("usage", "--by", by, "--db", database).out
-    assert shown.split()[-13:] == piped.split()[-13:]
+    *rows, note, _ = shown.splitlines()
+    # Columns that have no room are named, and the others are whole.
+    assert note.startswith("no room for: ")
+    assert note.endswith("; a wider terminal or --json shows all")
+    left_out = note.split(":")[1].split(";")[0].split(",")
+    headings = [" ".join(it.split()) for it in piped.splitlines()[1].split("  ") if it.strip()]
+    assert {it.strip() for it in left_out} < set(headings)
+    assert max(map(len, rows)) <= COLUMNS
+    assert rows[-1].split() == piped.split()[-len(headings) :][: len(rows[-1].split())]
     assert "…" not in shown
 
 

@@ -33,7 +33,7 @@ def refund(order_number: str, amount: float, reason: str) -> dict[str, object]:
 
 
 @tracker.on(RunActionRequired)
-async def run_other_tools(delivery: Delivery) -> None:
+async def run_other_tools(delivery: Delivery[RunActionRequired]) -> None:
     # It may come twice, or late: what counts is what the run waits for now.
     run = await tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
     if run.status == "requires_action":

@@ -16,7 +16,7 @@ def main(thread_id: str) -> int:
     tracker = Tracker("sqlite:///runs.db", api).in_background()
 
     @tracker.on(RunActionRequired)
-    def run_tools(delivery: Delivery) -> None:
+    def run_tools(delivery: Delivery[RunActionRequired]) -> None:
         run = tracker.runs.retrieve(delivery.thread_id, delivery.run_id)
         if run.status == "requires_action":
             calls = run.tool_calls

@@ -242,7 +242,9 @@ CREATE TABLE public.runfold_sources (
     clock_ahead double precision NOT NULL,
     peculiarities text NOT NULL,
     set_aside bigint NOT NULL,
-    given_up bigint NOT NULL
+    given_up bigint NOT NULL,
+    clock_ahead_at_least double precision,
+    clock_ahead_at_most double precision
 );
 CREATE TABLE public.runfold_tool_calls (
     stream text NOT NULL,

@@ -46,10 +46,13 @@ def test_the_first_command_shows_the_demo(tmp_path: Path) -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("60 runs on 20 threads ")
+    assert done.stdout.startswith("A generated week: ")
+    assert "20 live runs on 20 threads " in done.stdout
     for shown in ("runs by status", "time by phase", "tokens by model", "runfold-demo.db"):
         assert shown in done.stdout
     assert (tmp_path / "runfold-demo.db").is_file()
+    assert "The report is " in done.stdout
+    assert (tmp_path / "runfold-report.html").is_file()
 
 
 def test_the_second_command_runs_the_tests() -> None:

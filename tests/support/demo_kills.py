@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from projections import Views
 from tests.support.paths import ROOT
 from tracker import open_event_store
-from tracker.cli.demo_runs import DEMO_PARAMETERS
+from tracker.cli.trial.live_runs import DEMO_PARAMETERS
 from tracker.core.decider import fold
 from tracker.core.events import RunCreated, RunEnded, RunStepRecorded
 from tracker.simulator import Simulator
@@ -23,7 +24,8 @@ def kill_demo(folder: Path, kills: int) -> int:
     """
     url, notes = f"sqlite:///{folder}/runs.db", folder / "notes"
     chance = random.Random()
-    with Simulator(seed=chance.randrange(10_000), parameters=DEMO_PARAMETERS) as simulator:
+    short = replace(DEMO_PARAMETERS, time_scale=0.15, expires_after=7.0)
+    with Simulator(seed=chance.randrange(10_000), parameters=short) as simulator:
 
         def start(number: int, *, runs: int) -> subprocess.Popen[bytes]:
             arguments = [url, simulator.base_url, str(notes), str(runs), str(number)]

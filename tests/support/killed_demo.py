@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from projections import Views
 from tracker import EventStore, open_event_store
-from tracker.cli.demo_runs import DemoProgress, run_demo
+from tracker.cli.trial.live_runs import DemoProgress, run_demo
 from tracker.event_store import Append, RecordedEvent
 
 

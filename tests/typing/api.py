@@ -44,7 +44,8 @@ from tracker import (
     Tracker,
     open_event_store,
 )
-from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded
+from tracker.core.events import Event, RunActionRequired, RunCompleted, RunEnded, RunFailed
+from tracker.core.snapshot import ToolCall
 from tracker.core.usage import Usage
 from tracker.delivery import DeliveryProgress
 from tracker.errors import PollAgain, StopPolling
@@ -137,13 +138,27 @@ async def acts_on_what_happens(api: Assistants) -> None:
     tracker.every(60, tracker.drain)
 
     @tracker.on(RunActionRequired)
-    async def runs_tools(delivery: Delivery) -> None:
-        assert_type(delivery.event, Event)
+    async def runs_tools(delivery: Delivery[RunActionRequired]) -> None:
+        assert_type(delivery.event, RunActionRequired)
+        assert_type(delivery.event.tool_calls[0], ToolCall)
         await tracker.runs.submit_tool_outputs(delivery.thread_id, delivery.run_id, [])
 
     @tracker.on(RunEnded, name="mail", since="start")
-    def writes_mail(delivery: Delivery) -> int:
+    def writes_mail(delivery: Delivery[RunEnded]) -> int:
+        assert_type(delivery.event.usage, Usage | None)
         return delivery.position
+
+    @tracker.on(RunCompleted, RunFailed)
+    def sees_two_kinds(delivery: Delivery[RunEnded]) -> None:
+        assert_type(delivery.event.status, str)
+
+    @tracker.on()
+    def sees_all(delivery: Delivery) -> None:
+        assert_type(delivery.event, Event)
+
+    @tracker.on(RunFailed)
+    def sees_any(delivery: Delivery) -> None:
+        assert_type(delivery.event.observed_at, datetime)
 
     @tracker.tool
     async def get_weather(city: str) -> str:
@@ -158,7 +173,12 @@ async def acts_on_what_happens(api: Assistants) -> None:
         assert_type(await get_weather("Oslo"), str)
         assert_type(tracker.deliveries(), list[DeliveryProgress])
         assert_type(await tracker.retry_deliveries("run_1", name="mail"), int)
-    assert_type(writes_mail(Delivery("assistants", "", "", 1, 1, Event(observed_at=NOW))), int)
+    assert_type(
+        writes_mail(
+            Delivery("assistants", "", "", 1, 1, RunCompleted(observed_at=NOW, previous="x"))
+        ),
+        int,
+    )
 
 
 def blocks_in_a_script(
@@ -170,6 +190,11 @@ def blocks_in_a_script(
     PrometheusMetrics(background, lag=lambda: {"runs": 0}).register(registry)
     export_spans(background, exporter)
     background.every(0.5, lambda: background.watching)
+
+    @background.on(RunFailed)
+    def tells(delivery: Delivery[RunFailed]) -> None:
+        assert_type(delivery.event, RunFailed)
+
     with background as tracker:
         run = tracker.runs.create("thread_1", assistant_id="asst_1")
         assert_type(run, Run)

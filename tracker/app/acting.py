@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from tracker.core.events import Event, RunActionRequired
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
+from tracker.core.events import RunActionRequired
+from tracker.delivery.handlers import DeliveryProgress, EventT, Registration, Result, Since
 from tracker.delivery.subscriptions import Subscriptions
 from tracker.errors import SettingsError
 from tracker.runtime.jobs import Job, Jobs
@@ -28,13 +28,13 @@ class Acting:
 
     def on(
         self,
-        *kinds: type[Event],
+        *kinds: type[EventT],
         name: str = "handlers",
         since: Since = "now",
         concurrency: int | None = None,
         timeout: float | None = None,
         give_up_after: float | None = None,
-    ) -> Callable[[AnyHandler], AnyHandler]:
+    ) -> Registration[EventT, Result]:
         """Returns a decorator that delivers events of these classes, or all, to a function.
 
         Delivers each at least once, from the checkpoint that `name` has in the database; a new
@@ -49,7 +49,8 @@ class Acting:
         """
         if self._session is not None:
             raise SettingsError("the tracker is open: register handlers before, to miss no event")
-        return self._subscriptions.on(kinds, name, since, concurrency, timeout, give_up_after)
+        settings = (concurrency, timeout, give_up_after)
+        return self._subscriptions.on(kinds, name, since, *settings)  # type: ignore[return-value]
 
     @overload
     def tool(self, function: ToolFunction, /) -> ToolFunction: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -13,7 +13,7 @@ from tracker.app.table_followers import Tables
 from tracker.capture.hooks import Client
 from tracker.core.events import Event
 from tracker.core.state import RunState
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, Since
+from tracker.delivery.handlers import DeliveryProgress, EventT, Registration, Result, Since
 from tracker.errors import RunfoldError
 from tracker.event_store import RecordedEvent
 from tracker.ingest.backfill import Backfilled
@@ -221,8 +221,8 @@ class BackgroundTracker:
     # Handlers and jobs.
 
     def on(
-        self, *kinds: type[Event], name: str = "handlers", since: Since = "now", **settings: Any
-    ) -> Callable[[AnyHandler], AnyHandler]:
+        self, *kinds: type[EventT], name: str = "handlers", since: Since = "now", **settings: Any
+    ) -> Registration[EventT, Result]:
         """Returns a decorator for a function of one `Delivery`, before the start.
 
         The function may use this object, and block: it is called in a thread of its own. The

@@ -75,6 +75,7 @@ async def open_session(
     clock, sources = settings.clock, settings.sources
     paces = await threads.run(paces_in, store) if settings.resume else {}
     watch_list = WatchList(clock, settings.cadence, settings.requests_per_second, paces=paces)
+    counters.seconds_ahead = watch_list.seconds_ahead
     updates = RunUpdates(watch_list, commits, clock, settings.steps)
     poller = Poller(watch_list, updates, commits, clock, concurrency=settings.concurrency)
     overdue = OverdueAudit(watch_list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
@@ -113,6 +113,23 @@ class Tracker(Acting):
         self._client_capture: ClientCapture | None = None
         self._stack = AsyncExitStack()
         self._process = os.getpid()
+
+    @classmethod
+    def from_env(
+        cls, source: Callable[[str, str | None], Source] = Assistants, **settings: Any
+    ) -> Self:
+        """Returns a tracker of the database and the service that the environment names.
+
+        Reads the variables of the command line: `RUNFOLD_DB` (`sqlite:///runfold.db`),
+        `OPENAI_BASE_URL` and `OPENAI_API_KEY`. `source` makes the source of an address and a key,
+        such as `Responses`; the settings are those of the constructor. Raises SettingsError
+        without an address.
+        """
+        base_url = os.environ.get("OPENAI_BASE_URL")
+        if not base_url:
+            raise SettingsError("no service: set OPENAI_BASE_URL to its address, with /v1")
+        api = source(base_url, os.environ.get("OPENAI_API_KEY"))
+        return cls(os.environ.get("RUNFOLD_DB") or "sqlite:///runfold.db", api, **settings)
 
     async def __aenter__(self) -> Self:
         self._check_process()

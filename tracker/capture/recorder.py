@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tracker.core.events import Event, run_stream
 from tracker.core.identifiers import is_identifier
 from tracker.core.other_decisions import decide_continuation, decide_submission
-from tracker.core.snapshot import RunSnapshot
+from tracker.core.snapshot import UNTOLD, RunSnapshot
 from tracker.core.state import UNKNOWN_VERSION, RunState
 from tracker.errors import RunfoldError
 from tracker.polling.watch_list import FIRST_POLL_SECONDS
@@ -110,9 +110,16 @@ class CallRecorder:
                 asked_at=answer.asked_at,
                 unchanged_until=unchanged_until,
             ).on_thread(thread_id)
-            if call is not None:
-                snapshot = snapshot.model_copy(update={"call": call})
+            watched = self._watch_list.find(stream)
+            told: dict[str, Any] = {} if call is None else {"call": call}
+            if watched is not None and self._watch_list.check_clock(watched):
+                # Nothing tells on which side of that the call was sent.
+                told |= {"asked_since": UNTOLD, "unchanged_until": None}
+            told |= self._watch_list.describe_clocks(watched, self._source)
+            if told:
+                snapshot = snapshot.model_copy(update=told)
             result, predecessor = await self._commits.observe(snapshot, known)
+            self._watch_list.apply_events(watched, self._source, result.events)
         except RunfoldError as error:
             self._warn(stream, "the answer to our own call is not recorded", error)
             return None

@@ -12,6 +12,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    from tracker.cli.commands import command
+    try:
+        from tracker.cli.commands import command
 
-    command(arguments)
+        command(arguments)
+    except KeyboardInterrupt:
+        # Before a command began, or after it ended.
+        sys.exit(130)

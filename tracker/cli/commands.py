@@ -21,7 +21,7 @@ from tracker.cli.dashboard.top import top
 from tracker.cli.deliveries import deliveries
 from tracker.cli.demo import demo, simulate
 from tracker.cli.doctor import doctor
-from tracker.cli.exit_codes import CommandGroup
+from tracker.cli.exit_codes import CommandGroup, PlainCommand
 from tracker.cli.export import export
 from tracker.cli.history import history, replay
 from tracker.cli.import_ import import_
@@ -66,7 +66,7 @@ def _main(
 for _heading, _commands in COMMANDS.items():
     for _command in _commands:
         _name = _command.__name__.strip("_").replace("_", "-")
-        app.command(_name, rich_help_panel=_heading)(_command)
+        app.command(_name, cls=PlainCommand, rich_help_panel=_heading)(_command)
 
 # Built once a process: that takes as long as many a command.
 command = typer.main.get_command(app)

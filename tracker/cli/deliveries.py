@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Json
+from tracker.cli.options import DEFAULT_DB, Db, Json, Tz
 from tracker.errors import SettingsError, UnknownRun
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def deliveries(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Only handlers of this name.")
     ] = None,
+    tz: Tz = "UTC",
     json: Json = False,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -41,7 +42,7 @@ def deliveries(
         if action == "retry":
             _retry(store, run, name)
         else:
-            _show(store, name, json=json)
+            _show(store, name, tz=tz, json=json)
     finally:
         store.close()
 
@@ -80,7 +81,8 @@ def _retry(store: EventStore, run: str | None, name: str | None) -> None:
     typer.echo(f"{number:,} runs are delivered again by the next tracker that has their handlers")
 
 
-def _show(store: EventStore, name: str | None, *, json: bool) -> None:
+def _show(store: EventStore, name: str | None, *, tz: str, json: bool) -> None:
+    from projections.queries.grouping import in_zone, time_zone
     from tracker.cli.tables import print_json, print_rows
     from tracker.delivery.ledger import find_ledger
 
@@ -103,4 +105,6 @@ def _show(store: EventStore, name: str | None, *, json: bool) -> None:
         return
     print_rows("handlers", rows)
     if failing:
-        print_rows("runs that handlers failed with", failing)
+        zone = time_zone(tz)
+        shown = [{**it, "failing_since": in_zone(it["failing_since"], zone)} for it in failing]
+        print_rows("runs that handlers failed with", shown)

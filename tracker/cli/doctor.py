@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tracker.cli.deliveries import list_failing
-from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings, Tz
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from projections.maintenance.diagnosis import Diagnosis
     from tracker.heartbeats.heartbeat import Heartbeat
 
@@ -29,12 +31,15 @@ _SOURCE_COLUMNS = (
 _NAMED_RUNS = 5
 
 
-def doctor(json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB) -> None:
+def doctor(
+    tz: Tz = "UTC", json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB
+) -> None:
     """Check the tables and the services that trackers poll.
 
     Prints the cure for each problem. The exit code is 1 if there is one.
     """
     from projections import Views
+    from projections.queries.grouping import time_zone
     from tracker.cli.views import read_prices
     from tracker.delivery.ledger import find_ledger
     from tracker.event_store import open_event_store
@@ -54,11 +59,12 @@ def doctor(json: Json = False, prices: PriceSettings = None, db: Db = DEFAULT_DB
     if json:
         _print_document(diagnosis, heartbeats, shared_ids, failing)
     else:
-        _print_diagnosis(diagnosis)
+        zone = time_zone(tz)
+        _print_diagnosis(diagnosis, zone)
         if shared_ids:
             _print_line(_describe_shared_ids(shared_ids))
         _print_heartbeats(heartbeats)
-        _print_failing(failing)
+        _print_failing(failing, zone)
     raise typer.Exit(0 if _is_healthy(diagnosis, heartbeats, failing) else 1)
 
 
@@ -102,14 +108,15 @@ def _describe_shared_ids(streams: Sequence[str]) -> str:
     return f"runs on other threads came with the ids of these, and are not recorded: {names}"
 
 
-def _print_diagnosis(diagnosis: Diagnosis) -> None:
+def _print_diagnosis(diagnosis: Diagnosis, zone: ZoneInfo) -> None:
+    from projections.queries.grouping import in_zone
     from tracker.cli.tables import print_rows
 
     schema = diagnosis.schema
     _print_line(f"tables: {schema.state}, at {schema.found or 'nothing'}, needed {schema.needed}")
     _print_line(f"events: last position {diagnosis.last_position:,}")
     if diagnosis.pruned_before is not None:
-        moment = f"{diagnosis.pruned_before:%Y-%m-%d %H:%M:%S %Z}"
+        moment = f"{in_zone(diagnosis.pruned_before, zone):%Y-%m-%d %H:%M:%S %Z}"
         _print_line(f"pruned: runs that ended before {moment}")
     rows = [
         {name: getattr(it, name) for name in _PROJECTION_COLUMNS} for it in diagnosis.projections
@@ -143,7 +150,10 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
         name = f"{it.source} ({it.worker})"
         if it.advice is not None:
             _print_line(f"{name}: {it.advice}")
-        if it.clock_ahead:
+        if it.clock_ahead_at_least is not None and it.clock_ahead_at_most is not None:
+            bounds = f"{it.clock_ahead_at_least:+.2f} to {it.clock_ahead_at_most:+.2f} s"
+            _print_line(f"{name}: its clock is {bounds} ahead of ours, by the stamps of its runs")
+        elif it.clock_ahead:
             side = "ahead of" if it.clock_ahead > 0 else "behind"
             offset = f"{abs(it.clock_ahead):.0f} s {side} ours"
             _print_line(f"{name}: its clock is {offset}, which is taken into account")
@@ -152,11 +162,13 @@ def _print_heartbeats(heartbeats: Sequence[Heartbeat]) -> None:
             _print_line(f"{name}: accepted answers that are not as documented: {described}")
 
 
-def _print_failing(failing: Sequence[Mapping[str, Any]]) -> None:
+def _print_failing(failing: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> None:
+    from projections.queries.grouping import in_zone
+
     for it in failing[:_NAMED_RUNS]:
-        key = it["run_key"]
+        key, since = it["run_key"], in_zone(it["failing_since"], zone)
         _print_line(
-            f"{key}: {it['state']} since {it['failing_since']:%Y-%m-%d %H:%M:%S %Z}, after "
+            f"{key}: {it['state']} since {since:%Y-%m-%d %H:%M:%S %Z}, after "
             f"{it['attempts']:,} attempts of the handlers {it['name']!r}: {it['error']}"
         )
         if it["state"] == "parked":

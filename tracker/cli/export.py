@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Since, Until
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Since, Tz, Until
 from tracker.errors import SettingsError
 
 _STANDARD_OUTPUT = Path("-")
@@ -49,6 +49,7 @@ def export(
             show_default="from the name of FILE",
         ),
     ] = None,
+    tz: Tz = "UTC",
     since: Since = None,
     until: Until = None,
     force: Annotated[

@@ -1,4 +1,4 @@
-"""`runfold history` and `replay`: the events of one run, and a chart of its phases."""
+"""`runfold history` and `replay`: one run as a picture, and its events."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, Json, PriceSettings, Tz
+from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from zoneinfo import ZoneInfo
 
     from projections import RunHistory
-    from projections.row_types import PhaseRow
+    from projections.row_types import RunRow
     from tracker.core.events import Event
     from tracker.event_store import RecordedEvent
 
-_COLOURS = {"queued": "yellow", "in_progress": "green", "requires_action": "magenta"}
-_COLOURS |= {"unknown": "bright_black"}
-_BAR_WIDTH = 30
+# The width of the picture without a terminal.
+_PIPE_WIDTH = 80
+# Left out first where there is no room.
+_LEAST = ("occurred", "observed")
 # Fields that other columns or the title show.
 _TIMES = ("observed_at", "asked_at", "occurred_at", "not_before", "not_after")
 _HIDDEN_FIELDS = frozenset(
@@ -37,12 +39,13 @@ def history(
             "--source", metavar="NAME", help="Source of the run, if several have this id."
         ),
     ] = None,
+    tz: Tz = "UTC",
     json: Json = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Show the events of a run and a chart of its phases."""
-    print_history(db, run, source=source, json=json, prices=prices)
+    """Show a run as a picture of its phases, calls and steps, then its events."""
+    print_history(db, run, source=source, json=json, prices=prices, tz=tz)
 
 
 def replay(
@@ -65,7 +68,7 @@ def replay(
     """
     from rich.text import Text
 
-    from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
+    from tracker.cli.layout.timeline import draw_timeline, make_lanes
     from tracker.cli.views import open_current_views
 
     with open_current_views(db) as views:
@@ -83,14 +86,15 @@ def replay(
         shown_at = max(shown_at, moment)
         out.print(_make_line(past))
     out.print()
-    _print_chart(list(history.phases))
+    lanes = make_lanes(history.run, history.phases, history.actions, history.steps)
+    for drawn in draw_timeline(lanes, out.width if out.is_terminal else _PIPE_WIDTH):
+        out.print(drawn)
 
 
 def _make_line(past: RunHistory) -> object:
     from rich.text import Text
 
     from tracker.cli.durations import format_duration
-    from tracker.cli.terminal import escape_controls
 
     event = past.events[-1].event
     seen = _format_time(event.observed_at, past.run.created_at)
@@ -110,19 +114,30 @@ def _make_line(past: RunHistory) -> object:
 
 
 def print_history(
-    db: str, run_id: str, *, source: str | None, json: bool, prices: str | None = None
+    db: str,
+    run_id: str,
+    *,
+    source: str | None,
+    json: bool,
+    prices: str | None = None,
+    tz: str = "UTC",
 ) -> None:
     """Prints the history of a run. Raises UnknownRun if it is not recorded."""
-    from rich.text import Text
-
-    from tracker.cli.tables import print_json
-    from tracker.cli.terminal import UNKNOWN, escape_controls, print_table, stdout_console
+    from projections.queries.grouping import in_zone, time_zone
+    from tracker.cli.layout.timeline import draw_timeline, make_lanes
+    from tracker.cli.tables import print_json, print_rows
     from tracker.cli.views import open_current_views
     from tracker.event_store import open_event_store
 
+    zone = time_zone(tz)
     with open_current_views(db, prices, quiet=json) as views:
         run = views.run(run_id, source)
-        phases = views.phases(run_id, run.source)
+        lanes = make_lanes(
+            run,
+            views.phases(run_id, run.source),
+            views.actions(run_id, run.source),
+            views.steps(run_id, run.source),
+        )
     store = open_event_store(db, create=False)
     try:
         recorded = store.read(run.run_key)
@@ -131,13 +146,24 @@ def print_history(
     if json:
         print_json([_encode_event(entry) for entry in recorded])
         return
+    created_at = in_zone(run.created_at, zone)
+    _print_title(run, created_at)
     out = stdout_console()
-    title = f"{run.run_key}, thread {run.thread_id or UNKNOWN}, {run.created_at:%Y-%m-%d} UTC"
+    for line in draw_timeline(lanes, out.width if out.is_terminal else _PIPE_WIDTH):
+        out.print(line)
+    out.print()
+    print_rows(None, [_describe_event(it, created_at, zone) for it in recorded], _LEAST)
+
+
+def _print_title(run: RunRow, created_at: datetime) -> None:
+    from rich.text import Text
+
+    out = stdout_console()
+    title = f"{run.run_key}, thread {run.thread_id or UNKNOWN}"
     out.print(Text(escape_controls(title), style="bold"))
+    parts = [run.status, *filter(None, (run.error_code, run.assistant_id, run.model))]
+    out.print(Text(escape_controls(f"{', '.join(parts)}, {created_at:%Y-%m-%d %Z}")))
     out.print()
-    print_table(_make_event_table(recorded, run.created_at))
-    out.print()
-    _print_chart(phases)
 
 
 def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
@@ -157,29 +183,23 @@ def _encode_event(entry: RecordedEvent) -> dict[str, Any]:
     return {"position": entry.position, "version": entry.version, "topic": topic, **fields}
 
 
-def _make_event_table(recorded: list[RecordedEvent], created_at: datetime) -> Table:
-    from rich.text import Text
-
-    from tracker.cli.terminal import UNKNOWN, escape_controls, make_table
+def _describe_event(
+    entry: RecordedEvent, created_at: datetime, zone: ZoneInfo
+) -> dict[str, object]:
+    from projections.queries.grouping import in_zone
     from tracker.core.events import Change
 
-    table = make_table()
-    table.add_column("#", justify="right", no_wrap=True)
-    for name in ("occurred", "observed", "event"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("details", overflow="fold")
-    for entry in recorded:
-        event = entry.event
-        occurred_at = event.occurred_at if isinstance(event, Change) else None
-        observed = _format_time(event.observed_at, created_at)
-        table.add_row(
-            str(entry.version),
-            _format_time(occurred_at, created_at) if occurred_at else UNKNOWN,
-            f"{observed}.{event.observed_at.microsecond // 1000:03}",
-            type(event).__name__,
-            Text(escape_controls(_format_details(event))),
-        )
-    return table
+    event = entry.event
+    occurred_at = event.occurred_at if isinstance(event, Change) else None
+    observed_at = in_zone(event.observed_at, zone)
+    observed = _format_time(observed_at, created_at)
+    return {
+        "#": entry.version,
+        "occurred": _format_time(in_zone(occurred_at, zone), created_at) if occurred_at else None,
+        "observed": f"{observed}.{observed_at.microsecond // 1000:03}",
+        "event": type(event).__name__,
+        "details": _format_details(event),
+    }
 
 
 def _format_time(moment: datetime, created_at: datetime) -> str:
@@ -209,34 +229,3 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(_format_value(each) for each in value)
     return str(value)
-
-
-def _print_chart(phases: list[PhaseRow]) -> None:
-    """Prints one bar for each phase, to scale: solid as long as it surely took, then shaded."""
-    from rich.text import Text
-
-    from tracker.cli.durations import format_duration
-    from tracker.cli.terminal import escape_controls, stdout_console
-
-    out = stdout_console()
-    longest = [phase.at_most_seconds or phase.at_least_seconds or 0.0 for phase in phases]
-    scale = _BAR_WIDTH / sum(longest) if sum(longest) else 0
-    for phase, most in zip(phases, longest, strict=True):
-        least = phase.at_least_seconds
-        solid, whole = round((least or 0.0) * scale), round(most * scale)
-        line = Text(f"{escape_controls(phase.status):>16} ")
-        line.append("█" * solid + "░" * (whole - solid) or "░", style=_colour_of(phase.status))
-        is_disputed = phase.basis == "disputed"
-        duration = (
-            "still lasts"
-            if phase.left_at is None
-            else format_duration(
-                phase.seconds, least, phase.at_most_seconds, is_disputed=is_disputed
-            )
-        )
-        line.append(f" {duration}, {phase.basis}")
-        out.print(line)
-
-
-def _colour_of(status: str) -> str:
-    return _COLOURS.get(status, "cyan")

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
-_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"(\d{1,6})(s|min|h|d|w)")
-_DAYS_AGO = {"today": 0, "yesterday": 1}
+from tracker.errors import SettingsError
 
 
-def parse_moment(text: str) -> datetime:
-    """Returns the moment of an option, in the zone of `RUNFOLD_TZ` where it does not say its own.
+def _resolve(ctx: typer.Context, text: str | None) -> datetime | None:
+    """Returns the moment that an option names, in the zone of the command."""
+    if text is None:
+        return None
+    from projections.queries.grouping import time_zone
+    from projections.queries.moments import parse_moment
 
-    Raises BadParameter for a text that is no time.
-    """
+    zone = time_zone(ctx.params.get("tz") or "UTC")
     try:
-        zone = ZoneInfo(os.environ.get("RUNFOLD_TZ") or "UTC")
-        return read_moment(str(text), zone, datetime.now(UTC))
-    except (ValueError, OverflowError, KeyError, OSError):
-        raise typer.BadParameter(
-            f"{text!r} is no time: use 2026-01-31, 2026-01-31T15:00, 1h, 2d, today or yesterday"
-        ) from None
-
-
-def read_moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """Returns the moment of a text. Raises ValueError or OverflowError."""
-    if found := _AGO.fullmatch(text.strip()):
-        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
-    if text.strip() in _DAYS_AGO:
-        day = now.astimezone(zone).date() - timedelta(days=_DAYS_AGO[text.strip()])
-        return datetime(day.year, day.month, day.day, tzinfo=zone)
-    moment = datetime.fromisoformat(text.strip())
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return parse_moment(text, zone, datetime.now(UTC))
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 DEFAULT_DB = "sqlite:///runfold.db"
@@ -62,9 +46,12 @@ PriceSettings = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Tz = Annotated[
     str,
     typer.Option(
+        # Other options are read in this zone.
+        is_eager=True,
         metavar="ZONE",
         envvar="RUNFOLD_TZ",
         help="Time zone, such as Europe/Berlin.",
@@ -75,13 +62,18 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="TIME",
-        parser=parse_moment,
-        help="Only runs created since 2026-01-31, 1h, 2d, today … (in RUNFOLD_TZ, or UTC).",
+        parser=str,
+        callback=_resolve,
+        help="Only runs created since 1h, 7d, today, yesterday, 2026-01-31 …, in the zone.",
     ),
 ]
 Until = Annotated[
     datetime | None,
     typer.Option(
-        "--until", metavar="TIME", parser=parse_moment, help="Only runs created before then."
+        "--until",
+        metavar="TIME",
+        parser=str,
+        callback=_resolve,
+        help="Only runs created before then.",
     ),
 ]

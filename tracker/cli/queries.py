@@ -9,6 +9,7 @@ import typer
 from tracker.cli.options import (
     BY_HELP,
     DEFAULT_DB,
+    Csv,
     Db,
     Json,
     PriceSettings,
@@ -24,15 +25,17 @@ def status(
     since: Since = None,
     until: Until = None,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Count runs by status."""
-    from tracker.cli.tables import print_status
+    from tracker.cli.tables import Form, choose_form, print_status
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json) as views:
-        print_status(views, by=by, tz=tz, since=since, until=until, json=json)
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
+        print_status(views, by=by, tz=tz, since=since, until=until, form=form)
 
 
 def timing(
@@ -41,6 +44,7 @@ def timing(
     since: Since = None,
     until: Until = None,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -48,11 +52,12 @@ def timing(
 
     The bounds in brackets hold for all runs, also for those whose durations are unknown.
     """
-    from tracker.cli.tables import print_timing
+    from tracker.cli.tables import Form, choose_form, print_timing
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json) as views:
-        print_timing(views, by=by, tz=tz, since=since, until=until, json=json)
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
+        print_timing(views, by=by, tz=tz, since=since, until=until, form=form)
 
 
 def usage(
@@ -69,6 +74,7 @@ def usage(
         typer.Option("--source", metavar="NAME", help="Source of the session, if several have it."),
     ] = None,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -78,14 +84,21 @@ def usage(
     count of all of a session stands beside those of its turns and of its sub-agents, open ones
     included, and beside the difference.
     """
-    from tracker.cli.tables import print_open_usage, print_session_usage, print_usage
+    from tracker.cli.tables import (
+        Form,
+        choose_form,
+        print_open_usage,
+        print_session_usage,
+        print_usage,
+    )
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json) as views:
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
         if session is not None:
-            print_session_usage(views, session, source, json=json)
+            print_session_usage(views, session, source, form=form)
             return
-        print_usage(views, by=by, tz=tz, since=since, until=until, json=json)
+        print_usage(views, by=by, tz=tz, since=since, until=until, form=form)
         print_open_usage(views, since=since, until=until)
 
 
@@ -98,6 +111,7 @@ def cost(
         bool, typer.Option("--unpriced", help="List only the models and tiers without a price.")
     ] = False,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -110,15 +124,22 @@ def cost(
     `{"models": {"our-gpt": "gpt-4o"}, "provider": "azure", "tiers": {"flex": 0.5}}`. The database
     keeps them: all commands and processes that apply costs need the same.
     """
-    from tracker.cli.tables import print_cost, print_models_without_price, print_open_usage
+    from tracker.cli.tables import (
+        Form,
+        choose_form,
+        print_cost,
+        print_models_without_price,
+        print_open_usage,
+    )
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json, needs_costs=True) as views:
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE, needs_costs=True) as views:
         if not unpriced:
-            print_cost(views, by=by, tz=tz, since=since, until=until, json=json)
+            print_cost(views, by=by, tz=tz, since=since, until=until, form=form)
             print_open_usage(views, since=since, until=until)
-        if unpriced or (not json and views.unpriced()):
-            print_models_without_price(views, json=json)
+        if unpriced or (form is Form.TABLE and views.unpriced()):
+            print_models_without_price(views, form=form)
 
 
 def actions(
@@ -132,16 +153,19 @@ def actions(
     waiting: Annotated[
         bool, typer.Option("--waiting", help="Only calls that still wait for an output.")
     ] = False,
+    tz: Tz = "UTC",
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """List the tool calls that runs waited for."""
-    from tracker.cli.tables import print_actions
+    from tracker.cli.tables import Form, choose_form, print_actions
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json) as views:
-        print_actions(views, run, source, waiting=waiting, json=json)
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
+        print_actions(views, run, source, waiting=waiting, tz=tz, form=form)
 
 
 def stuck(
@@ -149,6 +173,7 @@ def stuck(
         int | None, typer.Option(metavar="N", min=0, help="List at most this many runs.")
     ] = None,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -156,17 +181,21 @@ def stuck(
 
     These are past their expiry, or open far longer than is usual.
     """
-    from tracker.cli.tables import print_stuck
+    from tracker.cli.tables import Form, choose_form, print_stuck
     from tracker.cli.views import open_current_views
 
-    with open_current_views(db, prices, quiet=json) as views:
-        print_stuck(views, limit=limit, json=json)
+    form = choose_form(json=json, csv=csv)
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
+        print_stuck(views, limit=limit, form=form)
 
 
 _RUN_COLUMNS = (
     *("run_id", "created_at", "status", "error_code", "assistant_id", "model"),
     *("total_seconds", "total_tokens", "total_dollars"),
 )
+
+# Left out first where there is no room.
+_LEAST = ("error_code", "model", "assistant_id")
 
 _Values = list[str] | None
 
@@ -195,6 +224,7 @@ def runs(
         str | None, typer.Option(metavar="TEXT", help="Continue after an earlier page.")
     ] = None,
     json: Json = False,
+    csv: Csv = False,
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -204,12 +234,13 @@ def runs(
     runs that follow is said on stderr.
     """
     from projections.queries.grouping import in_zone, time_zone
-    from tracker.cli.tables import print_json, print_rows
+    from tracker.cli.tables import Form, choose_form, print_csv, print_json, print_rows
     from tracker.cli.terminal import stderr_console
     from tracker.cli.views import open_current_views
 
+    form = choose_form(json=json, csv=csv)
     zone = time_zone(tz)
-    with open_current_views(db, prices, quiet=json) as views:
+    with open_current_views(db, prices, quiet=form is not Form.TABLE) as views:
         page = views.runs(
             status=status,
             outcome=outcome,
@@ -224,15 +255,17 @@ def runs(
             limit=limit,
             cursor=cursor,
         )
-    if json:
+    if form is Form.JSON:
         print_json(page.records())
+    elif form is Form.CSV:
+        print_csv(page.records())
     else:
         rows = [{name: getattr(row, name) for name in _RUN_COLUMNS} for row in page]
         for row in rows:
             row["created_at"] = in_zone(row["created_at"], zone)
         # Columns that say nothing of these runs leave room for the others.
         used = [name for name in _RUN_COLUMNS if any(row[name] is not None for row in rows)]
-        print_rows("runs", [{name: row[name] for name in used} for row in rows])
+        print_rows("runs", [{name: row[name] for name in used} for row in rows], _LEAST)
     if page.next_cursor is not None:
         note = f"{page.note}; " if page.note else ""
         stderr_console().print(f"{note}more: add --cursor {page.next_cursor}")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json as json_module
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from tracker.cli.durations import format_duration
-from tracker.cli.terminal import UNKNOWN, escape_controls, make_table, print_table, stdout_console
+from tracker.cli.layout.columns import Column, lay_out
+from tracker.cli.terminal import UNKNOWN, escape_controls, stdout_console
+from tracker.errors import SettingsError
 
 if TYPE_CHECKING:
     from projections import Views
@@ -20,8 +24,8 @@ if TYPE_CHECKING:
 
 PERCENTILES = (50, 95, 99)
 _SHOWN_PERCENTILES = (50, 95)
-# Columns of text up to this length are not wrapped.
-_UNWRAPPED = 20
+# The rule of a table that is not on a terminal.
+_RULE_WIDTH = 80
 _CACHE_WRITE = "cache_write_tokens"
 # Left out of tables for people, where there is no room for them.
 _LIFETIMES = frozenset(f"cache_write_{it}_tokens" for it in ("5m", "30m", "1h", "12h"))
@@ -44,6 +48,21 @@ _HEADINGS = {
 }
 
 
+class Form(Enum):
+    """The form of an answer."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def choose_form(*, json: bool, csv: bool) -> Form:
+    """Returns the form that the options ask for. Raises SettingsError for both."""
+    if json and csv:
+        raise SettingsError("pass --json or --csv, not both")
+    return Form.JSON if json else Form.CSV if csv else Form.TABLE
+
+
 def print_status(
     views: Views,
     *,
@@ -51,13 +70,13 @@ def print_status(
     tz: str = "UTC",
     since: datetime | None = None,
     until: datetime | None = None,
-    json: bool = False,
+    form: Form = Form.TABLE,
 ) -> None:
     """Prints the number of runs in each status."""
     counts = views.status_counts(
         by=_parse_columns(by), since=as_utc(since), until=as_utc(until), tz=tz
     )
-    _print("runs by status", counts.records(), json=json)
+    _print("runs by status", counts.records(), form=form)
 
 
 def print_timing(
@@ -67,7 +86,7 @@ def print_timing(
     tz: str = "UTC",
     since: datetime | None = None,
     until: datetime | None = None,
-    json: bool = False,
+    form: Form = Form.TABLE,
 ) -> None:
     """Prints the durations of phases."""
     timing = views.timing(
@@ -77,10 +96,10 @@ def print_timing(
         until=as_utc(until),
         tz=tz,
     )
-    if json:
-        print_json(timing.records())
+    if form is not Form.TABLE:
+        _print("", timing.records(), form=form)
         return
-    print_rows("time by phase", [_describe_timing(row) for row in timing])
+    print_rows("time by phase", [_describe_timing(row) for row in timing], ("unknown", "mean"))
     unknown = sum(row.unknown for row in timing)
     if unknown:
         counted = unknown + sum(row.runs for row in timing)
@@ -107,22 +126,24 @@ def print_usage(
     tz: str = "UTC",
     since: datetime | None = None,
     until: datetime | None = None,
-    json: bool = False,
+    form: Form = Form.TABLE,
 ) -> None:
     """Prints the tokens that runs used."""
     columns = _parse_columns(by) or ()
     rows = views.usage(by=columns, since=as_utc(since), until=as_utc(until), tz=tz).records()
-    if not json:
+    if form is Form.TABLE:
         hidden = set(_LIFETIMES)
         if all(row[_CACHE_WRITE] is None for row in rows):
             hidden.add(_CACHE_WRITE)
         rows = [{name: it for name, it in row.items() if name not in hidden} for row in rows]
-    _print(_add_columns("tokens", columns), rows, json=json)
+    _print(_add_columns("tokens", columns), rows, form=form)
 
 
-def print_session_usage(views: Views, session: str, source: str | None, *, json: bool) -> None:
+def print_session_usage(
+    views: Views, session: str, source: str | None, *, form: Form = Form.TABLE
+) -> None:
     """Prints the tokens of a session by parts."""
-    _print("tokens of the session", views.session_usage(session, source).records(), json=json)
+    _print("tokens of the session", views.session_usage(session, source).records(), form=form)
 
 
 def print_open_usage(
@@ -147,34 +168,50 @@ def print_cost(
     tz: str = "UTC",
     since: datetime | None = None,
     until: datetime | None = None,
-    json: bool = False,
+    form: Form = Form.TABLE,
 ) -> None:
     """Prints the cost of runs; a table has the versions of the prices in its title."""
     columns = _parse_columns(by) or ()
     rows = views.cost(by=columns, since=as_utc(since), until=as_utc(until), tz=tz).records()
     title = _add_columns("dollars", columns)
-    if not json:
+    if form is Form.TABLE:
         versions = sorted({version for row in rows for version in row.pop("price_versions")})
         title = f"{title}, price version {', '.join(versions)}" if versions else title
-    _print(title, rows, json=json)
+    _print(title, rows, form=form)
 
 
-def print_models_without_price(views: Views, *, json: bool) -> None:
+def print_models_without_price(views: Views, *, form: Form = Form.TABLE) -> None:
     """Prints the models, with the service tiers, that have no price."""
-    _print("runs of models without a price", views.unpriced().records(), json=json)
+    _print("runs of models without a price", views.unpriced().records(), form=form)
 
 
 def print_actions(
-    views: Views, run: str | None, source: str | None, *, waiting: bool, json: bool
+    views: Views,
+    run: str | None,
+    source: str | None,
+    *,
+    waiting: bool,
+    tz: str = "UTC",
+    form: Form = Form.TABLE,
 ) -> None:
     """Prints the tool calls that runs waited for, or wait for now."""
+    from projections.queries.grouping import in_zone, time_zone
+
+    zone = time_zone(tz)
     rows = views.actions(run, source, waiting=waiting).records()
-    if not json:
-        columns = ("run_key", "name", "arguments", "required_at")
+    if form is Form.TABLE:
         rows = [
-            {**{name: row[name] for name in columns}, "waited": _describe_wait(row)} for row in rows
+            {
+                "run_key": row["run_key"],
+                "name": row["name"],
+                "required_at": in_zone(row["required_at"], zone),
+                # Those that wait have waited for nothing yet.
+                **({} if waiting else {"waited": _describe_wait(row)}),
+                "arguments": row["arguments"],
+            }
+            for row in rows
         ]
-    _print("waiting for" if waiting else "actions", rows, json=json)
+    _print("waiting for" if waiting else "actions", rows, form=form)
 
 
 def _describe_wait(row: Mapping[str, Any]) -> str | None:
@@ -183,13 +220,13 @@ def _describe_wait(row: Mapping[str, Any]) -> str | None:
     return format_duration(row["waited_seconds"], row["at_least_seconds"], row["at_most_seconds"])
 
 
-def print_stuck(views: Views, *, limit: int | None, json: bool) -> None:
+def print_stuck(views: Views, *, limit: int | None, form: Form = Form.TABLE) -> None:
     """Prints the runs that should have ended by now."""
     rows = views.stuck(limit=limit).records()
-    if not json:
+    if form is Form.TABLE:
         columns = ("run_key", "status", "reason", "age_seconds", "usual_seconds", "silent_seconds")
         rows = [{name: row[name] for name in columns} for row in rows]
-    _print("stuck runs", rows, json=json)
+    _print("stuck runs", rows, form=form)
 
 
 def print_json(document: object) -> None:
@@ -198,28 +235,52 @@ def print_json(document: object) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def print_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints rows with equal columns as a table; numbers are aligned to the right."""
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows with equal columns as CSV on stdout; nothing if there are none.
+
+    Times are in ISO 8601, unknown values are empty, and objects are JSON.
+    """
     if not rows:
-        stdout_console().print(f"{title}: none")
         return
-    table = make_table(title)
-    for name in rows[0]:
-        heading = _make_heading(name)
-        if _is_number(name, rows):
-            # Only headings of two words may wrap, but not before their unit.
-            no_wrap = " " not in heading or heading.endswith((" s", " $"))
-            table.add_column(heading, justify="right", no_wrap=no_wrap)
-        else:
-            longest = max(len(_format_cell(row[name])) for row in rows)
-            # The bounds of a duration may stand below it.
-            has_bounds = any(" (" in str(row[name]) for row in rows)
-            no_wrap = longest <= _UNWRAPPED and not has_bounds
-            table.add_column(heading, overflow="fold", no_wrap=no_wrap)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(rows[0])
     for row in rows:
-        table.add_row(*(_format_cell(value) for value in row.values()))
-    print_table(table)
-    stdout_console().print()
+        writer.writerow([_encode_csv(value) for value in row.values()])
+
+
+def print_rows(
+    title: str | None, rows: Sequence[Mapping[str, Any]], least: Sequence[str] = ()
+) -> None:
+    """Prints rows with equal columns as a table; numbers are aligned to the right.
+
+    On a terminal, columns that have no room are left out and named, those in `least` first,
+    in its order.
+    """
+    out = stdout_console()
+    if not rows:
+        out.print(f"{title}: none")
+        return
+    columns = [
+        Column(
+            name,
+            _make_heading(name, zone := _find_zone(row[name] for row in rows)),
+            [_format_cell(row[name], zone) for row in rows],
+            is_number=_is_number(name, rows),
+        )
+        for name in rows[0]
+    ]
+    width = out.width if out.is_terminal else None
+    table = lay_out(columns, width, least)
+    if title:
+        out.print(Text(title, style="bold"))
+    for line in table.lines:
+        # The rule need not be as long as the longest row of a pipe.
+        is_rule = not line.strip("─") and width is None
+        out.print(Text(line[:_RULE_WIDTH] if is_rule else line))
+    if table.left_out:
+        names = ", ".join(it.heading for it in table.left_out)
+        out.print(f"no room for: {names}; a wider terminal or --json shows all")
+    out.print()
 
 
 def as_utc(moment: datetime | None) -> datetime | None:
@@ -229,9 +290,11 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _print(title: str, rows: Sequence[Mapping[str, Any]], *, json: bool) -> None:
-    if json:
+def _print(title: str, rows: Sequence[Mapping[str, Any]], *, form: Form = Form.TABLE) -> None:
+    if form is Form.JSON:
         print_json(rows)
+    elif form is Form.CSV:
+        print_csv(rows)
     else:
         print_rows(title, rows)
 
@@ -245,12 +308,20 @@ def _add_columns(title: str, columns: Sequence[str]) -> str:
 
 
 def _is_number(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    return name.endswith(("_seconds", "_tokens", "_dollars")) or isinstance(
-        rows[0][name], int | float
+    return name.endswith(("_seconds", "_tokens", "_dollars")) or any(
+        isinstance(row[name], int | float) for row in rows
     )
 
 
-def _make_heading(name: str) -> str:
+def _find_zone(values: Iterable[object]) -> str | None:
+    """Returns the name of the zone of all times of a column; None if it differs."""
+    names = {f"{it:%Z}" for it in values if isinstance(it, datetime)}
+    return names.pop() if len(names) == 1 else None
+
+
+def _make_heading(name: str, zone: str | None) -> str:
+    if zone is not None:
+        return f"{_make_heading(name, None)} ({zone})"
     if name in _HEADINGS or name.startswith("metadata."):
         return _HEADINGS.get(name, name)
     if name.endswith("_seconds"):
@@ -258,16 +329,25 @@ def _make_heading(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _format_cell(value: object) -> Text:
+def _format_cell(value: object, zone: str | None) -> str:
     if value is None:
-        return Text(UNKNOWN)
+        return UNKNOWN
     if isinstance(value, float):
-        return Text(f"{value:,.2f}")
+        return f"{value:,.2f}"
     if isinstance(value, Decimal):
-        return Text(f"{value:,.6f}")
+        return f"{value:,.6f}"
     if isinstance(value, datetime):
-        return Text(f"{value:%Y-%m-%d %H:%M %Z}")
-    return Text(f"{value:,}" if isinstance(value, int) else escape_controls(str(value)))
+        year = "" if value.year == datetime.now(value.tzinfo).year else f" {value.year}"
+        return f"{value.day} {value:%b}{year} {value:%H:%M}" + ("" if zone else f" {value:%Z}")
+    return f"{value:,}" if isinstance(value, int) else escape_controls(str(value))
+
+
+def _encode_csv(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, datetime | date | Decimal):
+        return _encode_value(value)
+    return json_module.dumps(value, default=_encode_value, ensure_ascii=False)
 
 
 def _encode_value(value: object) -> object:

@@ -7,19 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
-from rich.table import Column, Table
 from rich.text import Text
 
 UNKNOWN = "–"
 # Wide enough for any row, since pipes and files do not wrap lines.
 _UNLIMITED = 100_000
-_RULE_WIDTH = 80
-# The width that a column with longer words may be folded to.
-_NARROWEST = 12
 
 SetStatus = Callable[[str], None]
 
@@ -45,46 +39,6 @@ def _make_console(*, stderr: bool) -> Console:
         emoji=False,
         soft_wrap=True,
     )
-
-
-def make_table(title: str | None = None) -> Table:
-    """Returns an empty table in the style of all commands."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-
-
-def print_table(table: Table) -> None:
-    """Prints a table without shortening values; a terminal wraps lines that are too wide.
-
-    Without a terminal, lines have no trailing spaces.
-    """
-    out = stdout_console()
-    if out.is_terminal:
-        # The terminal is not wide enough for some tables; rich would shorten their values.
-        gaps = 2 * (len(table.columns) - 1)
-        out.width = max(gaps + sum(map(_measure_column, table.columns)), out.width)
-        out.print(table)
-        return
-    with out.capture() as captured:
-        out.print(table)
-    for line in captured.get().splitlines():
-        # The rule below the headings need not be as long as the longest row.
-        out.print(line.rstrip() if line.strip("─") else line[:_RULE_WIDTH])
-
-
-def _measure_column(column: Column) -> int:
-    """Returns the width that a column needs at least, in cells of the terminal."""
-    texts = [str(cell) for cell in (column.header, *column.cells)]
-    if column.no_wrap:
-        return max(map(cell_len, texts))
-    return min(_NARROWEST, max(cell_len(word) for text in texts for word in text.split() or [""]))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.apis import ApiKey, ApiOption, ApiVersion, BaseUrl, SourceName, make_source
-from tracker.cli.options import DEFAULT_DB, Db, PriceSettings
+from tracker.cli.options import DEFAULT_DB, Db, PriceSettings, Tz
 from tracker.sources.payload_format import Api
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def watch(
     api: ApiOption = Api.assistants,
     source: SourceName = None,
     api_version: ApiVersion = None,
+    tz: Tz = "UTC",
     prices: PriceSettings = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -45,7 +46,9 @@ def watch(
     LangGraph from LANGSMITH_API_KEY.
     """
     service = make_source(api, base_url, api_key, source, api_version)
-    is_completed = _watch_run(db, service, None if thread == "-" else thread, run, timeout, prices)
+    is_completed = _watch_run(
+        db, service, None if thread == "-" else thread, run, timeout, prices, tz
+    )
     raise typer.Exit(0 if is_completed else 1)
 
 
@@ -56,6 +59,7 @@ def _watch_run(
     run: str,
     timeout: float,
     prices: str | None,
+    tz: str,
 ) -> bool:
     from projections import Views
     from tracker.cli.history import print_history
@@ -75,7 +79,7 @@ def _watch_run(
             if error.__cause__:
                 message += f". Last error: {error.__cause__}"
             raise WaitTimeout(message) from error
-    print_history(db, run, source=service.name, json=False, prices=prices)
+    print_history(db, run, source=service.name, json=False, prices=prices, tz=tz)
     return state.status == COMPLETED
 
 

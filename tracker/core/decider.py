@@ -78,6 +78,7 @@ def _create_run(decision: Decision) -> e.RunCreated:
         parent_run_id=snapshot.parent_run_id,
         subagent_id=snapshot.subagent_id,
         environment_id=snapshot.environment_id,
+        ahead=snapshot.ahead,
     )
 
 
@@ -188,6 +189,7 @@ def _follow_status(decision: Decision) -> None:
                 usage=snapshot.usage or decision.state.usage,
                 error=snapshot.error,
                 reason=snapshot.incomplete_reason,
+                ahead=snapshot.ahead,
             )
         )
     elif snapshot.status == REQUIRES_ACTION:

@@ -118,7 +118,9 @@ def _find_not_before(
     if state.status is None:
         return asked_at if snapshot.call == "create" else None
     told = snapshot.unchanged_until
-    # A document may show an open state from before the last look, but no end.
-    floor = state.asked_at if is_fresh or is_ended(snapshot.status) else None
+    # A document may show an open state from before the last look, but no end. A time by our clock
+    # as it was before it was set is none.
+    is_floor = (is_fresh or is_ended(snapshot.status)) and not snapshot.clock_was_set
+    floor = state.asked_at if is_floor else None
     moments = [it for it in (told, floor) if it is not None and it < snapshot.observed_at]
     return max(moments, default=None)

@@ -83,6 +83,9 @@ class RunCreated(Change):
     parent_run_id: str | None = None
     subagent_id: str | None = None
     environment_id: str | None = None
+    # Bounds, in microseconds, of how far the service's clock was ahead of ours, as other runs of
+    # the source told them.
+    ahead: tuple[int, int] | None = None
 
 
 class RunStatusChanged(Change):
@@ -119,6 +122,9 @@ class RunEnded(Change):
     usage: Usage | None = None
     error: RunError | None = None
     reason: str | None = None
+    # Bounds, in microseconds, of how far the service's clock was ahead of ours, as other runs of
+    # the source told them.
+    ahead: tuple[int, int] | None = None
 
 
 class RunCompleted(RunEnded):

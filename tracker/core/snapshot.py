@@ -108,6 +108,8 @@ class RunSnapshot(_Frozen):
     call: Literal["create", "submit", "cancel"] | None = None
     # True if our clock was set since the last look at the run.
     clock_was_set: bool = False
+    # Bounds, in microseconds, of how far the service's clock is ahead of ours, if they are known.
+    ahead: tuple[int, int] | None = None
     # For a document of unknown age: the latest moment at which it can have been true, if known.
     not_after: UtcDatetime | None = None
 

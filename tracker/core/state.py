@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from tracker.core import events as e
@@ -90,6 +90,11 @@ class RunState(NamedTuple):
 
 initial_state = RunState()
 
+_new = tuple.__new__
+# Where a state has these, one after the other; its version is last.
+_LAST_EVENT_AT = RunState._fields.index("last_event_at")
+_ASKED_AT = RunState._fields.index("asked_at")
+
 
 def is_on_another_thread(state: RunState, thread_id: str | None) -> bool:
     """True if a run is known on another thread than this one."""
@@ -129,18 +134,22 @@ def submission_marker(tool_call_ids: Iterable[str]) -> Marker:
 
 def evolve(state: RunState, event: e.Event) -> RunState:
     """Applies an event. Raises TypeError for an event that is not about a run."""
-    after, version = _apply(state, event), state.version
+    after, version, asked_at = _apply(state, event), state.version, state.asked_at
     if isinstance(event, e.RunCreated):
         version = 1
     elif not _is_about_something_else(event):
         version += 1
-    asked_at = state.asked_at
-    if isinstance(event, e.Look) and event.asked_at is not None:
-        moment = event.observed_at - timedelta(microseconds=event.asked_at)
-        if asked_at is None or moment > asked_at or event.clock_was_set:
+    if isinstance(event, e.Look):
+        moment = event.asked_moment
+        if event.clock_was_set:
+            # Times by the clock as it was before say nothing.
+            asked_at = moment
+        elif moment is not None and (asked_at is None or moment > asked_at):
             asked_at = moment
     last_event_at = later_of(state, event.observed_at)
-    return after._replace(last_event_at=last_event_at, version=version, asked_at=asked_at)
+    # A fifth of the cost of `_replace`.
+    values = (*after[:_LAST_EVENT_AT], last_event_at, asked_at, *after[_ASKED_AT + 1 : -1], version)
+    return _new(RunState, values)
 
 
 def _is_about_something_else(event: e.Event) -> bool:

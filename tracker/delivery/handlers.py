@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from tracker.core.events import Event
 from tracker.errors import SettingsError
 
 Since = Literal["now", "start"]
+# The class of the event of a delivery; any event for a handler that names none.
+EventT = TypeVar("EventT", bound=Event, default=Event)
+EventT_co = TypeVar("EventT_co", bound=Event, default=Event, covariant=True)
+Result = TypeVar("Result", default=object)
 
 CONCURRENCY = 32
 GIVE_UP_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One recorded event of a run, for a handler.
+class Delivery(Generic[EventT_co]):
+    """One recorded event of a run, for a handler; `Delivery[RunFailed]` has the fields of that.
 
     The same event may be delivered again after a restart, with the same `position`, `run_id` and
     `version`.
@@ -32,12 +38,15 @@ class Delivery:
     position: int
     # The position in the run, from 1.
     version: int
-    event: Event
+    event: EventT_co
 
 
 # A function or coroutine function of one delivery; its result is ignored.
-Handler = Callable[[Delivery], object]
-AnyHandler = TypeVar("AnyHandler", bound=Handler)
+Handler = Callable[[Delivery[Any]], object]
+# The decorator that registers such a function, and returns it as it is.
+Registration = Callable[
+    [Callable[[Delivery[EventT]], Result]], Callable[[Delivery[EventT]], Result]
+]
 
 
 @dataclass(frozen=True, slots=True)

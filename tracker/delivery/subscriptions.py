@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from tracker.core.events import Event
 from tracker.delivery.event_reader import ReadStates
-from tracker.delivery.handlers import AnyHandler, DeliveryProgress, HandlerSet, Since
+from tracker.delivery.handlers import DeliveryProgress, Handler, HandlerSet, Since
 from tracker.delivery.ledger import Ledger, open_ledger
 from tracker.delivery.listener import StoreListener
 from tracker.delivery.sharing import NameLeases, ShardLeases, Sharing
@@ -49,7 +49,7 @@ class Subscriptions:
         concurrency: int | None = None,
         timeout: float | None = None,
         give_up_after: float | None = None,
-    ) -> Callable[[AnyHandler], AnyHandler]:
+    ) -> Callable[[Handler], Handler]:
         """Returns a decorator that registers a handler. Raises SettingsError for bad arguments."""
         if not name or len(name) > 200 or not name.isprintable():
             raise SettingsError("the name of handlers has to have 1 to 200 printable characters")
@@ -70,7 +70,7 @@ class Subscriptions:
         handlers = known or HandlerSet(name, since)
         handlers.configure(concurrency, timeout, give_up_after)
 
-        def register(handler: AnyHandler) -> AnyHandler:
+        def register(handler: Handler) -> Handler:
             self._handlers.setdefault(name, handlers).add(event_types, handler)
             return handler
 

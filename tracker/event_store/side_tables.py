@@ -29,6 +29,7 @@ _TABLES = {
     "last_error text, last_error_at {moment}, answered_at {moment}, detected bigint NOT NULL, "
     "detection_seconds double precision, clock_ahead double precision NOT NULL, "
     "peculiarities text NOT NULL, set_aside bigint NOT NULL, given_up bigint NOT NULL, "
+    "clock_ahead_at_least double precision, clock_ahead_at_most double precision, "
     "PRIMARY KEY (source, worker))",
     PACES: f"CREATE TABLE IF NOT EXISTS {PACES} (source text PRIMARY KEY, "
     "rate double precision NOT NULL, refused_rate double precision, hazards text NOT NULL)",

@@ -49,6 +49,8 @@ class Heartbeat(NamedTuple):
     peculiarities: Mapping[str, int]
     set_aside: int
     given_up: int
+    clock_ahead_at_least: float | None
+    clock_ahead_at_most: float | None
 
     @property
     def state(self) -> str:

@@ -37,6 +37,8 @@ _COLUMNS = (
     "peculiarities",
     "set_aside",
     "given_up",
+    "clock_ahead_at_least",
+    "clock_ahead_at_most",
 )
 _MOMENTS = ("written_at", "held_until", "refusing_since", "last_error_at", "answered_at")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tracker.core.events import Event, RunEnded
-from tracker.delivery.handlers import AnyHandler, Delivery, Since
+from tracker.core.events import RunEnded
+from tracker.delivery.handlers import Delivery, EventT, Registration, Result, Since
 from tracker.errors import ExportFailed, SettingsError
 from tracker.event_store import RecordedEvent
 from tracker.observability.spans import SpanData, build_spans, find_usage
@@ -31,11 +31,11 @@ class TrackerWithHistory(Protocol):
 
     def on(
         self,
-        *kinds: type[Event],
+        *kinds: type[EventT],
         name: str = "handlers",
         since: Since = "now",
         concurrency: int | None = None,
-    ) -> Callable[[AnyHandler], AnyHandler]: ...
+    ) -> Registration[EventT, Result]: ...
 
     def history(self, run_id: str, *, source: str | None = None) -> list[RecordedEvent]: ...
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tracker.core.state import RunState
 from tracker.errors import RunfoldError
+from tracker.polling.clock_offset import ClockOffset
 from tracker.polling.policy.cadence import Cadence, poll_delay, step, weight
 from tracker.polling.policy.hazards import REFRESH_SECONDS, HazardModel, HazardModels, bin_of
 from tracker.polling.queues.background_queue import BackgroundQueue, BackgroundRequest, RequestT
@@ -42,8 +43,10 @@ class SourceDispatcher:
 
     # How many requests may be sent.
     limiter: RequestLimiter
-    # Seconds by which the service's clock is ahead of ours.
+    # Seconds by which the service's clock is ahead of ours: by the headers of its answers, and the
+    # bounds by the stamps of its runs.
     clock_ahead: float = 0.0
+    clock_offset: ClockOffset = field(default_factory=ClockOffset)
 
     # Runs: their number, the sum of their shares, and the models of how often they change.
     run_count: int = 0
@@ -337,7 +340,7 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
     denied = next(
         (queue.denied for queue in queues if queue.denied and queue.held_until > now), None
     )
-    last_error = limiter.last_error
+    last_error, bounds = limiter.last_error, dispatcher.clock_offset.bounds(now)
     set_aside = len(dispatcher.second_looks) + len(dispatcher.postponed)
     return SourceStatus(
         rate=limiter.limit.rate,
@@ -356,6 +359,8 @@ def source_status(dispatcher: SourceDispatcher, now: float) -> SourceStatus:
         last_error_at=limiter.last_error_at,
         answered_at=limiter.answered_at,
         clock_ahead=dispatcher.clock_ahead,
+        clock_ahead_at_least=None if bounds is None else bounds[0],
+        clock_ahead_at_most=None if bounds is None else bounds[1],
         set_aside=set_aside,
         given_up=dispatcher.given_up,
     )

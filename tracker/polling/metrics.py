@@ -33,9 +33,9 @@ class Delays:
 class SourceCounts:
     """The counts of one source.
 
-    A detection delay is the time from the server's timestamp of a change until we saw it, by two
-    clocks and mostly in whole seconds. It is counted only where we had seen the run before, so
-    that the delay is due to polling.
+    A detection delay is the time from the server's timestamp of a change, mostly in whole seconds,
+    until we saw it, less the offset of the two clocks as far as it is known. It is counted only
+    where we had seen the run before, so that the delay is due to polling.
     """
 
     # Runs watched now, by status; empty for a run that was not seen yet.
@@ -53,6 +53,8 @@ class Counters:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+        # Returns the seconds by which the clock of a source is ahead of ours.
+        self.seconds_ahead: Callable[[str], float] = lambda name: 0.0
         self._delays: dict[str, Delays] = {}
         self._peculiarities: dict[str, Counter[str]] = {}
 
@@ -62,7 +64,8 @@ class Counters:
             if isinstance(event, Change) and not isinstance(event, RunCreated):
                 at, before = event.occurred_at, event.not_before
                 if at is not None and before is not None:
-                    delay = (event.observed_at - at).total_seconds()
+                    ahead = self.seconds_ahead(state.source)
+                    delay = (event.observed_at - at).total_seconds() + ahead
                     self._delays.setdefault(state.source, Delays()).add(max(delay, 0.0))
         self._wake()
 

@@ -50,3 +50,6 @@ class SourceStatus(NamedTuple):
     # Those of them that were given up: a run a day past its expiry, the others after a day, or at
     # once where too many waited.
     given_up: int = 0
+    # Bounds of the same by the stamps of its runs; None until they are less than a second apart.
+    clock_ahead_at_least: float | None = None
+    clock_ahead_at_most: float | None = None

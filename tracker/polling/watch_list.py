@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import ceil, floor, inf
 from types import MappingProxyType
+from typing import Any
 
-from tracker.core.events import run_stream
+from tracker.core.events import Change, Event, run_stream
 from tracker.core.state import UNKNOWN_VERSION, RunState, initial_state
 from tracker.errors import RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
@@ -27,6 +28,8 @@ from tracker.sources.source import Source
 FIRST_POLL_SECONDS = 0.2
 # A Date header has whole seconds, cut off: half a second early on average.
 _DATE_SECONDS = 0.5
+# Wall and monotonic time that move apart by more than this do so because the clock was set.
+_CLOCK_SET_SECONDS = 0.05
 # A smaller difference between two clocks is ignored.
 _SAME_CLOCK_SECONDS = 2.0
 
@@ -174,13 +177,14 @@ class WatchList:
         if (known := self.find(stream)) is not None:
             return known
         second_looks = self.dispatcher(source).second_looks
-        held_until = -math.inf
+        held_until = -inf
         if (set_aside := second_looks.find(run_id)) is not None:
             second_looks.remove(set_aside)
             held_until = set_aside.held_until
         # A payload may name an empty thread, or that of another run with this id.
         thread_id = state.thread_id or thread_id or None
         watched = WatchedRun(source, thread_id, run_id, stream, state, held_until=held_until)
+        watched.wall_offset = self._wall_offset()
         self.add(watched, after)
         return watched
 
@@ -245,12 +249,61 @@ class WatchList:
 
     def service_time(self, source: Source) -> datetime:
         """Returns the time by the clock of a service, as far as its answers show it."""
-        now, ahead = self._clock.now(), self.dispatcher(source).clock_ahead
+        now, ahead = self._clock.now(), self.seconds_ahead(source.name)
         try:
             return now + timedelta(seconds=ahead) if ahead else now
         except OverflowError:
             # A clock at the end of the year 9999.
             return now
+
+    def seconds_ahead(self, name: str) -> float:
+        """Returns the seconds by which the clock of a source is ahead of ours; safe from threads.
+
+        By the stamps of its runs, or else by the headers of its answers.
+        """
+        dispatcher = self._dispatchers.get(name)
+        if dispatcher is None:
+            return 0.0
+        bounds = dispatcher.clock_offset.bounds(self._clock.monotonic())
+        return dispatcher.clock_ahead if bounds is None else sum(bounds) / 2
+
+    def check_clock(self, watched: WatchedRun) -> bool:
+        """Returns True if our clock was set since the last call for a run, and notes it there.
+
+        It is told by comparing wall and monotonic time. Times by the clock as it was before say
+        nothing any more.
+        """
+        offset, before = self._wall_offset(), watched.wall_offset
+        watched.wall_offset = offset
+        if before is None or abs(offset - before) <= _CLOCK_SET_SECONDS:
+            return False
+        watched.clock_was_set, watched.unchanged_until, watched.stale_read = True, None, None
+        for dispatcher in self._dispatchers.values():
+            dispatcher.clock_offset.forget()
+        return True
+
+    def describe_clocks(self, watched: WatchedRun | None, source: Source) -> dict[str, Any]:
+        """Returns the fields of a snapshot that tell of the clocks."""
+        fields: dict[str, Any] = {}
+        if watched is not None and watched.clock_was_set:
+            fields["clock_was_set"] = True
+        bounds = self.dispatcher(source).clock_offset.bounds(self._clock.monotonic())
+        if bounds is not None:
+            # Outwards, to whole microseconds.
+            fields["ahead"] = (floor(bounds[0] * 1e6), ceil(bounds[1] * 1e6))
+        return fields
+
+    def apply_events(
+        self, watched: WatchedRun | None, source: Source, events: Sequence[Event]
+    ) -> None:
+        """Applies the events of a look that are recorded: what they tell of the clocks."""
+        if events:
+            self.dispatcher(source).clock_offset.add(events, self._clock.monotonic())
+        if watched is not None and watched.clock_was_set:
+            watched.clock_was_set = not any(isinstance(it, Change) for it in events)
+
+    def _wall_offset(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
     def apply_rate_headers(
         self,

@@ -80,6 +80,10 @@ class WatchedRun:
     page_entry: Mapping[str, Any] | None = None
     # The start of the last request whose answer showed the present state.
     unchanged_until: datetime | None = None
+    # Our wall time less our monotonic time, in seconds, at the last look; None before one.
+    wall_offset: float | None = None
+    # True if our clock was set since the last change that is recorded.
+    clock_was_set: bool = False
     # The polls since then that look stale, and are not recorded.
     stale_read: StaleRead | None = None
 

@@ -112,10 +112,10 @@ class Simulator(HttpService):
         """The ASGI application, for a server or a test transport of your own."""
         return import_app(self._service)
 
-    def create_thread(self) -> str:
-        """Creates a thread as another client would. Returns its id."""
+    def create_thread(self, thread_id: str | None = None) -> str:
+        """Creates a thread as another client would. Returns its id, which may be given."""
         with self._service.lock:
-            return self._service.world.create_thread(self.clock.now()).id
+            return self._service.world.create_thread(self.clock.now(), thread_id=thread_id).id
 
     def create_run(
         self,

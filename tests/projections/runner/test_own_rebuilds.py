@@ -25,7 +25,7 @@ from tracker.event_store import Append, open_event_store
 
 pytestmark = [pytest.mark.integration, pytest.mark.kills]
 
-_BATCH = 40
+_BATCH = 15
 
 
 def _upgrade(url: str, batches: int | None) -> None:
@@ -45,8 +45,8 @@ def _upgrade(url: str, batches: int | None) -> None:
 
 def test_a_rebuild_that_is_killed_leaves_the_old_rows_and_resumes(database_url: str) -> None:
     store = open_event_store(database_url)
-    histories = list(random_histories(11, 120).items())
-    first, late = histories[:90], histories[90:]
+    histories = list(random_histories(11, 40).items())
+    first, late = histories[:36], histories[36:]
     store.append([Append(key, 0, events) for key, events in first])
     spawn = multiprocessing.get_context("spawn")
     with Views(database_url, projections=(ToolTimes(), TenantTokens())) as views:
@@ -62,7 +62,7 @@ def test_a_rebuild_that_is_killed_leaves_the_old_rows_and_resumes(database_url: 
                     read_table(database_url, tool_times),
                     read_table(database_url, tenant_tokens),
                 ) == old
-                victim.join(0.05)
+                victim.join(0.3)
             assert victim.exitcode == -signal.SIGKILL
             # A tracker goes on, and so do the processes of the older version.
             store.append([Append(key, 0, events)])

@@ -13,7 +13,9 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="NAME", help="Address to listen at; another needs --token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port.")] = 8765,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 for any free one.")
+    ] = 8765,
     token: Annotated[
         str | None,
         typer.Option(
@@ -42,19 +44,20 @@ def serve(
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise SettingsError('the server needs its libraries: pip install "runfold[dashboard]"')
     from projections import dashboard
-    from projections.web.serving import LOOPBACK, TokenGuard, make_token, run_server
+    from projections.web.serving import LOOPBACK, TokenGuard, listen, make_token, run_server
 
     if host not in LOOPBACK and not token:
         raise SettingsError(
             f"at {host} others can reach it: choose a token with --token or RUNFOLD_TOKEN"
         )
     secret = token or make_token()
-    with open_views(db, prices) as views:
+    with open_views(db, prices) as views, listen(host, port) as listener:
+        port = listener.getsockname()[1]
         app = dashboard(views, tz=tz, sources=lambda: read_sources(db))
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"Open http://{shown}:{port}/?token={secret}")
         typer.echo("Ctrl-C ends it.", err=True)
-        run_server(TokenGuard(app, secret, host), host, port)
+        run_server(TokenGuard(app, secret, host), listener)
 
 
 def read_sources(db: str) -> list[object]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from tracker.core.events import run_stream
@@ -55,9 +57,11 @@ class RunPolls(RunRequests):
             self._reschedule_group(watched, group)
 
     async def _poll_run(self, watched: WatchedRun, dispatcher: SourceDispatcher) -> None:
-        source, known, began = watched.source, watched.state.version, self._clock.monotonic()
+        source, known = watched.source, watched.state.version
+        began = self._start_look([watched])
         answer = await source.fetch(watched.thread_id, watched.run_id, watched.body)
         seconds = self._clock.monotonic() - began
+        answer = self._check_clock([watched], answer, seconds)
         self._watch_list.apply_rate_headers(dispatcher, answer, watched.subject, seconds)
         result: RecordResult | None = RecordResult(watched.stream, watched.state, ())
         if answer.body != watched.body:
@@ -75,6 +79,7 @@ class RunPolls(RunRequests):
         assert thread_id is not None
         limit = dispatcher.page_limits.get(thread_id, PAGE_LIMIT)
         known = {watched: watched.state.version for watched in group}
+        started = self._start_look(group)
         try:
             answer, entries = await source.fetch_page(thread_id, limit)
         except (NotFound, RequestRefused, Misconfigured, UnusableAnswer) as error:
@@ -86,6 +91,7 @@ class RunPolls(RunRequests):
             if isinstance(error, Misconfigured):
                 raise RequestRefused(str(error)) from error
             raise
+        answer = self._check_clock(group, answer, self._clock.monotonic() - started)
         self._watch_list.apply_rate_headers(dispatcher, answer, group[0].subject)
         places = {entry.get("id"): place for place, entry in enumerate(entries)}
         # The next page is only as long as it takes to show the oldest of them.
@@ -108,6 +114,20 @@ class RunPolls(RunRequests):
                 self._error_policy.on_poll_error(watched, dispatcher, result)
             elif isinstance(result, BaseException):
                 raise result
+
+    def _start_look(self, group: Sequence[WatchedRun]) -> float:
+        """Notes our clock for a look at runs. Returns the monotonic time of its start."""
+        for watched in group:
+            self._watch_list.check_clock(watched)
+        return self._clock.monotonic()
+
+    def _check_clock(self, group: Sequence[WatchedRun], answer: Answer, seconds: float) -> Answer:
+        """Returns an answer, that took `seconds`, with all times by our clock as it is now."""
+        was_set = [self._watch_list.check_clock(watched) for watched in group]
+        if True not in was_set:
+            return answer
+        # It was set meanwhile.
+        return replace(answer, asked_at=answer.observed_at - timedelta(seconds=seconds))
 
     def _reschedule_group(self, watched: WatchedRun, group: Sequence[WatchedRun]) -> None:
         """Schedules the other runs of a page that failed together with the first."""
@@ -147,12 +167,15 @@ class RunPolls(RunRequests):
         ).on_thread(watched.thread_id)
         if answer.given_id is not None:
             snapshot = await self._accept_id(watched, snapshot, answer.given_id)
+        if told := self._watch_list.describe_clocks(watched, watched.source):
+            snapshot = snapshot.model_copy(update=told)
         stale = watched.stale_read = detect_stale_read(watched.state, snapshot, watched.stale_read)
         if stale is not None:
             if not stale.is_confirmed:
                 return None
             snapshot = snapshot.model_copy(update={"not_after": stale.since})
         result, predecessor = await self._commits.observe(snapshot, known, patient=True)
+        self._watch_list.apply_events(watched, watched.source, result.events)
         if predecessor is not None:
             self._updates.on_state(predecessor.stream, predecessor.state)
         return result

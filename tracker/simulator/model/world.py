@@ -53,11 +53,13 @@ class World:
         self._counts: Counter[str] = Counter()
         self._lives: OrderedDict[tuple[str, int], Life] = OrderedDict()
 
-    def create_thread(self, now: float, body: dict[str, Any] | None = None) -> ThreadRecord:
-        """Creates a thread with the messages of `body`."""
+    def create_thread(
+        self, now: float, body: dict[str, Any] | None = None, thread_id: str | None = None
+    ) -> ThreadRecord:
+        """Creates a thread with the messages of `body`, by default with a new id."""
         body = body or {}
         metadata = check_metadata(body.get("metadata"))
-        thread = ThreadRecord(self.new_id("thread"), now, metadata)
+        thread = ThreadRecord(thread_id or self.new_id("thread"), now, metadata)
         for message in _list(body, "messages"):
             self._add_message(thread, now, message)
 

@@ -1,4 +1,4 @@
-"""The runs of the demo: creates them, answers their tool calls, and follows them to their ends."""
+"""The live runs of the demo: created, answered, and followed to their ends."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from tracker.polling.policy.cadence import Cadence
 from tracker.simulator import Parameters
 from tracker.sources.assistants.resource import Assistants
 
-# Short durations in real time, so that time stamps agree with our clock.
+# Real time, so that time stamps agree with our clock: long enough for stamps of whole seconds, and
+# short enough for a demo.
 DEMO_PARAMETERS = Parameters(
-    time_scale=0.15,
+    time_scale=0.4,
     stretched_to=40.0,
     action=0.35,
     answers="client",
@@ -27,13 +28,13 @@ DEMO_PARAMETERS = Parameters(
     incomplete=0.04,
     cancelled=0.04,
     endless=0.02,
-    expires_after=7.0,
+    expires_after=18.0,
 )
 _CADENCE = Cadence(longest=1.0, step=0.1, start=50.0)
-_ASSISTANTS = tuple(f"asst_{name}" for name in ("research", "support", "billing", "planner"))
+_ASSISTANTS = tuple(f"asst_{name}" for name in ("research", "refunds", "triage", "digest"))
 _UNANSWERED_SHARE = 0.04
 # Not the default name, so that real runs in the database are not polled at the simulator.
-_SOURCE = "demo"
+LIVE_SOURCE = "demo"
 
 
 @dataclass
@@ -62,7 +63,7 @@ async def run_demo(
 
     Also waits for open runs of an earlier demo in the same store.
     """
-    api = Assistants(base_url=base_url, api_key="demo", name=_SOURCE)
+    api = Assistants(base_url=base_url, api_key="demo", name=LIVE_SOURCE)
     async with Tracker(store, api, cadence=_CADENCE) as tracker:
         await _follow_all(tracker, base_url, runs, threads, random.Random(seed), progress)
         await tracker.drain()

@@ -1,0 +1,1 @@
+"""What tables and pictures look like in a terminal of any width."""

@@ -1,0 +1,1 @@
+"""The runs that `runfold demo` shows: a generated week, and live ones."""
