@@ -117,7 +117,9 @@ def test_durations_are_as_close_to_the_truth_as_they_can_be() -> None:
 @pytest.mark.seeds
 @pytest.mark.parametrize("part", range(5))
 def test_the_truth_of_ten_thousand_runs_is_inside_the_bounds(part: int) -> None:
-    worlds = list(WORLDS.values())[part::5]
+    # Without steps and starts, nothing tells of a pause between two looks at work.
+    told = [it for it in WORLDS.values() if it.has_steps or it.has_starts]
+    worlds = told[part::5]
     for number, world in enumerate(worlds):
         figures = judge(follow(world, 2_000 // len(worlds) + 1, seed=number))
         assert [it.false for it in figures.values()] == [[]] * len(KINDS), world
