@@ -21,7 +21,7 @@ from tests.support.tracker_settings import PLAIN
 from tracker.simulator import Simulator
 
 # Properties may take long on a busy machine. CI tries the same examples each time, so that its
-# result does not depend on luck; other runs try new ones. The gate runs all properties once more
+# result does not depend on luck; other runs try new ones. A job of the night tries more of them,
 # with `--hypothesis-profile=thorough`.
 for _profile, _examples in (("runfold", THOROUGH // 3), ("thorough", THOROUGH)):
     settings.register_profile(

@@ -23,6 +23,7 @@ NAMES = (
     "importing",
     "importing_lines",
     "exporting",
+    "true_times",
     "polling_policy",
     "fairness",
     "polling",

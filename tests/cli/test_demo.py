@@ -103,6 +103,14 @@ def test_after_one_that_was_stopped_half_way(tmp_path: Path) -> None:
     assert run_shell(find_commands(done)[0], tmp_path)
 
 
+def test_where_the_report_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "runfold-report.html").mkdir()
+    done = finish(start("demo", "--runs", 1, "--week", 0, *QUICK, folder=tmp_path))
+    assert done.code == 0, done.err
+    assert "There is no report: runfold-report.html " in done.out
+    assert find_commands(done)
+
+
 def has_runs(db: str) -> bool:
     try:
         return bool(read_statuses(db))
@@ -116,6 +124,9 @@ def test_the_commands_at_its_end_work_as_they_stand(tmp_path: Path) -> None:
     assert "A generated week: " in done.out
     for title in ("waiting for", "stuck runs"):
         assert f"\n{title}\n" in done.out
+    report = tmp_path / "runfold-report.html"
+    assert f"The report is {report}. Open it in a browser.\n" in done.out
+    assert "<h1>" in report.read_text(encoding="utf-8")
     commands = find_commands(done)
     assert len(commands) >= 3
     for line in commands:
@@ -158,7 +169,7 @@ def test_on_postgresql(tmp_path: Path, postgres_db: str) -> None:
     assert len(read_statuses(postgres_db)) > 10
     assert "secret" not in done.out
     assert run_shell(find_commands(done)[0], tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [it.name for it in tmp_path.iterdir()] == ["runfold-report.html"]
 
 
 def test_the_program_is_named_as_it_was_started(

@@ -21,6 +21,9 @@ from tracker.cli.durations import format_duration
         ((5000.0, 4990.0, 5013.0), "5,000 s (4,990–5,013)"),
         ((100.0, 99.0, 101.0), "100 s (99–101)"),
         ((3.0, 2.0, None), "3 s (at least 2)"),
+        ((1.0, 2.0, None), "at least 2 s"),
+        ((115.0, 180.0, 331.0), "180–331 s"),
+        ((1.7503, 1.75, 1.7501), "1.75 s"),
     ],
 )
 def test_a_duration(times: tuple[float | None, ...], shown: str) -> None:

@@ -6,6 +6,7 @@ from tests.fuzzing.bases import make_bases
 from tests.fuzzing.doors import DOORS
 from tests.fuzzing.mutator import Mutator
 from tests.fuzzing.rounds import play_round
+from tests.support.examples import examples
 
 pytestmark = [pytest.mark.integration, pytest.mark.fuzzing]
 
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.fuzzing]
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("door", DOORS)
 def test_a_short_round(door: str, seed: int, database_url: str) -> None:
-    play_round(door, seed, 300, lambda folder: database_url, reduces=False)
+    play_round(door, seed, examples(300), lambda folder: database_url, reduces=False)
 
 
 def test_equal_seeds_give_equal_documents() -> None:

@@ -51,6 +51,8 @@ def test_the_first_command_shows_the_demo(tmp_path: Path) -> None:
     for shown in ("runs by status", "time by phase", "tokens by model", "runfold-demo.db"):
         assert shown in done.stdout
     assert (tmp_path / "runfold-demo.db").is_file()
+    assert "The report is " in done.stdout
+    assert (tmp_path / "runfold-report.html").is_file()
 
 
 def test_the_second_command_runs_the_tests() -> None:

@@ -57,7 +57,7 @@ class Databases:
             try:
                 with Views(url, store=store, prices=list_prices()) as views:
                     options = {"compiled_cache": self._compiled}
-                    views._engine = views._engine.execution_options(**options)
+                    views._opened = views._engine.execution_options(**options)
                     yield url, Comparison(seed, views, store, questions=questions)
             finally:
                 store.close()

@@ -8,11 +8,12 @@ from sqlalchemy import text
 from projections.database.engine import open_engine
 from tests.second_fold.databases import Databases
 from tests.second_fold.histories import Histories
+from tests.support.examples import examples
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
-SLICES, DATABASES = 10, 60
+SLICES, DATABASES = 10, examples(100)
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,7 @@ def check_phases(one: RunHistory, other: RunHistory) -> None:
             assert most is None or seconds <= most + 1e-6, (kind, one.run_key)
 
 
+@pytest.mark.seeds
 def test_a_hundred_runs_that_are_recorded_again() -> None:
     async def scenario() -> None:
         store, thread_id, responses = await record_simulation()

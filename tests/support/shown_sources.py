@@ -36,6 +36,8 @@ def make_report(now: datetime, **changes: Any) -> Heartbeat:
         peculiarities={},
         set_aside=0,
         given_up=0,
+        clock_ahead_at_least=-0.1,
+        clock_ahead_at_most=0.1,
     )
     return report._replace(**changes)
 

@@ -61,7 +61,8 @@ def demo(
     """Fill a database with a generated week and live simulated runs, and show the tables.
 
     Starts a simulated service on loopback, creates runs on it over HTTP, answers their tool calls,
-    follows them to their ends, and records everything in a real database.
+    follows them to their ends, and records everything in a real database. Writes a report of the
+    runs to runfold-report.html in the current folder.
     """
     from projections import Views
     from tracker.cli.terminal import silence_log, stdout_console
@@ -94,6 +95,7 @@ def demo(
         apply_events(views, quiet=False)
         out.print(f"The live runs took {monotonic() - started_at:.0f} s.\n")
         _print_answers(views)
+        _write_report(views)
         _print_commands(db, views)
 
 
@@ -141,6 +143,23 @@ def _print_answers(views: Views) -> None:
         print_cost(views, by="model")
     print_actions(views, None, None, waiting=True)
     print_stuck(views, limit=5)
+
+
+def _write_report(views: Views) -> None:
+    """Writes the report of the runs and says where it is, or how to get one."""
+    from tracker.cli.dashboard.report import DEFAULT_FILE, require_dashboard, write_report
+    from tracker.cli.terminal import stdout_console
+
+    out = stdout_console()
+    try:
+        require_dashboard()
+        write_report(views, DEFAULT_FILE)
+    except (RunfoldError, OSError) as error:
+        # Everything else that the demo shows is there without it.
+        out.print(f"There is no report: {error}\n", markup=False)
+        return
+    path = os.path.abspath(DEFAULT_FILE)
+    out.print(f"The report is {path}. Open it in a browser.\n", markup=False, soft_wrap=True)
 
 
 def _print_commands(db: str, views: Views) -> None:

@@ -14,6 +14,7 @@ def format_duration(
 
     A duration whose bounds reach zero is `<1 s`, one that is not known `unknown (0–60 s)`. An
     `at_most` of None is no limit. Without bounds, nothing is known: `unknown`, or the value alone.
+    A value outside its bounds is that of a biased sample, and not told: `180–331 s`.
     """
     if at_least is None:
         return "unknown" if value is None else f"{_format(value, 2)} s"
@@ -23,6 +24,8 @@ def format_duration(
     if value is None:
         return f"unknown (at least {least} s)" if most is None else f"unknown ({least}–{most} s)"
     shown = f"{_format(value, digits)} s"
+    if not is_disputed and _is_outside(round(value, digits), at_least, at_most, digits):
+        return f"at least {least} s" if most is None else f"{least}–{most} s"
     if value < 1 and float(least) == 0:
         shown = "<1 s"
     if is_disputed:
@@ -30,6 +33,11 @@ def format_duration(
     if most is None:
         return f"{shown} (at least {least})"
     return shown if least == most else f"{shown} ({least}–{most})"
+
+
+def _is_outside(value: float, at_least: float, at_most: float | None, digits: int) -> bool:
+    least, most = round(at_least, digits), value if at_most is None else round(at_most, digits)
+    return least != most and not least <= value <= most
 
 
 def _count_digits(at_least: float, at_most: float | None) -> int:

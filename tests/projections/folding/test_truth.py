@@ -3,9 +3,12 @@
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.benchmarks.true_times import KINDS, WORLDS, judge
+from tests.benchmarks.true_worlds import World, follow, own_calls
 from tests.support.examples import examples
 from tests.support.generated_runs import Life, lives, looks
 from tests.support.run_builder import rows_after
@@ -82,3 +85,49 @@ def test_the_truth_is_inside_the_bounds(
         if least is not None:
             assert least - 1e-6 <= seconds, kind
             assert most is None or seconds <= most + 1e-6, kind
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(gap=0.5),
+        World(gap=2.0, ahead=-1.5, lost=0.3, drift=-50e-6),
+        World(ahead=-5.0, has_starts=False),
+        World(has_steps=False, has_starts=False, drift=50e-6),
+        World(created=0.0, late=0.9, has_steps=False),
+        World(gap=8.0, is_random=True, has_fractions=True),
+    ],
+    ids=str,
+)
+def test_the_truth_of_a_simulation_is_inside_the_bounds(world: World) -> None:
+    figures = judge(follow(world, 40))
+    assert figures["total"].runs == 40
+    assert [it.false for it in figures.values()] == [[]] * len(KINDS)
+
+
+def test_durations_are_as_close_to_the_truth_as_they_can_be() -> None:
+    mixed = judge(follow(World(gap=0.5), 80, seed=1))
+    assert mixed["first queue"].error <= 0.25
+    assert mixed["total"].error <= 0.23
+    own = judge(follow(own_calls(World(gap=0.5, has_steps=False)), 50, seed=1))
+    assert own["first queue"].error <= 0.15
+    assert own["queued"].share_unknown <= 0.08
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("part", range(5))
+def test_the_truth_of_ten_thousand_runs_is_inside_the_bounds(part: int) -> None:
+    worlds = list(WORLDS.values())[part::5]
+    for number, world in enumerate(worlds):
+        figures = judge(follow(world, 2_000 // len(worlds) + 1, seed=number))
+        assert [it.false for it in figures.values()] == [[]] * len(KINDS), world
+
+
+@pytest.mark.seeds
+def test_durations_are_as_exact_as_two_clocks_allow() -> None:
+    mixed = judge(follow(World(gap=0.5), 900, seed=2))
+    assert mixed["first queue"].error <= 0.22
+    assert mixed["total"].error <= 0.2
+    own = judge(follow(own_calls(World(gap=0.5, has_steps=False)), 900, seed=2))
+    assert own["first queue"].error <= 0.13
+    assert own["queued"].share_unknown <= 0.06

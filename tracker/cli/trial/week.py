@@ -170,7 +170,7 @@ class RunLife:
             begun = self.now
             self.spend(rng.lognormvariate(0, 0.5) * self._kind[4] / 2)
             if self._kind[0] == "asst_research":
-                name = rng.choice(["read_page", "web_search"])
+                name = rng.choice(["file_search", "code_interpreter"])
                 self._tools.append((name, begun, self.now))
             self.ask(rng.lognormvariate(0, 0.9) * self._kind[6])
         kind = rng.choices(
@@ -205,14 +205,17 @@ class RunLife:
         self.status = "requires_action"
         if answered_after is None:
             return
-        times = self.spend(answered_after)
-        self.events.append(
-            e.ToolOutputsSubmitted(observed_at=times["observed_at"], tool_call_ids=(call_id,))
-        )
-        # The service takes the outputs in, and queues the run again.
-        self.events.append(
-            e.RunStatusChanged(**self.spend(1), previous=self.status, status="queued")
-        )
+        at = self.spend(answered_after)["observed_at"]
+        self.events += [
+            e.ToolOutputsSubmitted(observed_at=at, tool_call_ids=(call_id,)),
+            # The answer to our own call shows it.
+            e.RunStatusChanged(
+                observed_at=at,
+                not_before=at - timedelta(seconds=0.1),
+                previous=self.status,
+                status="queued",
+            ),
+        ]
         self.status = "queued"
         self._tools.append((name, asked_at, self.now))
         self.work(1)
