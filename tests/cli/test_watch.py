@@ -248,7 +248,7 @@ def test_simulate_serves_until_it_is_interrupted(folder: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (130, "", "")
 
 
 def post(url: str, **body: object) -> dict[str, str]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _DRAIN_SECONDS = 120.0
-_DELIVERY_SECONDS = 15.0
 
 
 class HandlerFailed(Exception):
@@ -31,8 +30,8 @@ class HandlerFailed(Exception):
 class Program:
     """Enters a tracker, and again after an error, until it is told to leave."""
 
-    def __init__(self, simulation: Simulation, process: Process) -> None:
-        self.process = process
+    def __init__(self, simulation: Simulation, process: Process, *, only_delivers: bool) -> None:
+        self.process, self._only_delivers = process, only_delivers
         # The tracker while it is open.
         self.tracker: Tracker | None = None
         # True once another process is to take its place.
@@ -96,7 +95,7 @@ class Program:
             api,
             clock=self.process,
             requests_per_second=swarm.ceiling or None,
-            steps=swarm.steps,
+            steps="never" if self._only_delivers else swarm.steps,
         )
         if swarm.handlers:
             tracker.on(name="all", since="start")(self._deliver)
@@ -107,10 +106,8 @@ class Program:
             simulation.journal.note(self.process.name, "is up")
             await self._watch_again(tracker)
             await self._leaving.wait()
-            if not simulation.is_chaos:
+            if not simulation.is_chaos and not self._only_delivers:
                 simulation.drained.append(await tracker.drain(_DRAIN_SECONDS))
-                # The steps are events too, which are delivered to handlers.
-                await asyncio.sleep(_DELIVERY_SECONDS)
             self.tracker = None
 
     async def _watch_again(self, tracker: Tracker) -> None:

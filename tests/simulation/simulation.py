@@ -31,6 +31,7 @@ _PEACE_SECONDS = 900.0
 _SECOND_LOOK_SECONDS = 4300.0
 _SETTLING_SECONDS = 30.0
 _LEAVING_SECONDS = 200.0
+_DELIVERY_SECONDS = 30.0
 
 
 class Simulation:
@@ -129,10 +130,12 @@ class Simulation:
         for it in events:
             self.journal.check("returned events are durable", it in stored, (run_id, it))
 
-    def _start(self, name: str, previous: Program | None = None) -> Program:
+    def _start(
+        self, name: str, previous: Program | None = None, *, only_delivers: bool = False
+    ) -> Program:
         process = Process(name, self.loop)
         process.offset, process.drift = self.offset, self.swarm.drift
-        program = Program(self, process)
+        program = Program(self, process, only_delivers=only_delivers)
         if previous is not None:
             self.programs.remove(previous)
         self.programs.append(program)
@@ -157,6 +160,15 @@ class Simulation:
         for program in self.programs:
             program.leave()
         await asyncio.sleep(_LEAVING_SECONDS)
+        await self._deliver_the_rest()
+
+    async def _deliver_the_rest(self) -> None:
+        """Starts one more process: what others record while they are left is for it to deliver."""
+        if self.swarm.handlers:
+            last = self._start("last.1", only_delivers=True)
+            await asyncio.sleep(_DELIVERY_SECONDS)
+            last.leave()
+            await asyncio.sleep(_LEAVING_SECONDS)
 
     async def _wait_for_ends(self) -> None:
         seconds = self.swarm.expires_after + _PEACE_SECONDS

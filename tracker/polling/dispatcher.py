@@ -130,7 +130,7 @@ class SourceDispatcher:
         allowed = min(self.limiter.allowance(now), most)
         is_probe = self.limiter.needs_probe and allowed > 0
         polls = [
-            (watched, () if watched.page_group is None else self._take_page_group(watched))
+            (watched, () if watched.page_group is None else self._take_page_group(watched, now))
             for watched in (
                 self._pop_probe(now)
                 if is_probe
@@ -303,7 +303,7 @@ class SourceDispatcher:
     def _poll_rate(self) -> float:
         return self.limiter.rate * (1.0 - self.reserved)
 
-    def _take_page_group(self, watched: WatchedRun) -> Sequence[WatchedRun]:
+    def _take_page_group(self, watched: WatchedRun, now: float) -> Sequence[WatchedRun]:
         """Removes the other runs of a page from the timer and the queue, and returns all of them.
 
         Empty if no other run can be polled with the one that was removed from the queue.
@@ -314,7 +314,7 @@ class SourceDispatcher:
         taken = [watched]
         for each in group:
             # A run that is neither on the timer nor queued is being polled.
-            is_free = each.queued or each.timer_slot is not None
+            is_free = each.queued or (each.timer_slot is not None and each.held_until <= now)
             if each is not watched and not each.polled_alone and is_free:
                 taken.append(each)
         if len(taken) < 2:

@@ -106,6 +106,8 @@ class ErrorPolicy:
         """
         pause = self.on_source_error(dispatcher, error, max(request.failures, 1), request.subject)
         now = self._clock.monotonic()
+        if _is_hold(error):
+            request.held_until = now + pause
         if isinstance(error, (KeyRefused, Misconfigured)):
             queue.held_until, queue.denied = now + PROBE_SECONDS, error
             if dispatcher.limiter.is_refusing:
@@ -156,7 +158,7 @@ class ErrorPolicy:
             pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
             if not dispatcher.limiter.refusals.is_own(watched.subject):
                 failures.turn = watched.due
-            self._watch_list.schedule(watched, pause)
+            self._watch_list.hold(watched, pause)
             return
         failures.polls += 1
         pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
@@ -188,7 +190,10 @@ class ErrorPolicy:
             logger.warning(
                 "%s: not recorded, will poll again: %s", stream, error, extra=of_run(stream)
             )
-        self._watch_list.schedule(watched, pause)
+        if _is_hold(error):
+            self._watch_list.hold(watched, pause)
+        else:
+            self._watch_list.schedule(watched, pause)
 
     def _postpone(
         self, request: BackgroundRequest, dispatcher: SourceDispatcher, error: RunfoldError
@@ -256,3 +261,9 @@ class ErrorPolicy:
     def _backoff(self, failures: int, error: RunfoldError) -> float:
         asked = error.retry_after if isinstance(error, PollAgain) else None
         return backoff(failures, asked=asked, jitter=self._jitter())
+
+
+def _is_hold(error: RunfoldError) -> bool:
+    """True if the service asked for a pause, or refused the rate."""
+    is_asked = isinstance(error, PollAgain) and error.retry_after is not None
+    return is_asked or isinstance(error, RateLimited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from typing import Literal
 
@@ -69,7 +70,9 @@ class RunUpdates:
                 watched.source, watched.thread_id, watched.run_id, hides_pause=hides_pause
             )
         if state.is_ended:
-            self._queue_recheck(watched.source, watched.thread_id, state, watched.body)
+            self._queue_recheck(
+                watched.source, watched.thread_id, state, watched.body, watched.held_until
+            )
 
     def on_state(self, stream: str, state: RunState) -> None:
         """Applies a state that became known otherwise than by a poll, if the run is watched."""
@@ -165,7 +168,12 @@ class RunUpdates:
             queue.remove(recheck)
 
     def _queue_recheck(
-        self, source: Source, thread_id: str | None, state: RunState, body: bytes | None = None
+        self,
+        source: Source,
+        thread_id: str | None,
+        state: RunState,
+        body: bytes | None = None,
+        held_until: float = -math.inf,
     ) -> None:
         if not isinstance(source, SettlingSource):
             return
@@ -188,6 +196,7 @@ class RunUpdates:
             offset=passed,
         )
         recheck.until = self._clock.monotonic() + _TRIED_SECONDS
+        recheck.held_until = held_until
         recheck.keep(body)
         self.schedule_recheck(recheck, state)
 

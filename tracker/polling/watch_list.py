@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil, floor
+from math import ceil, floor, inf
 from types import MappingProxyType
 from typing import Any
 
 from tracker.core.events import Change, Event, run_stream
 from tracker.core.state import UNKNOWN_VERSION, RunState, initial_state
-from tracker.errors import RateLimited, RunfoldError
+from tracker.errors import RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
@@ -177,11 +177,13 @@ class WatchList:
         if (known := self.find(stream)) is not None:
             return known
         second_looks = self.dispatcher(source).second_looks
+        held_until = -inf
         if (set_aside := second_looks.find(run_id)) is not None:
             second_looks.remove(set_aside)
+            held_until = set_aside.held_until
         # A payload may name an empty thread, or that of another run with this id.
         thread_id = state.thread_id or thread_id or None
-        watched = WatchedRun(source, thread_id, run_id, stream, state)
+        watched = WatchedRun(source, thread_id, run_id, stream, state, held_until=held_until)
         watched.wall_offset = self._wall_offset()
         self.add(watched, after)
         return watched
@@ -367,24 +369,30 @@ class WatchList:
         jitter = 2 * self._jitter() - 1
         pause = dispatcher.next_delay(watched, now, jitter, hint=hint, expires_in=expires_in)
         watched.queued = False
-        watched.not_before = now + max(hint or 0.0, self._cadence.shortest)
-        dispatcher.timer.add(watched, now + pause)
+        earliest = now + max(hint or 0.0, self._cadence.shortest)
+        watched.not_before = max(earliest, watched.held_until)
+        dispatcher.timer.add(watched, max(now + pause, watched.held_until))
 
     def schedule(self, watched: WatchedRun, pause: float) -> None:
-        """Schedules the next poll of a run after a pause, if it is still watched."""
+        """Schedules the next poll of a run after a pause, if it is still watched.
+
+        It is later if the service refuses the run for longer.
+        """
         if watched.is_ours:
             watched.queued = False
-            watched.not_before = self._clock.monotonic() + pause
+            watched.not_before = max(self._clock.monotonic() + pause, watched.held_until)
             self.dispatcher(watched.source).timer.add(watched, watched.not_before)
+
+    def hold(self, watched: WatchedRun, pause: float) -> None:
+        """Schedules the next poll of a run that the service refuses; nothing makes it earlier."""
+        watched.held_until = self._clock.monotonic() + pause
+        self.schedule(watched, pause)
 
     def poll_now(self, watched: WatchedRun) -> None:
         """Schedules a poll of a run next, because there is news, whichever tracker polls it."""
         if self._elsewhere.pop(watched.stream, None) is not None:
             # Until that poll, which hands it back: the other tracker does not know of the news.
             self._add_ours(watched, 0.0)
-        elif isinstance(watched.last_error, RateLimited):
-            # It was refused until later, whatever the news.
-            return
         elif watched.timer_slot is not None:
             self.schedule(watched, 0.0)
         elif not watched.queued:
@@ -401,7 +409,7 @@ class WatchList:
         dispatcher.add(watched, now, self._since_creation(watched.source, watched.state))
         if watched.state.status is None:
             after = max(after, dispatcher.initial_delay(now))
-        watched.not_before = now + after
+        watched.not_before = max(now + after, watched.held_until)
         dispatcher.timer.add(watched, watched.not_before)
 
     def _move_to_owner(self, watched: WatchedRun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +49,8 @@ class WatchedRun:
     is_ours: bool = False
     # The next poll is not sent before then, even if the rate is not used.
     not_before: float = 0.0
+    # The service refused its last request until then: nothing is sent before, whatever the news.
+    held_until: float = -math.inf
     # The next poll: in a slot of the timer wheel until it is due, and queued from then on.
     due: float = 0.0
     timer_slot: list[WatchedRun] | None = field(default=None, repr=False)

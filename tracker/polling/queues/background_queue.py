@@ -29,6 +29,8 @@ class BackgroundRequest:
     due: float = 0.0
     # False while it is being sent.
     is_waiting: bool = False
+    # The service refused it until then: it is not sent before; monotonic seconds.
+    held_until: float = -math.inf
     # Failed tries in a row; a 429 is none.
     failures: int = 0
     # It is given up then; monotonic seconds.
@@ -78,8 +80,9 @@ class BackgroundQueue(Generic[RequestT]):
         return self._by_key.get(key)
 
     def add(self, request: RequestT, due: float) -> None:
-        """Queues a request until it is due, or moves it there."""
+        """Queues a request until it is due, or moves it there; one that is held waits for that."""
         self._by_key[request.key] = request
+        due = max(due, request.held_until)
         request.due, request.is_waiting = due, True
         heapq.heappush(self._heap, (due, next(self._order), request))
         if len(self._heap) > 2 * len(self._by_key) + _OBSOLETE_PLACES:

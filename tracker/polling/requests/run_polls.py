@@ -132,6 +132,7 @@ class RunPolls(RunRequests):
     def _reschedule_group(self, watched: WatchedRun, group: Sequence[WatchedRun]) -> None:
         """Schedules the other runs of a page that failed together with the first."""
         for other in group:
+            other.held_until = max(other.held_until, watched.held_until)
             if other is not watched and watched.timer_slot is not None:
                 self._watch_list.schedule(other, watched.due - self._clock.monotonic())
             elif other is not watched:
