@@ -80,10 +80,15 @@ class Pause(NamedTuple):
 class _Entry:
     """A boundary of the run while pauses are placed."""
 
-    __slots__ = ("boundary", "is_resumption", "moment", "most_ahead", "step", "wait", "window")
+    __slots__ = (
+        *("boundary", "is_reported", "is_resumption", "moment", "most_ahead"),
+        *("step", "wait", "window"),
+    )
 
-    def __init__(self, boundary: Boundary, moment: float = 0) -> None:
+    def __init__(self, boundary: Boundary, moment: float = 0, *, is_reported: bool = False) -> None:
         self.boundary = boundary
+        # True if it is a transition of the run, and not added for a step.
+        self.is_reported = is_reported
         # Where it is among the others: its stamp, or else a limit of it.
         self.moment = moment
         # The earliest and latest moment at which it can have been, by stamps and by looks.
@@ -118,7 +123,7 @@ def place_pauses(
     transitions: Sequence[Boundary], steps: Sequence[Step], waits: Sequence[Wait]
 ) -> tuple[list[Boundary], list[tuple[Wait | None, Step | None]]]:
     """Returns the boundaries with the pauses that are proven, and the calls of all pauses."""
-    entries = [_Entry(it) for it in transitions]
+    entries = [_Entry(it, is_reported=True) for it in transitions]
     _find_places(entries)
     for wait in waits:
         entries[wait.index].wait = wait
@@ -132,7 +137,7 @@ def place_pauses(
         _find_places(entries)
     for pause, observed in zip(pauses, matched, strict=True):
         if observed is None and (place := _insert(entries, pause, ordered)) is not None:
-            _set_step(entries, place, pause)
+            _set_step(entries, place, pause, is_seen=False)
     for entry in [it for it in entries if it.wait is not None and it.step is None]:
         over = entry.wait.submitted_at if entry.wait is not None else None
         if over is not None:
@@ -244,12 +249,30 @@ def _insert(entries: list[_Entry], pause: Step, steps: Sequence[Step]) -> int | 
     return index + 1
 
 
-def _set_step(entries: list[_Entry], index: int, pause: Step) -> None:
+def _set_step(entries: list[_Entry], index: int, pause: Step, *, is_seen: bool = True) -> None:
     """Applies the stamps of a step to the pause at `index`."""
     entry = entries[index]
     entry.boundary = _stamp(entry.boundary, pause[0])
     entry.step = pause
-    _end_by_step(entries, index, pause)
+    if is_seen or not _may_hide_work(entries, index, pause):
+        _end_by_step(entries, index, pause)
+    elif pause[3]:
+        entries.insert(index + 1, _Entry(_stamp(Boundary(UNKNOWN), pause[1]), pause[1]))
+
+
+def _may_hide_work(entries: Sequence[_Entry], index: int, pause: Step) -> bool:
+    """True if the last look before the next status may have been after the pause.
+
+    It showed the status that is reported before the pause, and so the run was not queued until
+    the next one, unless it showed that.
+    """
+    if index + 1 == len(entries) or not entries[index + 1].is_reported:
+        return False
+    following = entries[index + 1]
+    if following.status not in (QUEUED, IN_PROGRESS) or is_stamped(following.boundary):
+        return False
+    shown = next(it.status for it in reversed(entries[:index]) if it.is_reported)
+    return shown != QUEUED and following.boundary.after + following.most_ahead > pause[1]
 
 
 def _end_by_step(entries: list[_Entry], index: int, pause: Step) -> None:

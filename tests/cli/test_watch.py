@@ -240,6 +240,9 @@ def test_simulate_serves_until_it_is_interrupted(folder: Path) -> None:
     process = start("simulate", "--port", 0, "--seed", 7, "--speed", 50, folder=folder)
     assert process.stdout is not None
     url = process.stdout.readline().removeprefix("serving at ").partition(",")[0]
+    for line in process.stdout:
+        if line == "Ctrl-C ends it.\n":
+            break
     try:
         thread = post(f"{url}/threads")["id"]
         run = post(f"{url}/threads/{thread}/runs", assistant_id="asst_1")["id"]
@@ -248,7 +251,7 @@ def test_simulate_serves_until_it_is_interrupted(folder: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         done = finish(process)
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (done.code, done.out, done.err) == (130, "", "")
 
 
 def post(url: str, **body: object) -> dict[str, str]:

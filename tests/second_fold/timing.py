@@ -747,6 +747,7 @@ def _add_proven_pauses(line: list[Cell], events: Sequence[e.Event]) -> None:
     pauses = [Pause(began, over, *rest) for began, over, calls, *rest in dated if calls]
     begins = [it[0] for it in dated]
     # Cells that were seen keep their identity while others are put between them.
+    reported = list(line)
     pairs = list(zip(pauses, _pair(line, pauses), strict=True))
 
     def apply(pause: Pause, at: int | None) -> None:
@@ -762,7 +763,16 @@ def _add_proven_pauses(line: list[Cell], events: Sequence[e.Event]) -> None:
         _place(line)
     for pause, seen in pairs:
         if seen is None:
-            apply(pause, _place_unseen(line, pause, begins))
+            place = _place_unseen(line, pause, begins)
+            if place is not None and _is_seen_later(line, place, pause, reported):
+                _set_stamp(line[place], pause.began)
+                line[place].step = pause
+                if pause.is_answered:
+                    after = Cell("unknown", Seen(), moment=pause.over)
+                    _set_stamp(after, pause.over)
+                    line.insert(place + 1, after)
+            else:
+                apply(pause, place)
     for cell in [it for it in line if it.calls and it.step is None]:
         over = cell.answered_at
         if over is not None:
@@ -864,6 +874,18 @@ def _place_unseen(line: list[Cell], pause: Pause, begins: Sequence[int]) -> int 
         line.insert(at, Cell("in_progress", Seen(high=latest), "inferred", moment=moment))
     line.insert(at + 1, Cell("requires_action", Seen(), moment=pause.began))
     return at + 1
+
+
+def _is_seen_later(line: list[Cell], at: int, pause: Pause, reported: Sequence[Cell]) -> bool:
+    """True if the last look may have shown, after the pause, a status other than queued."""
+    following = line[at + 1] if at + 1 < len(line) else None
+    if following is None or not any(it is following for it in reported):
+        return False
+    if following.status not in ("queued", "in_progress") or following.is_stamped:
+        return False
+    before = [it for it in line[:at] if any(it is its for its in reported)]
+    latest = following.seen.after + following.most_ahead
+    return before[-1].status != "queued" and latest > pause.over
 
 
 def _end_pause(line: list[Cell], at: int, pause: Pause) -> None:

@@ -65,7 +65,7 @@ BUGS = {
         'occurred_at=None if ("stopped", snapshot.ended_at) in past else snapshot.created_at,',
     ),
     "a handler that failed counts as done": PlantedBug(
-        "tracker.delivery.subscription", "elif error is None:", "elif error is None or True:"
+        "tracker.delivery.dispatcher", "elif error is None:", "elif error is None or True:"
     ),
     "the lease of a dead process never ends": PlantedBug(
         "tracker.delivery.ledger",

@@ -218,6 +218,8 @@ def check_command(line: str) -> None:
                 _check_chosen(chosen)
             case ("python", ["-m", "tests.benchmarks", *names]):
                 assert set(names) <= set(benchmarks())
+            case ("python", ["-m", "tests.simulation", first, *_]):
+                assert first.isdecimal() or first in ("regressions", "planted")
             case ("runfold", [command, *_]):
                 assert command in commands()
             case _:
