@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -79,8 +80,13 @@ def sum_rollup(
         query = _limit(hourly, select(hourly.c.hour, hourly.c.quarter), quarters)
         query = query.group_by(hourly.c.hour, hourly.c.quarter)
 
+        # Many rows are of one quarter.
+        @cache
+        def times_at(quarter: int) -> dict[str, object]:
+            return local_times(names, quarter, grouping.zone)
+
         def times_of(row: Row[Any]) -> dict[str, object]:
-            return local_times(names, micros(row.hour) // QUARTER + row.quarter, grouping.zone)
+            return times_at(micros(row.hour) // QUARTER + row.quarter)
 
         yield from _sum_groups(
             connection, rollup, hourly, names, stored, query, grouping.filters, times_of

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import ceil, fsum
+from functools import lru_cache
+from itertools import accumulate
+from math import fsum
 
 from sqlalchemy import Connection
 
@@ -64,15 +67,28 @@ def measure_phases(
     ]
 
 
-def nearest_rank(counts: Mapping[float, int], percent: float) -> float:
-    """Returns the smallest counted value that `percent` per cent of all do not exceed."""
-    # Fractions, since 99.9 per cent of 1,000 is a little more than 999 in floating point.
-    rank = ceil(Fraction(str(percent)) * sum(counts.values()) / 100)
-    for value in sorted(counts):
-        rank -= counts[value]
-        if rank <= 0:
-            return value
-    raise ValueError("there are no values")
+def nearest_ranks(counts: Mapping[float, int], percentiles: Sequence[float]) -> list[float]:
+    """Returns, for each percentile, the smallest counted value that so many per cent do not exceed.
+
+    Raises ValueError if there are no values.
+    """
+    values = sorted(counts)
+    if not values:
+        raise ValueError("there are no values")
+    until = list(accumulate(counts[it] for it in values))
+    return [values[bisect_left(until, _rank(it, until[-1]))] for it in percentiles]
+
+
+def _rank(percent: float, number: int) -> int:
+    """Returns the place of a percentile among so many values, from 1."""
+    part, whole = _share(percent)
+    return -(-part * number // whole)
+
+
+@lru_cache
+def _share(percent: float) -> tuple[int, int]:
+    # Exact, since 99.9 per cent of 1,000 is a little more than 999 in floating point.
+    return (Fraction(str(percent)) / 100).as_integer_ratio()
 
 
 def _read_parts(connection: Connection, grouping: Grouping) -> Iterator[_Part]:
@@ -108,6 +124,7 @@ def _make_row(
 ) -> TimingRow:
     known, least, most = histograms
     runs = sum(known.values())
+    ranks = nearest_ranks(known, percentiles) if known else [None] * len(percentiles)
     return TimingRow(
         group,
         phase,
@@ -116,16 +133,16 @@ def _make_row(
         _mean(known),
         _mean(least),
         _mean(most),
-        {it: nearest_rank(known, it) if known else None for it in percentiles},
-        {it: _find_range(least, most, it) for it in percentiles},
+        dict(zip(percentiles, ranks, strict=True)),
+        dict(zip(percentiles, _find_ranges(least, most, percentiles), strict=True)),
     )
 
 
-def _find_range(
-    least: _Histogram, most: _Histogram, percent: float
-) -> tuple[float | None, float | None]:
-    """Returns the bounds of a percentile of all runs: those of the same rank among the bounds."""
+def _find_ranges(
+    least: _Histogram, most: _Histogram, percentiles: Sequence[float]
+) -> list[tuple[float | None, float | None]]:
+    """Returns the bounds of percentiles of all runs: those of the same rank among the bounds."""
     if not least:
-        return None, None
-    highest = nearest_rank(most, percent)
-    return nearest_rank(least, percent), None if highest == UNLIMITED else highest
+        return [(None, None)] * len(percentiles)
+    highest = (None if it == UNLIMITED else it for it in nearest_ranks(most, percentiles))
+    return list(zip(nearest_ranks(least, percentiles), highest, strict=True))

@@ -240,6 +240,9 @@ def test_simulate_serves_until_it_is_interrupted(folder: Path) -> None:
     process = start("simulate", "--port", 0, "--seed", 7, "--speed", 50, folder=folder)
     assert process.stdout is not None
     url = process.stdout.readline().removeprefix("serving at ").partition(",")[0]
+    for line in process.stdout:
+        if line == "Ctrl-C ends it.\n":
+            break
     try:
         thread = post(f"{url}/threads")["id"]
         run = post(f"{url}/threads/{thread}/runs", assistant_id="asst_1")["id"]

@@ -106,8 +106,7 @@ class ErrorPolicy:
         """
         pause = self.on_source_error(dispatcher, error, max(request.failures, 1), request.subject)
         now = self._clock.monotonic()
-        if _is_hold(error):
-            request.held_until = now + pause
+        request.held_until = now + _asked_pause(error)
         if isinstance(error, (KeyRefused, Misconfigured)):
             queue.held_until, queue.denied = now + PROBE_SECONDS, error
             if dispatcher.limiter.is_refusing:
@@ -158,7 +157,8 @@ class ErrorPolicy:
             pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
             if not dispatcher.limiter.refusals.is_own(watched.subject):
                 failures.turn = watched.due
-            self._watch_list.hold(watched, pause)
+            watched.held_until = self._clock.monotonic() + _asked_pause(error)
+            self._watch_list.schedule(watched, pause)
             return
         failures.polls += 1
         pause = self.on_source_error(dispatcher, error, failures.polls, watched.subject)
@@ -190,10 +190,8 @@ class ErrorPolicy:
             logger.warning(
                 "%s: not recorded, will poll again: %s", stream, error, extra=of_run(stream)
             )
-        if _is_hold(error):
-            self._watch_list.hold(watched, pause)
-        else:
-            self._watch_list.schedule(watched, pause)
+        watched.held_until = now + _asked_pause(error)
+        self._watch_list.schedule(watched, pause)
 
     def _postpone(
         self, request: BackgroundRequest, dispatcher: SourceDispatcher, error: RunfoldError
@@ -263,7 +261,7 @@ class ErrorPolicy:
         return backoff(failures, asked=asked, jitter=self._jitter())
 
 
-def _is_hold(error: RunfoldError) -> bool:
-    """True if the service asked for a pause, or refused the rate."""
-    is_asked = isinstance(error, PollAgain) and error.retry_after is not None
-    return is_asked or isinstance(error, RateLimited)
+def _asked_pause(error: RunfoldError) -> float:
+    """Returns the seconds that the service asked to wait, two minutes at most; 0 if it did not."""
+    asked = error.retry_after if isinstance(error, PollAgain) else None
+    return 0.0 if asked is None else backoff(1, asked=asked, jitter=0.0)

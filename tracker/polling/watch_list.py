@@ -11,7 +11,7 @@ from typing import Any
 
 from tracker.core.events import Change, Event, run_stream
 from tracker.core.state import UNKNOWN_VERSION, RunState, initial_state
-from tracker.errors import RunfoldError
+from tracker.errors import RateLimited, RunfoldError
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.policy import rate_limiter
 from tracker.polling.policy.cadence import Cadence
@@ -376,23 +376,21 @@ class WatchList:
     def schedule(self, watched: WatchedRun, pause: float) -> None:
         """Schedules the next poll of a run after a pause, if it is still watched.
 
-        It is later if the service refuses the run for longer.
+        It is later if the service asked for a longer one.
         """
         if watched.is_ours:
             watched.queued = False
             watched.not_before = max(self._clock.monotonic() + pause, watched.held_until)
             self.dispatcher(watched.source).timer.add(watched, watched.not_before)
 
-    def hold(self, watched: WatchedRun, pause: float) -> None:
-        """Schedules the next poll of a run that the service refuses; nothing makes it earlier."""
-        watched.held_until = self._clock.monotonic() + pause
-        self.schedule(watched, pause)
-
     def poll_now(self, watched: WatchedRun) -> None:
         """Schedules a poll of a run next, because there is news, whichever tracker polls it."""
         if self._elsewhere.pop(watched.stream, None) is not None:
             # Until that poll, which hands it back: the other tracker does not know of the news.
             self._add_ours(watched, 0.0)
+        elif isinstance(watched.last_error, RateLimited):
+            # It was refused until later, whatever the news.
+            return
         elif watched.timer_slot is not None:
             self.schedule(watched, 0.0)
         elif not watched.queued:

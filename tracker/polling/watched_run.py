@@ -49,7 +49,7 @@ class WatchedRun:
     is_ours: bool = False
     # The next poll is not sent before then, even if the rate is not used.
     not_before: float = 0.0
-    # The service refused its last request until then: nothing is sent before, whatever the news.
+    # The service asked for no request before then: none is sent, whatever the news.
     held_until: float = -math.inf
     # The next poll: in a slot of the timer wheel until it is due, and queued from then on.
     due: float = 0.0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from projections.database.engine import open_engine
 from projections.folding.json_text import json_text
 from projections.queries.grouping import group_names, local_times, time_zone
-from projections.queries.timing import nearest_rank
+from projections.queries.timing import nearest_ranks
 from tracker.errors import SettingsError
 
 SECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=50)
@@ -27,7 +27,7 @@ SECONDS = st.lists(st.floats(0, 1e6), min_size=1, max_size=50)
 def test_a_percentile_is_the_smallest_time_not_exceeded_by_that_many(
     seconds: list[float], percent: float
 ) -> None:
-    found = nearest_rank(Counter(seconds), percent)
+    [found] = nearest_ranks(Counter(seconds), [percent])
     enough = Fraction(str(percent)) * len(seconds) / 100
 
     assert sum(it <= found for it in seconds) >= enough
@@ -37,7 +37,7 @@ def test_a_percentile_is_the_smallest_time_not_exceeded_by_that_many(
 
 
 def test_a_percentile_is_not_off_by_one_through_floating_point() -> None:
-    assert nearest_rank(Counter(range(1, 1001)), 99.9) == 999
+    assert nearest_ranks(Counter(range(1, 1001)), [50, 99.9, 100]) == [500, 999, 1000]
 
 
 def test_a_time_zone_has_days_of_23_and_25_hours() -> None:

