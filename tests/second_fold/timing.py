@@ -42,6 +42,9 @@ class Seen(NamedTuple):
     high: float = inf
     after: float = -inf
     until: float = inf
+    # How far the service's clock was ahead, as it was known then.
+    least_ahead: float = -inf
+    most_ahead: float = inf
 
 
 @dataclass
@@ -154,7 +157,9 @@ class Paths:
 
 def measure_run(events: Sequence[e.Event]) -> Times:
     """Returns the times of a run from all of its events."""
-    cells = _list_changes(events)
+    cells, sets = _list_changes(events)
+    if sets:
+        _keep_one_clock(cells, sets)
     stamps = [it.seen.low for it in cells if it.is_stamped]
     _add_proven_pauses(cells, events)
     never_pauses = any(getattr(it, "never_pauses", False) for it in events)
@@ -192,7 +197,7 @@ class Found(NamedTuple):
 def _estimate(line: Sequence[Cell], never_pauses: bool) -> Found:
     seen = [it.seen for it in line]
     is_stamped = any(it.low > -inf or it.high < inf for it in seen)
-    ahead = (-inf, inf) if is_stamped else (0, 0)
+    ahead = _known_offset(seen)
     untils = [it.until for it in seen if it.until < inf]
     slip = int((max(untils) - min(untils)) * 100 // 2_000_000) + 1 if untils else 0
     paths = Paths(seen, ahead, slip)
@@ -200,8 +205,10 @@ def _estimate(line: Sequence[Cell], never_pauses: bool) -> Found:
         return _measure(line, paths, never_pauses, is_disputed=False)
     later = [it._replace(after=-inf) for it in seen]
     alone = [it._replace(after=-inf, until=inf) for it in seen]
-    # No look was recorded with an offset, so translated looks are no evidence.
-    trials = [Paths(later, ahead, slip), Paths(alone, ahead, 0), Paths(alone, ahead, 0)]
+    apart = (-inf, inf) if is_stamped else (0, 0)
+    ahead = ahead if ahead[0] <= ahead[1] else (-inf, inf)
+    told = [_by_the_service(it, slip) for it in seen]
+    trials = [Paths(later, ahead, slip), Paths(told, apart, 0), Paths(alone, apart, 0)]
     trials = [it for it in trials if it.is_possible]
     if not trials:
         trials = [Paths(_clamp(seen), (-inf, inf), 0)]
@@ -219,6 +226,38 @@ def _estimate(line: Sequence[Cell], never_pauses: bool) -> Found:
             kinds={kind: _hull(it, other.kinds[kind]) for kind, it in first.kinds.items()},
         )
     return first
+
+
+def _known_offset(seen: Sequence[Seen]) -> tuple[float, float]:
+    """Returns the bounds that were recorded; without stamps there is one clock, ours."""
+    if all(it.low == -inf and it.high == inf for it in seen):
+        return 0, 0
+    return max(it.least_ahead for it in seen), min(it.most_ahead for it in seen)
+
+
+def _by_the_service(it: Seen, slip: int) -> Seen:
+    """Returns a moment by the service's clock alone, its looks translated."""
+    low = max(it.low, it.after - slip + it.least_ahead)
+    return Seen(low, min(it.high, it.until + slip + it.most_ahead))
+
+
+def _keep_one_clock(line: list[Cell], sets: Sequence[int]) -> None:
+    """Forgets all looks but those between two moments at which our clock was set."""
+    ends = [0, *sets, len(line)]
+    parts = [range(first, last) for first, last in pairwise(ends)]
+    counts = [
+        sum((line[at].seen.after > -inf) + (line[at].seen.until < inf) for at in part)
+        for part in parts
+    ]
+    best = max(range(len(parts)), key=lambda it: (counts[it], it))
+    if not any(it.is_stamped for it in line):
+        best = 0
+    for at, cell in enumerate(line):
+        if at not in parts[best]:
+            cell.seen = Seen(cell.seen.low, cell.seen.high)
+        for call in cell.calls.values():
+            call.required = call.required and Seen(call.required.low, call.required.high)
+            call.resolved = call.resolved and Seen(call.resolved.low, call.resolved.high)
 
 
 def _hull(one: Length, other: Length) -> Length:
@@ -526,7 +565,8 @@ def _cell(event: e.Change, status: str) -> Cell:
     until = micros(min(event.observed_at, event.not_after or event.observed_at))
     basis = "inferred" if event.inferred else "observed"
     basis = basis if event.occurred_at is None else "server"
-    return Cell(status, Seen(low, high, after, until), basis)
+    ahead = getattr(event, "ahead", None) or ()
+    return Cell(status, Seen(low, high, after, until, *ahead), basis)
 
 
 def _action_rows(line: Sequence[Cell], found: Found) -> Iterator[dict[str, Any]]:
@@ -660,8 +700,10 @@ def _columns(call: ToolCall | None) -> dict[str, str | None]:
     return {it: clean(getattr(call, it, None)) for it in ("type", "name", "arguments")}
 
 
-def _list_changes(events: Sequence[e.Event]) -> list[Cell]:
+def _list_changes(events: Sequence[e.Event]) -> tuple[list[Cell], list[int]]:
+    """Returns the changes, and before which of them our clock was set."""
     line: list[Cell] = []
+    sets: list[int] = []
     expires_at: datetime | None = None
     for event in events:
         match event:
@@ -673,7 +715,9 @@ def _list_changes(events: Sequence[e.Event]) -> list[Cell]:
                 seen = line[0].seen._replace(low=low, high=high)
                 line[0] = replace(line[0], seen=seen, basis="server")
             case e.RunActionRequired():
-                _stop(line, event)
+                is_new = _stop(line, event)
+                if event.clock_was_set:
+                    sets.append(len(line) - is_new)
             case e.ToolOutputsSubmitted():
                 if line[-1].status == "requires_action":
                     for key in map(clean, event.tool_call_ids):
@@ -685,13 +729,16 @@ def _list_changes(events: Sequence[e.Event]) -> list[Cell]:
                 cell = _cell(event, event.status)
                 if event.status == "expired" and not cell.is_stamped and expires_at is not None:
                     cell.seen = cell.seen._replace(low=micros(expires_at))
+                if event.clock_was_set:
+                    sets.append(len(line))
                 line.append(cell)
             case e.RunTimesChanged():
                 expires_at = event.expires_at or expires_at
-    return line
+    return line, sets
 
 
-def _stop(line: list[Cell], event: e.RunActionRequired) -> None:
+def _stop(line: list[Cell], event: e.RunActionRequired) -> bool:
+    """Adds a pause, or its calls to the pause that the run is in; returns True for a new one."""
     calls = {clean(it.id): Call(_columns(it)) for it in event.tool_calls}
     calls = calls or {"": Call(_columns(None))}
     cell = line[-1]
@@ -699,12 +746,13 @@ def _stop(line: list[Cell], event: e.RunActionRequired) -> None:
         over = cell.answered_at
         if over is None or cell.calls.keys() & calls.keys():
             _ask_for_others(cell, calls, _cell(event, "").seen)
-            return
+            return False
         # All was answered, so it went on before it asked for others.
         line.append(Cell("unknown", Seen(until=over), "inferred"))
     new = _cell(event, "requires_action")
     new.calls = calls
     line.append(new)
+    return True
 
 
 def _ask_for_others(cell: Cell, calls: dict[str, Call], seen: Seen) -> None:
@@ -785,10 +833,9 @@ def _place(line: list[Cell]) -> None:
     Work without a stamp is as early as it can be, a pause or an end as late.
     """
     seen = [it.seen for it in line]
-    is_stamped = any(it.low > -inf or it.high < inf for it in seen)
     untils = [it.until for it in seen if it.until < inf]
     slip = int((max(untils) - min(untils)) * 100 // 2_000_000) + 1 if untils else 0
-    paths = Paths(seen, (-inf, inf) if is_stamped else (0, 0), slip)
+    paths = Paths(seen, _known_offset(seen), slip)
     moments = [] if paths.is_possible else _estimate(line, False).moments
     for at, cell in enumerate(line):
         if paths.is_possible:
