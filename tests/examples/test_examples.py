@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -60,13 +60,10 @@ def settings(simulator: Simulator, url: str) -> dict[str, str]:
 def served(
     folder: Path, env: dict[str, str], *options: str, name: str = "fastapi_service"
 ) -> Iterator[httpx.Client]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     app = f"tests.examples.{name}:app"
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options],
+            [sys.executable, "-m", "uvicorn", app, "--port", "0", *options],
             cwd=folder,
             env=env,
             stdout=log,
@@ -74,7 +71,9 @@ def served(
             start_new_session=True,
         )
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
+            with httpx.Client(
+                base_url=read_address(folder / "log", process), timeout=300
+            ) as client:
                 for _ in range(1200):
                     with suppress(httpx.ConnectError):
                         client.get("/runs/none")
@@ -89,6 +88,16 @@ def served(
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert "Traceback" not in (folder / "log").read_text()
+
+
+def read_address(log: Path, process: subprocess.Popen[bytes]) -> str:
+    for _ in range(1200):
+        found = re.search(r"running on (http://127.0.0.1:\d+)", log.read_text())
+        if found:
+            return found[1]
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    raise AssertionError(f"it does not serve: {log.read_text()}")
 
 
 def ended(client: httpx.Client, run_id: str) -> list[str]:
