@@ -118,6 +118,7 @@ class RequestLimiter:
         """Applies an answer to a request about a subject that took so many seconds."""
         self.on_success()
         refused_tries, self.refused_tries = self.refused_tries, 0
+        was_firm = self.refusals.are_firm
         if seconds is not None:
             self.fastest = min(self.fastest + _FASTEST_DRIFT * self.usual, max(seconds, 0.0))
             self.usual += _SMOOTHING * (seconds - self.usual)
@@ -133,9 +134,10 @@ class RequestLimiter:
             self._undo_cut(now)
             self.limit = rate_limiter.released(self.limit, now, self.sent)
             return
-        # A bucket is empty now: a burst would be refused.
-        rate = self.limit.rate
-        self.arrival = max(self.arrival, now + rate_limiter.burst(rate) / rate)
+        if was_firm:
+            # The bucket of the source is empty now: a burst would be refused.
+            rate = self.limit.rate
+            self.arrival = max(self.arrival, now + rate_limiter.burst(rate) / rate)
         is_window = self.is_hold_asked or refused_tries > 1
         self.limit = rate_limiter.resumed(
             self.limit, now, self.sent, self._accepted, is_window=is_window
