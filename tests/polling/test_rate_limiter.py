@@ -112,10 +112,12 @@ def test_a_few_accepted_requests_show_that_a_rate_far_above_them_is_too_high() -
 
 def test_no_burst_follows_the_probe_that_is_answered() -> None:
     limiter = RequestLimiter(rate_limiter.initial(10.0, None))
-    limiter.on_refusal("thread_1", 0.0, 1.0)
+    # So many different ones that the source itself refuses.
+    for subject in ("thread_1", "thread_2", "thread_3"):
+        limiter.on_refusal(subject, 0.0, 1.0)
     assert limiter.allowance(1.0) == 1
     limiter.count(1.0)
-    limiter.on_answer("thread_2", 1.1)
+    limiter.on_answer("thread_4", 1.1)
     assert limiter.allowance(1.1) == 0
     assert limiter.allowance(1.1 + 1.1 / limiter.rate) == 1
 
