@@ -44,11 +44,12 @@ class OwnRuns(Generic[T]):
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
         """Keeps the events of runs."""
         for recorded in page:
+            if not is_run_stream(recorded.stream):
+                continue
             if recorded.version == 1:
                 # Those before, if any, are of a history that was forgotten after it was read.
                 self._new[recorded.stream] = []
-            if is_run_stream(recorded.stream):
-                self._new.setdefault(recorded.stream, []).append(recorded)
+            self._new.setdefault(recorded.stream, []).append(recorded)
         self._count += len(page)
 
     def history(self, run: FoldedRun) -> RunHistory:
