@@ -325,6 +325,12 @@ def test_what_is_no_projection(projection: Any, message: str) -> None:
         Views("sqlite:///none.db", projections=[projection])
 
 
+@pytest.mark.parametrize(("kind", "name"), [(RowProjection, "rows"), (SumProjection, "amounts")])
+def test_a_projection_without_its_function_is_not_made(kind: type[Any], name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        type("Bare", (kind,), {"name": "bare", "table": tool_times})()
+
+
 def test_several_runners_apply_each_event_once(database_url: str) -> None:
     store = open_event_store(database_url)
     histories = random_histories(9, 15)
