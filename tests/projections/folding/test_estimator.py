@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.folding.durations import DISPUTED, Duration, Estimate, between
+from projections.folding.durations import (
+    DISPUTED,
+    Duration,
+    Estimate,
+    between,
+    find_moment,
+    measure,
+)
 from projections.folding.estimator import estimate
 from projections.folding.micros import SECOND
-from projections.folding.network import Boundary, measure_clocks, solve
+from projections.folding.network import NO_OFFSET, Boundary, measure_clocks, solve
 from tests.support.examples import examples
 from tests.support.networks import Network, networks, solve_by_paths
 
@@ -77,6 +84,31 @@ def test_the_truth_is_inside_all_bounds_and_phases_sum_to_the_total(network: Net
         truths[kinds[phase.status]] += moments[place + 1] - moments[place]
     for kind, duration in found.kinds.items():
         assert duration.at_least <= truths[kind] <= duration.at_most
+
+
+@_law
+@given(networks(), st.data())
+def test_the_pass_over_a_line_measures_each_phase_as_between_does(
+    network: Network, data: st.DataObject
+) -> None:
+    places = st.integers(0, len(network.line) - 1)
+    loose, slip = data.draw(st.sets(places)), data.draw(st.integers(0, 5))
+    line = [it._replace(is_loose=place in loose) for place, it in enumerate(network.line)]
+    solution = solve(line, *NO_OFFSET, slip)
+    if solution is None:
+        return
+    found = measure(line, solution, hides_pause=True)
+    for place, phase in enumerate(found.phases, 1):
+        begun, over = (find_moment(solution.box(it), solution) for it in (place - 1, place))
+        boundary = line[place]
+        assert phase.duration == between(
+            solution.box(place - 1),
+            solution.box(place),
+            solution.least_ahead,
+            solution.most_ahead,
+            None if begun is None or over is None else over - begun,
+            boundary.after - solution.slip if boundary.is_loose else None,
+        )
 
 
 @_law
