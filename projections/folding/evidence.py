@@ -52,13 +52,9 @@ def keep_one_clock(boundaries: Sequence[Boundary], sets: Sequence[int]) -> list[
     That is the one by which most is known, or without any stamp the first.
     """
     clocks = [sum(it <= place for it in sets) for place in range(len(boundaries))]
-    known = Counter(
-        {
-            clock: sum((it.after > -inf) + (it.until < inf) for it in own)
-            for clock in set(clocks)
-            for own in [[it for it, its in zip(boundaries, clocks, strict=True) if its == clock]]
-        }
-    )
+    known = Counter[int]()
+    for it, clock in zip(boundaries, clocks, strict=True):
+        known[clock] += (it.after > -inf) + (it.until < inf)
     is_told = any(map(is_stamped, boundaries))
     kept = max(known, key=lambda clock: (known[clock], clock)) if is_told else 0
     return [
