@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import Integer, Table
 
@@ -89,9 +89,9 @@ def _check_table(projection: OwnProjection, table: Table) -> None:
             f"the table of {name!r} has sums over runs, and {RUN_KEY!r} is of one: "
             "use a RowProjection"
         )
-    sums: Sequence[object] = [it for it in columns if not isinstance(it.type, Integer)]
-    wrong = [it.name for it in columns[len(keys) :] if it in sums]
-    if wrong or len(columns) == len(keys):
+    sums = columns[len(keys) :]
+    wrong = [it.name for it in sums if not isinstance(it.type, Integer)]
+    if wrong or not sums:
         raise SettingsError(
             f"the columns of the table of {name!r} beside its key are the sums, and have to be "
             f"integers, best BigInteger: {', '.join(wrong) or 'there are none'}"
