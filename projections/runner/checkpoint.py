@@ -101,7 +101,7 @@ def check_settings(projection: Projection, checkpoint: Checkpoint | None) -> Non
         raise error
 
 
-def describe_other_prices(kept: str | None, ours: str | None, name: str = "costs") -> str:
+def describe_other_prices(kept: str | None, ours: str | None, name: str) -> str:
     """Describes the settings of the prices of a database and of a process, and what helps."""
     if name != "costs":
         return (

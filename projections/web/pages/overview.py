@@ -73,7 +73,7 @@ def gather(page: Page) -> dict[str, Any]:
         "counts": counts,
         "has_runs": counts.value is None or counts.value.all > 0,
         "newest": _find_newest(page, counts.value),
-        "outcomes": _map(counts, lambda it: it.draw_outcomes(page)),
+        "outcomes": _map(counts, lambda it: it.draw_outcomes()),
         "failed_when": _map(counts, lambda it: it.draw_hours(page)),
         "timing": timing,
         "tokens": _map(usage, lambda it: draw_tokens(page, chosen, it)),
