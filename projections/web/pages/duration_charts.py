@@ -1,4 +1,4 @@
-"""How long the phases of a range took: half of the runs, and 95 of 100."""
+"""The durations of the phases of a range: those of half of the runs, and of 95 of 100."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the runs of a range ended, by bar, and when they failed, by day and hour."""
+"""The outcomes of the runs of a range, by bar, and their failures, by day and hour."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OutcomeCounts:
                 hours[key] = HourCount(known.runs + row.runs, known.failed + failed)
         return hours
 
-    def draw_outcomes(self, page: Page) -> ChartPart:
+    def draw_outcomes(self) -> ChartPart:
         """Draws the outcomes by bar, failed on top."""
         shown = [it for it in OUTCOMES if self.by_status[it]]
         series = [
