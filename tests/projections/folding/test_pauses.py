@@ -234,22 +234,13 @@ def test_a_pause_is_matched_by_time_however_far_the_clocks_are_apart() -> None:
 
 
 def test_a_status_seen_after_a_pause_was_not_the_queue() -> None:
-    step = e.RunStepRecorded(
-        observed_at=seen(60),
-        step_id="step_1",
-        type="tool_calls",
-        status="completed",
-        tools=("price",),
-        created_at=second(2),
-        ended_at=second(3),
-    )
     row, phases = rows_after(
         created(6),
         changed("paused_by_operator", 6, since=None),
         # The last look before it, at 6 s, was after the pause and showed another status.
         changed("in_progress", 8, since=6, previous="paused_by_operator"),
         ended(e.RunCompleted, 20, stamp=19, since=18),
-        step,
+        step(2, 3, observed_at=seen(60)),
     )
 
     assert "queued" not in [it.status for it in phases[1:]]
