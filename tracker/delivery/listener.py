@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tracker.errors import StoreError
 from tracker.event_store import EventStore
+from tracker.runtime.waiting import wait_until_set
 from tracker.runtime.worker_threads import ExitSafeExecutor
 
 logger = logging.getLogger("runfold.delivery")
@@ -58,7 +59,7 @@ class StoreListener:
                 if not has_failed:
                     logger.warning("events of other processes may be delivered late: %s", error)
                 has_failed = True
-                await self._rest()
+                await wait_until_set(self._stopping, _RETRY_SECONDS)
 
     def _wait(self) -> bool:
         """Returns True if there are new events, False if there were none for a while."""
@@ -66,9 +67,3 @@ class StoreListener:
             return False
         self._position = self._store.last_position()
         return True
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), _RETRY_SECONDS)
-        except TimeoutError:
-            return
