@@ -133,10 +133,10 @@ class WatchList:
         ceiling, is divided as the threads are, or among the `workers` while none is owned here.
         """
         self._owns, self._workers = owns, workers
+        self._shares.clear()
         for name, dispatcher in self._dispatchers.items():
-            before = self._shares.pop(name, 1.0)
-            part = self._rate_share(name) / before
-            dispatcher.limiter.limit = rate_limiter.divided(dispatcher.limiter.limit, part)
+            limiter = dispatcher.limiter
+            limiter.limit = rate_limiter.divided(limiter.limit, self._rate_share(name))
         for watched in self.runs:
             self._move_to_owner(watched)
 
