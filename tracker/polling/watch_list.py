@@ -314,8 +314,9 @@ class WatchList:
     ) -> None:
         """Applies that a source answered, and the headers about its rate limit and its clock.
 
-        `subject` names the run or the request that was answered, as its refusals are counted. The
-        `seconds` that it took say whether answers slow down, if others of its type are compared.
+        `subject` names the run or the request that was answered, as its refusals are counted.
+        `seconds`, how long it took, shows whether answers slow down: None for another request than
+        that of a single run, since they take their own time.
         """
         now, limiter = self._clock.monotonic(), dispatcher.limiter
         limiter.on_answer(subject, now, seconds)
