@@ -43,10 +43,11 @@ class StoreListener:
         self._stopping.set()
 
     async def join(self) -> None:
-        """Waits for the end of the task, a quarter of a second after `stop` at the latest."""
+        """Waits for task and thread to end, a quarter of a second after `stop` at the latest."""
         if self._task is not None:
             await self._task
-        self._thread.shutdown(wait=False)
+        # It is idle by now.
+        self._thread.shutdown()
 
     async def _listen(self) -> None:
         loop, has_failed = asyncio.get_running_loop(), False
