@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from sqlalchemy import Table
 
 from projections.database.schema import run_actions
 from projections.folding.actions import action_rows
 from projections.folding.batch_fold import BatchFold, FoldedRun
-from projections.projectors.row_projection import RowBatch, RowProjection
+from projections.projectors.row_projection import RowBatch
 
 
-class ActionsProjection(RowProjection):
+class ActionsProjection:
     """The calls that runs waited for: a batch writes those of each run that it changed."""
 
     name = "actions"
     version = 1
-    table = run_actions
     is_own = False
+    settings = None
+    tables: Sequence[Table] = (run_actions,)
 
     def start_batch(self, fold: BatchFold) -> ActionsBatch:
         """Returns an empty batch."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from projections.folding.batch_fold import BatchFold, FoldedRun
 from projections.folding.rates import PriceList
+from projections.projectors.projection import FoldedBatch
 from projections.projectors.run_history import RunHistory
 from tracker.core.events import is_run_stream
 from tracker.errors import StoreUnavailable
@@ -26,30 +26,27 @@ class RunsRefused(Exception):
         self.errors = errors
 
 
-class OwnRuns(Generic[T]):
+class OwnBatch(FoldedBatch, Generic[T]):
     """The runs of one batch with their histories, and what a function made of each."""
 
     def __init__(self, fold: BatchFold, prices: PriceList | None) -> None:
-        self._fold, self._prices = fold, prices
+        super().__init__(fold)
+        self._prices = prices
         self._new: dict[str, list[RecordedEvent]] = {}
         self._earlier: Mapping[str, Sequence[RecordedEvent]] | None = None
-        self._count = 0
         self.made: dict[str, T] = {}
 
-    @property
-    def held_bytes(self) -> int:
-        """Returns roughly how much memory the events take."""
-        return _EVENT_BYTES * self._count
-
     def add_page(self, page: Sequence[RecordedEvent]) -> None:
-        """Keeps the events of runs."""
+        """Adds the next events to the fold, and keeps those of runs."""
+        super().add_page(page)
+        self.held_bytes += _EVENT_BYTES * len(page)
         for recorded in page:
+            if not is_run_stream(recorded.stream):
+                continue
             if recorded.version == 1:
                 # Those before, if any, are of a history that was forgotten after it was read.
                 self._new[recorded.stream] = []
-            if is_run_stream(recorded.stream):
-                self._new.setdefault(recorded.stream, []).append(recorded)
-        self._count += len(page)
+            self._new.setdefault(recorded.stream, []).append(recorded)
 
     def history(self, run: FoldedRun) -> RunHistory:
         """Returns a run after the batch; its events are read on first use."""
@@ -84,12 +81,5 @@ class OwnRuns(Generic[T]):
         if self._earlier is None:
             # All at once: a query for each run would take far longer.
             known = [key for key, events in self._new.items() if events[0].version > 1]
-            self._earlier = self._fold.read_earlier(known)
+            self._earlier = self.fold.read_earlier(known)
         return self._earlier[run.key]
-
-
-def price_settings(prices: PriceList | None) -> str | None:
-    """Returns what costs depend on beside the events, as JSON."""
-    if prices is None:
-        return None
-    return json.dumps({"version": prices.version, "settings": prices.settings})

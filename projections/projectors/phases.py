@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from sqlalchemy import Table
 
 from projections.database.schema import run_phases
 from projections.folding.batch_fold import BatchFold, FoldedRun
 from projections.folding.phases import phase_rows
-from projections.projectors.row_projection import RowBatch, RowProjection
+from projections.projectors.row_projection import RowBatch
 
 
-class PhasesProjection(RowProjection):
+class PhasesProjection:
     """The phases of runs: a batch writes all phases of each run that it changed."""
 
     name = "phases"
     version = 1
-    table = run_phases
     is_own = False
+    settings = None
+    tables: Sequence[Table] = (run_phases,)
 
     def start_batch(self, fold: BatchFold) -> PhasesBatch:
         """Returns an empty batch."""

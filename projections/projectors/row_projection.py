@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -10,14 +11,14 @@ from sqlalchemy import Connection, Table
 from projections.database.run_deletion import delete_rows
 from projections.database.upsert import insert, upsert
 from projections.folding.batch_fold import BatchFold, FoldedRun
-from projections.folding.rates import PriceList
-from projections.projectors.own_batch import OwnRuns, price_settings
+from projections.projectors.own_batch import OwnBatch
+from projections.projectors.own_table import OwnTableProjection
 from projections.projectors.projection import Batch, FoldedBatch, Target
 from projections.projectors.run_history import RunHistory
 from projections.projectors.table_values import ValueConverter
 
 
-class RowProjection:
+class RowProjection(OwnTableProjection):
     """A table of your own with rows of single runs: subclass it, and write `rows`.
 
     `table` is a SQLAlchemy table whose primary key has `run_key` and as many other columns as the
@@ -26,44 +27,26 @@ class RowProjection:
     beside the old rows. With `is_priced` it may ask for `run.cost`.
     """
 
-    name: str
-    version: int = 1
-    table: Table
-    is_priced: bool = False
-    is_own: bool = True
-    # Those of the views that the projection was passed to.
-    prices: PriceList | None = None
-
-    @property
-    def settings(self) -> str | None:
-        """Returns the prices that the rows depend on, as JSON; None for none."""
-        return price_settings(self.prices) if self.is_priced else None
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """Returns the table."""
-        return (self.table,)
-
+    @abstractmethod
     def rows(self, run: RunHistory) -> Iterable[Mapping[str, object]]:
         """Returns the rows of a run by the names of their columns, without `run_key`.
 
         Columns that are left out are NULL. No two rows of a run have the same key.
         """
-        raise NotImplementedError
 
     def start_batch(self, fold: BatchFold) -> Batch:
         """Returns an empty batch."""
         return _OwnRowBatch(fold, self)
 
 
-class RowBatch(FoldedBatch):
+class RowBatch(FoldedBatch, ABC):
     """The rows of the runs of one batch, for one table."""
 
     table: Table
 
+    @abstractmethod
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns the rows of a run, as `upsert` takes them."""
-        raise NotImplementedError
 
     def may_leave_rows(self, run: FoldedRun) -> bool:
         """True if earlier batches may have written rows of a run that it has no longer."""
@@ -84,24 +67,13 @@ class RowBatch(FoldedBatch):
         upsert(connection, table, known)
 
 
-class _OwnRowBatch(RowBatch):
+class _OwnRowBatch(OwnBatch[list[list[Any]]], RowBatch):
     """The rows of one batch of a projection of the application."""
 
     def __init__(self, fold: BatchFold, projection: RowProjection) -> None:
-        super().__init__(fold)
+        super().__init__(fold, projection.prices)
         self.table = projection.table
         self._projection = projection
-        self._runs = OwnRuns[list[list[Any]]](fold, projection.prices)
-
-    @property
-    def held_bytes(self) -> int:  # type: ignore[override]
-        """Returns roughly how much memory the events take."""
-        return self._runs.held_bytes
-
-    def add_page(self, page: Sequence[Any]) -> None:
-        """Adds the next events."""
-        super().add_page(page)
-        self._runs.add_page(page)
 
     def write(self, connection: Connection, target: Target) -> None:
         """Writes the rows of each run. Raises RunsRefused for those that the function refused."""
@@ -109,14 +81,14 @@ class _OwnRowBatch(RowBatch):
         rows = self._projection.rows
 
         def make(run: FoldedRun) -> list[list[Any]]:
-            return converter.rows(run.key, rows(self._runs.history(run)))
+            return converter.rows(run.key, rows(self.history(run)))
 
-        self._runs.make_all(list(self.fold.unpruned_runs()), make)
+        self.make_all(list(self.fold.unpruned_runs()), make)
         super().write(connection, target)
 
     def rows_of(self, run: FoldedRun) -> Iterable[list[Any]]:
         """Returns copies, since a batch may be written again in parts."""
-        return [list(row) for row in self._runs.made[run.key]]
+        return [list(row) for row in self.made[run.key]]
 
     def may_leave_rows(self, run: FoldedRun) -> bool:
         """True for a run with rows of earlier batches."""

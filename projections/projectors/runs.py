@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from sqlalchemy import Table
 
 from projections.database.schema import runs
 from projections.folding.batch_fold import BatchFold, FoldedRun
-from projections.projectors.row_projection import RowBatch, RowProjection
+from projections.projectors.row_projection import RowBatch
 
 
-class RunsProjection(RowProjection):
+class RunsProjection:
     """The rows of runs: a batch writes that of each run that it changed."""
 
     name = "runs"
     version = 1
-    table = runs
     is_own = False
+    settings = None
+    tables: Sequence[Table] = (runs,)
 
     def start_batch(self, fold: BatchFold) -> RunsBatch:
         """Returns an empty batch."""

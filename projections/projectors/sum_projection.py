@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ from sqlalchemy import Connection, Table
 
 from projections.database.upsert import add, remove_zeros
 from projections.folding.batch_fold import BatchFold, FoldedRun
-from projections.folding.rates import PriceList
 from projections.folding.rollups import Key
-from projections.projectors.own_batch import OwnRuns, price_settings
+from projections.projectors.own_batch import OwnBatch
+from projections.projectors.own_table import OwnTableProjection
 from projections.projectors.projection import Batch, FoldedBatch, Target
 from projections.projectors.run_history import RunHistory
 from projections.projectors.table_values import ValueConverter
@@ -20,7 +21,7 @@ from projections.projectors.table_values import ValueConverter
 Changes = Mapping[Key, Sequence[Any]]
 
 
-class SumProjection:
+class SumProjection(OwnTableProjection):
     """A table of your own with sums over runs: subclass it, and write `amounts`.
 
     The primary key of `table` is what the sums are by, and its other columns are integers.
@@ -30,42 +31,24 @@ class SumProjection:
     all of its sums are 0. With `is_priced` it may ask for `run.cost`.
     """
 
-    name: str
-    version: int = 1
-    table: Table
-    is_priced: bool = False
-    is_own: bool = True
-    # Those of the views that the projection was passed to.
-    prices: PriceList | None = None
-
-    @property
-    def settings(self) -> str | None:
-        """Returns the prices that the sums depend on, as JSON; None for none."""
-        return price_settings(self.prices) if self.is_priced else None
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """Returns the table."""
-        return (self.table,)
-
+    @abstractmethod
     def amounts(self, run: RunHistory) -> Iterable[tuple[Mapping[str, object], Mapping[str, int]]]:
         """Returns what a run adds: pairs of the values of a key, and of amounts by column.
 
         It is asked for open runs too. Amounts that are left out are 0; those of one key add up.
         """
-        raise NotImplementedError
 
     def start_batch(self, fold: BatchFold) -> Batch:
         """Returns an empty batch."""
         return _OwnSumBatch(fold, self)
 
 
-class SumBatch(FoldedBatch):
+class SumBatch(FoldedBatch, ABC):
     """The changes of the sums by the runs of one batch."""
 
+    @abstractmethod
     def changes(self) -> Iterable[tuple[Table, Changes]]:
         """Returns the tables with what the runs change in them."""
-        raise NotImplementedError
 
     def write(self, connection: Connection, target: Target) -> None:
         """Adds to the sums; rows that no run is left in are removed."""
@@ -79,23 +62,12 @@ class SumBatch(FoldedBatch):
         remove_zeros(connection, table, lowered)
 
 
-class _OwnSumBatch(SumBatch):
+class _OwnSumBatch(OwnBatch[dict[Key, list[int]]], SumBatch):
     """The changes of one batch of a projection of the application."""
 
     def __init__(self, fold: BatchFold, projection: SumProjection) -> None:
-        super().__init__(fold)
+        super().__init__(fold, projection.prices)
         self._projection = projection
-        self._runs = OwnRuns[dict[Key, list[int]]](fold, projection.prices)
-
-    @property
-    def held_bytes(self) -> int:  # type: ignore[override]
-        """Returns roughly how much memory the events take."""
-        return self._runs.held_bytes
-
-    def add_page(self, page: Sequence[Any]) -> None:
-        """Adds the next events."""
-        super().add_page(page)
-        self._runs.add_page(page)
 
     def write(self, connection: Connection, target: Target) -> None:
         """Changes the sums. Raises RunsRefused for the runs that the function refused."""
@@ -103,20 +75,20 @@ class _OwnSumBatch(SumBatch):
 
         def make(run: FoldedRun) -> dict[Key, list[int]]:
             sums: dict[Key, list[int]] = {}
-            earlier = self._runs.earlier_history(run)
+            earlier = self.earlier_history(run)
             if earlier is not None:
                 self._add(sums, converter, earlier, -1)
-            self._add(sums, converter, self._runs.history(run), 1)
+            self._add(sums, converter, self.history(run), 1)
             return sums
 
-        self._runs.make_all(self.fold.runs(), make)
+        self.make_all(self.fold.runs(), make)
         super().write(connection, target)
 
     def changes(self) -> Iterator[tuple[Table, Changes]]:
         """Returns the table with the changes of all runs."""
         sums: dict[Key, list[int]] = {}
         for run in self.fold.runs():
-            for key, amounts in self._runs.made[run.key].items():
+            for key, amounts in self.made[run.key].items():
                 known = sums.get(key)
                 sums[key] = amounts if known is None else list(map(int.__add__, known, amounts))
         yield self._projection.table, sums

@@ -10,20 +10,17 @@ from projections.database.schema import timing_buckets, timing_totals
 from projections.folding.batch_fold import BatchFold
 from projections.folding.rollups import add_counts, sum_over_time, timing_changes
 from projections.projectors.rollup_rows import join_keys
-from projections.projectors.sum_projection import Changes, SumBatch, SumProjection
+from projections.projectors.sum_projection import Changes, SumBatch
 
 
-class TimingProjection(SumProjection):
+class TimingProjection:
     """Histograms of the durations of ended runs, which late events make more exact."""
 
     name = "timing"
     version = 1
     is_own = False
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """Returns the table by hour, and that over all time."""
-        return (timing_buckets, timing_totals)
+    settings = None
+    tables: Sequence[Table] = (timing_buckets, timing_totals)
 
     def start_batch(self, fold: BatchFold) -> TimingBatch:
         """Returns an empty batch."""

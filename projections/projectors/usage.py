@@ -11,21 +11,18 @@ from projections.database.upsert import add
 from projections.folding.batch_fold import BatchFold
 from projections.folding.rollups import add_counts, sum_over_time, usage_changes
 from projections.projectors.rollup_rows import is_row, join_keys
-from projections.projectors.sum_projection import Changes, SumBatch, SumProjection
+from projections.projectors.sum_projection import Changes, SumBatch
 from tracker.core.usage import TOKEN_COUNTS
 
 
-class UsageProjection(SumProjection):
+class UsageProjection:
     """Sums of the usage of ended runs; what is told later moves them by the difference."""
 
     name = "usage"
     version = 1
     is_own = False
-
-    @property
-    def tables(self) -> Sequence[Table]:
-        """Returns the table by hour, and that over all time."""
-        return (usage_hourly, usage_totals)
+    settings = None
+    tables: Sequence[Table] = (usage_hourly, usage_totals)
 
     def start_batch(self, fold: BatchFold) -> UsageBatch:
         """Returns an empty batch."""

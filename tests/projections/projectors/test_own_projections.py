@@ -36,7 +36,13 @@ from tests.support.own_projections import (
     tenant_tokens,
     tool_times,
 )
-from tracker.core.events import Event
+from tracker.core.events import (
+    ConfigurationRecorded,
+    Event,
+    configuration_stream,
+    is_run_stream,
+)
+from tracker.core.snapshot import Configuration
 from tracker.errors import ProjectionFailed, SchemaError, SettingsError
 from tracker.event_store import Append, EventStore, open_event_store
 from tracker.forgetting import forget_run
@@ -173,6 +179,24 @@ def _metadata_changed(after: Event) -> Event:
     return RunMetadataChanged(observed_at=moment, previous={}, metadata={"tenant": "moved"})
 
 
+def test_a_configuration_in_a_batch_is_no_run(url: str, store: EventStore) -> None:
+    with Views(url, store=store, projections=BOTH) as views:
+        views.upgrade()
+        views.catch_up()
+        # A later event of a known run, in one batch with the first sight of a configuration.
+        last = store.read("assistants:run_3")[-1]
+        known = Append("assistants:run_3", last.version, [_metadata_changed(last.event)])
+        configuration = ConfigurationRecorded(
+            observed_at=last.event.observed_at, digest="0f", configuration=Configuration()
+        )
+        store.append([Append(configuration_stream("0f"), 0, [configuration]), known])
+        views.catch_up()
+        assert [it.reason for it in views.doctor().set_aside] == []
+        everything = {it: events for it, events in histories_of(store).items() if is_run_stream(it)}
+        assert read_table(url, tenant_tokens) == loop(TenantTokens(), everything)
+        assert views.verify() == []
+
+
 def _loose(name: str, *columns: Column[Any]) -> Table:
     return Table(name, MetaData(), Column("run_key", Text, primary_key=True), *columns)
 
@@ -299,6 +323,12 @@ def test_earlier_states_exports_and_forgotten_runs(
 def test_what_is_no_projection(projection: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Views("sqlite:///none.db", projections=[projection])
+
+
+@pytest.mark.parametrize(("kind", "name"), [(RowProjection, "rows"), (SumProjection, "amounts")])
+def test_a_projection_without_its_function_is_not_made(kind: type[Any], name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        type("Bare", (kind,), {"name": "bare", "table": tool_times})()
 
 
 def test_several_runners_apply_each_event_once(database_url: str) -> None:
