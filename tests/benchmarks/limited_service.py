@@ -16,8 +16,9 @@ from tests.benchmarks.virtual_time import CallersThread, VirtualClock
 from tests.support.assistants_answers import AssistantsAnswers
 from tracker.errors import RateLimited
 from tracker.event_store import open_event_store
+from tracker.polling.dispatcher import TICK_SECONDS
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.poller import TICK_SECONDS, Poller
+from tracker.polling.poller import Poller
 from tracker.polling.run_updates import RunUpdates
 from tracker.polling.watch_list import WatchList
 from tracker.recording.group_commit import GroupCommit

@@ -74,7 +74,7 @@ def test_events_of_other_processes_come_at_once(database_url: str, elsewhere: Ev
                 await until(lambda wanted=number: len(seen) == wanted)
                 elsewhere.append([completed(number)])
                 await until(lambda wanted=number: len(ends) == wanted)
-        await until(lambda: listeners() == [])
+        assert listeners() == []
 
     asyncio.run(asyncio.wait_for(scenario(), 600))
     assert seen == ends == [f"run_{number}" for number in range(1, 6)]
@@ -95,7 +95,7 @@ def test_it_is_left_promptly_and_entered_again(database_url: str, elsewhere: Eve
                 elsewhere.append([created(number)])
                 await until(lambda wanted=number: len(seen) == wanted)
                 await tracker.stop_delivering()
-                await until(lambda: listeners() == [])
+                assert listeners() == []
                 await tracker.stop_delivering()
 
     asyncio.run(asyncio.wait_for(scenario(), 600))

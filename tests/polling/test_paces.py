@@ -87,6 +87,16 @@ def test_one_of_several_workers_begins_with_its_part_before_it_owns_any_run() ->
     assert watch_list.dispatcher(source).limiter.limit.rate == 40.0
 
 
+def test_the_last_of_several_workers_has_the_whole_source_again() -> None:
+    clock = FakeClock()
+    watch_list = WatchList(clock)
+    dispatcher = watch_list.dispatcher(ScriptedSource(clock, body("in_progress")))
+    for workers in range(2, 100):
+        watch_list.set_ownership(others, workers)
+        watch_list.set_ownership(lambda source, thread_id: True)
+        assert dispatcher.limiter.limit.part == 1.0
+
+
 @pytest.mark.parametrize(
     ("pace", "ceiling", "rate"),
     [

@@ -92,3 +92,29 @@ def test_connections_that_are_idle_for_long_are_closed(
             assert (opened.made, opened.closed) == (8, 7)
 
     asyncio.run(scenario())
+
+
+def test_closing_ends_requests_that_are_under_way(opened: type[Opened]) -> None:
+    async def scenario() -> None:
+        asked = asyncio.Event()
+
+        async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(stay_silent, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            transport = Connections(FakeClock(), trust_env=False, limits=limits(4))
+            client = httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=None
+            )
+            asking = asyncio.create_task(ask(client))
+            await asked.wait()
+            await client.aclose()
+            assert opened.closed == 1
+            with pytest.raises(httpx.ReadError):
+                await asyncio.wait_for(asking, 60)
+
+    asyncio.run(scenario())

@@ -14,10 +14,11 @@ from tracker.heartbeats.pace_table import paces_in
 from tracker.heartbeats.reporter import start_reporting
 from tracker.leases.deliveries import open_delivery_leases
 from tracker.leases.joining import join, worker_name
+from tracker.polling.dispatcher import TICK_SECONDS
 from tracker.polling.metrics import Counters
 from tracker.polling.overdue import AUDIT_SECONDS, OverdueAudit
 from tracker.polling.policy.cadence import Cadence
-from tracker.polling.poller import TICK_SECONDS, Poller
+from tracker.polling.poller import Poller
 from tracker.polling.requests.discovery import DISCOVERY_SECONDS
 from tracker.polling.run_updates import RunUpdates, StepsWhen
 from tracker.polling.watch_list import WatchList

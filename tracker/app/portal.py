@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tracker.errors import SettingsError
 from tracker.runtime.fork_check import check_not_forked
+from tracker.runtime.waiting import wait_until_set
 from tracker.runtime.worker_threads import ExitSafeExecutor
 
 if TYPE_CHECKING:
@@ -242,8 +243,7 @@ class Portal:
             opened.put(None)
             try:
                 while not (stopping.is_set() or threads.is_interpreter_ending):
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(stopping.wait(), _EXIT_CHECK_SECONDS)
+                    await wait_until_set(stopping, _EXIT_CHECK_SECONDS)
                 # Before calls are refused: a handler or a job may make some while it finishes.
                 await asyncio.gather(tracker.stop_delivering(), tracker.stop_jobs())
             finally:

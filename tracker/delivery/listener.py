@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tracker.errors import StoreError
 from tracker.event_store import EventStore
+from tracker.runtime.waiting import wait_until_set
 from tracker.runtime.worker_threads import ExitSafeExecutor
 
 logger = logging.getLogger("runfold.delivery")
@@ -42,10 +43,11 @@ class StoreListener:
         self._stopping.set()
 
     async def join(self) -> None:
-        """Waits for the end of the task, a quarter of a second after `stop` at the latest."""
+        """Waits for task and thread to end, a quarter of a second after `stop` at the latest."""
         if self._task is not None:
             await self._task
-        self._thread.shutdown(wait=False)
+        # It is idle by now.
+        self._thread.shutdown()
 
     async def _listen(self) -> None:
         loop, has_failed = asyncio.get_running_loop(), False
@@ -58,7 +60,7 @@ class StoreListener:
                 if not has_failed:
                     logger.warning("events of other processes may be delivered late: %s", error)
                 has_failed = True
-                await self._rest()
+                await wait_until_set(self._stopping, _RETRY_SECONDS)
 
     def _wait(self) -> bool:
         """Returns True if there are new events, False if there were none for a while."""
@@ -66,9 +68,3 @@ class StoreListener:
             return False
         self._position = self._store.last_position()
         return True
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), _RETRY_SECONDS)
-        except TimeoutError:
-            return

@@ -16,6 +16,7 @@ from tracker.delivery.ledger import Ledger
 from tracker.delivery.store_access import StoreAccess
 from tracker.errors import StoreError
 from tracker.runtime.log_fields import of_handlers
+from tracker.runtime.waiting import wait_until_set
 
 logger = logging.getLogger("runfold.delivery")
 
@@ -116,7 +117,7 @@ class Sharing:
             await self._access.run(self._leases.release)
 
     async def _run(self, pause: float) -> None:
-        while not await self._is_stopped_within(pause):
+        while not await wait_until_set(self._stopping, pause):
             pause = await self._renew()
 
     async def _renew(self) -> float:
@@ -152,8 +153,3 @@ class Sharing:
     def _drop_all(self) -> None:
         for it in self._subscriptions:
             it.drop_all()
-
-    async def _is_stopped_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        return self._stopping.is_set()

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +26,7 @@ from tracker.errors import StoreError, StoreUnavailable
 from tracker.event_store import EventStore, RecordedEvent
 from tracker.runtime.clock import Clock
 from tracker.runtime.log_fields import of_handlers, of_run
+from tracker.runtime.waiting import wait_until_set
 
 logger = logging.getLogger("runfold.delivery")
 
@@ -208,7 +208,7 @@ class Subscription:
                 pause = retry_pause(failures, self._jitter())
                 if isinstance(error, StoreUnavailable):
                     pause = min(pause, _UNAVAILABLE_SECONDS)
-                await _wait_for(self._stopping, pause)
+                await wait_until_set(self._stopping, pause)
 
     def _is_over(self) -> bool:
         return self._is_finished
@@ -248,7 +248,7 @@ class Subscription:
                 return
             if self._parked or len(backlog.shards) < self._shards:
                 await self._refresh()
-        await _wait_for(self._wake_up, FALLBACK_SECONDS)
+        await wait_until_set(self._wake_up, FALLBACK_SECONDS)
 
     def _has_room(self) -> bool:
         """True if more events may be read."""
@@ -320,9 +320,3 @@ def describe_parked(name: str, row: UndeliveredRun) -> ParkedRun:
     return ParkedRun(
         name, source, run_id, row.position, row.version, row.attempts, row.error or "", since
     )
-
-
-async def _wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Returns once an event is set, or after so many seconds."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)

@@ -110,12 +110,6 @@ class RecorderEventStore:
         with _translate_errors(), recorder.datastore.transaction(commit=commit) as cursor:
             yield cursor
 
-    def create_tables(self) -> None:
-        """Creates the tables that are missing. Not for a store in memory."""
-        recorder: Any = self._recorder
-        with _translate_errors():
-            recorder.create_table()
-
     def hurry(self) -> None:
         """Shortens all waits for the database, as far as it can: a tracker is being left."""
         hurry = getattr(self._recorder, "hurry", None)

@@ -15,31 +15,8 @@ from tracker.heartbeats.heartbeat import SILENT_SECONDS, Heartbeat
 # The text of an error may be a whole page of a proxy.
 _LONGEST_TEXT = 1000
 
-_COLUMNS = (
-    "rate",
-    "breaker",
-    "held_until",
-    "refusing",
-    "refusing_since",
-    "denied",
-    "watched",
-    "due",
-    "waiting",
-    "asked",
-    "refused",
-    "failed",
-    "last_error",
-    "last_error_at",
-    "answered_at",
-    "detected",
-    "detection_seconds",
-    "clock_ahead",
-    "peculiarities",
-    "set_aside",
-    "given_up",
-    "clock_ahead_at_least",
-    "clock_ahead_at_most",
-)
+# Those of a status; before them are the keys of a row and its age.
+_COLUMNS = Heartbeat._fields[Heartbeat._fields.index("age_seconds") + 1 :]
 _MOMENTS = ("written_at", "held_until", "refusing_since", "last_error_at", "answered_at")
 
 

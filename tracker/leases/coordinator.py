@@ -24,6 +24,7 @@ from tracker.polling.watch_list import WatchList
 from tracker.recording.pending_runs import PendingRuns
 from tracker.recording.repository import RunRepository
 from tracker.runtime.clock import Clock
+from tracker.runtime.waiting import wait_until_set
 from tracker.runtime.worker_threads import WorkerThreads
 from tracker.sources.source import Source
 
@@ -117,7 +118,7 @@ class ShardCoordinator:
 
     async def _renew(self, last: float, pause: float) -> None:
         clock = asyncio.get_running_loop().time
-        while not await self._is_stopped_within(pause):
+        while not await wait_until_set(self._stopping, pause):
             started = clock()
             renewing = asyncio.create_task(self._threads.run(self._leases.renew))
             expires_in = last + SHARD_LEASE_SECONDS - started
@@ -174,7 +175,7 @@ class ShardCoordinator:
                     return
                 self._watch_list.mark_unconfirmed(unconfirmed)
                 _log_failure("cannot follow the events", error)
-                await self._is_stopped_within(_RETRY_SECONDS)
+                await wait_until_set(self._stopping, _RETRY_SECONDS)
             else:
                 self._apply(followed)
 
@@ -222,13 +223,6 @@ class ShardCoordinator:
         source = self._sources.get(state.source)
         if source is not None and not state.vanished:
             self._watch_list.watch(source, state.thread_id, state.run_id, state=state, after=after)
-
-    async def _is_stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
 
 
 def _log_failure(what: str, error: Exception) -> None:

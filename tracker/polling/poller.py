@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 
-from tracker.polling.dispatcher import TICK_SECONDS as TICK_SECONDS
 from tracker.polling.dispatcher import SourceDispatcher
 from tracker.polling.error_policy import ErrorPolicy
 from tracker.polling.queues.background_queue import BackgroundQueue, RequestT

@@ -133,10 +133,10 @@ class WatchList:
         ceiling, is divided as the threads are, or among the `workers` while none is owned here.
         """
         self._owns, self._workers = owns, workers
+        self._shares.clear()
         for name, dispatcher in self._dispatchers.items():
-            before = self._shares.pop(name, 1.0)
-            part = self._rate_share(name) / before
-            dispatcher.limiter.limit = rate_limiter.divided(dispatcher.limiter.limit, part)
+            limiter = dispatcher.limiter
+            limiter.limit = rate_limiter.divided(limiter.limit, self._rate_share(name))
         for watched in self.runs:
             self._move_to_owner(watched)
 
@@ -314,8 +314,9 @@ class WatchList:
     ) -> None:
         """Applies that a source answered, and the headers about its rate limit and its clock.
 
-        `subject` names the run or the request that was answered, as its refusals are counted. The
-        `seconds` that it took say whether answers slow down, if others of its type are compared.
+        `subject` names the run or the request that was answered, as its refusals are counted.
+        `seconds`, how long it took, shows whether answers slow down: None for another request than
+        that of a single run, since they take their own time.
         """
         now, limiter = self._clock.monotonic(), dispatcher.limiter
         limiter.on_answer(subject, now, seconds)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tracker.core.snapshot import RunSnapshot
@@ -17,6 +16,7 @@ from tracker.errors import StoreUnavailable
 from tracker.recording.batch import Batch
 from tracker.recording.observation import Observation, RecordResult
 from tracker.recording.repository import RunRepository
+from tracker.runtime.waiting import wait_until_set
 from tracker.runtime.worker_threads import WorkerThreads
 
 logger = logging.getLogger("runfold")
@@ -96,7 +96,7 @@ class GroupCommit:
             except StoreUnavailable:
                 if not patient or self._leaving.is_set():
                     raise
-            await self._rest(pause)
+            await wait_until_set(self._leaving, pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -158,12 +158,8 @@ class GroupCommit:
                     logger.warning("recording again")
                 self._outage = None
                 return
-            await self._rest(pause)
+            await wait_until_set(self._leaving, pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _rest(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._leaving.wait(), seconds)
 
 
 def _resolve(future: asyncio.Future[RecordResult], result: RecordResult | Exception | None) -> None:

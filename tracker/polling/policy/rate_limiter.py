@@ -195,18 +195,19 @@ def resumed(
 
 
 def divided(limit: RateLimit, part: float) -> RateLimit:
-    """Returns the limit of a part of a source's requests; above 1 to undo a division."""
-    if part == 1.0:
+    """Returns the limit of this part of a source's requests, of that of another part."""
+    if part == limit.part:
         return limit
-    refused_rate = None if limit.refused_rate is None else limit.refused_rate * part
+    factor = part / limit.part
+    refused_rate = None if limit.refused_rate is None else limit.refused_rate * factor
     return limit._replace(
-        rate=max(limit.rate * part, FLOOR),
-        ceiling=limit.ceiling * part,
+        rate=max(limit.rate * factor, FLOOR),
+        ceiling=limit.ceiling * factor,
         refused_rate=refused_rate,
         measured_from=None,
         refused_from=None,
         sample=None,
-        part=limit.part * part,
+        part=part,
     )
 
 

@@ -32,13 +32,16 @@ class Connections(httpx.AsyncBaseTransport):
         self._free = asyncio.Semaphore(limits.max_connections or 100)
         # The connections that no request uses, and since when; monotonic seconds.
         self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._in_use: set[httpx.AsyncHTTPTransport] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends a request on a connection that is free, or on a new one."""
         await self._free.acquire()
         transport = self._idle.pop()[1] if self._idle else self._open()
+        self._in_use.add(transport)
 
         def release() -> None:
+            self._in_use.remove(transport)
             self._idle.append((self._clock.monotonic(), transport))
             self._free.release()
 
@@ -53,9 +56,10 @@ class Connections(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Closes the connections that no request uses."""
-        while self._idle:
-            await self._idle.pop()[1].aclose()
+        """Closes all connections; requests that are under way fail."""
+        for transport in (*self._in_use, *(it for _, it in self._idle)):
+            await transport.aclose()
+        self._idle.clear()
 
     def _open(self) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
